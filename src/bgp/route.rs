@@ -1,0 +1,97 @@
+//! Routes as the routing tables see them: semantic, validated, independent of the wire.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use wire::{Asn, RouterId};
+
+use crate::Family;
+
+/// The content of one UPDATE after validation (RFC 4271 4.3, RFC 4760). Toward the wire it may hold any number of
+/// prefixes; the session splits it into messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// Prefixes no longer reachable, of any family; includes those that RFC 7606 treats as withdrawn.
+    pub withdrawn: Vec<IpNet>,
+    /// Prefixes now reachable, by next hop.
+    pub announced: Vec<Announcement>,
+    /// Attributes of all announced prefixes; meaningless when there are none.
+    pub attributes: Attributes,
+    /// The peer has sent all it has of this family (RFC 4724 2).
+    pub end_of_rib: Option<Family>,
+}
+
+/// Prefixes of one family behind one next hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// NEXT_HOP, or the global address of MP_REACH_NLRI.
+    pub next_hop: IpAddr,
+    /// The prefixes, all of one family.
+    pub prefixes: Vec<IpNet>,
+}
+
+/// Path attributes but the next hop (RFC 4271 5.1). Ordered and hashable, so that equal sets can be shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attributes {
+    /// ORIGIN.
+    pub origin: Origin,
+    /// AS_PATH, with four-octet numbers, AS4_PATH merged in.
+    pub as_path: AsPath,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// LOCAL_PREF.
+    pub local_preference: Option<u32>,
+    /// ATOMIC_AGGREGATE.
+    pub atomic_aggregate: bool,
+    /// AGGREGATOR.
+    pub aggregator: Option<(Asn, Ipv4Addr)>,
+    /// COMMUNITIES (RFC 1997).
+    pub communities: Vec<u32>,
+    /// EXTENDED COMMUNITIES (RFC 4360).
+    pub extended_communities: Vec<[u8; 8]>,
+    /// LARGE_COMMUNITY (RFC 8092).
+    pub large_communities: Vec<[u32; 3]>,
+    /// ORIGINATOR_ID (RFC 4456).
+    pub originator_id: Option<RouterId>,
+    /// CLUSTER_LIST (RFC 4456).
+    pub cluster_list: Vec<Ipv4Addr>,
+    /// Optional transitive attributes we do not know, passed on with the Partial bit (RFC 4271 9), by type.
+    pub unknown: Vec<UnknownAttribute>,
+}
+
+/// ORIGIN (RFC 4271 5.1.1); lower is preferred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// From an interior protocol, or configured.
+    #[default]
+    Igp,
+    /// From EGP.
+    Egp,
+    /// By other means.
+    Incomplete,
+}
+
+/// AS_PATH (RFC 4271 5.1.2), nearest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AsPath(pub Vec<AsPathSegment>);
+
+/// A segment of an AS_PATH.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AsPathSegment {
+    /// AS_SEQUENCE.
+    Sequence(Vec<Asn>),
+    /// AS_SET; counts as one hop.
+    Set(Vec<Asn>),
+}
+
+/// An attribute passed on unread.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnknownAttribute {
+    /// Attribute flags as received.
+    pub flags: u8,
+    /// Attribute type.
+    pub code: u8,
+    /// Attribute value.
+    pub value: Vec<u8>,
+}

@@ -1,0 +1,127 @@
+//! What a tunnel's key exchange is configured with. Checked by the `config` room before it gets here.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use wire::Secret;
+use wire::ipsec::{EspSuite, TrafficSelector};
+
+use crate::crypto::{Group, Prf};
+use crate::identity::Identity;
+
+pub use wire::ipsec::{Encryption, Integrity};
+
+/// One tunnel: a peer, an IKE SA with it, and one CHILD SA under that.
+#[derive(Clone, Debug)]
+pub struct TunnelConfig {
+    /// The name the user gave it; for messages only.
+    pub name: String,
+    /// Our outside address.
+    pub local: IpAddr,
+    /// The peer's outside address.
+    pub remote: IpAddr,
+    /// How we identify ourselves (RFC 7296 3.5).
+    pub local_id: Identity,
+    /// How the peer must identify itself.
+    pub remote_id: Identity,
+    /// The pre-shared key.
+    pub psk: Secret,
+    /// IKE proposals in order of preference; never empty.
+    pub ike_proposals: Vec<IkeProposal>,
+    /// ESP proposals in order of preference; never empty.
+    pub esp_proposals: Vec<EspProposal>,
+    /// When the IKE SA is rekeyed.
+    pub ike_lifetime: Duration,
+    /// When the CHILD SA is rekeyed.
+    pub child_lifetime: ChildLifetime,
+    /// How long before an SA's end its rekey starts.
+    pub rekey_margin: Duration,
+    /// By up to how many percent the margin is enlarged at random, so that ends and tunnels do not act in step.
+    pub rekey_fuzz: u8,
+    /// What we offer to carry on our side.
+    pub local_selectors: Vec<TrafficSelector>,
+    /// What we offer to carry on the peer's side.
+    pub remote_selectors: Vec<TrafficSelector>,
+    /// Who begins.
+    pub start: StartAction,
+    /// Whether ESP travels in UDP.
+    pub encapsulation: EncapsulationPolicy,
+    /// Liveness checks.
+    pub dpd: Dpd,
+    /// Anti-replay window in packets, 64 to 4096; 0 turns the check off.
+    pub replay_window: u32,
+}
+
+/// One IKE proposal: exactly one suite, so that what is negotiated is what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IkeProposal {
+    /// Protects IKE messages.
+    pub encryption: Encryption,
+    /// Absent exactly when `encryption` is an AEAD.
+    pub integrity: Option<Integrity>,
+    /// Derives keys.
+    pub prf: Prf,
+    /// Diffie-Hellman group.
+    pub group: Group,
+}
+
+/// One ESP proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EspProposal {
+    /// Cipher, integrity; `esn` is whether extended sequence numbers are used.
+    pub suite: EspSuite,
+    /// Group of the additional Diffie-Hellman exchange at each rekey (PFS).
+    pub pfs: Pfs,
+}
+
+/// Perfect forward secrecy of rekeyed CHILD SAs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pfs {
+    /// No group is offered; a peer that insists on one gets no CHILD SA.
+    Off,
+    /// This group and nothing else.
+    Required(Group),
+    /// This group first; without one where the peer has none. Azure's default policy offers none when it
+    /// initiates and accepts some when it responds.
+    Preferred(Group),
+}
+
+/// When a CHILD SA ends, whichever comes first. Its rekey starts a margin before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChildLifetime {
+    /// Age.
+    pub time: Duration,
+    /// Octets carried in one direction.
+    pub bytes: Option<u64>,
+    /// Packets carried in one direction.
+    pub packets: Option<u64>,
+}
+
+/// Who begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAction {
+    /// We do, at once, and again with back-off for ever. The peer may begin too.
+    Initiate,
+    /// The peer does.
+    Respond,
+}
+
+/// Whether ESP travels in UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncapsulationPolicy {
+    /// Where a NAT is between the ends.
+    Auto,
+    /// Always: we tell the peer that there is a NAT.
+    Always,
+    /// Never; a NAT between the ends is then a failure.
+    Never,
+}
+
+/// Liveness checks (RFC 7296 2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dpd {
+    /// Silence after which we ask. Inbound ESP counts as a sign of life.
+    pub interval: Duration,
+    /// Time without an answer after which the peer is dead.
+    pub timeout: Duration,
+}
