@@ -1,1 +1,5 @@
-//! Under construction.
+//! ESP packet processing, pure.
+
+mod error;
+
+pub use error::KeyError;
