@@ -1,0 +1,104 @@
+//! BIRD as the BGP peer.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::concentrator::BgpSide;
+use super::namespace::Namespace;
+use super::process::Process;
+use super::strongswan::INTERFACE;
+use super::{Result, not_yet, run, wait_for, write_file};
+
+/// A running BIRD with one external session.
+#[derive(Debug)]
+pub struct Bird {
+    process: Process,
+    socket: PathBuf,
+}
+
+impl Bird {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it refuses the configuration.
+    pub fn start(namespace: &Namespace, directory: &Path, side: &BgpSide) -> Result<Self> {
+        let (config, socket) = (directory.join("bird.conf"), directory.join("bird.ctl"));
+        write_file(&config, &bird_conf(side))?;
+        let mut command = namespace.command("bird");
+        command.arg("-f").arg("-c").arg(&config).arg("-s").arg(&socket).arg("-P").arg(directory.join("bird.pid"));
+        let log = directory.join("bird.log");
+        let process = Process::spawn(&format!("{} bird", namespace.role()), command, &log)?;
+        let bird = Self { process, socket };
+        wait_for(Duration::from_secs(10), "bird answers", || bird.birdc("show status"))?;
+        Ok(bird)
+    }
+
+    /// Asks BIRD.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn birdc(&self, question: &str) -> Result<String> {
+        run(Command::new("birdc").arg("-s").arg(&self.socket).args(question.split_whitespace()))
+    }
+
+    /// Succeeds when the session is established.
+    ///
+    /// # Errors
+    /// With the state there is instead.
+    pub fn expect_established(&self) -> Result<()> {
+        let shown = self.birdc("show protocols peer")?;
+        if shown.contains("Established") { Ok(()) } else { not_yet(shown.lines().last().unwrap_or_default()) }
+    }
+
+    /// Prefixes learned from the peer.
+    ///
+    /// # Errors
+    /// When BIRD does not answer.
+    pub fn learned(&self) -> Result<Vec<String>> {
+        let shown = self.birdc("show route protocol peer")?;
+        Ok(shown
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|word| word.contains('/'))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Closes the session and opens it again.
+    ///
+    /// # Errors
+    /// When BIRD does not answer.
+    pub fn reset_session(&self) -> Result<()> {
+        self.birdc("restart peer").map(drop)
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// BIRD's log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+}
+
+fn bird_conf(side: &BgpSide) -> String {
+    use std::fmt::Write as _;
+    let BgpSide { asn, router_id, local, peer, peer_asn, hold, .. } = side;
+    let keepalive = (hold / 3).max(1);
+    let mut statics = String::new();
+    for prefix in &side.announce {
+        let _infallible = write!(statics, " route {prefix} unreachable;");
+    }
+    format!(
+        "log stderr all;\nrouter id {router_id};\nprotocol device {{ scan time 2; }}\n\
+         protocol kernel {{ scan time 10; ipv4 {{ import none; export where source = RTS_BGP; }}; }}\n\
+         protocol static own {{ ipv4;{statics} }}\n\
+         protocol bgp peer {{\n local {local} as {asn};\n neighbor {peer} as {peer_asn};\n direct;\n interface \"{INTERFACE}\";\n \
+         hold time {hold};\n keepalive time {keepalive};\n connect delay time 1;\n connect retry time 2;\n error wait time 1,4;\n \
+         ipv4 {{ import all; export where source = RTS_STATIC; }};\n}}\n"
+    )
+}

@@ -1,0 +1,205 @@
+//! Our own process in a namespace, and the questions it answers.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::namespace::Namespace;
+use super::process::{Process, Usage};
+use super::router_file::RouterFile;
+use super::{LabError, Result, not_yet, run, wait_for, write_file};
+
+/// A running `quadspan run`.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Process,
+    socket: PathBuf,
+}
+
+/// The binary under test: `$QUADSPAN_BIN`, or `quadspan` beside this test's own directory in the target tree.
+///
+/// # Errors
+/// [`LabError::MissingBinary`] when there is none.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("QUADSPAN_BIN") {
+        let path = PathBuf::from(path);
+        return if path.exists() { Ok(path) } else { Err(missing(&path)) };
+    }
+    let own = std::env::current_exe().map_err(LabError::io("find the running test"))?;
+    let candidates = own.ancestors().skip(1).take(2).map(|directory| directory.join("quadspan"));
+    let mut looked_at = own.clone();
+    for candidate in candidates {
+        if candidate.is_file() {
+            return Ok(candidate);
+        }
+        looked_at = candidate;
+    }
+    Err(missing(&looked_at))
+}
+
+/// Runs the binary to its end, outside any namespace: for `check`, `schema` and the like.
+///
+/// # Errors
+/// As [`run`].
+pub fn quadspan(args: &[&str]) -> Result<String> {
+    run(Command::new(binary()?).args(args))
+}
+
+impl Daemon {
+    /// Starts it with this configuration and waits until its control socket answers.
+    ///
+    /// # Errors
+    /// When it does not come up; the end of its log is in the message.
+    pub fn start(namespace: &Namespace, directory: &Path, file: &RouterFile) -> Result<Self> {
+        Self::start_with(namespace, directory, file, false)
+    }
+
+    /// The same, and leaves it running when this process ends.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn start_detached(namespace: &Namespace, directory: &Path, file: &RouterFile) -> Result<Self> {
+        Self::start_with(namespace, directory, file, true)
+    }
+
+    fn start_with(namespace: &Namespace, directory: &Path, file: &RouterFile, detached: bool) -> Result<Self> {
+        let config = directory.join(format!("{}.yaml", file.name));
+        let socket = directory.join(format!("{}.sock", file.name));
+        write_file(&config, &file.yaml(&socket))?;
+        let program = binary()?.display().to_string();
+        let mut command = if detached { namespace.detached_command(&program) } else { namespace.command(&program) };
+        command.arg("run").arg(&config);
+        let log = directory.join(format!("{}.log", file.name));
+        let mut process = Process::spawn(&file.name, command, &log)?;
+        wait_for(Duration::from_secs(15), "quadspan answers on its control socket", || {
+            if process.ended()?.is_some() {
+                return not_yet(format!("it ended: {}", process.log_tail(20)));
+            }
+            ask(&socket, &["status"])
+        })?;
+        Ok(Self { process, socket })
+    }
+
+    /// `quadspan WORDS -o json`, as JSON.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn ask(&self, words: &[&str]) -> Result<Value> {
+        ask(&self.socket, words)
+    }
+
+    /// `quadspan show WHAT` as JSON: `tunnels`, `peers`, `routes` or `fib`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn show(&self, what: &str) -> Result<Value> {
+        self.ask(&["show", what])
+    }
+
+    /// One tunnel's entry of `show tunnels`.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn tunnel(&self, name: &str) -> Result<Value> {
+        find(&self.show("tunnels")?, "name", name)
+    }
+
+    /// One session's entry of `show peers`.
+    ///
+    /// # Errors
+    /// When there is none in that tunnel.
+    pub fn peer(&self, tunnel: &str) -> Result<Value> {
+        find(&self.show("peers")?, "tunnel", tunnel)
+    }
+
+    /// Succeeds when these tunnels are up with established sessions.
+    ///
+    /// # Errors
+    /// With the first that is not, and why.
+    pub fn expect_up(&self, tunnels: &[&str]) -> Result<()> {
+        for name in tunnels {
+            let tunnel = self.tunnel(name)?;
+            if tunnel["state"] != "up" {
+                return not_yet(format!("tunnel {name} is {}: {}", tunnel["state"], tunnel["last_failure"]["text"]));
+            }
+            let peer = self.peer(name)?;
+            if peer["state"] != "Established" {
+                return not_yet(format!("session in {name} is {}: {}", peer["state"], peer["last_error"]["text"]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Succeeds when the tunnel is not up.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn expect_down(&self, tunnel: &str) -> Result<()> {
+        match self.tunnel(tunnel)?["state"].as_str() {
+            Some("up") => not_yet(format!("tunnel {tunnel} is up")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What it holds of the machine.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn usage(&self) -> Result<Usage> {
+        self.process.usage()
+    }
+
+    /// SIGTERM, and waits for a clean end.
+    ///
+    /// # Errors
+    /// When it does not end in ten seconds.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        self.process.stop(Duration::from_secs(10))
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Everything it has logged.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        self.process.log_text()
+    }
+
+    /// The control socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+}
+
+fn ask(socket: &Path, words: &[&str]) -> Result<Value> {
+    let mut command = Command::new(binary()?);
+    command.args(words).arg("-s").arg(socket).args(["-o", "json"]);
+    let text = run(&mut command)?;
+    serde_json::from_str(&text).map_err(|error| LabError::Json {
+        what: format!("quadspan {}", words.join(" ")),
+        detail: format!("{error}: {text}"),
+    })
+}
+
+fn find(list: &Value, key: &str, value: &str) -> Result<Value> {
+    let found = super::kernel::array(list).iter().find(|entry| entry[key] == value).cloned();
+    found.ok_or_else(|| LabError::Unexpected { what: format!("an entry with {key} {value}"), found: list.to_string() })
+}
+
+fn missing(path: &Path) -> LabError {
+    LabError::MissingBinary { looked_at: path.display().to_string() }
+}

@@ -1,0 +1,141 @@
+//! FRR as the BGP peer: zebra and bgpd with sockets of their own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::concentrator::BgpSide;
+use super::namespace::Namespace;
+use super::process::Process;
+use super::{LabError, Result, not_yet, run, wait_for, write_file};
+
+/// A running bgpd with one external session, and the zebra that carries its routes into the kernel.
+#[derive(Debug)]
+pub struct Frr {
+    bgpd: Process,
+    zebra: Process,
+    directory: PathBuf,
+    peer: String,
+}
+
+impl Frr {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// When either does not come up.
+    pub fn start(namespace: &Namespace, directory: &Path, side: &BgpSide) -> Result<Self> {
+        let directory = directory.join("frr");
+        std::fs::create_dir_all(&directory).map_err(LabError::io(format!("make {}", directory.display())))?;
+        write_file(&directory.join("zebra.conf"), "")?;
+        write_file(&directory.join("vtysh.conf"), "")?;
+        write_file(&directory.join("bgpd.conf"), &bgpd_conf(side))?;
+        give_to_frr(&directory)?;
+        let zebra = daemon(namespace, &directory, "zebra", &[])?;
+        wait_for(Duration::from_secs(15), "zebra opens its socket", || {
+            if directory.join("zserv.api").exists() { Ok(()) } else { not_yet(zebra.log_tail(5)) }
+        })?;
+        let bgpd = daemon(namespace, &directory, "bgpd", &["-S"])?;
+        let frr = Self { bgpd, zebra, directory, peer: side.peer.to_string() };
+        wait_for(Duration::from_secs(15), "bgpd answers", || frr.vtysh("show bgp summary json"))?;
+        Ok(frr)
+    }
+
+    /// Asks bgpd.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn vtysh(&self, question: &str) -> Result<String> {
+        run(Command::new("vtysh")
+            .arg("--vty_socket")
+            .arg(&self.directory)
+            .arg("--config_dir")
+            .arg(&self.directory)
+            .args(["-d", "bgpd", "-c", question]))
+    }
+
+    /// Succeeds when the session is established.
+    ///
+    /// # Errors
+    /// With the state there is instead.
+    pub fn expect_established(&self) -> Result<()> {
+        let summary = self.json("show bgp ipv4 unicast summary json")?;
+        match summary["peers"][&self.peer]["state"].as_str() {
+            Some("Established") => Ok(()),
+            state => not_yet(format!("bgpd's session is {state:?}")),
+        }
+    }
+
+    /// Prefixes learned from the peer.
+    ///
+    /// # Errors
+    /// When bgpd does not answer.
+    pub fn learned(&self) -> Result<Vec<String>> {
+        let table = self.json(&format!("show bgp ipv4 unicast neighbors {} routes json", self.peer))?;
+        Ok(table["routes"].as_object().map(|routes| routes.keys().cloned().collect()).unwrap_or_default())
+    }
+
+    /// Closes the session and opens it again.
+    ///
+    /// # Errors
+    /// When bgpd does not answer.
+    pub fn reset_session(&self) -> Result<()> {
+        self.vtysh(&format!("clear bgp ipv4 unicast {}", self.peer)).map(drop)
+    }
+
+    /// SIGKILL to both.
+    ///
+    /// # Errors
+    /// When they cannot be waited for.
+    pub fn kill(&mut self) -> Result<()> {
+        self.bgpd.kill()?;
+        self.zebra.kill()
+    }
+
+    /// bgpd's log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.bgpd.log()
+    }
+
+    fn json(&self, question: &str) -> Result<Value> {
+        let text = self.vtysh(question)?;
+        serde_json::from_str(&text)
+            .map_err(|error| LabError::Json { what: question.to_owned(), detail: format!("{error}: {text}") })
+    }
+}
+
+fn daemon(namespace: &Namespace, directory: &Path, name: &str, extra: &[&str]) -> Result<Process> {
+    let file = |suffix: &str| directory.join(format!("{name}.{suffix}"));
+    let mut command = namespace.command(&format!("/usr/lib/frr/{name}"));
+    command.arg("-f").arg(file("conf")).arg("-i").arg(file("pid")).arg("-z").arg(directory.join("zserv.api"));
+    command.arg("--vty_socket").arg(directory).args(["-P", "0", "--log", "stdout", "--log-level", "informational"]);
+    command.args(extra);
+    Process::spawn(&format!("{} {name}", namespace.role()), command, &file("log"))
+}
+
+/// zebra runs as the user `frr` and makes its sockets there.
+fn give_to_frr(directory: &Path) -> Result<()> {
+    let user = nix::unistd::User::from_name("frr")
+        .map_err(LabError::errno("look up the user frr"))?
+        .ok_or_else(|| LabError::MissingProgram { program: "frr".to_owned() })?;
+    nix::unistd::chown(directory, Some(user.uid), Some(user.gid))
+        .map_err(LabError::errno(format!("give {} to frr", directory.display())))
+}
+
+fn bgpd_conf(side: &BgpSide) -> String {
+    use std::fmt::Write as _;
+    let BgpSide { asn, router_id, local, peer, peer_asn, hold, .. } = side;
+    let keepalive = (hold / 3).max(1);
+    let mut networks = String::new();
+    for prefix in &side.announce {
+        let _infallible = writeln!(networks, "  network {prefix}");
+    }
+    format!(
+        "router bgp {asn}\n bgp router-id {router_id}\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
+         neighbor {peer} remote-as {peer_asn}\n neighbor {peer} update-source {local}\n \
+         neighbor {peer} timers {keepalive} {hold}\n neighbor {peer} timers connect 2\n \
+         neighbor {peer} advertisement-interval 0\n address-family ipv4 unicast\n{networks} exit-address-family\n"
+    )
+}

@@ -1,0 +1,27 @@
+//! Waiting for a fact, with a limit and with what was seen last.
+
+use std::time::{Duration, Instant};
+
+use super::{LabError, Result};
+
+/// Asks again and again until the answer is not an error, for at most `limit`.
+///
+/// Any error counts as "not yet": a daemon that has no socket so far is as unready as one that says so.
+///
+/// # Errors
+/// [`LabError::Timeout`] with the last error's text.
+pub fn wait_for<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(20);
+    loop {
+        let seen = match condition() {
+            Ok(value) => return Ok(value),
+            Err(error) => error.to_string(),
+        };
+        if start.elapsed() >= limit {
+            return Err(LabError::Timeout { what: what.to_owned(), waited: start.elapsed(), seen });
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 3 / 2).min(Duration::from_millis(250));
+    }
+}
