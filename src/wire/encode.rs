@@ -80,6 +80,17 @@ impl Encoder {
         self.out.resize(self.out.len() + count, 0);
     }
 
+    /// Appends a number of items as one octet; more than it holds makes [`Self::finish`] fail.
+    pub fn count_u8(&mut self, count: usize) {
+        self.count(1, count);
+    }
+
+    /// Appends a number of items, or of octets that stand elsewhere, as two octets; more than they hold makes
+    /// [`Self::finish`] fail.
+    pub fn count_u16(&mut self, count: usize) {
+        self.count(2, count);
+    }
+
     /// Overwrites one octet at `offset`; an offset that was not yet written is a bug of the caller.
     pub fn patch_u8(&mut self, offset: usize, value: u8) {
         self.out[offset] = value;
@@ -106,6 +117,15 @@ impl Encoder {
         let at = self.out.len();
         self.zeros(width.into());
         LengthGuard { encoder: self, at, width, before }
+    }
+
+    fn count(&mut self, width: u8, count: usize) {
+        let octets = count.to_be_bytes();
+        let (unused, used) = octets.split_at(octets.len() - usize::from(width));
+        if unused.iter().any(|octet| *octet != 0) {
+            self.overflow.get_or_insert(TooLong { length: count, width });
+        }
+        self.out.extend_from_slice(used);
     }
 
     /// Ends encoding.
@@ -171,6 +191,16 @@ mod tests {
             inner.bytes(b"abc");
         }
         assert_eq!(encoder.finish().unwrap(), [7, 0, 8, 1, 3, b'a', b'b', b'c']);
+    }
+
+    #[test]
+    fn a_count_that_does_not_fit_is_an_error() {
+        let mut encoder = Encoder::new();
+        encoder.count_u8(255);
+        encoder.count_u16(256);
+        assert_eq!(encoder.as_slice(), [255, 1, 0]);
+        encoder.count_u8(256);
+        assert_eq!(encoder.finish(), Err(TooLong { length: 256, width: 1 }));
     }
 
     #[test]

@@ -1,0 +1,196 @@
+//! Diffie-Hellman groups: one interface over MODP and elliptic curves (RFC 7296 2.12, 3.4).
+
+use std::fmt;
+
+use wire::{Entropy, Secret};
+
+use super::ecdh::{self, Curve};
+use super::modp::{self, Modulus};
+use crate::message::GroupId;
+
+/// A Diffie-Hellman group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Group 2: weak, kept for gateways that default to it (RFC 7296 B.2).
+    Modp1024,
+    /// Group 14 (RFC 3526).
+    Modp2048,
+    /// Group 15 (RFC 3526).
+    Modp3072,
+    /// Group 16 (RFC 3526).
+    Modp4096,
+    /// Group 19, NIST P-256 (RFC 5903).
+    Ecp256,
+    /// Group 20, NIST P-384 (RFC 5903).
+    Ecp384,
+    /// Group 21, NIST P-521 (RFC 5903).
+    Ecp521,
+    /// Group 31 (RFC 8031).
+    X25519,
+}
+
+/// Why a peer's public value yields no shared secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyExchangeError {
+    /// The value has not the length its group prescribes.
+    #[error("a public value of {group} has {expected} octets, the peer sent {found}")]
+    Length {
+        /// The group.
+        group: Group,
+        /// Octets it prescribes.
+        expected: usize,
+        /// Octets received.
+        found: usize,
+    },
+    /// The value is not an element that may be used: out of range, off the curve, of small order.
+    #[error("the peer's public value is not a valid element of {0}")]
+    Element(Group),
+}
+
+/// Our half of an exchange. Used once, then wiped.
+pub struct KeyPair {
+    group: Group,
+    public: Vec<u8>,
+    private: Private,
+}
+
+enum Private {
+    Modp(Modulus, Secret),
+    Curve(Curve, ecdh::PrivateKey),
+}
+
+enum Kind {
+    Modp(Modulus),
+    Curve(Curve),
+}
+
+impl Group {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Modp1024,
+        Self::Modp2048,
+        Self::Modp3072,
+        Self::Modp4096,
+        Self::Ecp256,
+        Self::Ecp384,
+        Self::Ecp521,
+        Self::X25519,
+    ];
+
+    /// Its number in the registry.
+    #[must_use]
+    pub const fn id(self) -> GroupId {
+        match self {
+            Self::Modp1024 => GroupId::MODP_1024,
+            Self::Modp2048 => GroupId::MODP_2048,
+            Self::Modp3072 => GroupId::MODP_3072,
+            Self::Modp4096 => GroupId::MODP_4096,
+            Self::Ecp256 => GroupId::ECP_256,
+            Self::Ecp384 => GroupId::ECP_384,
+            Self::Ecp521 => GroupId::ECP_521,
+            Self::X25519 => GroupId::CURVE25519,
+        }
+    }
+
+    /// The group of a number, if it is one that is known here.
+    #[must_use]
+    pub fn from_id(id: GroupId) -> Option<Self> {
+        Self::ALL.into_iter().find(|group| group.id() == id)
+    }
+
+    /// Octets of a public value.
+    #[must_use]
+    pub const fn public_len(self) -> usize {
+        match self {
+            Self::Modp1024 => 128,
+            Self::Modp2048 => 256,
+            Self::Modp3072 => 384,
+            Self::Modp4096 => 512,
+            // RFC 5903 7: both coordinates, each padded to the size of the field.
+            Self::Ecp256 => 64,
+            Self::Ecp384 => 96,
+            Self::Ecp521 => 132,
+            Self::X25519 => 32,
+        }
+    }
+
+    /// Draws a private value.
+    #[must_use]
+    pub fn generate(self, entropy: &mut dyn Entropy) -> KeyPair {
+        let (public, private) = match self.kind() {
+            Kind::Modp(modulus) => {
+                let (public, exponent) = modp::generate(modulus, entropy);
+                (public, Private::Modp(modulus, exponent))
+            }
+            Kind::Curve(curve) => {
+                let (public, key) = ecdh::generate(curve, entropy);
+                (public, Private::Curve(curve, key))
+            }
+        };
+        KeyPair { group: self, public, private }
+    }
+
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Modp1024 => Kind::Modp(Modulus::Bits1024),
+            Self::Modp2048 => Kind::Modp(Modulus::Bits2048),
+            Self::Modp3072 => Kind::Modp(Modulus::Bits3072),
+            Self::Modp4096 => Kind::Modp(Modulus::Bits4096),
+            Self::Ecp256 => Kind::Curve(Curve::P256),
+            Self::Ecp384 => Kind::Curve(Curve::P384),
+            Self::Ecp521 => Kind::Curve(Curve::P521),
+            Self::X25519 => Kind::Curve(Curve::X25519),
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Modp1024 => "modp1024",
+            Self::Modp2048 => "modp2048",
+            Self::Modp3072 => "modp3072",
+            Self::Modp4096 => "modp4096",
+            Self::Ecp256 => "ecp256",
+            Self::Ecp384 => "ecp384",
+            Self::Ecp521 => "ecp521",
+            Self::X25519 => "x25519",
+        })
+    }
+}
+
+impl KeyPair {
+    /// The group.
+    #[must_use]
+    pub const fn group(&self) -> Group {
+        self.group
+    }
+
+    /// Our public value, as the KE payload carries it.
+    #[must_use]
+    pub fn public(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// Computes the shared secret g^ir, padded to the length its group prescribes.
+    ///
+    /// # Errors
+    /// [`KeyExchangeError`] if the peer's value must not be used.
+    pub fn agree(self, peer: &[u8]) -> Result<Secret, KeyExchangeError> {
+        let (group, expected, found) = (self.group, self.group.public_len(), peer.len());
+        if found != expected {
+            return Err(KeyExchangeError::Length { group, expected, found });
+        }
+        match &self.private {
+            Private::Modp(modulus, exponent) => modp::agree(*modulus, exponent, peer),
+            Private::Curve(curve, key) => ecdh::agree(*curve, key, peer),
+        }
+        .ok_or(KeyExchangeError::Element(group))
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPair").field("group", &self.group).finish_non_exhaustive()
+    }
+}

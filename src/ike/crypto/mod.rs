@@ -1,0 +1,53 @@
+//! What IKE computes: key exchange, key derivation, authentication, protection of messages.
+//!
+//! ```text
+//!  Group::generate -> KeyPair --agree(peer's public value)--> g^ir
+//!                                                              |
+//!  nonces, SPIs ------------------------------------------> IkeKeys
+//!                                                            |  |  \
+//!                            SkCipher per direction <--ciphers  |   psk_auth--> AUTH data
+//!                                                             child
+//!                                                               \--> ChildKeys for ESP
+//! ```
+//!
+//! The primitives come from aws-lc-rs; the MODP groups, which it lacks, stand on crypto-bigint. Randomness is
+//! always a parameter, so that a run can be repeated.
+
+mod cipher;
+mod ecdh;
+mod group;
+mod hash;
+mod keys;
+mod modp;
+mod prf;
+mod suite;
+
+#[cfg(test)]
+mod tests;
+
+pub use cipher::{OpenError, SkCipher};
+pub use group::{Group, KeyExchangeError, KeyPair};
+pub use hash::{COOKIE_LEN, cookie, nat_detection_hash};
+pub use keys::{AuthInput, ChildKeys, IkeKeys, Nonces, SkCiphers};
+pub use prf::Prf;
+pub use suite::ParseSuiteError;
+
+/// Which end of an exchange: the one that asks, or the one that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// It sent the request.
+    Initiator,
+    /// It sent the response.
+    Responder,
+}
+
+impl Role {
+    /// The other end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Initiator => Self::Responder,
+            Self::Responder => Self::Initiator,
+        }
+    }
+}

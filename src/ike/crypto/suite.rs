@@ -1,0 +1,265 @@
+//! Suites as text, in strongSwan's vocabulary: keywords joined by `-`, one of each role.
+//!
+//! ```text
+//! IKE  aes256-sha256-modp2048             the PRF of the same hash (S0-28)
+//!      aes256-sha256-prfsha384-modp2048   another one
+//!      aes128gcm16-prfsha256-x25519       an AEAD has no hash of its own: the PRF is written out
+//! ESP  aes128gcm16                        no perfect forward secrecy
+//!      aes256-sha256-modp2048             with this group and nothing else
+//!      aes256-sha256-modp2048-modpnone    with this group where the peer has it
+//!      aes128gcm16-x25519-esn             extended sequence numbers
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use wire::ipsec::{Encryption, EspSuite, Integrity};
+
+use super::{Group, Prf};
+use crate::config::{EspProposal, IkeProposal, Pfs};
+
+/// Why a text is not a suite.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseSuiteError {
+    /// A keyword that is not known.
+    #[error("`{keyword}` in `{suite}` is not known; known are {known}")]
+    Unknown {
+        /// The keyword.
+        keyword: String,
+        /// The whole text.
+        suite: String,
+        /// The keywords that may stand here, separated by commas.
+        known: String,
+    },
+    /// A keyword that is known, but has no place in this kind of suite.
+    #[error("`{keyword}` in `{suite}` has no place in {place}")]
+    Misplaced {
+        /// The keyword.
+        keyword: String,
+        /// The whole text.
+        suite: String,
+        /// What kind of suite it is.
+        place: &'static str,
+    },
+    /// Two keywords of one role.
+    #[error("`{suite}` has more than one {role}: write one suite for each")]
+    Repeated {
+        /// The role.
+        role: &'static str,
+        /// The whole text.
+        suite: String,
+    },
+    /// No keyword of a role that must be filled.
+    #[error("`{suite}` has no {role}, such as {example}")]
+    Missing {
+        /// The role.
+        role: &'static str,
+        /// The whole text.
+        suite: String,
+        /// A keyword that would fill it.
+        example: &'static str,
+    },
+    /// A cipher that authenticates together with an integrity algorithm.
+    #[error("`{suite}`: {encryption} authenticates by itself, leave out `{integrity}`{}", prf_hint(*.integrity, *.ike))]
+    NeedlessIntegrity {
+        /// The whole text.
+        suite: String,
+        /// The cipher.
+        encryption: Encryption,
+        /// What must not go with it.
+        integrity: Integrity,
+        /// Whether it is a suite for IKE, where a PRF of that hash may be what was meant.
+        ike: bool,
+    },
+}
+
+fn prf_hint(integrity: Integrity, ike: bool) -> String {
+    if ike { format!(" or write `{}`", Prf::from(integrity)) } else { String::new() }
+}
+
+impl fmt::Display for IkeProposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.encryption)?;
+        if let Some(integrity) = self.integrity {
+            write!(f, "-{integrity}")?;
+        }
+        if self.integrity.map(Prf::from) != Some(self.prf) {
+            write!(f, "-{}", self.prf)?;
+        }
+        write!(f, "-{}", self.group)
+    }
+}
+
+impl fmt::Display for EspProposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", EspSuite { esn: false, ..self.suite })?;
+        match self.pfs {
+            Pfs::Off => {}
+            Pfs::Required(group) => write!(f, "-{group}")?,
+            Pfs::Preferred(group) => write!(f, "-{group}-modpnone")?,
+        }
+        f.write_str(if self.suite.esn { "-esn" } else { "" })
+    }
+}
+
+impl FromStr for IkeProposal {
+    type Err = ParseSuiteError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = Parts::collect(text, ike_keywords)?;
+        let misplaced = parts.no_group.map(|()| "modpnone").or(parts.esn.map(|esn| if esn { "esn" } else { "noesn" }));
+        if let Some(keyword) = misplaced {
+            return Err(misplaced_in(keyword, text, "an IKE suite"));
+        }
+        let (encryption, integrity) = parts.protection(text, true)?;
+        let prf = match (parts.prf, integrity) {
+            (Some(prf), _) => prf,
+            // S0-28: the PRF equals the authentication algorithm.
+            (None, Some(integrity)) => integrity.into(),
+            (None, None) => return Err(missing("PRF", text, "prfsha256")),
+        };
+        let group = parts.group.take().ok_or_else(|| missing("Diffie-Hellman group", text, "modp2048"))?;
+        Ok(Self { encryption, integrity, prf, group })
+    }
+}
+
+impl FromStr for EspProposal {
+    type Err = ParseSuiteError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = Parts::collect(text, esp_keywords)?;
+        if let Some(prf) = parts.prf {
+            return Err(misplaced_in(&prf.to_string(), text, "an ESP suite"));
+        }
+        let (encryption, integrity) = parts.protection(text, false)?;
+        let pfs = match (parts.group, parts.no_group) {
+            (None, _) => Pfs::Off,
+            (Some(group), None) => Pfs::Required(group),
+            (Some(group), Some(())) => Pfs::Preferred(group),
+        };
+        Ok(Self { suite: EspSuite { encryption, integrity, esn: parts.esn.unwrap_or(false) }, pfs })
+    }
+}
+
+/// The keywords of one suite, by role.
+#[derive(Default)]
+struct Parts {
+    encryption: Option<Encryption>,
+    integrity: Option<Integrity>,
+    prf: Option<Prf>,
+    group: Option<Group>,
+    no_group: Option<()>,
+    esn: Option<bool>,
+}
+
+impl Parts {
+    fn collect(suite: &str, known: fn() -> String) -> Result<Self, ParseSuiteError> {
+        let mut parts = Self::default();
+        for keyword in suite.split('-') {
+            let Some(part) = Part::parse(keyword.trim()) else {
+                let (keyword, suite) = (keyword.trim().to_owned(), suite.to_owned());
+                return Err(ParseSuiteError::Unknown { keyword, suite, known: known() });
+            };
+            let repeated = match part {
+                Part::Encryption(value) => parts.encryption.replace(value).map(|_| "cipher"),
+                Part::Integrity(value) => parts.integrity.replace(value).map(|_| "integrity algorithm"),
+                Part::Prf(value) => parts.prf.replace(value).map(|_| "PRF"),
+                Part::Group(value) => parts.group.replace(value).map(|_| "Diffie-Hellman group"),
+                Part::NoGroup => parts.no_group.replace(()).map(|()| "modpnone"),
+                Part::Esn(value) => parts.esn.replace(value).map(|_| "choice of sequence numbers"),
+            };
+            if let Some(role) = repeated {
+                return Err(ParseSuiteError::Repeated { role, suite: suite.to_owned() });
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The cipher and, exactly where it needs one, its integrity algorithm.
+    fn protection(&self, text: &str, ike: bool) -> Result<(Encryption, Option<Integrity>), ParseSuiteError> {
+        let encryption = self.encryption.ok_or_else(|| missing("cipher", text, "aes256"))?;
+        match self.integrity {
+            Some(integrity) if encryption.is_aead() => {
+                let suite = text.to_owned();
+                Err(ParseSuiteError::NeedlessIntegrity { suite, encryption, integrity, ike })
+            }
+            None if !encryption.is_aead() => Err(missing("integrity algorithm", text, "sha256")),
+            integrity => Ok((encryption, integrity)),
+        }
+    }
+}
+
+enum Part {
+    Encryption(Encryption),
+    Integrity(Integrity),
+    Prf(Prf),
+    Group(Group),
+    NoGroup,
+    Esn(bool),
+}
+
+impl Part {
+    fn parse(keyword: &str) -> Option<Self> {
+        let keyword = keyword.to_ascii_lowercase();
+        let same = |known: &dyn fmt::Display| known.to_string() == keyword;
+        if let Some(encryption) = ENCRYPTIONS.into_iter().find(|known| same(known)) {
+            return Some(Self::Encryption(encryption));
+        }
+        if let Some(integrity) = INTEGRITIES.into_iter().find(|known| same(known)) {
+            return Some(Self::Integrity(integrity));
+        }
+        if let Some(prf) = Prf::ALL.into_iter().find(|known| same(known)) {
+            return Some(Self::Prf(prf));
+        }
+        if let Some(group) = Group::ALL.into_iter().find(|known| same(known)) {
+            return Some(Self::Group(group));
+        }
+        Some(match keyword.as_str() {
+            "aes" => Self::Encryption(Encryption::AesCbc(128)),
+            "aes128gcm" | "aes128gcm128" => Self::Encryption(Encryption::AesGcm16(128)),
+            "aes192gcm" | "aes192gcm128" => Self::Encryption(Encryption::AesGcm16(192)),
+            "aes256gcm" | "aes256gcm128" => Self::Encryption(Encryption::AesGcm16(256)),
+            "sha" => Self::Integrity(Integrity::HmacSha1),
+            "sha2_256" => Self::Integrity(Integrity::HmacSha256),
+            "sha2_384" => Self::Integrity(Integrity::HmacSha384),
+            "sha2_512" => Self::Integrity(Integrity::HmacSha512),
+            "curve25519" => Self::Group(Group::X25519),
+            "modpnone" => Self::NoGroup,
+            "esn" => Self::Esn(true),
+            "noesn" => Self::Esn(false),
+            _ => return None,
+        })
+    }
+}
+
+const ENCRYPTIONS: [Encryption; 6] = [
+    Encryption::AesCbc(128),
+    Encryption::AesCbc(192),
+    Encryption::AesCbc(256),
+    Encryption::AesGcm16(128),
+    Encryption::AesGcm16(192),
+    Encryption::AesGcm16(256),
+];
+
+const INTEGRITIES: [Integrity; 4] =
+    [Integrity::HmacSha1, Integrity::HmacSha256, Integrity::HmacSha384, Integrity::HmacSha512];
+
+fn ike_keywords() -> String {
+    [list(&ENCRYPTIONS), list(&INTEGRITIES), list(&Prf::ALL), list(&Group::ALL)].join(", ")
+}
+
+fn esp_keywords() -> String {
+    [list(&ENCRYPTIONS), list(&INTEGRITIES), list(&Group::ALL), "modpnone, esn, noesn".to_owned()].join(", ")
+}
+
+fn list(known: &[impl fmt::Display]) -> String {
+    known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn missing(role: &'static str, suite: &str, example: &'static str) -> ParseSuiteError {
+    ParseSuiteError::Missing { role, suite: suite.to_owned(), example }
+}
+
+fn misplaced_in(keyword: &str, suite: &str, place: &'static str) -> ParseSuiteError {
+    ParseSuiteError::Misplaced { keyword: keyword.to_owned(), suite: suite.to_owned(), place }
+}

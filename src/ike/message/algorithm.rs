@@ -1,0 +1,106 @@
+//! Algorithms as transforms, and back.
+
+use wire::ipsec::{Encryption, Integrity};
+
+use super::code_points::{EncryptionId, EsnId, GroupId, IntegrityId, PrfId, TransformType};
+use super::proposal::{Attribute, Transform};
+use crate::crypto::{Group, Prf};
+
+impl From<Encryption> for Transform {
+    fn from(encryption: Encryption) -> Self {
+        let (id, bits) = match encryption {
+            Encryption::AesCbc(bits) => (EncryptionId::AES_CBC, bits),
+            Encryption::AesGcm16(bits) => (EncryptionId::AES_GCM_16, bits),
+        };
+        Self::with_key_length(TransformType::ENCRYPTION, id.0, bits)
+    }
+}
+
+impl From<Integrity> for Transform {
+    fn from(integrity: Integrity) -> Self {
+        let id = match integrity {
+            Integrity::HmacSha1 => IntegrityId::HMAC_SHA1_96,
+            Integrity::HmacSha256 => IntegrityId::HMAC_SHA2_256_128,
+            Integrity::HmacSha384 => IntegrityId::HMAC_SHA2_384_192,
+            Integrity::HmacSha512 => IntegrityId::HMAC_SHA2_512_256,
+        };
+        Self::new(TransformType::INTEGRITY, id.0)
+    }
+}
+
+impl From<Prf> for Transform {
+    fn from(prf: Prf) -> Self {
+        let id = match prf {
+            Prf::HmacSha1 => PrfId::HMAC_SHA1,
+            Prf::HmacSha256 => PrfId::HMAC_SHA2_256,
+            Prf::HmacSha384 => PrfId::HMAC_SHA2_384,
+            Prf::HmacSha512 => PrfId::HMAC_SHA2_512,
+        };
+        Self::new(TransformType::PRF, id.0)
+    }
+}
+
+impl From<Group> for Transform {
+    fn from(group: Group) -> Self {
+        Self::new(TransformType::GROUP, group.id().0)
+    }
+}
+
+impl Transform {
+    /// Whether extended sequence numbers are used.
+    #[must_use]
+    pub const fn esn(used: bool) -> Self {
+        Self::new(TransformType::ESN, if used { EsnId::ESN.0 } else { EsnId::NO_ESN.0 })
+    }
+
+    /// The cipher, if this is one that is known here.
+    #[must_use]
+    pub fn encryption(&self) -> Option<Encryption> {
+        if self.kind != TransformType::ENCRYPTION {
+            return None;
+        }
+        let &[Attribute::KeyLength(bits @ (128 | 192 | 256))] = self.attributes.as_slice() else {
+            return None;
+        };
+        match EncryptionId(self.id) {
+            EncryptionId::AES_CBC => Some(Encryption::AesCbc(bits)),
+            EncryptionId::AES_GCM_16 => Some(Encryption::AesGcm16(bits)),
+            _ => None,
+        }
+    }
+
+    /// The integrity algorithm, if this is one that is known here.
+    #[must_use]
+    pub fn integrity(&self) -> Option<Integrity> {
+        match IntegrityId(self.plain(TransformType::INTEGRITY)?) {
+            IntegrityId::HMAC_SHA1_96 => Some(Integrity::HmacSha1),
+            IntegrityId::HMAC_SHA2_256_128 => Some(Integrity::HmacSha256),
+            IntegrityId::HMAC_SHA2_384_192 => Some(Integrity::HmacSha384),
+            IntegrityId::HMAC_SHA2_512_256 => Some(Integrity::HmacSha512),
+            _ => None,
+        }
+    }
+
+    /// The pseudo-random function, if this is one that is known here.
+    #[must_use]
+    pub fn prf(&self) -> Option<Prf> {
+        match PrfId(self.plain(TransformType::PRF)?) {
+            PrfId::HMAC_SHA1 => Some(Prf::HmacSha1),
+            PrfId::HMAC_SHA2_256 => Some(Prf::HmacSha256),
+            PrfId::HMAC_SHA2_384 => Some(Prf::HmacSha384),
+            PrfId::HMAC_SHA2_512 => Some(Prf::HmacSha512),
+            _ => None,
+        }
+    }
+
+    /// The Diffie-Hellman group, if this is one that is known here.
+    #[must_use]
+    pub fn group(&self) -> Option<Group> {
+        Group::from_id(GroupId(self.plain(TransformType::GROUP)?))
+    }
+
+    /// The number of a transform of `kind` that carries no attributes.
+    fn plain(&self, kind: TransformType) -> Option<u16> {
+        (self.kind == kind && self.attributes.is_empty()).then_some(self.id)
+    }
+}
