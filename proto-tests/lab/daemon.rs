@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::namespace::Namespace;
 use super::process::{Process, Usage};
 use super::router_file::RouterFile;
-use super::{LabError, Result, not_yet, run, wait_for, write_file};
+use super::{LabError, Result, not_yet, run, wait_for};
 
 /// A running `quadspan run`.
 #[derive(Debug)]
@@ -65,9 +65,7 @@ impl Daemon {
     }
 
     fn start_with(namespace: &Namespace, directory: &Path, file: &RouterFile, detached: bool) -> Result<Self> {
-        let config = directory.join(format!("{}.yaml", file.name));
-        let socket = directory.join(format!("{}.sock", file.name));
-        write_file(&config, &file.yaml(&socket))?;
+        let (config, socket) = (file.write(directory)?, file.socket(directory));
         let program = binary()?.display().to_string();
         let mut command = if detached { namespace.detached_command(&program) } else { namespace.command(&program) };
         command.arg("run").arg(&config);
@@ -80,6 +78,22 @@ impl Daemon {
             ask(&socket, &["status"])
         })?;
         Ok(Self { process, socket })
+    }
+
+    /// Has it read its changed configuration again.
+    ///
+    /// # Errors
+    /// With its complaint about the file.
+    pub fn reload(&self) -> Result<()> {
+        run(Command::new(binary()?).arg("reload").arg("-s").arg(&self.socket)).map(drop)
+    }
+
+    /// `quadspan reset tunnel|peer NAME` or `quadspan rekey NAME`.
+    ///
+    /// # Errors
+    /// With its complaint.
+    pub fn order(&self, words: &[&str]) -> Result<()> {
+        run(Command::new(binary()?).args(words).arg("-s").arg(&self.socket)).map(drop)
     }
 
     /// `quadspan WORDS -o json`, as JSON.

@@ -18,6 +18,7 @@ pub mod frr;
 pub mod kernel;
 pub mod layout;
 pub mod namespace;
+pub mod own;
 pub mod process;
 pub mod router_file;
 pub mod scenario;
@@ -130,6 +131,12 @@ pub fn run(command: &mut Command) -> Result<String> {
     }
     let complaint = format!("{}{}", printed, String::from_utf8_lossy(&output.stderr));
     Err(LabError::Command { command: shown, status: output.status, complaint: complaint.trim().to_owned() })
+}
+
+/// Says a measured figure on standard output, where the test's reader finds it.
+pub fn tell(figure: &str) {
+    use std::io::Write as _;
+    let _reader_is_gone = writeln!(std::io::stdout(), "    {figure}");
 }
 
 /// Writes a file of the laboratory.

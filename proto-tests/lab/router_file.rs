@@ -2,14 +2,11 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use super::layout::{CLOUD_ASN, CLOUD_NETWORK, ROUTER_ASN, ROUTER_NETWORK, TUNNELS, TunnelPlan};
-
-/// IKE suite of the laboratories in our words.
-pub const IKE_SUITE: &str = "aes128gcm16-prfsha256-x25519";
-/// ESP suite of the laboratories in our words.
-pub const ESP_SUITE: &str = "aes128gcm16";
+use super::{LabError, Result, write_file};
 
 /// One router's file.
 #[derive(Clone, Debug)]
@@ -96,21 +93,46 @@ impl RouterFile {
         }
     }
 
+    /// Writes `NAME.yaml` and the key files it names into `directory`; the control socket will be `NAME.sock`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, directory: &Path) -> Result<PathBuf> {
+        for tunnel in &self.tunnels {
+            write_secret(&directory.join(self.key_file(tunnel)), &tunnel.psk)?;
+        }
+        let path = directory.join(format!("{}.yaml", self.name));
+        write_file(&path, &self.yaml(&self.socket(directory)))?;
+        Ok(path)
+    }
+
+    /// The control socket of this router in `directory`.
+    #[must_use]
+    pub fn socket(&self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}.sock", self.name))
+    }
+
     /// The YAML text with the control socket at `socket`.
     #[must_use]
     pub fn yaml(&self, socket: &Path) -> String {
-        let Self { name, asn, router_id, metrics, .. } = self;
-        let mut text = format!("router:\n  name: {name}\n  asn: {asn}\n  router-id: {router_id}\n  networks: [");
-        text += &self.networks.join(", ");
-        let _infallible = write!(text, "]\n  dataplane: userspace\n  api:\n    socket: {}\n", socket.display());
-        if let Some(listen) = metrics {
-            let _infallible = writeln!(text, "  metrics:\n    listen: {listen}");
+        let Self { name, asn, router_id, .. } = self;
+        let mut text = format!("router:\n  name: {name}\n  asn: {asn}\n  router-id: {router_id}\n  networks:\n");
+        for network in &self.networks {
+            let _infallible = writeln!(text, "    - {network}");
+        }
+        let _infallible = write!(text, "  dataplane: userspace\n  api:\n    socket: {}\n", socket.display());
+        if let Some(listen) = &self.metrics {
+            let _infallible = write!(text, "  metrics:\n    listen: {listen}\n");
         }
         text += "tunnels:\n";
         for tunnel in &self.tunnels {
-            text += &tunnel.yaml();
+            text += &tunnel.yaml(&self.key_file(tunnel));
         }
         text
+    }
+
+    fn key_file(&self, tunnel: &TunnelEntry) -> String {
+        format!("{}-{}.psk", self.name, tunnel.name)
     }
 }
 
@@ -123,6 +145,7 @@ impl TunnelEntry {
         initiate: bool,
         peer_asn: u32,
     ) -> Self {
+        let suites = suites(plan.number);
         Self {
             name: plan.name.to_owned(),
             local,
@@ -131,8 +154,8 @@ impl TunnelEntry {
             inside: plan.inside(),
             first_host,
             initiate,
-            ike: IKE_SUITE.to_owned(),
-            esp: ESP_SUITE.to_owned(),
+            ike: suites.ike.to_owned(),
+            esp: suites.esp.to_owned(),
             ike_lifetime: 28800,
             esp_lifetime: 3600,
             rekey_margin: 270,
@@ -143,19 +166,44 @@ impl TunnelEntry {
         }
     }
 
-    fn yaml(&self) -> String {
-        let Self { name, local, remote, psk, inside, ike, esp, peer_asn, hold, .. } = self;
+    fn yaml(&self, key_file: &str) -> String {
+        let Self { name, local, remote, inside, ike, esp, peer_asn, hold, .. } = self;
         let Self { ike_lifetime, esp_lifetime, rekey_margin, dpd_interval, dpd_timeout, .. } = self;
         let side = if self.first_host { "first" } else { "second" };
         let start = if self.initiate { "initiate" } else { "respond" };
-        let keepalive = (hold / 3).max(1);
         format!(
-            "  - name: {name}\n    profile: generic\n    local: {local}\n    remote: {remote}\n    psk:\n      inline: {psk}\n    \
-             inside: {inside}\n    side: {side}\n    start: {start}\n    encapsulation: always\n    \
-             ike:\n      proposals: [{ike}]\n      lifetime: {ike_lifetime}s\n    \
-             esp:\n      proposals: [{esp}]\n      lifetime: {esp_lifetime}s\n      rekey-margin: {rekey_margin}s\n    \
-             dpd:\n      interval: {dpd_interval}s\n      timeout: {dpd_timeout}s\n    \
-             bgp:\n      asn: {peer_asn}\n      hold-time: {hold}s\n      keepalive: {keepalive}s\n"
+            "  - name: {name}\n    local: {local}\n    remote: {remote}\n    psk: {{file: {key_file}}}\n    \
+             inside: {{prefix: {inside}, side: {side}}}\n    start: {start}\n    encapsulation: always\n    \
+             ike: {{proposals: [{ike}], lifetime: {ike_lifetime}s}}\n    \
+             esp: {{proposals: [{esp}], lifetime: {esp_lifetime}s}}\n    rekey: {{margin: {rekey_margin}s, fuzz: 0}}\n    \
+             dpd: {{interval: {dpd_interval}s, timeout: {dpd_timeout}s}}\n    \
+             bgp: {{asn: {peer_asn}, hold-time: {hold}s}}\n"
         )
     }
+}
+
+/// The suites of one of the four tunnels, in the words that swanctl and we have in common; no two are alike.
+#[must_use]
+pub const fn suites(number: u8) -> Suites {
+    match number {
+        1 => Suites { ike: "aes128gcm16-prfsha256-x25519", esp: "aes128gcm16" },
+        2 => Suites { ike: "aes256gcm16-prfsha384-ecp384", esp: "aes256gcm16-ecp384" },
+        3 => Suites { ike: "aes256-sha256-modp2048", esp: "aes256-sha256-modp2048" },
+        _ => Suites { ike: "aes128-sha1-ecp256", esp: "aes128-sha1" },
+    }
+}
+
+/// An IKE and an ESP proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suites {
+    /// For the IKE SA.
+    pub ike: &'static str,
+    /// For the CHILD SA.
+    pub esp: &'static str,
+}
+
+fn write_secret(path: &Path, secret: &str) -> Result<()> {
+    write_file(path, secret)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(LabError::io(format!("close {}", path.display())))
 }

@@ -6,15 +6,11 @@ use std::time::Duration;
 use super::concentrator::{BgpSide, Concentrator, Plan, Speaker};
 use super::daemon::Daemon;
 use super::layout::{CLOUD_ASN, CLOUD_NETWORK, HOST_B, Layout, ROUTER_ASN, ROUTER_NETWORK, TUNNELS, TunnelPlan};
-use super::router_file::RouterFile;
+use super::router_file::{RouterFile, suites};
 use super::stream::{Running, Stream};
 use super::strongswan::SwanTunnel;
 use super::{Lab, LabError, Result, ensure, not_yet, wait_for};
 
-/// IKE proposal of the laboratories in swanctl's words.
-const SWAN_IKE: &str = "aes128gcm16-prfsha256-x25519";
-/// ESP proposal of the laboratories in swanctl's words; without PFS at the first exchange either way.
-const SWAN_ESP: &str = "aes128gcm16";
 /// How long the whole may take to come up.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -109,6 +105,15 @@ impl FourTunnel {
     pub fn start_daemon(&mut self) -> Result<()> {
         self.daemon = Some(Daemon::start(&self.layout.router, self.lab.path(), &self.file)?);
         Ok(())
+    }
+
+    /// Writes our changed file and has our process read it.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn reload(&self) -> Result<()> {
+        self.file.write(self.lab.path())?;
+        self.daemon()?.reload()
     }
 
     /// Our process.
@@ -213,8 +218,8 @@ pub fn cloud_plan(tunnel: &TunnelPlan, initiate: bool) -> Plan {
             remote: tunnel.router_outside,
             inside: format!("{}/30", tunnel.cloud_inside),
             psk: tunnel.psk(),
-            ike: SWAN_IKE.to_owned(),
-            esp: SWAN_ESP.to_owned(),
+            ike: suites(tunnel.number).ike.to_owned(),
+            esp: suites(tunnel.number).esp.to_owned(),
             initiate,
             dpd: 2,
             rekey_ike: 0,

@@ -55,13 +55,14 @@ impl SwanTunnel {
         let Self { local, remote, psk, ike, esp, dpd, rekey_ike, rekey_child, .. } = self;
         let start = if self.initiate { "start" } else { "none" };
         let on_dead = if self.initiate { "restart" } else { "clear" };
+        let life = 4 * rekey_child;
         format!(
             "connections {{\n tunnel {{\n  version = 2\n  local_addrs = {local}\n  remote_addrs = {remote}\n  encap = yes\n  \
              mobike = no\n  proposals = {ike}\n  dpd_delay = {dpd}s\n  keyingtries = 0\n  rekey_time = {rekey_ike}s\n  \
              reauth_time = 0\n  rand_time = 0\n  over_time = 60s\n  unique = replace\n  \
              local {{\n   auth = psk\n   id = {local}\n  }}\n  remote {{\n   auth = psk\n   id = {remote}\n  }}\n  \
              children {{\n   tunnel {{\n    local_ts = 0.0.0.0/0\n    remote_ts = 0.0.0.0/0\n    esp_proposals = {esp}\n    \
-             mode = tunnel\n    rekey_time = {rekey_child}s\n    rand_time = 0\n    start_action = {start}\n    \
+             mode = tunnel\n    rekey_time = {rekey_child}s\n    life_time = {life}s\n    rand_time = 0\n    start_action = {start}\n    \
              close_action = {start}\n    dpd_action = {on_dead}\n   }}\n  }}\n }}\n}}\n\
              secrets {{\n ike {{\n  id-1 = {local}\n  id-2 = {remote}\n  secret = \"{psk}\"\n }}\n}}\n"
         )
@@ -172,6 +173,16 @@ impl StrongSwan {
         self.swanctl(&["--terminate", "--ike", "tunnel", "--timeout", "5"]).map(drop)
     }
 
+    /// Packets that charon says it dropped before sending them. While it renews a CHILD SA, its user-space back end is
+    /// without a policy for a moment; that is its own loss, not that of the router under test.
+    #[must_use]
+    pub fn dropped_outbound(&self, from: Ipv4Addr) -> u64 {
+        let needle = format!("no matching outbound IPsec policy for {from}");
+        let log = std::fs::read(self.log()).unwrap_or_default();
+        let count = String::from_utf8_lossy(&log).matches(&needle).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
     /// The running process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -193,7 +204,7 @@ fn strongswan_conf(directory: &Path) -> String {
          plugins {{\n  vici {{\n   socket = unix://{directory}/vici.sock\n  }}\n  kernel-libipsec {{\n   allow_peer_ts = yes\n  }}\n  \
          kernel-netlink {{\n   fwmark = !0x42\n  }}\n  socket-default {{\n   fwmark = 0x42\n  }}\n }}\n \
          filelog {{\n  log {{\n   path = {directory}/charon.log\n   append = yes\n   flush_line = yes\n   time_format = %T\n   \
-         default = 1\n   ike = 1\n   knl = 1\n  }}\n }}\n}}\n\
+         default = 1\n   ike = 1\n   knl = 1\n   esp = 1\n  }}\n }}\n}}\n\
          swanctl {{\n load = random nonce openssl pem x509 pubkey\n}}\n"
     )
 }

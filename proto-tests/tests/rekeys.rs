@@ -1,0 +1,89 @@
+//! Keys are renewed every few seconds by both ends, at the same moment more often than not, and no packet is lost.
+
+use std::time::Duration;
+
+use proto_tests::lab::layout::{HOST_B, TUNNELS};
+use proto_tests::lab::own::OwnSides;
+use proto_tests::lab::router_file::TunnelEntry;
+use proto_tests::lab::scenario::{FourTunnel, Initiator};
+use proto_tests::lab::{Result, ensure, tell, wait_for};
+
+/// CHILD SAs are renewed every 3 s, IKE SAs every 7 s.
+fn often(tunnel: &mut TunnelEntry) {
+    tunnel.rekey_margin = 9;
+    tunnel.esp_lifetime = 12;
+    tunnel.ike_lifetime = 16;
+}
+
+fn both_sides(lab: &mut FourTunnel) {
+    lab.file.tunnels.iter_mut().for_each(often);
+    for cloud in &mut lab.clouds {
+        cloud.plan.swan.rekey_child = 3;
+        cloud.plan.swan.rekey_ike = 7;
+    }
+}
+
+#[test]
+fn both_ends_renew_at_once_under_traffic_without_a_packet_lost() {
+    FourTunnel::run_with(Initiator::Router, both_sides, renewed_without_loss);
+}
+
+#[test]
+fn both_ends_renew_at_once_where_the_peers_began() {
+    FourTunnel::run_with(Initiator::Clouds, both_sides, renewed_without_loss);
+}
+
+fn renewed_without_loss(lab: &mut FourTunnel) -> Result<()> {
+    lab.wait_all_up()?;
+    let stream = lab.stream()?;
+    std::thread::sleep(Duration::from_secs(30));
+    let report = stream.finish();
+    // The peers drop packets of their own while they replace a policy, and say so: those are counted and taken off.
+    let dropped: u64 =
+        lab.clouds.iter().map(|cloud| cloud.swan().map(|swan| swan.dropped_outbound(HOST_B))).sum::<Result<u64>>()?;
+    tell(&format!("both ends renew: {report}; the peers dropped {dropped} before sending"));
+    ensure(report.lost == 0, "every packet reaches the other host", || report.to_string())?;
+    ensure(report.lost_round_trip <= dropped, "every packet that the peers sent comes back", || {
+        format!("{report}, of which the peers dropped {dropped}")
+    })?;
+    for (plan, cloud) in TUNNELS.iter().zip(&lab.clouds) {
+        let tunnel = lab.daemon()?.tunnel(plan.name)?;
+        ensure(tunnel["child"]["rekeys"].as_u64() >= Some(5), "the keys were renewed", || tunnel["child"].to_string())?;
+        wait_for(Duration::from_secs(10), "one SA of each kind is left at the peer", || {
+            let counts = cloud.swan()?.sa_counts()?;
+            ensure(counts == (1, 1), "IKE and CHILD SAs", || format!("{counts:?}"))
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn our_own_process_on_all_sides_renews_without_a_packet_lost() -> Result<()> {
+    let sides = OwnSides::start(|file| file.tunnels.iter_mut().for_each(often))?;
+    sides.wait_all_up()?;
+    let stream = sides.stream()?;
+    std::thread::sleep(Duration::from_secs(20));
+    let report = stream.finish();
+    tell(&format!("our own process on all sides renews: {report}"));
+    ensure(report.lost_round_trip == 0, "every packet arrives and returns", || format!("{report}\n{}", sides.logs()))
+}
+
+#[test]
+fn an_operator_renews_each_kind_of_sa() {
+    FourTunnel::run(Initiator::Router, |lab| {
+        lab.wait_all_up()?;
+        let stream = lab.stream()?;
+        let spi = |lab: &FourTunnel| Ok(lab.daemon()?.tunnel("aws1")?["child"]["spi_in"].clone());
+        let before = spi(lab)?;
+        lab.daemon()?.order(&["rekey", "aws1"])?;
+        wait_for(Duration::from_secs(5), "the CHILD SA is another one", || {
+            let now = spi(lab)?;
+            ensure(now != before, "its SPI", || now.to_string())
+        })?;
+        lab.daemon()?.order(&["rekey", "aws1", "--ike"])?;
+        std::thread::sleep(Duration::from_secs(2));
+        lab.wait_all_up()?;
+        let report = stream.finish();
+        ensure(report.lost == 0, "no packet is lost", || report.to_string())
+    });
+}
