@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# Sourced by the other scripts: who builds, what is installed, where things are.
+#
+# Laboratories need root; building does not. Under sudo everything that cargo does runs as the invoking user with that
+# user's Rust, so that nothing in the tree or in ~/.cargo ends up owned by root.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILDER=${SUDO_USER:-$(id -un)}
+BUILDER_HOME=$(getent passwd "$BUILDER" | cut -d: -f6)
+BUILDER_PATH=$BUILDER_HOME/.cargo/bin:/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
+cd "$ROOT" || exit 1
+
+say() { printf '\n== %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 2; }
+
+need_root() { [ "$(id -u)" -eq 0 ] || die "needs root for network namespaces: run  sudo $0 $*"; }
+
+# Runs a command as the user who builds.
+as_builder() {
+  local -a setting=(HOME="$BUILDER_HOME" USER="$BUILDER" PATH="$BUILDER_PATH" CARGO_TARGET_DIR="$CARGO_TARGET_DIR")
+  local name
+  for name in CARGO_HOME RUSTUP_HOME RUSTUP_TOOLCHAIN CARGO_TERM_COLOR CARGO_BUILD_JOBS RUSTC_BOOTSTRAP RUSTDOCFLAGS \
+    http_proxy https_proxy no_proxy; do
+    [ -z "${!name:-}" ] || setting+=("$name=${!name}")
+  done
+  if [ "$BUILDER" = "$(id -un)" ]; then env "${setting[@]}" "$@"; else runuser -u "$BUILDER" -- env "${setting[@]}" "$@"; fi
+}
+
+need_rust() {
+  as_builder cargo --version >/dev/null 2>&1 ||
+    die "user $BUILDER has no Rust: install it from https://rustup.rs as that user (1.88 or later), then run this again"
+}
+
+# Installs what is missing of the packages listed in the given files.
+install_packages() {
+  local list package
+  local -a missing=()
+  for list in "$@"; do
+    while read -r package; do
+      dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done < <(sed 's/#.*//; /^[[:space:]]*$/d' "$list")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  [ "$(id -u)" -eq 0 ] || die "not installed: ${missing[*]}; run  sudo apt-get install ${missing[*]}"
+  say "installing ${missing[*]}"
+  # Debian starts daemons that it installs; the laboratories start their own.
+  local policy=/usr/sbin/policy-rc.d
+  [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && local ours=yes; }
+  apt-get update -qq
+  local result=0
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || result=$?
+  [ "${ours:-no}" = no ] || rm -f $policy
+  [ $result -eq 0 ] || die "apt-get could not install ${missing[*]}"
+}
+
+# Installs a cargo tool from crates.io where it is missing.
+install_cargo_tool() {
+  as_builder sh -c "command -v $1" >/dev/null 2>&1 && return 0
+  say "installing $1 with cargo (once; takes some minutes)"
+  # Its own target directory: the tool's build must not be mixed into the project's.
+  as_builder env CARGO_TARGET_DIR="$BUILDER_HOME/.cache/quadspan-tools" cargo install --locked --quiet "$1" ||
+    die "cargo could not install $1"
+}
