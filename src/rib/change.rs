@@ -34,6 +34,11 @@ impl NextHopSet {
         Self(next_hops.into())
     }
 
+    /// Of members that are sorted and without duplicates already.
+    pub(crate) const fn shared(next_hops: Arc<[NextHop]>) -> Self {
+        Self(next_hops)
+    }
+
     /// The members in order.
     #[must_use]
     pub fn as_slice(&self) -> &[NextHop] {

@@ -17,9 +17,8 @@ pub struct RibConfig {
     pub originated: Vec<IpNet>,
     /// How many next hops one route may have.
     pub ecmp_width: usize,
-    /// Addresses that must never be reached through a learned route: the peers' outside addresses. A learned
-    /// route that covers one is kept out of the FIB unless it is less specific than a route we already have
-    /// outside our table (the fib room pins those); see `Rib` for the rule.
+    /// Addresses that must never be reached through a learned route: the peers' outside addresses. A route that
+    /// covers one is refused; only a default route that the import list names is not, see [`policy`](crate::policy).
     pub protected: Vec<IpAddr>,
 }
 

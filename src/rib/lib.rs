@@ -1,7 +1,59 @@
 //! The routing information bases and the decision process (RFC 4271 3.2, 9), pure.
+//!
+//! ```text
+//!  handle_update ──> Adj-RIB-In ──> import policy ──┐         tunnel up / down
+//!  (per peer)        as received    accepted or     │               │
+//!                                   a Refusal       v               v
+//!                                              decision process: best and multipath
+//!  set_originated ───────────────────────────> Loc-RIB ──────────────────────> Output::Fib
+//!                                                   │
+//!                                              export policy: send, or why it is Withheld
+//!                                                   v
+//!                                              Adj-RIB-Out (per peer) ───────> Output::Send
+//! ```
+//!
+//! * **Level-triggered.** The `handle_*` functions only note what changed and mark the prefixes concerned;
+//!   [`Rib::poll_output`] does the work in batches and hands out differences to what it said before. A prefix that
+//!   changes ten times between two polls is decided once. All decisions come first, with their changes of the
+//!   forwarding table, then announcements: withdrawals packed, then one update per set of attributes.
+//! * **One next hop per session.** A session runs inside one tunnel, and only the peer's inside address is accepted
+//!   as a next hop. So a route is usable exactly while its tunnel is up, and a tunnel that dies takes its routes
+//!   out of the forwarding table and out of the announcements to others in the same event.
+//! * **Reasons are values.** [`Refusal`] (why a route was not accepted), [`Verdict`] and [`Step`] (why it is not
+//!   the best), [`Barrier`] (why it is not used beside the best), [`Withheld`] (why it is not announced). They are
+//!   functions of the stored state, computed when asked for, and cost no memory.
+//! * **Memory.** What came with a route is kept once per distinct content and shared by all prefixes; a path is
+//!   sixteen octets; which prefixes a peer sent, and which are still to be worked on, are bitmaps.
+//!
+//! The rules live in [`decision`] (order of preference, multipath), [`policy`] (what is never accepted or
+//! announced, prefix lists) and [`limit`] (which prefixes are held back).
 
+mod adj_in;
+mod announce;
+mod as_path;
 mod change;
 pub mod config;
+pub mod decision;
+mod export;
+mod id_set;
+mod import;
+mod intern;
+pub mod limit;
+mod output;
+mod peer;
+pub mod policy;
+mod rib;
+mod settle;
+mod table;
+mod view;
 
 pub use change::{FibChange, NextHop, NextHopSet};
 pub use config::{PeerPolicy, PrefixRule, RibConfig, RuleAction};
+pub use decision::{Barrier, Step};
+pub use export::Withheld;
+pub use import::Refusal;
+pub use output::Output;
+pub use peer::{PeerCounts, PeerId, PeerSession, TunnelState};
+pub use policy::Special;
+pub use rib::Rib;
+pub use view::{Advertised, CandidateView, Received, RouteView, Totals, Verdict};

@@ -1,0 +1,198 @@
+//! Adj-RIB-Out: telling each peer what changed for it.
+//!
+//! A batch of prefixes is looked at, the difference to what the peer has is grouped by attributes, and goes out as
+//! one update of withdrawals and one update per group. Withdrawals come first, so that the peer never has more than
+//! it may.
+
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
+use std::sync::Arc;
+
+use bgp::{Announcement, Attributes, Update};
+use ipnet::IpNet;
+
+use crate::export::{BestRoute, Export};
+use crate::import::local_preference;
+use crate::intern::Interner;
+use crate::limit::NAMED;
+use crate::peer::{AdjOut, Peer};
+use crate::rib::Rib;
+use crate::table::{Entry, Role, Table};
+use crate::{Output, PeerId};
+
+/// How many prefixes are announced in one go: large enough to pack well, and a bound on what waits.
+const BATCH: usize = 16_384;
+
+impl Rib {
+    /// Works on a batch of the first peer that has anything pending; whether there was one.
+    pub(crate) fn announce(&mut self) -> bool {
+        let Self { config, peers, table, sent, ready, .. } = self;
+        let due = |peer: &Peer| !peer.adj_out.pending.is_empty() || !peer.adj_out.ends.is_empty();
+        let next = peers.iter_mut().find(|(_, peer)| peer.session.is_some() && due(peer));
+        let Some((id, mut out)) = next.map(|(id, peer)| (*id, mem::take(&mut peer.adj_out))) else { return false };
+        if let Some(export) = peers.get(&id).and_then(|peer| Export::of(config.asn, id, peer)) {
+            let mut packer = Packer::default();
+            for (prefix, best) in next_batch(&mut out, &export, peers, table) {
+                packer.add(&mut out, &export, table, sent, (prefix, best));
+            }
+            ready.extend(packer.finish(&export));
+            if out.pending.is_empty() {
+                let end = |family| Update { end_of_rib: Some(family), ..Update::default() };
+                ready.extend(out.ends.drain(..).map(|family| Output::Send { peer: id, update: Box::new(end(family)) }));
+            }
+        }
+        if let Some(peer) = peers.get_mut(&id) {
+            peer.adj_out = out;
+        }
+        true
+    }
+}
+
+/// The route to a prefix in the Loc-RIB.
+pub(crate) fn best(entry: &Entry, peers: &BTreeMap<PeerId, Peer>) -> Option<BestRoute> {
+    if entry.originated {
+        return Some(BestRoute::Originated);
+    }
+    let path = entry.paths.iter().find(|path| path.role == Role::Best)?;
+    let peer = peers.get(&path.peer)?;
+    Some(BestRoute::Learned {
+        from: path.peer,
+        ebgp: peer.ebgp,
+        local_preference: local_preference(&peer.policy, peer.ebgp, &path.route.attributes),
+        route: Arc::clone(&path.route),
+    })
+}
+
+/// The next prefixes to tell a peer about, each once, with their best routes as far as policy lets them through.
+fn next_batch(
+    out: &mut AdjOut,
+    export: &Export<'_>,
+    peers: &BTreeMap<PeerId, Peer>,
+    table: &Table,
+) -> BTreeMap<u32, Option<BestRoute>> {
+    let mut batch = BTreeMap::new();
+    // Admitting one prefix may displace another, which then belongs to the same batch: it has to be withdrawn first.
+    let mut moved = Vec::new();
+    while batch.len() < BATCH || !moved.is_empty() {
+        let Some(id) = moved.pop().or_else(|| out.pending.pop()) else { break };
+        out.pending.remove(id);
+        let entry = table.entry(id);
+        let best = best(entry, peers).filter(|best| export.judge(&entry.prefix, Some(best)).is_ok());
+        if let Some(limit) = &mut out.limit {
+            moved.extend(match &best {
+                Some(best) => limit.enter(entry.prefix, is_learned(best), id).moved,
+                None => limit.leave(entry.prefix),
+            });
+        }
+        batch.insert(id, best);
+    }
+    batch
+}
+
+impl<'a> Export<'a> {
+    /// None while the session is down.
+    pub(crate) fn of(asn: wire::Asn, id: PeerId, peer: &'a Peer) -> Option<Self> {
+        let session = peer.session.as_ref()?;
+        Some(Self { asn, peer: id, policy: &peer.policy, families: &session.families, ebgp: peer.ebgp })
+    }
+}
+
+impl AdjOut {
+    /// The limit, if it keeps the prefix back.
+    pub(crate) fn held_back(&self, prefix: IpNet, best: &BestRoute) -> Option<u32> {
+        let limit = self.limit.as_ref()?;
+        (!limit.is_admitted(prefix, is_learned(best))).then(|| limit.limit())
+    }
+}
+
+const fn is_learned(best: &BestRoute) -> bool {
+    matches!(best, BestRoute::Learned { .. })
+}
+
+/// Groups changes by what they have in common.
+#[derive(Default)]
+struct Packer {
+    held_back: Vec<(IpNet, u32)>,
+    withdrawn: Vec<IpNet>,
+    groups: Vec<(Arc<Attributes>, Vec<IpNet>)>,
+    /// Where in `groups` the attributes at this address are.
+    places: HashMap<usize, usize>,
+    /// Attributes as the peer gets them, by the address of what we got and from whom.
+    translated: HashMap<(usize, Option<PeerId>), Arc<Attributes>>,
+}
+
+impl Packer {
+    /// Notes the difference between what the peer has and what it is to have, and takes it as told.
+    fn add(
+        &mut self,
+        out: &mut AdjOut,
+        export: &Export<'_>,
+        table: &Table,
+        sent: &mut Interner<Attributes>,
+        (id, best): (u32, Option<BestRoute>),
+    ) {
+        let prefix = table.entry(id).prefix;
+        let repeat = out.repeat.remove(id);
+        let held_back = best.as_ref().and_then(|best| out.held_back(prefix, best));
+        self.report(out, id, prefix, held_back);
+        let Some(best) = best.filter(|_| held_back.is_none()) else {
+            if out.advertised.remove(&id).is_some() {
+                self.withdrawn.push(prefix);
+            }
+            return;
+        };
+        let attributes = self.translate(export, best, sent);
+        let told = out.advertised.insert(id, Arc::clone(&attributes));
+        if !repeat && told.is_some_and(|told| Arc::ptr_eq(&told, &attributes)) {
+            return;
+        }
+        let next = self.groups.len();
+        let place = *self.places.entry(Arc::as_ptr(&attributes).addr()).or_insert(next);
+        if place == next {
+            self.groups.push((attributes, Vec::new()));
+        }
+        self.groups[place].1.push(prefix);
+    }
+
+    /// Notes that a prefix is held back now and was not before, as long as few are.
+    fn report(&mut self, out: &mut AdjOut, id: u32, prefix: IpNet, held_back: Option<u32>) {
+        match held_back {
+            Some(limit) => {
+                if out.reported.len() < NAMED && out.reported.insert(id) {
+                    self.held_back.push((prefix, limit));
+                }
+            }
+            None => {
+                out.reported.remove(&id);
+            }
+        }
+    }
+
+    fn translate(&mut self, export: &Export<'_>, best: BestRoute, sent: &mut Interner<Attributes>) -> Arc<Attributes> {
+        let key = match &best {
+            BestRoute::Originated => (0, None),
+            BestRoute::Learned { from, route, .. } => (Arc::as_ptr(route).addr(), Some(*from)),
+        };
+        let attributes = self.translated.entry(key).or_insert_with(|| sent.share(export.attributes(&best)));
+        Arc::clone(attributes)
+    }
+
+    fn finish(self, export: &Export<'_>) -> impl Iterator<Item = Output> {
+        let (peer, next_hop) = (export.peer, export.policy.local_address);
+        let held_back = self.held_back.into_iter().map(move |(prefix, limit)| Output::HeldBack { peer, prefix, limit });
+        let withdrawn = sorted(self.withdrawn);
+        let gone = (!withdrawn.is_empty()).then(|| Update { withdrawn, ..Update::default() });
+        let groups = self.groups.into_iter().map(move |(attributes, prefixes)| Update {
+            announced: vec![Announcement { next_hop, prefixes: sorted(prefixes) }],
+            attributes: (*attributes).clone(),
+            ..Update::default()
+        });
+        held_back
+            .chain(gone.into_iter().chain(groups).map(move |update| Output::Send { peer, update: Box::new(update) }))
+    }
+}
+
+fn sorted(mut prefixes: Vec<IpNet>) -> Vec<IpNet> {
+    prefixes.sort_unstable();
+    prefixes
+}

@@ -1,0 +1,172 @@
+use bgp::{AsPath, AsPathSegment};
+
+use super::*;
+use crate::RuleAction;
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn config() -> RibConfig {
+    RibConfig {
+        asn: Asn(65000),
+        router_id: RouterId([10, 1, 0, 1].into()),
+        originated: vec![net("10.1.0.0/16")],
+        ecmp_width: 8,
+        protected: vec![address("203.0.113.7"), address("2001:db8:ff::7")],
+    }
+}
+
+fn policy() -> PeerPolicy {
+    PeerPolicy {
+        name: "aws-1".to_owned(),
+        tunnel: TunnelId(1),
+        peer_asn: Asn(64512),
+        local_address: address("169.254.21.2"),
+        peer_address: address("169.254.21.1"),
+        import: None,
+        export: None,
+        max_prefix_in: None,
+        max_prefix_out: None,
+        local_preference: 100,
+        med: None,
+        prepend: 0,
+    }
+}
+
+fn received(next_hop: &str, path: &[u32]) -> ReceivedRoute {
+    let as_path = AsPath(vec![AsPathSegment::Sequence(path.iter().copied().map(Asn).collect())]);
+    ReceivedRoute { attributes: Attributes { as_path, ..Attributes::default() }, next_hop: address(next_hop) }
+}
+
+fn judge(policy: &PeerPolicy, prefix: &str, route: &ReceivedRoute) -> Result<(), Refusal> {
+    let config = config();
+    let links = [InsideLink::of(policy).unwrap(), InsideLink { tunnel: TunnelId(9), prefix: net("10.255.0.0/30") }];
+    let ebgp = policy.peer_asn != config.asn;
+    Import { config: &config, links: &links, policy, ebgp }.judge(&net(prefix), route)
+}
+
+fn rule(action: RuleAction, prefix: &str, min_len: u8, max_len: u8) -> PrefixRule {
+    PrefixRule { action, prefix: net(prefix), min_len, max_len }
+}
+
+#[test]
+fn a_route_is_judged_by_next_hop_and_path() {
+    let peer = address("169.254.21.1");
+    let table = [
+        (received("169.254.21.1", &[64512]), Ok(())),
+        (received("169.254.21.1", &[64512, 65000, 1]), Err(Refusal::OwnAsInPath(Asn(65000)))),
+        (received("169.254.21.2", &[64512]), Err(Refusal::OwnNextHop(address("169.254.21.2")))),
+        (
+            received("169.254.22.1", &[64512]),
+            Err(Refusal::ThirdPartyNextHop { next_hop: address("169.254.22.1"), peer }),
+        ),
+        (
+            received("fd00::1", &[64512]),
+            Err(Refusal::NextHopFamily {
+                next_hop: address("fd00::1"),
+                family: Family::Ipv4Unicast,
+                link: address("169.254.21.2"),
+            }),
+        ),
+    ];
+    for (route, expected) in table {
+        assert_eq!(judge(&policy(), "10.2.0.0/16", &route), expected, "{route:?}");
+    }
+}
+
+#[test]
+fn ipv6_prefixes_need_an_ipv6_link() {
+    let route = received("169.254.21.1", &[64512]);
+    assert!(matches!(judge(&policy(), "2001:db8:2::/48", &route), Err(Refusal::NextHopFamily { .. })));
+    let v6 = PeerPolicy { local_address: address("fd00::2"), peer_address: address("fd00::1"), ..policy() };
+    assert_eq!(judge(&v6, "2001:db8:2::/48", &received("fd00::1", &[64512])), Ok(()));
+    assert!(matches!(judge(&v6, "10.2.0.0/16", &received("fd00::1", &[64512])), Err(Refusal::NextHopFamily { .. })));
+}
+
+#[test]
+fn what_must_not_be_routed_is_refused_whatever_the_list_says() {
+    let permit_all = PeerPolicy { import: Some(vec![rule(RuleAction::Permit, "0.0.0.0/0", 0, 32)]), ..policy() };
+    let endpoint = Refusal::CoversTunnelEndpoint(address("203.0.113.7"));
+    let inside = Refusal::InsideLink { link: net("10.255.0.0/30"), tunnel: TunnelId(9) };
+    let table = [
+        ("169.254.169.254/32", Refusal::Special(Special::LinkScope)),
+        ("169.254.21.0/30", Refusal::Special(Special::LinkScope)),
+        ("127.0.0.0/8", Refusal::Special(Special::Host)),
+        ("224.0.0.0/4", Refusal::Special(Special::Multicast)),
+        ("240.0.0.0/8", Refusal::Special(Special::Reserved)),
+        ("10.255.0.0/30", inside.clone()),
+        ("10.255.0.1/32", inside),
+        ("203.0.113.7/32", endpoint.clone()),
+        ("203.0.113.0/24", endpoint.clone()),
+        ("128.0.0.0/1", endpoint.clone()),
+        ("0.0.0.0/0", endpoint),
+    ];
+    let route = received("169.254.21.1", &[64512]);
+    for (prefix, refusal) in table {
+        assert_eq!(judge(&policy(), prefix, &route), Err(refusal.clone()), "{prefix}");
+        assert_eq!(judge(&permit_all, prefix, &route), Err(refusal), "{prefix}");
+    }
+    for prefix in ["10.255.0.0/29", "10.0.0.0/8", "203.0.112.0/24", "0.0.0.0/1", "10.1.0.0/16"] {
+        assert_eq!(judge(&policy(), prefix, &route), Ok(()), "{prefix}");
+    }
+}
+
+#[test]
+fn the_default_route_must_be_named() {
+    let route = received("169.254.21.1", &[64512]);
+    let named = PeerPolicy { import: Some(vec![rule(RuleAction::Permit, "0.0.0.0/0", 0, 0)]), ..policy() };
+    assert_eq!(judge(&named, "0.0.0.0/0", &route), Ok(()));
+    assert_eq!(judge(&named, "10.2.0.0/16", &route), Err(Refusal::NoRuleMatches));
+    assert!(matches!(judge(&named, "203.0.113.0/24", &route), Err(Refusal::CoversTunnelEndpoint(_))));
+    let denied = PeerPolicy { import: Some(vec![rule(RuleAction::Deny, "0.0.0.0/0", 0, 0)]), ..policy() };
+    assert!(matches!(judge(&denied, "0.0.0.0/0", &route), Err(Refusal::CoversTunnelEndpoint(_))));
+}
+
+#[test]
+fn the_import_list_decides_on_the_rest() {
+    let list = vec![rule(RuleAction::Deny, "10.2.9.0/24", 24, 32), rule(RuleAction::Permit, "10.2.0.0/16", 16, 24)];
+    let policy = PeerPolicy { import: Some(list), ..policy() };
+    let route = received("169.254.21.1", &[64512]);
+    assert_eq!(judge(&policy, "10.2.1.0/24", &route), Ok(()));
+    assert_eq!(judge(&policy, "10.2.9.0/24", &route), Err(Refusal::DeniedByRule { line: 1 }));
+    assert_eq!(judge(&policy, "10.3.0.0/16", &route), Err(Refusal::NoRuleMatches));
+}
+
+#[test]
+fn reflection_loops_are_refused_inside_the_as_only() {
+    let internal = PeerPolicy { peer_asn: Asn(65000), ..policy() };
+    let own = RouterId([10, 1, 0, 1].into());
+    let mut originated = received("169.254.21.1", &[1]);
+    originated.attributes.originator_id = Some(own);
+    let mut clustered = received("169.254.21.1", &[1]);
+    clustered.attributes.cluster_list = vec![own.0];
+    assert_eq!(judge(&internal, "10.2.0.0/16", &originated), Err(Refusal::OwnOriginatorId(own)));
+    assert_eq!(judge(&internal, "10.2.0.0/16", &clustered), Err(Refusal::OwnClusterId(own)));
+    assert_eq!(judge(&policy(), "10.2.0.0/16", &originated), Ok(()));
+    assert_eq!(judge(&policy(), "10.2.0.0/16", &clustered), Ok(()));
+}
+
+#[test]
+fn local_preference_comes_from_policy_on_external_sessions() {
+    let attributes = Attributes { local_preference: Some(7), ..Attributes::default() };
+    assert_eq!(local_preference(&policy(), true, &attributes), 100);
+    assert_eq!(local_preference(&policy(), false, &attributes), 7);
+    assert_eq!(local_preference(&policy(), false, &Attributes::default()), 100);
+}
+
+#[test]
+fn the_inside_link_is_the_smallest_common_prefix() {
+    let link = |local: &str, peer: &str| {
+        let policy = PeerPolicy { local_address: address(local), peer_address: address(peer), ..policy() };
+        InsideLink::of(&policy).map(|link| link.prefix)
+    };
+    assert_eq!(link("169.254.21.2", "169.254.21.1"), Some(net("169.254.21.0/30")));
+    assert_eq!(link("10.0.0.0", "10.0.0.1"), Some(net("10.0.0.0/31")));
+    assert_eq!(link("fd00::2", "fd00::1"), Some(net("fd00::/126")));
+    assert_eq!(link("10.0.0.1", "fd00::1"), None);
+}

@@ -1,0 +1,10 @@
+//! The routing tables as the process drives them.
+
+#[cfg(test)]
+mod four_tunnels;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod router;
+#[cfg(test)]
+mod scale;

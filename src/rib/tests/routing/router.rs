@@ -1,0 +1,147 @@
+//! A routing table with the neighbours it talks to: what the kernel and each peer would have after the outputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Update};
+use ipnet::IpNet;
+use rib::{NextHop, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction};
+use wire::ipsec::TunnelId;
+use wire::{Asn, RouterId};
+
+pub(crate) const V4: Family = Family::Ipv4Unicast;
+
+pub(crate) fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+pub(crate) fn path(numbers: &[u32]) -> AsPath {
+    AsPath(vec![AsPathSegment::Sequence(numbers.iter().copied().map(Asn).collect())])
+}
+
+pub(crate) fn attributes(numbers: &[u32]) -> Attributes {
+    Attributes { as_path: path(numbers), ..Attributes::default() }
+}
+
+pub(crate) fn permit(prefix: &str, max_len: u8) -> PrefixRule {
+    let prefix = net(prefix);
+    PrefixRule { action: RuleAction::Permit, prefix, min_len: prefix.prefix_len(), max_len }
+}
+
+pub(crate) fn config() -> RibConfig {
+    RibConfig {
+        asn: Asn(65000),
+        router_id: RouterId([10, 1, 0, 1].into()),
+        originated: vec![net("10.1.0.0/16")],
+        ecmp_width: 8,
+        protected: vec!["203.0.113.7".parse().unwrap()],
+    }
+}
+
+/// Tunnel and session `number`, inside 169.254.21.(4 * number).
+pub(crate) fn policy(number: u32, peer_asn: u32) -> PeerPolicy {
+    let base = u8::try_from(number * 4).unwrap();
+    PeerPolicy {
+        name: format!("tunnel-{number}"),
+        tunnel: TunnelId(number),
+        peer_asn: Asn(peer_asn),
+        local_address: [169, 254, 21, base + 2].into(),
+        peer_address: [169, 254, 21, base + 1].into(),
+        import: None,
+        export: None,
+        max_prefix_in: None,
+        max_prefix_out: None,
+        local_preference: 100,
+        med: None,
+        prepend: 0,
+    }
+}
+
+pub(crate) fn session(number: u32) -> PeerSession {
+    let last = u8::try_from(number + 1).unwrap();
+    PeerSession { families: vec![V4], peer_router_id: RouterId([192, 0, 2, last].into()) }
+}
+
+pub(crate) fn announce(policy: &PeerPolicy, attributes: Attributes, prefixes: &[IpNet]) -> Update {
+    Update {
+        announced: vec![Announcement { next_hop: policy.peer_address, prefixes: prefixes.to_vec() }],
+        attributes,
+        ..Update::default()
+    }
+}
+
+pub(crate) fn withdraw(prefixes: &[IpNet]) -> Update {
+    Update { withdrawn: prefixes.to_vec(), ..Update::default() }
+}
+
+/// The tables, and what others know from their outputs.
+pub(crate) struct Router {
+    pub(crate) rib: Rib,
+    pub(crate) kernel: BTreeMap<IpNet, Vec<NextHop>>,
+    pub(crate) told: BTreeMap<PeerId, BTreeMap<IpNet, (IpAddr, Attributes)>>,
+    pub(crate) limits: BTreeMap<PeerId, u32>,
+    /// Peers that are up.
+    pub(crate) up: BTreeSet<PeerId>,
+}
+
+impl Router {
+    pub(crate) fn new(config: RibConfig) -> Self {
+        let (kernel, told) = (BTreeMap::new(), BTreeMap::new());
+        Self { rib: Rib::new(config), kernel, told, limits: BTreeMap::new(), up: BTreeSet::new() }
+    }
+
+    pub(crate) fn peer_up(&mut self, peer: PeerId, session: PeerSession) {
+        self.told.insert(peer, BTreeMap::new());
+        self.up.insert(peer);
+        self.rib.handle_peer_up(peer, session);
+    }
+
+    pub(crate) fn peer_down(&mut self, peer: PeerId) {
+        self.told.remove(&peer);
+        self.up.remove(&peer);
+        self.rib.handle_peer_down(peer);
+    }
+
+    /// Acts on all outputs, as the process does, and returns them.
+    pub(crate) fn drain(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while let Some(output) = self.rib.poll_output() {
+            match &output {
+                Output::Fib(change) => {
+                    let hops = change.next_hops.as_slice().to_vec();
+                    let known = match hops.is_empty() {
+                        true => self.kernel.remove(&change.prefix).unwrap_or_default(),
+                        false => self.kernel.insert(change.prefix, hops.clone()).unwrap_or_default(),
+                    };
+                    assert_ne!(known, hops, "{}: a change that changes nothing", change.prefix);
+                }
+                Output::Send { peer, update } => self.receive(*peer, update),
+                Output::PrefixLimit { peer, .. } => self.peer_down(*peer),
+                Output::HeldBack { .. } | Output::EndOfRib { .. } | Output::RequestRefresh { .. } => {}
+            }
+            outputs.push(output);
+        }
+        outputs
+    }
+
+    fn receive(&mut self, peer: PeerId, update: &Update) {
+        assert!(self.up.contains(&peer), "{peer:?} is down");
+        let told = self.told.get_mut(&peer).unwrap();
+        for prefix in &update.withdrawn {
+            assert!(told.remove(prefix).is_some(), "{prefix} withdrawn from {peer:?}, which does not have it");
+        }
+        for Announcement { next_hop, prefixes } in &update.announced {
+            for prefix in prefixes {
+                told.insert(*prefix, (*next_hop, update.attributes.clone()));
+            }
+        }
+        if let Some(limit) = self.limits.get(&peer) {
+            assert!(told.len() <= *limit as usize, "{peer:?} has more than its {limit} prefixes");
+        }
+    }
+
+    /// Tunnels over which `prefix` goes.
+    pub(crate) fn tunnels_of(&self, prefix: &str) -> Vec<u32> {
+        self.kernel.get(&net(prefix)).into_iter().flatten().map(|hop| hop.tunnel.0).collect()
+    }
+}
