@@ -1,0 +1,263 @@
+use aws_lc_rs::digest::{SHA256, digest};
+use hex_literal::hex;
+
+use super::{once, seeded};
+use crate::crypto::{Group, KeyExchangeError};
+use crate::message::GroupId;
+
+/// Exponent lengths in octets.
+const MODP: [(Group, usize); 4] =
+    [(Group::Modp1024, 32), (Group::Modp2048, 40), (Group::Modp3072, 54), (Group::Modp4096, 60)];
+
+#[test]
+fn both_ends_agree_in_every_group() {
+    let mut entropy = seeded(1);
+    for group in Group::ALL {
+        for _ in 0..3 {
+            let (ours, theirs) = (group.generate(&mut entropy), group.generate(&mut entropy));
+            let (a, b) = (ours.public().to_vec(), theirs.public().to_vec());
+            assert_eq!((a.len(), b.len()), (group.public_len(), group.public_len()), "{group}");
+            assert_ne!(a, b, "{group}");
+            assert_eq!(ours.agree(&b).unwrap(), theirs.agree(&a).unwrap(), "{group}");
+        }
+    }
+}
+
+#[test]
+fn the_same_entropy_gives_the_same_keys() {
+    for group in Group::ALL {
+        let public = |seed| group.generate(&mut seeded(seed)).public().to_vec();
+        assert_eq!(public(7), public(7), "{group}");
+        assert_ne!(public(7), public(8), "{group}");
+    }
+}
+
+#[test]
+fn even_broken_entropy_yields_usable_keys() {
+    for group in Group::ALL {
+        for octet in [0, 0xff] {
+            let mut stuck = move |out: &mut [u8]| out.fill(octet);
+            let pair = group.generate(&mut stuck);
+            let peer = group.generate(&mut seeded(2));
+            assert!(pair.agree(peer.public()).is_ok(), "{group} {octet}");
+        }
+    }
+}
+
+#[test]
+fn numbers_and_groups_correspond() {
+    for group in Group::ALL {
+        assert_eq!(Group::from_id(group.id()), Some(group));
+        assert!(group.id().name().is_some(), "{group}");
+    }
+    assert_eq!(Group::from_id(GroupId::NONE), None);
+    assert_eq!(Group::from_id(GroupId::MODP_8192), None);
+}
+
+#[test]
+fn modp_powers_equal_those_of_an_independent_implementation() {
+    let expected = [
+        (
+            hex!("2963f96caa115e3d59da73ea769621662937a3484097bac8e8aa9c2384fd397d"),
+            hex!("85851150048bef63e09c2d79e908852997b6b541aae870a3103f12549edf4419"),
+        ),
+        (
+            hex!("69bd94290bd4d9e0ff4ac209cc3f361a0e8ae671c2a6ee99315d652a2ec21e2b"),
+            hex!("8186bbd26d363f17ea3c3a4b371f1178040e11af2c2814a1b080f9b2febdd716"),
+        ),
+        (
+            hex!("0cb348c3361cc76f24c19ba7b3e66834bedd858cc6106519802794492effc806"),
+            hex!("c719c892da2429e22e7efe3d17e71c15afc42b55d8a30a46feeec8a963139f0d"),
+        ),
+        (
+            hex!("779b472051f601086a43d27a151c96321a9a7854d80102499f9480b5aae1c812"),
+            hex!("925e02d815faab16ebd1ad5e2d1e090c28ebc6db8f2df36e9b4f55ae10b33de5"),
+        ),
+    ];
+    for ((group, exponent_len), (public, shared)) in MODP.into_iter().zip(expected) {
+        let exponent: Vec<u8> = (0..exponent_len).map(|i| (i * 7 + 3).to_le_bytes()[0]).collect();
+        let pair = group.generate(&mut once(&exponent));
+        assert_eq!(digest(&SHA256, pair.public()).as_ref(), public, "{group}");
+        // The peer's value is 3 * 2^1000 + 5.
+        let mut peer = vec![0; group.public_len()];
+        peer[group.public_len() - 1] = 5;
+        peer[group.public_len() - 1 - 1000 / 8] = 3;
+        assert_eq!(digest(&SHA256, pair.agree(&peer).unwrap().expose()).as_ref(), shared, "{group}");
+    }
+}
+
+/// The prime as octets.
+fn prime(group: Group) -> Vec<u8> {
+    let text = match group {
+        Group::Modp1024 => super::super::modp::PRIME_1024,
+        Group::Modp2048 => super::super::modp::PRIME_2048,
+        Group::Modp3072 => super::super::modp::PRIME_3072,
+        Group::Modp4096 => super::super::modp::PRIME_4096,
+        Group::Ecp256 | Group::Ecp384 | Group::Ecp521 | Group::X25519 => unreachable!("not modular"),
+    };
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn degenerate_modp_values_are_refused() {
+    for (group, _) in MODP {
+        let (prime, len) = (prime(group), group.public_len());
+        let plus = |octets: &[u8], delta: i8| {
+            let mut octets = octets.to_vec();
+            // No prime here ends in an octet that would carry.
+            octets[len - 1] = octets[len - 1].wrapping_add_signed(delta);
+            octets
+        };
+        let mut zero = vec![0; len];
+        let agree = |peer: &[u8]| group.generate(&mut seeded(3)).agree(peer).map(|_| ());
+        let refused = Err(KeyExchangeError::Element(group));
+        assert_eq!(agree(&zero), refused);
+        zero[len - 1] = 1;
+        assert_eq!(agree(&zero), refused);
+        zero[len - 1] = 2;
+        assert_eq!(agree(&zero), Ok(()));
+        assert_eq!(agree(&plus(&prime, -2)), Ok(()));
+        assert_eq!(agree(&plus(&prime, -1)), refused);
+        assert_eq!(agree(&prime), refused);
+        assert_eq!(agree(&vec![0xff; len]), refused);
+    }
+}
+
+#[test]
+fn values_of_the_wrong_length_are_refused() {
+    for group in Group::ALL {
+        let expected = group.public_len();
+        for found in [0, 1, expected - 1, expected + 1] {
+            let result = group.generate(&mut seeded(4)).agree(&vec![2; found]);
+            assert_eq!(result, Err(KeyExchangeError::Length { group, expected, found }), "{group}");
+        }
+    }
+}
+
+#[test]
+fn points_off_the_curve_and_of_small_order_are_refused() {
+    for group in [Group::Ecp256, Group::Ecp384, Group::Ecp521] {
+        let mut point = group.generate(&mut seeded(5)).public().to_vec();
+        *point.last_mut().unwrap() ^= 1;
+        let pair = group.generate(&mut seeded(6));
+        assert_eq!(pair.agree(&point), Err(KeyExchangeError::Element(group)));
+        let pair = group.generate(&mut seeded(6));
+        assert_eq!(pair.agree(&vec![0; group.public_len()]), Err(KeyExchangeError::Element(group)));
+    }
+    // RFC 7748 6.1: points of small order give zero.
+    let order_eight = hex!("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800");
+    for point in [[0; 32], order_eight] {
+        let pair = Group::X25519.generate(&mut seeded(6));
+        assert_eq!(pair.agree(&point), Err(KeyExchangeError::Element(Group::X25519)));
+    }
+}
+
+struct Vector<'a> {
+    group: Group,
+    initiator: &'a [u8],
+    initiator_public: &'a [u8],
+    responder: &'a [u8],
+    responder_public: &'a [u8],
+    shared: &'a [u8],
+}
+
+fn check(vector: &Vector<'_>) {
+    let initiator = vector.group.generate(&mut once(vector.initiator));
+    let responder = vector.group.generate(&mut once(vector.responder));
+    assert_eq!(initiator.public(), vector.initiator_public);
+    assert_eq!(responder.public(), vector.responder_public);
+    assert_eq!(initiator.agree(vector.responder_public).unwrap().expose(), vector.shared);
+    assert_eq!(responder.agree(vector.initiator_public).unwrap().expose(), vector.shared);
+}
+
+/// RFC 7748 6.1
+#[test]
+fn x25519_vector() {
+    check(&Vector {
+        group: Group::X25519,
+        initiator: &hex!("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"),
+        initiator_public: &hex!("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"),
+        responder: &hex!("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"),
+        responder_public: &hex!("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"),
+        shared: &hex!("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"),
+    });
+}
+
+/// RFC 5903 8.1
+#[test]
+fn ecp256_vector() {
+    check(&Vector {
+        group: Group::Ecp256,
+        initiator: &hex!("c88f01f510d9ac3f70a292daa2316de544e9aab8afe84049c62a9c57862d1433"),
+        initiator_public: &hex!(
+            "dad0b65394221cf9b051e1feca5787d098dfe637fc90b9ef945d0c3772581180"
+            "5271a0461cdb8252d61f1c456fa3e59ab1f45b33accf5f58389e0577b8990bb3"
+        ),
+        responder: &hex!("c6ef9c5d78ae012a011164acb397ce2088685d8f06bf9be0b283ab46476bee53"),
+        responder_public: &hex!(
+            "d12dfb5289c8d4f81208b70270398c342296970a0bccb74c736fc7554494bf63"
+            "56fbf3ca366cc23e8157854c13c58d6aac23f046ada30f8353e74f33039872ab"
+        ),
+        shared: &hex!("d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de"),
+    });
+}
+
+/// RFC 5903 8.2
+#[test]
+fn ecp384_vector() {
+    check(&Vector {
+        group: Group::Ecp384,
+        initiator: &hex!(
+            "099f3c7034d4a2c699884d73a375a67f7624ef7c6b3c0f16"
+            "0647b67414dce655e35b538041e649ee3faef896783ab194"
+        ),
+        initiator_public: &hex!(
+            "667842d7d180ac2cde6f74f37551f55755c7645c20ef73e31634fe72b4c55ee6de3ac808acb4bdb4c88732aee95f41aa"
+            "9482ed1fc0eeb9cafc4984625ccfc23f65032149e0e144ada024181535a0f38eeb9fcff3c2c947dae69b4c634573a81c"
+        ),
+        responder: &hex!(
+            "41cb0779b4bdb85d47846725fbec3c9430fab46cc8dc5060"
+            "855cc9bda0aa2942e0308312916b8ed2960e4bd55a7448fc"
+        ),
+        responder_public: &hex!(
+            "e558dbef53eecde3d3fccfc1aea08a89a987475d12fd950d83cfa41732bc509d0d1ac43a0336def96fda41d0774a3571"
+            "dcfbec7aacf3196472169e838430367f66eebe3c6e70c416dd5f0c68759dd1fff83fa40142209dff5eaad96db9e6386c"
+        ),
+        shared: &hex!(
+            "11187331c279962d93d604243fd592cb9d0a926f422e4718"
+            "7521287e7156c5c4d603135569b9e9d09cf5d4a270f59746"
+        ),
+    });
+}
+
+/// RFC 5903 8.3
+#[test]
+fn ecp521_vector() {
+    check(&Vector {
+        group: Group::Ecp521,
+        initiator: &hex!(
+            "0037ade9319a89f4dabdb3ef411aaccca5123c61acab57b5393dce47608172a0"
+            "95aa85a30fe1c2952c6771d937ba9777f5957b2639bab072462f68c27a57382d4a52"
+        ),
+        initiator_public: &hex!(
+            "0015417e84dbf28c0ad3c278713349dc7df153c897a1891bd98bab4357c9ecbe"
+            "e1e3bf42e00b8e380aeae57c2d107564941885942af5a7f4601723c4195d176ced3e"
+            "017cae20b6641d2eeb695786d8c946146239d099e18e1d5a514c739d7cb4a10a"
+            "d8a788015ac405d7799dc75e7b7d5b6cf2261a6a7f1507438bf01beb6ca3926f9582"
+        ),
+        responder: &hex!(
+            "0145ba99a847af43793fdd0e872e7cdfa16be30fdc780f97bccc3f078380201e"
+            "9c677d600b343757a3bdbf2a3163e4c2f869cca7458aa4a4effc311f5cb151685eb9"
+        ),
+        responder_public: &hex!(
+            "00d0b3975ac4b799f5bea16d5e13e9af971d5e9b984c9f39728b5e5739735a21"
+            "9b97c356436adc6e95bb0352f6be64a6c2912d4ef2d0433ced2b6171640012d9460f"
+            "015c68226383956e3bd066e797b623c27ce0eac2f551a10c2c724d9852077b87"
+            "220b6536c5c408a1d2aebb8e86d678ae49cb57091f4732296579ab44fcd17f0fc56a"
+        ),
+        shared: &hex!(
+            "01144c7d79ae6956bc8edb8e7c787c4521cb086fa64407f97894e5e6b2d79b04"
+            "d1427e73ca4baa240a34786859810c06b3c715a3a8cc3151f2bee417996d19f3ddea"
+        ),
+    });
+}

@@ -1,0 +1,101 @@
+use wire::ipsec::{Encryption, EspSuite, Integrity};
+
+use crate::config::{EspProposal, IkeProposal, Pfs};
+use crate::crypto::{Group, ParseSuiteError, Prf};
+
+#[test]
+fn ike_suites_read_and_print_as_written() {
+    let suite = |encryption, integrity, prf, group| IkeProposal { encryption, integrity, prf, group };
+    let cases = [
+        (
+            "aes256-sha256-modp2048",
+            suite(Encryption::AesCbc(256), Some(Integrity::HmacSha256), Prf::HmacSha256, Group::Modp2048),
+        ),
+        (
+            "aes128-sha1-prfsha512-ecp384",
+            suite(Encryption::AesCbc(128), Some(Integrity::HmacSha1), Prf::HmacSha512, Group::Ecp384),
+        ),
+        (
+            "aes128gcm16-prfsha256-x25519",
+            suite(Encryption::AesGcm16(128), None, Prf::HmacSha256, Group::X25519),
+        ),
+    ];
+    for (text, proposal) in cases {
+        assert_eq!(text.parse(), Ok(proposal), "{text}");
+        assert_eq!(proposal.to_string(), text);
+    }
+}
+
+#[test]
+fn esp_suites_read_and_print_as_written() {
+    let gcm = |esn| EspSuite { encryption: Encryption::AesGcm16(128), integrity: None, esn };
+    let cbc = EspSuite { encryption: Encryption::AesCbc(256), integrity: Some(Integrity::HmacSha256), esn: false };
+    let cases = [
+        ("aes128gcm16", gcm(false), Pfs::Off),
+        ("aes128gcm16-esn", gcm(true), Pfs::Off),
+        ("aes128gcm16-x25519-esn", gcm(true), Pfs::Required(Group::X25519)),
+        ("aes256-sha256-modp2048", cbc, Pfs::Required(Group::Modp2048)),
+        ("aes256-sha256-modp2048-modpnone", cbc, Pfs::Preferred(Group::Modp2048)),
+    ];
+    for (text, suite, pfs) in cases {
+        assert_eq!(text.parse(), Ok(EspProposal { suite, pfs }), "{text}");
+        assert_eq!(EspProposal { suite, pfs }.to_string(), text);
+    }
+}
+
+#[test]
+fn other_spellings_mean_the_same() {
+    let same = [
+        ("AES-SHA-MODP1024", "aes128-sha1-modp1024"),
+        ("aes256-sha2_256-modp2048", "aes256-sha256-modp2048"),
+        ("aes256 - sha256 - prfsha256 - modp2048", "aes256-sha256-modp2048"),
+        ("modp2048-aes256-sha256", "aes256-sha256-modp2048"),
+        ("aes256gcm128-prfsha384-ecp384", "aes256gcm16-prfsha384-ecp384"),
+        ("aes128gcm-prfsha256-curve25519", "aes128gcm16-prfsha256-x25519"),
+    ];
+    for (text, plain) in same {
+        assert_eq!(text.parse::<IkeProposal>().map(|suite| suite.to_string()), Ok(plain.to_owned()));
+    }
+    let esp: EspProposal = "aes128gcm16-modpnone-noesn".parse().unwrap();
+    assert_eq!(esp.to_string(), "aes128gcm16");
+}
+
+#[test]
+fn a_bad_ike_suite_says_what_would_be_right() {
+    let cases = [
+        ("", "`` in `` is not known; known are aes128, aes192, aes256, aes128gcm16, "),
+        ("aes256-sha3-modp2048", "`sha3` in `aes256-sha3-modp2048` is not known; known are "),
+        ("aes256-modp2048", "`aes256-modp2048` has no integrity algorithm, such as sha256"),
+        ("sha256-modp2048", "`sha256-modp2048` has no cipher, such as aes256"),
+        ("aes256-sha256", "`aes256-sha256` has no Diffie-Hellman group, such as modp2048"),
+        ("aes256gcm16-x25519", "`aes256gcm16-x25519` has no PRF, such as prfsha256"),
+        (
+            "aes256gcm16-sha384-x25519",
+            "`aes256gcm16-sha384-x25519`: aes256gcm16 authenticates by itself, leave out `sha384` or write `prfsha384`",
+        ),
+        ("aes256-aes128-sha256-modp2048", "`aes256-aes128-sha256-modp2048` has more than one cipher: write one suite"),
+        ("aes256-sha256-modp2048-esn", "`esn` in `aes256-sha256-modp2048-esn` has no place in an IKE suite"),
+        ("aes256-sha256-modpnone", "`modpnone` in `aes256-sha256-modpnone` has no place in an IKE suite"),
+    ];
+    for (text, message) in cases {
+        let error = text.parse::<IkeProposal>().unwrap_err();
+        assert!(error.to_string().starts_with(message), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_bad_esp_suite_says_what_would_be_right() {
+    let cases = [
+        ("aes256", "`aes256` has no integrity algorithm, such as sha256"),
+        ("aes128gcm16-prfsha256", "`prfsha256` in `aes128gcm16-prfsha256` has no place in an ESP suite"),
+        ("aes128gcm16-sha256", "`aes128gcm16-sha256`: aes128gcm16 authenticates by itself, leave out `sha256`"),
+        ("aes128gcm16-esn-noesn", "`aes128gcm16-esn-noesn` has more than one choice of sequence numbers"),
+        ("chacha20poly1305", "`chacha20poly1305` in `chacha20poly1305` is not known; known are "),
+    ];
+    for (text, message) in cases {
+        let error = text.parse::<EspProposal>().unwrap_err();
+        assert!(error.to_string().starts_with(message), "{text}: {error}");
+    }
+    let Err(ParseSuiteError::Unknown { known, .. }) = "x".parse::<EspProposal>() else { panic!("not unknown") };
+    assert!(known.ends_with("modpnone, esn, noesn") && !known.contains("prf"), "{known}");
+}
