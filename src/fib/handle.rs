@@ -1,0 +1,108 @@
+//! The handle that the process holds.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rib::FibChange;
+use tokio::sync::{mpsc, oneshot};
+use wire::ipsec::TunnelId;
+
+use crate::mailbox::{LinkWord, Mailbox};
+use crate::snapshot::{FibEvent, FibSnapshot, FibStatus};
+use crate::task::Task;
+use crate::{FibConfig, FibError};
+
+/// Events that may wait for their reader.
+const EVENTS: usize = 256;
+
+/// The forwarding table. Clones are the same table.
+///
+/// When the last clone is dropped without [`Fib::stop`], the task ends and leaves everything in the kernel, as a crash
+/// would: the next process adopts it.
+#[derive(Clone, Debug)]
+pub struct Fib {
+    writer: Arc<Writer>,
+}
+
+impl Fib {
+    /// Opens the sockets in the calling thread's network namespace, takes stock of what a previous process left, and
+    /// starts the task.
+    ///
+    /// # Errors
+    /// When a setting is out of range or the kernel cannot be talked to.
+    pub async fn start(config: FibConfig) -> Result<(Self, mpsc::Receiver<FibEvent>), FibError> {
+        config.check()?;
+        let mailbox = Arc::new(Mailbox::default());
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let task = Task::open(config, Arc::clone(&mailbox), events).await?;
+        tokio::spawn(task.run());
+        Ok((Self { writer: Arc::new(Writer { mailbox }) }, receiver))
+    }
+
+    /// A tunnel can carry packets through the interface `ifindex`. `source` becomes the preferred source address of
+    /// routes whose tunnels all name it, unless the configuration names one.
+    pub fn link_up(&self, tunnel: TunnelId, ifindex: u32, source: Option<IpAddr>) {
+        self.mailbox().link(tunnel, LinkWord::Up { interface: ifindex, source });
+    }
+
+    /// A tunnel is dead: its next hop leaves the kernel at once, and all routes move to what they have left.
+    pub fn link_down(&self, tunnel: TunnelId) {
+        self.mailbox().link(tunnel, LinkWord::Down { since: Instant::now() });
+    }
+
+    /// New desired states. The latest per prefix counts; nothing is dropped, nothing blocks.
+    pub fn apply(&self, changes: Vec<FibChange>) {
+        self.mailbox().routes(changes);
+    }
+
+    /// The routing tables are complete: removes what a previous process left and nobody claimed. Returns when done.
+    pub async fn converged(&self) {
+        self.mailbox().write(|mail| mail.converged = true);
+        self.settled().await;
+    }
+
+    /// Returns when everything said so far has been tried.
+    pub async fn settled(&self) {
+        let (sender, receiver) = oneshot::channel();
+        self.mailbox().write(|mail| mail.settled.push(sender));
+        // The task answers by dropping the sender, too, when it ends.
+        let _ = receiver.await;
+    }
+
+    /// Everything at one moment; after the end of the task, the last figures without routes.
+    pub async fn snapshot(&self) -> FibSnapshot {
+        let (sender, receiver) = oneshot::channel();
+        self.mailbox().write(|mail| mail.snapshots.push(sender));
+        receiver.await.unwrap_or_else(|_| FibSnapshot { status: self.status(), routes: vec![], groups: vec![] })
+    }
+
+    /// Figures, as of the last time the task had nothing to do.
+    #[must_use]
+    pub fn status(&self) -> FibStatus {
+        self.mailbox().status()
+    }
+
+    /// Removes every route, group and nexthop of ours, and ends. Foreign ones stay.
+    pub async fn stop(self) {
+        let (sender, receiver) = oneshot::channel();
+        self.mailbox().write(|mail| mail.stop = Some(sender));
+        let _ = receiver.await;
+    }
+
+    fn mailbox(&self) -> &Mailbox {
+        &self.writer.mailbox
+    }
+}
+
+/// Tells the task when nobody is left.
+#[derive(Debug)]
+struct Writer {
+    mailbox: Arc<Mailbox>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.mailbox.write(|mail| mail.abandoned = true);
+    }
+}

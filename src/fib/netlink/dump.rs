@@ -1,0 +1,148 @@
+//! Listing what the kernel holds.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkPayload};
+use netlink_packet_route::AddressFamily;
+
+use super::link::LinkMessage;
+use super::message::{Rtnl, Verb, append, messages};
+use super::nexthop::NexthopMessage;
+use super::request::Requests;
+use super::route;
+use crate::FibError;
+use crate::plan::Kernel;
+
+/// How often a listing is begun anew when the kernel's tables change under it.
+const ATTEMPTS: usize = 5;
+
+/// Between two pieces of one listing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was found.
+pub(crate) struct Dump {
+    pub(crate) kernel: Kernel,
+    /// Names of interfaces by index.
+    pub(crate) names: BTreeMap<u32, String>,
+    /// Whether the kernel has nexthop objects.
+    pub(crate) has_objects: bool,
+}
+
+impl Requests {
+    /// Lists interfaces, nexthops and our routes.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked, or its tables do not hold still.
+    pub(crate) async fn dump(&mut self) -> Result<Dump, FibError> {
+        let mut kernel = Kernel::new(self.marks.owner.clone());
+        let mut names = BTreeMap::new();
+        for (index, name, running) in self.links().await? {
+            names.insert(index, name);
+            if running {
+                kernel.running.insert(index);
+            }
+        }
+        let has_objects = self.list_nexthops(&mut kernel).await?;
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            self.list_routes(family, &mut kernel).await?;
+        }
+        Ok(Dump { kernel, names, has_objects })
+    }
+
+    /// Lists interfaces: index, name, and whether each is up with carrier.
+    ///
+    /// # Errors
+    /// As [`Requests::dump`].
+    pub(crate) async fn links(&mut self) -> Result<Vec<(u32, String, bool)>, FibError> {
+        let found = self.list("links", &Rtnl::Link(Verb::List, LinkMessage::default())).await?;
+        let links = found.into_iter().filter_map(|message| match message {
+            Rtnl::Link(Verb::New, link) => {
+                let running = link.is_running();
+                Some((link.index, link.name.unwrap_or_default(), running))
+            }
+            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Other(_) => None,
+        });
+        Ok(links.collect())
+    }
+
+    /// False if the kernel has no nexthop objects.
+    async fn list_nexthops(&mut self, kernel: &mut Kernel) -> Result<bool, FibError> {
+        let found = match self.list("nexthops", &Rtnl::Nexthop(Verb::List, NexthopMessage::default())).await {
+            Ok(found) => found,
+            Err(FibError::Dump { source, .. }) if source.raw_os_error() == Some(libc::EOPNOTSUPP) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        for message in found {
+            if let Rtnl::Nexthop(Verb::New, nexthop) = message {
+                let (id, nexthop) = nexthop.to_nexthop();
+                kernel.insert_nexthop(id, nexthop);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn list_routes(&mut self, family: AddressFamily, kernel: &mut Kernel) -> Result<(), FibError> {
+        let request = route::listing(family, &self.marks);
+        let found = match self.list("routes", &request).await {
+            Ok(found) => found,
+            // A table without routes does not exist, and a kernel may be without IPv6.
+            Err(FibError::Dump { source, .. }) if is_absent(&source) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for message in found {
+            if let Rtnl::Route(Verb::New, message) = message
+                && message.header.address_family == family
+                && let Some((key, route)) = route::decode(&message, &self.marks)
+            {
+                kernel.insert_route(key, route);
+            }
+        }
+        Ok(())
+    }
+
+    async fn list(&mut self, what: &'static str, request: &Rtnl) -> Result<Vec<Rtnl>, FibError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(found) = self.list_once(what, request).await? {
+                return Ok(found);
+            }
+        }
+        Err(FibError::Interrupted { what })
+    }
+
+    /// `None` if the kernel says that the listing is not consistent.
+    async fn list_once(&mut self, what: &'static str, request: &Rtnl) -> Result<Option<Vec<Rtnl>>, FibError> {
+        let mut datagram = Vec::new();
+        let sequence = self.next_sequence();
+        append(&mut datagram, request.clone(), NLM_F_REQUEST | NLM_F_DUMP, sequence);
+        self.socket.send(&datagram).await?;
+        let mut found = Vec::new();
+        let mut consistent = true;
+        loop {
+            let received = tokio::time::timeout(PATIENCE, self.socket.receive()).await;
+            let received = received.map_err(|_| FibError::Silent { seconds: PATIENCE.as_secs() })??;
+            for message in messages(received).filter(|message| message.header.sequence_number == sequence) {
+                consistent &= message.header.flags & NLM_F_DUMP_INTR == 0;
+                let code = if let NetlinkPayload::InnerMessage(inner) = message.payload {
+                    found.push(inner);
+                    continue;
+                } else if let NetlinkPayload::Done(done) = message.payload {
+                    done.code
+                } else if let NetlinkPayload::Error(error) = message.payload {
+                    error.code.map_or(0, std::num::NonZero::get)
+                } else {
+                    continue;
+                };
+                return match code {
+                    0 => Ok(consistent.then_some(found)),
+                    code => Err(FibError::Dump { what, source: io::Error::from_raw_os_error(code.saturating_abs()) }),
+                };
+            }
+        }
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::EAFNOSUPPORT))
+}

@@ -1,0 +1,162 @@
+//! Nexthop objects: which must go at once, which are missing, what groups hold, and which nothing uses any more.
+
+use std::collections::BTreeSet;
+
+use rib::NextHopSet;
+
+use super::kernel::{Body, Hop, NexthopId};
+use super::op::{Op, Refusal};
+use super::{Mode, Plan, SetState};
+
+impl Plan {
+    /// One deletion per dead hop moves every route that has another way.
+    pub(crate) fn dead_hops(&mut self) -> Vec<Op> {
+        if !self.objects_due || self.downed.is_empty() {
+            return Vec::new();
+        }
+        let dead = self.kernel.all_own().filter(|(id, body)| match body {
+            Body::Hop(hop) => self.downed.contains(&hop.interface) && !self.blocked.ids.contains_key(id),
+            Body::Group(_) | Body::OtherGroup(_) | Body::Other => false,
+        });
+        dead.map(|(id, _)| Op::DelNexthop { id }).collect()
+    }
+
+    /// An object for each hop of each desired set whose tunnel is up.
+    pub(super) fn missing_hops(&mut self) -> Vec<Op> {
+        if !self.objects_due || self.config.mode == Mode::Multipath {
+            return Vec::new();
+        }
+        let mut needed = self.needed_hops();
+        needed.retain(|hop| self.kernel.hop(hop).is_none() && !self.blocked.hops.contains_key(hop));
+        let mut ops = Vec::new();
+        for hop in needed {
+            match self.allocate() {
+                Some(id) => ops.push(Op::NewHop { id, hop }),
+                None => {
+                    self.blocked.hops.insert(hop, out_of_ids());
+                }
+            }
+        }
+        ops
+    }
+
+    /// A group for each desired set of at least two, holding those members that have an object.
+    pub(super) fn groups(&mut self) -> Vec<Op> {
+        if !self.objects_due || self.config.mode == Mode::Multipath {
+            return Vec::new();
+        }
+        let mut named: BTreeSet<NexthopId> = self.sets.values().filter_map(|state| state.group).collect();
+        let mut ops = Vec::new();
+        let sets: Vec<NextHopSet> = self.sets.iter().filter(|(set, state)| wants_group(set, state)).map(key).collect();
+        for set in sets {
+            let members = self.ready_members(&set);
+            if members.is_empty() || self.blocked.sets.contains_key(&set) {
+                continue;
+            }
+            let installed =
+                self.sets.get(&set).and_then(|state| state.group).filter(|id| self.kernel.own(*id).is_some());
+            let Some(id) = installed.or_else(|| self.unnamed_group(&members, &named)).or_else(|| self.allocate())
+            else {
+                self.blocked.sets.insert(set, out_of_ids());
+                continue;
+            };
+            match self.kernel.own(id) {
+                None => ops.push(Op::NewGroup { id, members }),
+                Some(Body::Group(present)) if *present == members => {}
+                Some(Body::Group(_) | Body::OtherGroup(_) | Body::Hop(_) | Body::Other) => {
+                    ops.push(Op::ReplaceGroup { id, members });
+                }
+            }
+            named.insert(id);
+            self.sets.entry(set).or_default().group = Some(id);
+        }
+        self.objects_due = !ops.is_empty();
+        ops
+    }
+
+    /// Objects that no route, no group and no desired set needs: groups first, then what they held.
+    pub(super) fn garbage(&mut self) -> Vec<Op> {
+        if !self.garbage_due {
+            return Vec::new();
+        }
+        let needed = self.needed_hops();
+        let named: BTreeSet<NexthopId> = self
+            .sets
+            .iter()
+            .filter(|(set, state)| wants_group(set, state))
+            .filter_map(|(_, state)| state.group)
+            .collect();
+        let grouped = self.kernel.grouped();
+        let unused = self.kernel.all_own().filter(|(id, body)| {
+            let wanted = match body {
+                Body::Hop(hop) => self.config.mode == Mode::Objects && needed.contains(hop) && self.is_first(hop, *id),
+                Body::Group(_) | Body::OtherGroup(_) | Body::Other => named.contains(id),
+            };
+            !wanted && !self.kernel.is_routed(*id) && !grouped.contains(id) && !self.blocked.ids.contains_key(id)
+        });
+        let ops: Vec<Op> = unused.map(|(id, _)| Op::DelNexthop { id }).collect();
+        if ops.is_empty() {
+            self.garbage_due = false;
+            self.sets.retain(|_, state| state.routes > 0);
+        }
+        ops
+    }
+
+    /// Ids of the members of `set` that have an object, sorted as the kernel's groups are held.
+    pub(super) fn ready_members(&self, set: &NextHopSet) -> Vec<NexthopId> {
+        let hops = set.as_slice().iter().filter_map(|next_hop| self.live_hop(next_hop));
+        let mut members: Vec<NexthopId> = hops.filter_map(|hop| self.kernel.hop(&hop)).collect();
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+
+    fn needed_hops(&self) -> BTreeSet<Hop> {
+        let wanted = self.sets.iter().filter(|(set, state)| state.routes > 0 && is_one_family(set));
+        wanted.flat_map(|(set, _)| set.as_slice()).filter_map(|next_hop| self.live_hop(next_hop)).collect()
+    }
+
+    /// A group left by a previous process, or by a set that is gone, with just these members.
+    fn unnamed_group(&self, members: &[NexthopId], named: &BTreeSet<NexthopId>) -> Option<NexthopId> {
+        let mut groups = self.kernel.all_own().filter(|(id, _)| !named.contains(id));
+        let found = groups.find(|(_, body)| matches!(body, Body::Group(present) if present == members));
+        found.map(|(id, _)| id)
+    }
+
+    fn is_first(&self, hop: &Hop, id: NexthopId) -> bool {
+        self.kernel.hop(hop) == Some(id)
+    }
+
+    /// A free id of ours. Ids are not reused soon, so that what an observer saw keeps its meaning for a while.
+    fn allocate(&mut self) -> Option<NexthopId> {
+        let ids = self.config.owner.ids.clone();
+        let in_use: BTreeSet<NexthopId> = self.sets.values().filter_map(|state| state.group).collect();
+        for _ in ids.clone() {
+            let id = NexthopId(self.cursor);
+            self.cursor = if self.cursor >= *ids.end() { *ids.start() } else { self.cursor + 1 };
+            if !self.kernel.is_taken(id) && !in_use.contains(&id) && !self.blocked.ids.contains_key(&id) {
+                return Some(id);
+            }
+        }
+        None
+    }
+}
+
+/// The kernel mixes no families in one group, nor do we.
+pub(super) fn is_one_family(set: &NextHopSet) -> bool {
+    let mut families = set.as_slice().iter().map(|next_hop| next_hop.address.is_ipv4());
+    let first = families.next();
+    families.all(|family| Some(family) == first)
+}
+
+fn wants_group(set: &NextHopSet, state: &SetState) -> bool {
+    state.routes > 0 && set.as_slice().len() >= 2 && is_one_family(set)
+}
+
+fn key((set, _): (&NextHopSet, &SetState)) -> NextHopSet {
+    set.clone()
+}
+
+fn out_of_ids() -> Refusal {
+    Refusal { errno: libc::ENOSPC, text: Some("all nexthop ids of this router are in use".to_owned()) }
+}

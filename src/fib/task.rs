@@ -1,0 +1,299 @@
+//! The task that owns the sockets: it feeds the plan, executes what the plan asks for, and looks again when there is
+//! reason to.
+//!
+//! One turn: mail (a dead tunnel's hops are deleted before anything else is looked at), notifications, a comparison
+//! with the kernel if one is due, one batch of operations. Only a turn without operations ends in waiting, so a dead
+//! tunnel waits for at most one batch of others.
+//!
+//! A comparison is due periodically; soon after somebody else changed what is ours; at once when it is unknown what the
+//! kernel did; and with back-off after a refusal.
+
+mod failover;
+mod report;
+mod resync;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use wire::ipsec::TunnelId;
+
+use crate::config::NexthopMode;
+use crate::mailbox::{LinkWord, Mailbox};
+use crate::netlink::{Marks, Monitor, Notice, Requests};
+use crate::plan::{Mode, Op, Owner, Plan, PlanConfig};
+use crate::snapshot::{Failover, FibCounters, FibEvent};
+use crate::{FibConfig, FibError};
+
+/// Datagrams of notifications per turn.
+const NOTICES: usize = 64;
+
+/// First wait after a refusal; doubled each time up to the period of comparison.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// Rounds until a stop has removed everything.
+const STOP_ROUNDS: usize = 5;
+
+/// The task's state.
+pub(crate) struct Task {
+    config: FibConfig,
+    mailbox: Arc<Mailbox>,
+    events: mpsc::Sender<FibEvent>,
+    plan: Plan,
+    requests: Requests,
+    monitor: Monitor,
+    /// Names of interfaces.
+    names: BTreeMap<u32, String>,
+    counters: FibCounters,
+    last_failover: Option<Failover>,
+    /// A failover under way that takes one message per route.
+    failover: Option<failover::Running>,
+    settled: Vec<oneshot::Sender<()>>,
+    schedule: resync::Schedule,
+    /// When unclaimed routes of a previous process are given up.
+    adopt_until: Option<Instant>,
+}
+
+impl Task {
+    /// Opens the sockets and takes stock.
+    ///
+    /// # Errors
+    /// When the kernel cannot be talked to.
+    pub(crate) async fn open(
+        config: FibConfig,
+        mailbox: Arc<Mailbox>,
+        events: mpsc::Sender<FibEvent>,
+    ) -> Result<Self, FibError> {
+        let owner = Owner { protocol: config.protocol, ids: config.ids() };
+        let marks = Marks { owner: owner.clone(), table: config.table, metric: config.metric };
+        let mut requests = Requests::open(marks.clone())?;
+        // Listens before it looks: no change is missed in between.
+        let monitor = Monitor::open(marks, requests.port())?;
+        let found = requests.dump().await?;
+        let objects = found.has_objects && config.nexthops == NexthopMode::Auto;
+        let plan = PlanConfig {
+            owner,
+            metric: config.metric,
+            mode: if objects { Mode::Objects } else { Mode::Multipath },
+            source_v4: config.source_v4,
+            source_v6: config.source_v6,
+        };
+        let adopted = found.kernel.route_count();
+        if adopted > 0 {
+            tracing::info!(routes = adopted, "adopted routes of a previous process");
+        }
+        let task = Self {
+            schedule: resync::Schedule::new(config.resync_every),
+            adopt_until: Instant::now().checked_add(config.adopt_for),
+            config,
+            mailbox,
+            events,
+            plan: Plan::new(plan, found.kernel),
+            requests,
+            monitor,
+            names: found.names,
+            counters: FibCounters::default(),
+            last_failover: None,
+            failover: None,
+            settled: Vec::new(),
+        };
+        task.mailbox.publish(task.status());
+        Ok(task)
+    }
+
+    /// Works until stopped or abandoned.
+    pub(crate) async fn run(mut self) {
+        while self.turn().await.is_continue() {}
+    }
+
+    async fn turn(&mut self) -> ControlFlow<()> {
+        self.read_mail().await?;
+        self.hear_notices();
+        self.end_adoption();
+        if self.schedule.is_due() {
+            self.resync().await;
+        }
+        if self.work().await {
+            tokio::task::yield_now().await;
+            return ControlFlow::Continue(());
+        }
+        self.end_failover();
+        self.mailbox.publish(self.status());
+        for waiting in self.settled.drain(..) {
+            // Whoever stopped waiting does not mind.
+            let _ = waiting.send(());
+        }
+        self.wait().await;
+        ControlFlow::Continue(())
+    }
+
+    async fn wait(&mut self) {
+        let deadline = self.adopt_until.map_or(self.schedule.due(), |until| until.min(self.schedule.due()));
+        let heard = tokio::select! {
+            biased;
+            () = self.mailbox.arrival() => return,
+            heard = self.monitor.next() => heard,
+            () = tokio::time::sleep_until(deadline) => return,
+        };
+        self.hear(heard);
+    }
+
+    async fn read_mail(&mut self) -> ControlFlow<()> {
+        let mail = self.mailbox.take();
+        let mut dead = Vec::new();
+        let mut new_links = false;
+        for (tunnel, word) in mail.links {
+            match word {
+                LinkWord::Up { interface, source } => {
+                    self.plan.link_up(tunnel, interface, source);
+                    new_links = true;
+                }
+                LinkWord::Down { since } => {
+                    self.plan.link_down(tunnel);
+                    dead.push((tunnel, since));
+                }
+            }
+        }
+        self.begin_failover(&dead).await;
+        if new_links {
+            self.schedule.reset_backoff();
+            self.look_at_links().await;
+        }
+        for (prefix, next_hops) in mail.routes {
+            self.plan.set_route(prefix, next_hops);
+        }
+        if mail.converged {
+            self.adopt_until = None;
+            self.plan.converged();
+        }
+        self.settled.extend(mail.settled);
+        for asking in mail.snapshots {
+            let _ = asking.send(self.snapshot());
+        }
+        if let Some(asking) = mail.stop {
+            self.remove_everything().await;
+            self.mailbox.publish(self.status());
+            let _ = asking.send(());
+            return ControlFlow::Break(());
+        }
+        if mail.abandoned { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// An interface that was just made may be up before its notification is read.
+    async fn look_at_links(&mut self) {
+        if self.plan.links_run() {
+            return;
+        }
+        match self.requests.links().await {
+            Ok(links) => {
+                for (index, name, running) in links {
+                    self.names.insert(index, name);
+                    self.plan.set_running(index, running);
+                }
+            }
+            Err(error) => self.trouble(&error),
+        }
+    }
+
+    fn hear_notices(&mut self) {
+        for _ in 0..NOTICES {
+            let Some(heard) = self.monitor.next().now_or_never() else { return };
+            self.hear(heard);
+        }
+    }
+
+    fn hear(&mut self, heard: Result<Vec<Notice>, FibError>) {
+        let notices = match heard {
+            Ok(notices) => notices,
+            Err(error) => {
+                self.trouble(&error);
+                Vec::new()
+            }
+        };
+        for notice in notices {
+            let concerns = match notice {
+                Notice::Link { index, name, running } => {
+                    self.names.insert(index, name);
+                    self.plan.set_running(index, running)
+                }
+                Notice::LinkGone { index } => {
+                    self.names.remove(&index);
+                    self.plan.set_running(index, false)
+                }
+                Notice::Changed => true,
+            };
+            if concerns {
+                self.schedule.soon();
+            }
+        }
+    }
+
+    fn end_adoption(&mut self) {
+        if self.adopt_until.is_some_and(|until| until <= Instant::now()) {
+            self.adopt_until = None;
+            tracing::warn!(
+                routes = self.plan.adopted_count(),
+                "convergence was not reported; giving up adopted routes"
+            );
+            self.plan.converged();
+        }
+    }
+
+    /// One batch. False if there was nothing to do.
+    async fn work(&mut self) -> bool {
+        if self.schedule.is_blind() {
+            return false;
+        }
+        let ops = self.plan.next_ops();
+        if let Some(running) = &mut self.failover {
+            running.messages += ops.len();
+        }
+        self.execute(&ops).await;
+        !ops.is_empty()
+    }
+
+    async fn execute(&mut self, ops: &[Op]) {
+        if ops.is_empty() {
+            return;
+        }
+        match self.requests.execute(ops).await {
+            Ok(results) => {
+                for (op, result) in ops.iter().zip(results) {
+                    match self.plan.handle_result(op, result) {
+                        None => self.count(op),
+                        Some(refusal) => self.refused(op, &refusal),
+                    }
+                }
+            }
+            Err(error) => {
+                self.trouble(&error);
+                self.schedule.lost_sight();
+            }
+        }
+    }
+
+    async fn remove_everything(&mut self) {
+        for _ in 0..STOP_ROUNDS {
+            self.plan.withdraw_all();
+            while self.work().await {}
+            self.resync().await;
+            if self.plan.kernel().route_count() == 0 && self.plan.kernel().all_own().next().is_none() {
+                return;
+            }
+        }
+        tracing::warn!(routes = self.plan.kernel().route_count(), "routes are left behind");
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
+/// Tunnels reported dead, each with the moment of the report.
+type Dead = [(TunnelId, std::time::Instant)];

@@ -1,0 +1,117 @@
+//! What the task tells: counters, events, logs, snapshots.
+
+use rib::NextHop;
+
+use super::Task;
+use crate::FibError;
+use crate::plan::{Body, Mode, Op, Refusal, Standing, Via};
+use crate::snapshot::{FibEvent, FibGroup, FibNextHop, FibRoute, FibSnapshot, FibStatus, ForwardingMode, RouteState};
+
+impl Task {
+    pub(super) fn status(&self) -> FibStatus {
+        let kernel = self.plan.kernel();
+        let objects = kernel.all_own().count();
+        let nexthops = kernel.all_own().filter(|(_, body)| matches!(body, Body::Hop(_))).count();
+        let refused = self.plan.refused_count();
+        FibStatus {
+            mode: match self.plan.mode() {
+                Mode::Objects => ForwardingMode::NexthopObjects,
+                Mode::Multipath => ForwardingMode::Multipath,
+            },
+            table: self.config.table,
+            protocol: self.config.protocol,
+            metric: self.config.metric,
+            desired: self.plan.desired_count(),
+            installed: kernel.route_count(),
+            refused,
+            adopted: self.plan.adopted_count(),
+            nexthops,
+            groups: objects - nexthops,
+            matches_kernel: self.schedule.in_step && !self.schedule.is_blind() && refused == 0,
+            counters: self.counters,
+            last_failover: self.last_failover,
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> FibSnapshot {
+        let route = |(prefix, set): (_, &rib::NextHopSet)| FibRoute {
+            prefix,
+            state: state(self.plan.standing(prefix)),
+            nexthop_id: match self.plan.installed(prefix).map(|route| &route.via) {
+                Some(Via::Object(id)) => Some(id.0),
+                Some(Via::Hops(_) | Via::Other) | None => None,
+            },
+            next_hops: self.next_hops(set.as_slice()),
+        };
+        let mut routes: Vec<FibRoute> = self.plan.desired().map(route).collect();
+        routes.sort_unstable_by_key(|route| route.prefix);
+        let groups = self.plan.named_groups();
+        let group = |(id, set, routes): (crate::plan::NexthopId, &rib::NextHopSet, usize)| FibGroup {
+            id: id.0,
+            routes,
+            next_hops: self.next_hops(set.as_slice()),
+        };
+        let mut groups: Vec<FibGroup> = groups.map(group).collect();
+        groups.sort_unstable_by_key(|group| group.id);
+        FibSnapshot { status: self.status(), routes, groups }
+    }
+
+    pub(super) fn count(&mut self, op: &Op) {
+        let counters = &mut self.counters;
+        let counter = match op {
+            Op::NewRoute { .. } => &mut counters.installs,
+            Op::ReplaceRoute { .. } => &mut counters.replaces,
+            Op::DelRoute { .. } => &mut counters.deletes,
+            Op::NewHop { .. } | Op::NewGroup { .. } | Op::ReplaceGroup { .. } | Op::DelNexthop { .. } => {
+                &mut counters.nexthop_changes
+            }
+        };
+        *counter += 1;
+    }
+
+    pub(super) fn refused(&mut self, op: &Op, refusal: &Refusal) {
+        self.counters.errors += 1;
+        self.schedule.retry();
+        tracing::debug!(?op, %refusal, "the kernel refused");
+        self.tell(FibEvent::Refused { operation: op.to_string(), reason: refusal.to_string() });
+    }
+
+    pub(super) fn trouble(&mut self, error: &FibError) {
+        if matches!(error, FibError::Overrun) {
+            self.counters.overruns += 1;
+        } else {
+            self.counters.errors += 1;
+        }
+        self.schedule.retry();
+        tracing::warn!(%error, "forwarding table");
+        self.tell(FibEvent::Trouble { reason: error.to_string() });
+    }
+
+    /// Events are for logs: nobody waits for a slow reader.
+    pub(super) fn tell(&self, event: FibEvent) {
+        if let Err(error) = self.events.try_send(event) {
+            tracing::trace!(%error, "event not taken");
+        }
+    }
+
+    fn next_hops(&self, next_hops: &[NextHop]) -> Vec<FibNextHop> {
+        let shown = |next_hop: &NextHop| FibNextHop {
+            tunnel: next_hop.tunnel,
+            interface: self.plan.interface(next_hop.tunnel).and_then(|index| self.names.get(&index).cloned()),
+            address: next_hop.address,
+            active: self.plan.is_active(next_hop),
+        };
+        next_hops.iter().map(shown).collect()
+    }
+}
+
+fn state(standing: Standing) -> RouteState {
+    let failed = |reason: &str| RouteState::Failed { reason: reason.to_owned() };
+    match standing {
+        Standing::Installed => RouteState::Installed,
+        Standing::Pending => RouteState::Pending,
+        Standing::Conflict => failed("another program has a route for this prefix with the same metric"),
+        Standing::Family => failed("its next hops are of another address family"),
+        Standing::Refused(refusal) => failed(&refusal.to_string()),
+    }
+}
