@@ -1,1 +1,104 @@
-//! Under construction.
+//! YAML in, a checked configuration out; every mistake with its place, its reason and its remedy.
+//!
+//! ```text
+//!  text --yaml--> Node --de--> model::Document --resolve--> drafts --lint--> Router
+//!    |              |               |                |                |
+//!    |              +-- syntax      +-- shape        +-- values       +-- what only shows between values
+//!    +--> masked Source <----------------- Findings ------------------+--> Report, or warnings
+//! ```
+//!
+//! No stage stops at its first finding, and a later stage looks at whatever the earlier ones could read, so that one
+//! reading finds all there is to find. Nothing here changes anything: `quadspan check` is [`load`] and a printout.
+//!
+//! * [`load`] and [`parse`] are the way in, [`Router`] is what comes out, [`Report`] what comes out otherwise.
+//! * `model` is the file as written, `profile` what is known about each cloud, `code` the list of rules.
+//! * [`schema`] is the JSON Schema for editors, made from `model`.
+
+mod code;
+mod de;
+mod diagnostic;
+mod field;
+mod lint;
+mod marks;
+mod model;
+mod node;
+mod profile;
+mod resolve;
+mod router;
+mod scalar;
+mod schema;
+mod secrets;
+mod source;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+pub use code::Code;
+pub use diagnostic::{Diagnostic, Report, Severity};
+pub use profile::Profile;
+pub use router::{DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Router, Session, Tunnel};
+pub use schema::schema;
+pub use secrets::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
+
+use diagnostic::{Finding, Findings};
+use source::{Source, Span};
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub router: Router,
+    /// What somebody should look at, in order of position.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads and checks the configuration at `path`. Relative paths in it start at its folder.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    let name = path.display().to_string();
+    let text = fs::read(path)
+        .map_err(|error| error.to_string())
+        .and_then(|octets| String::from_utf8(octets).map_err(|_| "it is not UTF-8".to_owned()))
+        .map_err(|reason| unreadable(&name, &reason))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    parse(&name, &text, &SystemSecrets::new(folder))
+}
+
+/// Checks the configuration `text`, which diagnostics call `name`.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn parse(name: &str, text: &str, secrets: &dyn SecretSource) -> Result<Loaded, Report> {
+    let findings = Findings::default();
+    let (source, router) = match yaml::read(text) {
+        Ok(node) => {
+            let source = Source::masked(name, text, &node.secrets());
+            (source, resolve::resolve(de::read(&node, &findings), secrets, &findings))
+        }
+        Err(syntax) => {
+            syntax.into_iter().for_each(|finding| findings.push(finding));
+            (Source::masked(name, text, &source::suspected_secrets(text)), None)
+        }
+    };
+    let diagnostics = findings.into_diagnostics(&source);
+    router
+        .map(|router| Loaded { router, warnings: diagnostics.clone() })
+        .ok_or_else(|| Report::new(name, diagnostics))
+}
+
+fn unreadable(name: &str, reason: &str) -> Report {
+    let findings = Findings::default();
+    findings.push(
+        Finding::error(Code::Unreadable, Span::default(), format!("cannot read the configuration: {reason}"))
+            .remedy("check the path and who may read it"),
+    );
+    Report::new(name, findings.into_diagnostics(&Source::masked(name, "", &[])))
+}

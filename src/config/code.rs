@@ -1,0 +1,190 @@
+//! The names of the rules. Stable: people search for them and suppress them by name.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Which rule a finding is about.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every rule there is.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name of the rule.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!("qs::", $text),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file cannot be read.
+    Unreadable = "unreadable",
+    /// The text is not YAML.
+    YamlSyntax = "yaml-syntax",
+    /// The document says nothing.
+    Empty = "empty",
+    /// The document is nested too deeply.
+    TooDeep = "too-deep",
+    /// The document is too large.
+    TooLarge = "too-large",
+    /// A key is given twice.
+    DuplicateKey = "duplicate-key",
+    /// A key that nothing reads.
+    UnknownKey = "unknown-key",
+    /// A key that must be given is not.
+    MissingKey = "missing-key",
+    /// A value that is not of its kind.
+    Value = "value",
+
+    /// A name that cannot be used as one.
+    Name = "name",
+    /// Two tunnels have one name.
+    DuplicateName = "duplicate-name",
+    /// An interface name that the kernel refuses.
+    Interface = "interface",
+    /// Two tunnels have one interface.
+    DuplicateInterface = "duplicate-interface",
+    /// There is no tunnel.
+    NoTunnels = "no-tunnels",
+    /// There is only one tunnel (S0-16).
+    SingleTunnel = "single-tunnel",
+    /// A kernel table that is not ours to use.
+    KernelTable = "kernel-table",
+    /// A socket path that cannot be used.
+    SocketPath = "socket-path",
+    /// Metrics are readable from anywhere.
+    MetricsExposed = "metrics-exposed",
+
+    /// A reserved AS number.
+    AsnReserved = "asn-reserved",
+    /// An AS number meant for documentation.
+    AsnDocumentation = "asn-documentation",
+    /// An AS number that Azure keeps for itself.
+    AsnAzure = "asn-azure",
+    /// An AS number beyond what AWS takes from a customer gateway.
+    AsnAws = "asn-aws",
+    /// Both ends have one AS number (S4-11).
+    AsnEqual = "asn-equal",
+    /// A router id that cannot be one.
+    RouterId = "router-id",
+
+    /// An originated prefix given twice.
+    NetworkDuplicate = "network-duplicate",
+    /// An originated prefix that must not be announced.
+    NetworkMartian = "network-martian",
+    /// An originated prefix that holds an inside link.
+    NetworkInside = "network-inside",
+    /// An originated prefix that holds a peer's outside address.
+    NetworkOutside = "network-outside",
+    /// A default route is originated.
+    NetworkDefault = "network-default",
+
+    /// An outside address that no tunnel can use (S1-09).
+    OutsideForbidden = "outside-forbidden",
+    /// Our own address is behind a carrier's NAT.
+    OutsideShared = "outside-shared",
+    /// The two outside addresses are of different families.
+    OutsideFamily = "outside-family",
+    /// The two outside addresses are one.
+    OutsideEqual = "outside-equal",
+    /// Two tunnels that IKE cannot tell apart.
+    OutsideSamePair = "outside-same-pair",
+
+    /// The inside link is not a /30 in 169.254.0.0/16 (S0-47).
+    InsideRange = "inside-range",
+    /// The inside link is one that the clouds keep for themselves (S0-48).
+    InsideReserved = "inside-reserved",
+    /// The inside link is outside Azure's range (S4-06).
+    InsideAzureRange = "inside-azure-range",
+    /// An inside address that is not a host of the link.
+    InsideAddress = "inside-address",
+    /// Nothing says which end of the link is ours.
+    InsideSide = "inside-side",
+    /// The end of the link is not the one that the cloud leaves to us (S4-07).
+    InsideCloudSide = "inside-cloud-side",
+    /// Two inside links overlap (S0-46).
+    InsideOverlap = "inside-overlap",
+
+    /// More or less than one way to the pre-shared key.
+    PskChoice = "psk-choice",
+    /// The pre-shared key cannot be fetched.
+    PskUnavailable = "psk-unavailable",
+    /// The pre-shared key is empty.
+    PskEmpty = "psk-empty",
+    /// The pre-shared key is written into the configuration.
+    PskInline = "psk-inline",
+    /// The pre-shared key's file is readable by others.
+    PskFileMode = "psk-file-mode",
+    /// The pre-shared key is easy to guess.
+    PskShort = "psk-short",
+    /// The pre-shared key begins or ends with white space.
+    PskWhiteSpace = "psk-white-space",
+    /// The peer's cloud accepts no such key (S1-17).
+    PskCloud = "psk-cloud",
+    /// An IKE identity equals the peer's.
+    IdentityEqual = "identity-equal",
+
+    /// A list of proposals without any.
+    SuiteNone = "suite-none",
+    /// A suite with a broken or weak algorithm.
+    SuiteLegacy = "suite-legacy",
+    /// AWS takes the weakest of several proposals.
+    SuiteAwsWeakest = "suite-aws-weakest",
+    /// PFS is demanded of a cloud whose default policy offers none.
+    PfsAzure = "pfs-azure",
+
+    /// A lifetime of nothing (S0-30).
+    LifetimeZero = "lifetime-zero",
+    /// A lifetime outside what the peer's cloud takes.
+    LifetimeCloud = "lifetime-cloud",
+    /// The CHILD SA outlives the IKE SA.
+    LifetimeOrder = "lifetime-order",
+    /// The rekey would start before the SA exists.
+    RekeyMargin = "rekey-margin",
+    /// A limit in octets or packets that leaves no room to rekey.
+    LifetimeVolume = "lifetime-volume",
+    /// An anti-replay window that cannot be.
+    ReplayWindow = "replay-window",
+    /// Liveness checks that cannot work.
+    Dpd = "dpd",
+    /// BGP would not fit through the traffic selectors.
+    SelectorsInside = "selectors-inside",
+
+    /// A hold time that RFC 4271 forbids.
+    HoldTime = "hold-time",
+    /// A hold time of zero: nobody notices a dead session.
+    HoldTimeOff = "hold-time-off",
+    /// Keepalives too rare for the hold time.
+    Keepalive = "keepalive",
+    /// Timers below those that Azure keeps to.
+    TimersAzure = "timers-azure",
+    /// We wait for a peer that never begins.
+    PassiveAzure = "passive-azure",
+    /// A tunnel without a session: no route will ever lead into it.
+    NoSession = "no-session",
+    /// There are sessions, and nothing to announce in them.
+    NothingAnnounced = "nothing-announced",
+    /// A prefix limit of nothing.
+    PrefixLimitZero = "prefix-limit-zero",
+    /// We originate more than the limit lets out.
+    PrefixLimitOut = "prefix-limit-out",
+    /// More prefixes than the peer's cloud takes.
+    PrefixLimitCloud = "prefix-limit-cloud",
+    /// IPv6 routes without an IPv6 link.
+    FamilyWithoutLink = "family-without-link",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,74 @@
+//! AS numbers: which can be used at all, which a cloud takes, and that the two ends differ.
+
+use wire::Asn;
+
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::profile::{AWS_MAX_ASN, AZURE_ASNS, Profile};
+use crate::resolve::{RouterDraft, TunnelDraft};
+use crate::source::At;
+
+pub(super) fn lint(router: Option<&RouterDraft>, tunnels: &[TunnelDraft], findings: &Findings) {
+    let own = router.and_then(|router| router.asn);
+    if let Some(own) = own {
+        usable(own, findings);
+        toward_clouds(own, tunnels, findings);
+    }
+    for session in tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref()) {
+        let Some(peer) = session.asn else { continue };
+        usable(peer, findings);
+        if let Some(own) = own.filter(|own| own.value == peer.value) {
+            // S4-11.
+            findings.push(
+                Finding::error(Code::AsnEqual, peer.span, format!("both ends are AS {}", peer.value))
+                    .label("the peer")
+                    .also(own.span, "ourselves")
+                    .remedy("sessions with clouds are external: choose another private number for one end"),
+            );
+        }
+    }
+}
+
+fn usable(asn: At<Asn>, findings: &Findings) {
+    let reason = match asn.value.0 {
+        // RFC 7607.
+        0 => "means no AS",
+        // RFC 6793 9.
+        23456 => "AS_TRANS, stands in for numbers that do not fit two octets",
+        // RFC 7300.
+        65535 | 4_294_967_295 => "reserved as the last number",
+        // RFC 5398.
+        64496..=64511 | 65536..=65551 => {
+            findings.push(
+                Finding::warning(Code::AsnDocumentation, asn.span, format!("AS {} is for documentation", asn.value))
+                    .label("no real network has it")
+                    .remedy("for private use take 64512 to 65534, or 4200000000 to 4294967294"),
+            );
+            return;
+        }
+        _ => return,
+    };
+    findings.push(
+        Finding::error(Code::AsnReserved, asn.span, format!("AS {} cannot be used", asn.value))
+            .label(reason)
+            .remedy("for private use take 64512 to 65534, or 4200000000 to 4294967294"),
+    );
+}
+
+fn toward_clouds(own: At<Asn>, tunnels: &[TunnelDraft], findings: &Findings) {
+    let toward = |profile| tunnels.iter().any(|tunnel| tunnel.profile == profile);
+    if AZURE_ASNS.contains(&own.value.0) && toward(Profile::Azure) {
+        findings.push(
+            Finding::error(Code::AsnAzure, own.span, format!("Azure keeps AS {} for itself", own.value))
+                .label("and takes it from no peer")
+                .remedy("take 64512 to 65514, or 65521 to 65534"),
+        );
+    }
+    if own.value.0 > AWS_MAX_ASN && toward(Profile::Aws) {
+        findings.push(
+            Finding::warning(Code::AsnAws, own.span, format!("AWS may not take AS {} from a customer gateway", own.value))
+                .label(format!("above {AWS_MAX_ASN}"))
+                .remedy("take 64512 to 65534 to be on the safe side"),
+        );
+    }
+}

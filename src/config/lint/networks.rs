@@ -1,0 +1,142 @@
+//! The prefixes we announce of our own.
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use rib::{PrefixRule, RuleAction};
+
+use super::tunnels::remote_within;
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::resolve::{RouterDraft, SessionDraft, TunnelDraft};
+use crate::source::At;
+
+pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Findings) {
+    for (index, network) in router.networks.iter().enumerate() {
+        let earlier = router.networks.get(..index).unwrap_or_default();
+        alone(*network, earlier, findings);
+        beside_tunnels(*network, tunnels, findings);
+    }
+    let sessions = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
+    sessions.clone().for_each(|session| within_limit(router, session, findings));
+    let silent = router.networks.is_empty() && sessions.clone().all(|session| session.export.is_none());
+    if silent && sessions.count() > 0 {
+        findings.push(
+            Finding::warning(Code::NothingAnnounced, router.at, "this router announces nothing")
+                .label("has no `networks`")
+                .remedy("list the prefixes behind it: `networks: [10.1.0.0/16]`"),
+        );
+    }
+}
+
+fn alone(network: At<IpNet>, earlier: &[At<IpNet>], findings: &Findings) {
+    if let Some(first) = earlier.iter().find(|other| other.value == network.value) {
+        findings.push(
+            Finding::error(Code::NetworkDuplicate, network.span, format!("{} is announced twice", network.value))
+                .label("second time")
+                .also(first.span, "first time")
+                .remedy("keep one of the two"),
+        );
+    }
+    if network.value.prefix_len() == 0 {
+        findings.push(
+            Finding::warning(Code::NetworkDefault, network.span, "a default route is announced")
+                .label("draws all of the peers' traffic here, to the Internet too")
+                .remedy("name the prefixes behind this router unless that is the purpose"),
+        );
+    } else if let Some(reason) = martian(network.value) {
+        findings.push(
+            Finding::error(Code::NetworkMartian, network.span, format!("{} must not be announced", network.value))
+                .label(reason)
+                .remedy("name prefixes that machines behind this router have addresses of"),
+        );
+    }
+}
+
+const MARTIANS_V4: [(Ipv4Net, &str); 5] = [
+    (v4(0, 0, 8), "not addresses"),
+    (v4(127, 0, 8), "never leaves a machine"),
+    (v4(169, 254, 16), "never leaves a link: it is inside the tunnels"),
+    (v4(224, 0, 4), "multicast"),
+    (v4(240, 0, 4), "reserved"),
+];
+
+const MARTIANS_V6: [(Ipv6Net, &str); 4] = [
+    (Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 96), "not addresses"),
+    (Ipv6Net::new_assert(std::net::Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96), "IPv4 addresses in disguise"),
+    (Ipv6Net::new_assert(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10), "never leaves a link"),
+    (Ipv6Net::new_assert(std::net::Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8), "multicast"),
+];
+
+const fn v4(first: u8, second: u8, length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(std::net::Ipv4Addr::new(first, second, 0, 0), length)
+}
+
+fn martian(network: IpNet) -> Option<&'static str> {
+    let found = match network {
+        IpNet::V4(network) => MARTIANS_V4.iter().find(|(range, _)| range.contains(&network)).map(|(_, why)| *why),
+        IpNet::V6(network) => MARTIANS_V6.iter().find(|(range, _)| range.contains(&network)).map(|(_, why)| *why),
+    };
+    found
+}
+
+fn beside_tunnels(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findings) {
+    if network.value.prefix_len() == 0 || martian(network.value).is_some() {
+        return;
+    }
+    let links = tunnels.iter().filter_map(|tunnel| Some((tunnel, tunnel.inside?)));
+    let inside = links.clone().find(|(_, link)| {
+        let prefix = IpNet::V4(link.value.prefix);
+        network.value.contains(&prefix) || prefix.contains(&network.value)
+    });
+    if let Some((tunnel, link)) = inside {
+        findings.push(
+            Finding::error(
+                Code::NetworkInside,
+                network.span,
+                format!("{} overlaps the link inside {}", network.value, tunnel.title()),
+            )
+            .label("announced to peers")
+            .also(link.span, "the inside link")
+            .remedy("inside links stay inside: announce only what is behind this router"),
+        );
+    }
+    if let Some((tunnel, remote)) = remote_within(tunnels, &network.value) {
+        findings.push(
+            Finding::warning(
+                Code::NetworkOutside,
+                network.span,
+                format!("{} holds the outside address of the peer of {}", network.value, tunnel.title()),
+            )
+            .label("announced to peers")
+            .also(remote.span, "the peer")
+            .remedy("the peer may send its own IPsec packets into a tunnel: announce a narrower prefix"),
+        );
+    }
+}
+
+fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Findings) {
+    let Some((limit, written)) = session.max_prefix_out else { return };
+    let announced = router.networks.iter().filter(|network| exported(network.value, session.export.as_deref())).count();
+    if u32::try_from(announced).is_ok_and(|announced| announced <= limit) {
+        return;
+    }
+    let source = if written.is_some() { "" } else { ", which is what the peer's cloud takes" };
+    let mut finding = Finding::error(
+        Code::PrefixLimitOut,
+        written.unwrap_or(session.at),
+        format!("{announced} prefixes to announce, {limit} allowed{source}"),
+    )
+    .label("some would be held back")
+    .remedy("announce fewer, larger prefixes, or choose with `export`");
+    if let Some(first) = router.networks.first() {
+        finding = finding.also(first.span, "announced from here on");
+    }
+    findings.push(finding);
+}
+
+fn exported(network: IpNet, rules: Option<&[PrefixRule]>) -> bool {
+    let Some(rules) = rules else { return true };
+    let matches = |rule: &&PrefixRule| {
+        rule.prefix.contains(&network) && (rule.min_len..=rule.max_len).contains(&network.prefix_len())
+    };
+    rules.iter().find(matches).is_some_and(|rule| rule.action == RuleAction::Permit)
+}

@@ -1,0 +1,134 @@
+//! Tunnels among themselves: names, interfaces, outside pairs, inside links.
+
+use std::net::IpAddr;
+
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::resolve::TunnelDraft;
+use crate::source::At;
+
+pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
+    if let [only] = tunnels {
+        // S0-16.
+        findings.push(
+            Finding::warning(Code::SingleTunnel, only.at, "there is only one tunnel")
+                .label("when it fails, nothing takes over")
+                .remedy("clouds give two tunnels per connection, at different places: configure both"),
+        );
+    }
+    for (index, tunnel) in tunnels.iter().enumerate() {
+        let earlier = tunnels.get(..index).unwrap_or_default();
+        unique_names(tunnel, earlier, findings);
+        distinct_peers(tunnel, earlier, findings);
+        separate_links(tunnel, earlier, findings);
+        distinct_identities(tunnel, findings);
+        if tunnel.session.is_none() {
+            findings.push(
+                Finding::warning(Code::NoSession, tunnel.at, format!("no BGP session in {}", tunnel.title()))
+                    .label("no route will lead into this tunnel")
+                    .remedy("add `bgp: {asn: ...}` with the peer's AS number"),
+            );
+        }
+    }
+}
+
+fn unique_names(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Findings) {
+    let same = |one: &Option<At<String>>, other: &Option<At<String>>| match (one, other) {
+        (Some(one), Some(other)) if one.value == other.value => Some((one.span, other.span)),
+        (_, _) => None,
+    };
+    for other in earlier {
+        if let Some((span, first)) = same(&tunnel.name, &other.name) {
+            findings.push(
+                Finding::error(Code::DuplicateName, span, format!("two tunnels are called {}", tunnel.title()))
+                    .label("second")
+                    .also(first, "first")
+                    .remedy("give each tunnel a name of its own"),
+            );
+        } else if let Some((span, first)) = same(&tunnel.interface, &other.interface) {
+            let name = tunnel.interface.as_ref().map_or("", |interface| &interface.value);
+            findings.push(
+                Finding::error(Code::DuplicateInterface, span, format!("two tunnels share the interface {name}"))
+                    .label("second")
+                    .also(first, "first")
+                    .remedy("give each tunnel an `interface` of its own"),
+            );
+        }
+    }
+}
+
+fn distinct_peers(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Findings) {
+    let ends = |draft: &TunnelDraft| Some((draft.local?.value, draft.remote?.value));
+    let identities = |draft: &TunnelDraft| {
+        (draft.local_id.clone().map(|id| id.value), draft.remote_id.clone().map(|id| id.value))
+    };
+    let (Some(remote), Some(pair)) = (tunnel.remote, ends(tunnel)) else { return };
+    let twin = earlier.iter().find(|other| ends(other) == Some(pair) && identities(other) == identities(tunnel));
+    if let Some((twin, first)) = twin.and_then(|twin| Some((twin, twin.remote?))) {
+        findings.push(
+            Finding::error(
+                Code::OutsideSamePair,
+                remote.span,
+                format!("{} and {} have the same outside addresses", twin.title(), tunnel.title()),
+            )
+            .label("IKE cannot tell them apart")
+            .also(first.span, "the same pair")
+            .remedy("each tunnel ends at an address of its own; or give both ends different `local-id` and `remote-id`"),
+        );
+    }
+}
+
+fn separate_links(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Findings) {
+    let Some(link) = tunnel.inside else { return };
+    let overlaps = |other: &&TunnelDraft| {
+        other.inside.is_some_and(|other| {
+            other.value.prefix.contains(&link.value.prefix) || link.value.prefix.contains(&other.value.prefix)
+        })
+    };
+    if let Some((other, first)) = earlier.iter().find(overlaps).and_then(|other| Some((other, other.inside?))) {
+        // S0-46, S4-08.
+        findings.push(
+            Finding::error(
+                Code::InsideOverlap,
+                link.span,
+                format!("the inside links of {} and {} overlap", other.title(), tunnel.title()),
+            )
+            .label(format!("{} is taken", link.value.prefix))
+            .also(first.span, format!("by {}", first.value.prefix))
+            .remedy("give each tunnel a /30 of its own, on both ends"),
+        );
+    }
+    let Some(link6) = tunnel.inside6 else { return };
+    let taken = earlier.iter().filter_map(|other| other.inside6).find(|other| {
+        other.value.prefix.contains(&link6.value.prefix) || link6.value.prefix.contains(&other.value.prefix)
+    });
+    if let Some(first) = taken {
+        findings.push(
+            Finding::error(Code::InsideOverlap, link6.span, "two IPv6 inside links overlap")
+                .label(format!("{} is taken", link6.value.prefix))
+                .also(first.span, format!("by {}", first.value.prefix))
+                .remedy("give each tunnel a /126 of its own, on both ends"),
+        );
+    }
+}
+
+fn distinct_identities(tunnel: &TunnelDraft, findings: &Findings) {
+    if let (Some(local), Some(remote)) = (&tunnel.local_id, &tunnel.remote_id)
+        && local.value == remote.value
+    {
+        findings.push(
+            Finding::warning(Code::IdentityEqual, remote.span, "both ends identify themselves alike")
+                .label("the peer")
+                .also(local.span, "ourselves")
+                .remedy("an end that is reached by its own message would take it for the peer's: give each its own"),
+        );
+    }
+}
+
+/// Whether some tunnel's peer is at an address in `prefix`.
+pub(super) fn remote_within<'a>(tunnels: &'a [TunnelDraft], prefix: &ipnet::IpNet) -> Option<(&'a TunnelDraft, At<IpAddr>)> {
+    tunnels.iter().find_map(|tunnel| {
+        let remote = tunnel.remote?;
+        prefix.contains(&remote.value).then_some((tunnel, remote))
+    })
+}

@@ -1,0 +1,349 @@
+//! The shape of a configuration file, exactly as written. The JSON Schema for editors is made from these types.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bgp::Family;
+use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction};
+use ike::identity::Identity;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use rib::PrefixRule;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use wire::Asn;
+
+use crate::field::{Field, Layer, Leaf, OneOf};
+use crate::profile::{Profile, Side};
+use crate::router::{DataplaneChoice, LogFormat};
+use crate::scalar::{Count, Octets, Text, Within};
+
+/// A Quadspan router.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("required" = ["router", "tunnels"]))]
+pub(crate) struct Document {
+    /// The router itself.
+    pub(crate) router: Field<RouterSection>,
+    /// What all tunnels have in common; each may say otherwise, key by key.
+    pub(crate) defaults: Field<Defaults>,
+    /// One entry per tunnel.
+    pub(crate) tunnels: Field<Vec<Field<TunnelSection>>>,
+}
+
+/// The router itself.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "router", extend("required" = ["name", "asn", "router-id"]))]
+pub(crate) struct RouterSection {
+    /// Its name in logs, metrics and paths: letters, digits, `-`, `_` and `.`.
+    pub(crate) name: Leaf<Text>,
+    /// Our AS number, asplain (4200000001) or asdot (64086.59905).
+    pub(crate) asn: Leaf<Asn>,
+    /// Our BGP identifier: an IPv4 address of this router that is not one inside a tunnel.
+    pub(crate) router_id: Leaf<Ipv4Addr>,
+    /// Prefixes behind this router, announced to every peer.
+    pub(crate) networks: Field<Vec<Leaf<IpNet>>>,
+    /// What moves packets: `auto` (default) or `userspace`.
+    pub(crate) dataplane: Leaf<DataplaneChoice>,
+    /// Kernel routing table for learned routes; 254 (default) is `main`.
+    pub(crate) table: Leaf<Within<0, { u32::MAX }>>,
+    /// Priority of our routes in the kernel, lower is preferred; 142 by default.
+    pub(crate) metric: Leaf<Within<0, { u32::MAX }>>,
+    /// Over how many tunnels traffic to one destination is spread; 16 by default.
+    pub(crate) ecmp: Leaf<Within<1, 64>>,
+    /// The control API.
+    pub(crate) api: Field<ApiSection>,
+    /// Prometheus metrics.
+    pub(crate) metrics: Field<MetricsSection>,
+    /// Logging.
+    pub(crate) log: Field<LogSection>,
+}
+
+/// The control API.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "api")]
+pub(crate) struct ApiSection {
+    /// Unix socket; `/run/quadspan/NAME.sock` by default.
+    pub(crate) socket: Leaf<PathBuf>,
+}
+
+/// Prometheus metrics.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "metrics")]
+pub(crate) struct MetricsSection {
+    /// Address and port that `/metrics` is served at, such as `127.0.0.1:9179`; nowhere by default.
+    pub(crate) listen: Leaf<SocketAddr>,
+}
+
+/// Logging.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "log")]
+pub(crate) struct LogSection {
+    /// A level, or directives such as `info,ike=debug`; `info` by default.
+    pub(crate) filter: Leaf<Text>,
+    /// `text` (default) or `json`.
+    pub(crate) format: Leaf<LogFormat>,
+}
+
+/// What tunnels have in common.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "defaults")]
+pub(crate) struct Defaults {
+    /// What the peer is: `aws`, `azure` or `generic` (default).
+    pub(crate) profile: Leaf<Profile>,
+    /// Our outside address.
+    pub(crate) local: Leaf<IpAddr>,
+    /// The pre-shared key.
+    pub(crate) psk: Field<PskSection>,
+    /// The IKE SA.
+    pub(crate) ike: Field<IkeSection>,
+    /// The CHILD SAs.
+    pub(crate) esp: Field<EspSection>,
+    /// When SAs are renewed.
+    pub(crate) rekey: Field<RekeySection>,
+    /// Who begins: `initiate` (default) or `respond`.
+    pub(crate) start: Leaf<StartAction>,
+    /// Whether ESP travels in UDP: `auto` (default: where a NAT is), `always` or `never`.
+    pub(crate) encapsulation: Leaf<EncapsulationPolicy>,
+    /// Liveness checks.
+    pub(crate) dpd: Field<DpdSection>,
+    /// MTU of the tunnel interface; computed by default.
+    pub(crate) mtu: Leaf<Within<576, 9200>>,
+    /// The BGP session inside the tunnel.
+    pub(crate) bgp: Field<BgpSection>,
+}
+
+/// One tunnel.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "tunnel", extend("required" = ["name", "remote", "inside"]))]
+pub(crate) struct TunnelSection {
+    /// Its name in logs, metrics and commands: letters, digits, `-`, `_` and `.`.
+    pub(crate) name: Leaf<Text>,
+    /// What the peer is: `aws`, `azure` or `generic` (default).
+    pub(crate) profile: Leaf<Profile>,
+    /// Name of the network interface, at most 15 characters; made from the tunnel's name by default.
+    pub(crate) interface: Leaf<Text>,
+    /// Our outside address.
+    pub(crate) local: Leaf<IpAddr>,
+    /// The peer's outside address.
+    pub(crate) remote: Leaf<IpAddr>,
+    /// How we identify ourselves to the peer; our outside address by default.
+    pub(crate) local_id: Leaf<Identity>,
+    /// How the peer must identify itself; its outside address by default.
+    pub(crate) remote_id: Leaf<Identity>,
+    /// The pre-shared key.
+    pub(crate) psk: Field<PskSection>,
+    /// The link inside the tunnel: a /30, our end of which follows from the profile, or a section that says more.
+    pub(crate) inside: Field<OneOf<Ipv4Net, InsideSection>>,
+    /// An IPv6 link beside it, a /126.
+    pub(crate) inside6: Field<OneOf<Ipv6Net, Inside6Section>>,
+    /// The IKE SA.
+    pub(crate) ike: Field<IkeSection>,
+    /// The CHILD SAs.
+    pub(crate) esp: Field<EspSection>,
+    /// When SAs are renewed.
+    pub(crate) rekey: Field<RekeySection>,
+    /// What the tunnel may carry; everything by default.
+    pub(crate) selectors: Field<SelectorsSection>,
+    /// Who begins: `initiate` (default) or `respond`.
+    pub(crate) start: Leaf<StartAction>,
+    /// Whether ESP travels in UDP: `auto` (default: where a NAT is), `always` or `never`.
+    pub(crate) encapsulation: Leaf<EncapsulationPolicy>,
+    /// Liveness checks.
+    pub(crate) dpd: Field<DpdSection>,
+    /// MTU of the tunnel interface; computed by default.
+    pub(crate) mtu: Leaf<Within<576, 9200>>,
+    /// The BGP session inside the tunnel.
+    pub(crate) bgp: Field<BgpSection>,
+}
+
+impl TunnelSection {
+    /// With what `defaults` says where the tunnel itself says nothing.
+    pub(crate) fn over(self, defaults: &Defaults) -> Self {
+        let defaults = defaults.clone();
+        Self {
+            profile: self.profile.or(defaults.profile),
+            local: self.local.or(defaults.local),
+            psk: self.psk.or(defaults.psk),
+            ike: self.ike.over(defaults.ike),
+            esp: self.esp.over(defaults.esp),
+            rekey: self.rekey.over(defaults.rekey),
+            start: self.start.or(defaults.start),
+            encapsulation: self.encapsulation.or(defaults.encapsulation),
+            dpd: self.dpd.over(defaults.dpd),
+            mtu: self.mtu.or(defaults.mtu),
+            bgp: self.bgp.over(defaults.bgp),
+            ..self
+        }
+    }
+}
+
+/// Where the pre-shared key comes from: exactly one of these.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "psk", extend("minProperties" = 1, "maxProperties" = 1))]
+pub(crate) struct PskSection {
+    /// A file; a relative path starts at this configuration's folder. One line ending is dropped.
+    pub(crate) file: Leaf<PathBuf>,
+    /// An environment variable of the process.
+    pub(crate) env: Leaf<Text>,
+    /// A systemd credential by name.
+    pub(crate) credential: Leaf<Text>,
+    /// The key itself. For experiments only.
+    pub(crate) inline: Leaf<Text>,
+}
+
+/// The link inside the tunnel: `prefix` (and `side`), or both addresses.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "inside")]
+pub(crate) struct InsideSection {
+    /// The link's network; the /30 around our address by default.
+    pub(crate) prefix: Leaf<Ipv4Net>,
+    /// Which host of the prefix is ours: `first` or `second`.
+    pub(crate) side: Leaf<Side>,
+    /// Our address.
+    pub(crate) local: Leaf<Ipv4Addr>,
+    /// The peer's address.
+    pub(crate) peer: Leaf<Ipv4Addr>,
+}
+
+/// The IPv6 link inside the tunnel: `prefix` (and `side`), or both addresses.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "inside6")]
+pub(crate) struct Inside6Section {
+    /// The link's network; the /126 around our address by default.
+    pub(crate) prefix: Leaf<Ipv6Net>,
+    /// Which host of the prefix is ours: `first` or `second`.
+    pub(crate) side: Leaf<Side>,
+    /// Our address.
+    pub(crate) local: Leaf<Ipv6Addr>,
+    /// The peer's address.
+    pub(crate) peer: Leaf<Ipv6Addr>,
+}
+
+macro_rules! layered {
+    ($(#[$title:meta])* struct $name:ident as $text:literal { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$title])*
+        #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+        #[schemars(rename = $text)]
+        pub(crate) struct $name {
+            $($(#[$doc])* pub(crate) $field: $type,)*
+        }
+
+        impl Layer for $name {
+            fn over(self, base: Self) -> Self {
+                Self { $($field: self.$field.or(base.$field),)* }
+            }
+        }
+    };
+}
+
+layered! {
+    /// The IKE SA.
+    struct IkeSection as "ike" {
+        /// Suites in order of preference, such as `aes256gcm16-prfsha384-ecp384`.
+        proposals: Field<Vec<Leaf<IkeProposal>>>,
+        /// Age at which the IKE SA ends; it is renewed before.
+        lifetime: Leaf<Duration>,
+    }
+}
+
+layered! {
+    /// The CHILD SAs.
+    struct EspSection as "esp" {
+        /// Suites in order of preference, such as `aes256gcm16-ecp384`. The group is that of PFS; `-modpnone` behind it
+        /// lets a peer do without.
+        proposals: Field<Vec<Leaf<EspProposal>>>,
+        /// Age at which a CHILD SA ends; it is renewed before.
+        lifetime: Leaf<Duration>,
+        /// Octets after which a CHILD SA ends, such as `100GB`.
+        bytes: Leaf<Octets>,
+        /// Packets after which a CHILD SA ends.
+        packets: Leaf<Count>,
+        /// Anti-replay window in packets, 64 to 4096, 1024 by default; 0 turns the check off.
+        replay_window: Leaf<Within<0, { u32::MAX }>>,
+    }
+}
+
+layered! {
+    /// When SAs are renewed.
+    struct RekeySection as "rekey" {
+        /// How long before the end of an SA its renewal starts; a tenth of its life and at most 270s by default.
+        margin: Leaf<Duration>,
+        /// By up to how many percent the margin is enlarged at random; 100 by default.
+        fuzz: Leaf<Within<0, 100>>,
+    }
+}
+
+layered! {
+    /// Liveness checks.
+    struct DpdSection as "dpd" {
+        /// Silence after which the peer is asked.
+        interval: Leaf<Duration>,
+        /// Time without an answer after which the peer is dead.
+        timeout: Leaf<Duration>,
+    }
+}
+
+/// What a tunnel may carry.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "selectors")]
+pub(crate) struct SelectorsSection {
+    /// Prefixes on our side.
+    pub(crate) local: Field<Vec<Leaf<IpNet>>>,
+    /// Prefixes on the peer's side.
+    pub(crate) remote: Field<Vec<Leaf<IpNet>>>,
+}
+
+layered! {
+    /// The BGP session inside the tunnel.
+    struct BgpSection as "bgp" {
+        /// The peer's AS number.
+        asn: Leaf<Asn>,
+        /// Proposed hold time: 0 or at least 3s.
+        hold_time: Leaf<Duration>,
+        /// Time between keepalives; a third of the hold time by default.
+        keepalive: Leaf<Duration>,
+        /// Pause between attempts to connect; 5s by default.
+        connect_retry: Leaf<Duration>,
+        /// Wait for the peer to connect; `false` by default: connect and listen.
+        passive: Leaf<bool>,
+        /// Address families: `ipv4` (default), `ipv6`.
+        families: Field<Vec<Leaf<Family>>>,
+        /// What to accept: rules, of which the first that matches decides; everything sensible by default.
+        import: Field<Vec<Leaf<PrefixRule>>>,
+        /// What to announce: rules, of which the first that matches decides; the router's networks by default.
+        export: Field<Vec<Leaf<PrefixRule>>>,
+        /// Limits.
+        max_prefix: Field<MaxPrefixSection>,
+        /// LOCAL_PREF of accepted routes, higher is preferred; 100 by default.
+        local_preference: Leaf<Within<0, { u32::MAX }>>,
+        /// MED announced, lower is preferred; none by default.
+        med: Leaf<Within<0, { u32::MAX }>>,
+        /// How often our AS number is put in front once more.
+        prepend: Leaf<Within<0, 16>>,
+    }
+}
+
+/// Limits of prefixes in one session.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "max-prefix")]
+pub(crate) struct MaxPrefixSection {
+    /// Most prefixes to accept; one more ends the session.
+    #[serde(rename = "in")]
+    pub(crate) inbound: Leaf<Within<0, { u32::MAX }>>,
+    /// Most prefixes to announce; the rest is held back.
+    #[serde(rename = "out")]
+    pub(crate) outbound: Leaf<Within<0, { u32::MAX }>>,
+}

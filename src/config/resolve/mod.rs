@@ -1,0 +1,78 @@
+//! From what is written to what is meant: profiles and defaults applied, secrets fetched, each value judged alone.
+//!
+//! One file per part of a tunnel. Each gives what it could make out and reports what it could not, so that
+//! [`crate::lint`] can compare the parts of an unfinished configuration too.
+
+mod inside;
+mod inside6;
+mod outside;
+mod psk;
+mod router;
+mod selectors;
+mod session;
+mod suites;
+mod timing;
+mod tunnel;
+
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::field::{Field, missing};
+use crate::lint;
+use crate::model::{Defaults, Document};
+use crate::router::Router;
+use crate::secrets::SecretSource;
+use crate::source::Span;
+
+pub(crate) use router::RouterDraft;
+pub(crate) use session::SessionDraft;
+pub(crate) use tunnel::TunnelDraft;
+
+/// The configuration, if there is no error in it.
+pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, findings: &Findings) -> Option<Router> {
+    let document = document.at()?;
+    let at = document.span;
+    let Document { router, defaults, tunnels } = document.value;
+    if router.span().is_none() {
+        findings.push(missing("router", at, "begin with a `router:` section: name, asn, router-id"));
+    }
+    let router = router.at().map(|section| router::resolve(section, findings));
+    let defaults = defaults.section(at).value;
+    let tunnels = tunnel_drafts(tunnels, &defaults, at, secrets, findings);
+    lint::lint(router.as_ref(), &tunnels, findings);
+    if findings.has_errors() {
+        return None;
+    }
+    router?.finish(tunnels)
+}
+
+fn tunnel_drafts(
+    tunnels: Field<Vec<Field<crate::model::TunnelSection>>>,
+    defaults: &Defaults,
+    owner: Span,
+    secrets: &dyn SecretSource,
+    findings: &Findings,
+) -> Vec<TunnelDraft> {
+    let at = tunnels.span().unwrap_or(owner);
+    let absent = tunnels.span().is_none();
+    let sections = tunnels.at().map(|list| list.value);
+    if absent || sections.as_ref().is_some_and(Vec::is_empty) {
+        findings.push(
+            Finding::error(Code::NoTunnels, at, "there is no tunnel")
+                .label("nothing to connect")
+                .remedy("add at least one entry below `tunnels:`; two or more make the router redundant"),
+        );
+    }
+    let sections = sections.unwrap_or_default().into_iter().filter_map(Field::at);
+    sections.map(|section| tunnel::resolve(section, defaults, secrets, findings)).collect()
+}
+
+/// A name as it may stand in logs, labels and paths.
+fn name_finding(name: &str, span: Span) -> Option<Finding> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let good = name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(allowed);
+    (!good).then(|| {
+        Finding::error(Code::Name, span, format!("`{name}` cannot be a name"))
+            .label("stands in logs, metric labels and paths")
+            .remedy("use at most 32 letters, digits, `-`, `_` and `.`, beginning with a letter or digit")
+    })
+}

@@ -1,0 +1,171 @@
+//! The router itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use wire::ipsec::TunnelId;
+use wire::{Asn, RouterId};
+
+use super::{TunnelDraft, name_finding};
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::field::Leaf;
+use crate::model::{ApiSection, LogSection, MetricsSection, RouterSection};
+use crate::router::{DataplaneChoice, Log, LogFormat, Router};
+use crate::scalar::Within;
+use crate::source::{At, Span};
+
+/// What could be made out of the `router` section.
+#[derive(Clone, Debug)]
+pub(crate) struct RouterDraft {
+    pub(crate) at: Span,
+    pub(crate) name: Option<At<String>>,
+    pub(crate) asn: Option<At<Asn>>,
+    pub(crate) router_id: Option<At<RouterId>>,
+    pub(crate) networks: Vec<At<IpNet>>,
+    dataplane: DataplaneChoice,
+    table: u32,
+    metric: u32,
+    ecmp: u32,
+    api_socket: Option<PathBuf>,
+    metrics_listen: Option<SocketAddr>,
+    log: Log,
+}
+
+pub(super) fn resolve(section: At<RouterSection>, findings: &Findings) -> RouterDraft {
+    let At { value: section, span: at } = section;
+    let name = section.name.require("name", at, "name the router, for logs and metrics", findings);
+    let name = name.map(|name| At::new(name.value.0, name.span));
+    if let Some(finding) = name.as_ref().and_then(|name| name_finding(&name.value, name.span)) {
+        findings.push(finding);
+    }
+    let router_id = section.router_id.require(
+        "router-id",
+        at,
+        "give an IPv4 address of this router that no other speaker uses as its id",
+        findings,
+    );
+    RouterDraft {
+        at,
+        name,
+        asn: section.asn.require("asn", at, "give our AS number; 64512 to 65534 are for private use", findings),
+        router_id: router_id.map(|id| router_id_checked(id, findings)),
+        networks: section.networks.scalars().unwrap_or_default(),
+        dataplane: section.dataplane.value().unwrap_or(DataplaneChoice::Auto),
+        table: table(section.table, findings),
+        metric: section.metric.value().map_or(142, |metric| metric.0),
+        ecmp: section.ecmp.value().map_or(16, |ecmp| ecmp.0),
+        api_socket: api_socket(section.api.section(at).value, findings),
+        metrics_listen: metrics_listen(section.metrics.section(at).value, findings),
+        log: log(section.log.section(at).value),
+    }
+}
+
+fn router_id_checked(id: At<std::net::Ipv4Addr>, findings: &Findings) -> At<RouterId> {
+    let reason = if id.value.is_unspecified() {
+        // RFC 6286 2.1: a non-zero value.
+        Some("zero identifies nobody")
+    } else if id.value.is_link_local() {
+        Some("an address inside a tunnel is the same in many networks")
+    } else if id.value.is_loopback() || id.value.is_multicast() || id.value.is_broadcast() {
+        Some("no router has this address for itself")
+    } else {
+        None
+    };
+    if let Some(reason) = reason {
+        findings.push(
+            Finding::error(Code::RouterId, id.span, format!("{} cannot be the router id", id.value))
+                .label(reason)
+                .remedy("use an IPv4 address of this router on the network behind it"),
+        );
+    }
+    At::new(RouterId(id.value), id.span)
+}
+
+fn table(table: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> u32 {
+    let Some(table) = table.scalar() else { return MAIN_TABLE };
+    if matches!(table.value.0, 0 | 253 | 255) {
+        let name = match table.value.0 {
+            0 => "means no table",
+            253 => "is the kernel's table `default`",
+            _ => "is the kernel's table `local`",
+        };
+        findings.push(
+            Finding::error(Code::KernelTable, table.span, format!("routes cannot go into table {}", table.value.0))
+                .label(name)
+                .remedy("use 254 (`main`), or a number of your own with an `ip rule` that leads there"),
+        );
+    }
+    table.value.0
+}
+
+const MAIN_TABLE: u32 = 254;
+
+/// Longest path that fits a socket address, without its final zero.
+const MAX_SOCKET_PATH: usize = 107;
+
+fn api_socket(section: ApiSection, findings: &Findings) -> Option<PathBuf> {
+    let path = section.socket.scalar()?;
+    let long = path.value.as_os_str().len() > MAX_SOCKET_PATH;
+    if long || !path.value.is_absolute() {
+        let reason = if long { "longer than the 107 octets of a socket address" } else { "depends on where we start" };
+        findings.push(
+            Finding::error(Code::SocketPath, path.span, "the control API cannot listen here")
+                .label(reason)
+                .remedy("give a short absolute path such as `/run/quadspan/edge.sock`"),
+        );
+    }
+    Some(path.value)
+}
+
+fn metrics_listen(section: MetricsSection, findings: &Findings) -> Option<SocketAddr> {
+    let listen = section.listen.scalar()?;
+    if listen.value.ip().is_unspecified() {
+        findings.push(
+            Finding::warning(Code::MetricsExposed, listen.span, "metrics are served on every address of this router")
+                .label("outside addresses included, without authentication")
+                .remedy("listen on 127.0.0.1 or on an address of the management network"),
+        );
+    }
+    Some(listen.value)
+}
+
+fn log(section: LogSection) -> Log {
+    Log {
+        filter: section.filter.value().map_or_else(|| "info".to_owned(), |filter| filter.0),
+        format: section.format.value().unwrap_or(LogFormat::Text),
+    }
+}
+
+impl RouterDraft {
+    /// The router with its tunnels; `None` if a part is missing, which was reported.
+    pub(super) fn finish(self, tunnels: Vec<TunnelDraft>) -> Option<Router> {
+        let (asn, router_id, name) = (self.asn?.value, self.router_id?.value, self.name?.value);
+        let tunnels = (1..)
+            .zip(tunnels)
+            .map(|(number, tunnel)| tunnel.finish(TunnelId(number), asn, router_id))
+            .collect::<Option<Vec<_>>>()?;
+        let ecmp_width = usize::try_from(self.ecmp).ok()?;
+        Some(Router {
+            api_socket: self.api_socket.unwrap_or_else(|| format!("/run/quadspan/{name}.sock").into()),
+            name,
+            asn,
+            router_id,
+            dataplane: self.dataplane,
+            table: self.table,
+            metric: self.metric,
+            ecmp_width,
+            rib: rib::RibConfig {
+                asn,
+                router_id,
+                originated: self.networks.iter().map(|network| network.value).collect(),
+                ecmp_width,
+                protected: tunnels.iter().map(|tunnel| tunnel.ike.remote).collect(),
+            },
+            tunnels,
+            metrics_listen: self.metrics_listen,
+            log: self.log,
+        })
+    }
+}

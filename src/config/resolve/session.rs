@@ -1,0 +1,246 @@
+//! The BGP session inside a tunnel.
+
+use std::time::Duration;
+
+use bgp::{Family, PeerConfig};
+use rib::{PeerPolicy, PrefixRule};
+use wire::ipsec::TunnelId;
+use wire::{Asn, RouterId};
+
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::field::{Field, Leaf};
+use crate::model::{BgpSection, MaxPrefixSection};
+use crate::profile::{Cloud, Profile};
+use crate::router::{InsideLink, Session};
+use crate::scalar::Within;
+use crate::source::{At, Span};
+
+/// What could be made out of a `bgp` section.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionDraft {
+    pub(crate) asn: Option<At<Asn>>,
+    pub(crate) export: Option<Vec<PrefixRule>>,
+    /// The limit, and where it was written if it was.
+    pub(crate) max_prefix_out: Option<(u32, Option<Span>)>,
+    pub(crate) at: Span,
+    hold_time: Duration,
+    keepalive: Duration,
+    connect_retry: Duration,
+    passive: bool,
+    families: Vec<Family>,
+    import: Option<Vec<PrefixRule>>,
+    max_prefix_in: Option<u32>,
+    local_preference: u32,
+    med: Option<u32>,
+    prepend: u8,
+}
+
+pub(super) fn resolve(
+    section: At<BgpSection>,
+    profile: Profile,
+    ipv6_link: bool,
+    findings: &Findings,
+) -> SessionDraft {
+    let At { value: section, span: at } = section;
+    let cloud = profile.cloud();
+    let asn = section.asn.require("asn", at, "give the peer's AS number, here or in `defaults`", findings);
+    let (hold_time, keepalive) = timers(section.hold_time, section.keepalive, profile, findings);
+    let (max_prefix_in, max_prefix_out) = limits(section.max_prefix, cloud, at, findings);
+    SessionDraft {
+        asn,
+        export: rules(section.export),
+        max_prefix_out,
+        at,
+        hold_time,
+        keepalive,
+        connect_retry: section.connect_retry.value().unwrap_or(CONNECT_RETRY),
+        passive: passive(section.passive, profile, findings),
+        families: families(section.families, ipv6_link, findings),
+        import: rules(section.import),
+        max_prefix_in,
+        local_preference: section.local_preference.value().map_or(100, |preference| preference.0),
+        med: section.med.value().map(|med| med.0),
+        prepend: section.prepend.value().and_then(|prepend| u8::try_from(prepend.0).ok()).unwrap_or(0),
+    }
+}
+
+/// RFC 4271 10 suggests 120 s; over a tunnel that just came up nobody waits that long.
+const CONNECT_RETRY: Duration = Duration::from_secs(5);
+
+fn rules(written: Field<Vec<Leaf<PrefixRule>>>) -> Option<Vec<PrefixRule>> {
+    Some(written.scalars()?.into_iter().map(|rule| rule.value).collect())
+}
+
+fn timers(
+    hold_time: Leaf<Duration>,
+    keepalive: Leaf<Duration>,
+    profile: Profile,
+    findings: &Findings,
+) -> (Duration, Duration) {
+    let cloud = profile.cloud();
+    let (written_hold, written_keepalive) = (hold_time.scalar(), keepalive.scalar());
+    if let Some(hold) = written_hold {
+        check_hold_time(hold, findings);
+    }
+    let hold = written_hold.map_or(cloud.hold_time, |at| at.value);
+    let third = hold / 3;
+    let keepalive = match (written_keepalive, written_hold) {
+        (Some(at), _) => at.value,
+        (None, Some(_)) => third,
+        (None, None) => cloud.keepalive,
+    };
+    // RFC 4271 10: a third of the hold time.
+    if let Some(at) = written_keepalive.filter(|at| !hold.is_zero() && (at.value > third || at.value.is_zero())) {
+        findings.push(
+            Finding::warning(Code::Keepalive, at.span, "keepalives must be more frequent than this")
+                .label(format!("a third of the hold time is {third:?}; that will be used"))
+                .remedy("leave `keepalive` out"),
+        );
+    }
+    let written = written_hold.or(written_keepalive);
+    if let Some(at) = written.filter(|_| profile == Profile::Azure && !hold.is_zero() && hold < cloud.hold_time) {
+        findings.push(
+            Finding::warning(Code::TimersAzure, at.span, "these timers are shorter than Azure's own")
+                .label("Azure keeps to 60 s and 180 s and may not be persuaded")
+                .remedy("leave `hold-time` and `keepalive` out; a dead tunnel is noticed by DPD long before"),
+        );
+    }
+    (hold, keepalive.min(if hold.is_zero() { Duration::MAX } else { third.max(Duration::from_secs(1)) }))
+}
+
+fn check_hold_time(hold: At<Duration>, findings: &Findings) {
+    // RFC 4271 4.2: zero, or at least three seconds; two octets of whole seconds.
+    let whole = hold.value.subsec_nanos() == 0 && hold.value.as_secs() <= u64::from(u16::MAX);
+    if hold.value.is_zero() {
+        findings.push(
+            Finding::warning(Code::HoldTimeOff, hold.span, "without a hold time nobody notices a silent session")
+                .label("no keepalives at all")
+                .remedy("leave `hold-time` out"),
+        );
+    } else if !whole || hold.value.as_secs() < 3 {
+        findings.push(
+            Finding::error(Code::HoldTime, hold.span, "no BGP speaker accepts this hold time")
+                .label("RFC 4271 wants 0, or 3 to 65535 whole seconds")
+                .remedy("give at least `3s`; `30s` suits tunnels to AWS"),
+        );
+    }
+}
+
+fn passive(written: Leaf<bool>, profile: Profile, findings: &Findings) -> bool {
+    let Some(passive) = written.scalar() else { return false };
+    if passive.value && profile == Profile::Azure {
+        findings.push(
+            Finding::error(Code::PassiveAzure, passive.span, "the session would never begin")
+                .label("Azure does not open sessions to 169.254 addresses")
+                .remedy("leave `passive` out: we then connect and listen at once"),
+        );
+    }
+    passive.value
+}
+
+fn families(written: Field<Vec<Leaf<Family>>>, ipv6_link: bool, findings: &Findings) -> Vec<Family> {
+    let mut families = written.scalars().unwrap_or_default();
+    if let Some(at) = families.iter().find(|at| at.value == Family::Ipv6Unicast && !ipv6_link) {
+        findings.push(
+            Finding::error(Code::FamilyWithoutLink, at.span, "IPv6 routes need an IPv6 next hop")
+                .label("the tunnel has no `inside6`")
+                .remedy("add `inside6: fd00:...::/126`, or leave `ipv6` out"),
+        );
+    }
+    families.sort_by_key(|at| at.value);
+    families.dedup_by_key(|at| at.value);
+    if families.is_empty() { vec![Family::Ipv4Unicast] } else { families.into_iter().map(|at| at.value).collect() }
+}
+
+type Limit = Option<(u32, Option<Span>)>;
+
+fn limits(
+    section: Field<MaxPrefixSection>,
+    cloud: &Cloud,
+    owner: Span,
+    findings: &Findings,
+) -> (Option<u32>, Limit) {
+    let MaxPrefixSection { inbound, outbound } = section.section(owner).value;
+    let inbound = limit(inbound, findings);
+    let outbound = limit(outbound, findings);
+    if let (Some(limit), Some(accepted), Some(usual)) = (outbound, cloud.accepts_prefixes, cloud.max_prefix_out) {
+        let finding = if limit.value > accepted {
+            Some(Finding::error(Code::PrefixLimitCloud, limit.span, format!("{} takes no more than {accepted} prefixes", cloud.name)))
+        } else if limit.value > usual {
+            Some(Finding::warning(
+                Code::PrefixLimitCloud,
+                limit.span,
+                format!("a virtual private gateway of {} takes no more than {usual} prefixes", cloud.name),
+            ))
+        } else {
+            None
+        };
+        if let Some(finding) = finding {
+            findings.push(
+                finding
+                    .label("one more and it ends the session")
+                    .remedy(format!("leave `out` out to hold back what is above {usual}; a transit gateway takes {accepted}")),
+            );
+        }
+    }
+    (
+        inbound.map(|at| at.value).or(cloud.max_prefix_in),
+        outbound.map(|at| (at.value, Some(at.span))).or(cloud.max_prefix_out.map(|limit| (limit, None))),
+    )
+}
+
+fn limit(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> Option<At<u32>> {
+    let at = written.scalar()?;
+    if at.value.0 == 0 {
+        findings.push(
+            Finding::error(Code::PrefixLimitZero, at.span, "a limit of zero prefixes")
+                .label("nothing could pass")
+                .remedy("to exchange nothing write `import: []` or `export: []`"),
+        );
+    }
+    Some(At::new(at.value.0, at.span))
+}
+
+impl SessionDraft {
+    /// The session; `None` if a part is missing, which was reported.
+    pub(super) fn finish(
+        self,
+        name: &str,
+        tunnel: TunnelId,
+        local_asn: Asn,
+        router_id: RouterId,
+        link: InsideLink,
+    ) -> Option<Session> {
+        let peer_asn = self.asn?.value;
+        Some(Session {
+            peer: PeerConfig {
+                name: name.to_owned(),
+                local_asn,
+                peer_asn,
+                router_id,
+                local_address: link.local,
+                peer_address: link.peer,
+                hold_time: self.hold_time,
+                keepalive: self.keepalive,
+                connect_retry: self.connect_retry,
+                passive: self.passive,
+                families: self.families,
+            },
+            policy: PeerPolicy {
+                name: name.to_owned(),
+                tunnel,
+                peer_asn,
+                local_address: link.local,
+                peer_address: link.peer,
+                import: self.import,
+                export: self.export,
+                max_prefix_in: self.max_prefix_in,
+                max_prefix_out: self.max_prefix_out.map(|(limit, _)| limit),
+                local_preference: self.local_preference,
+                med: self.med,
+                prepend: self.prepend,
+            },
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! One tunnel, part by part.
+
+use std::net::IpAddr;
+
+use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction, TunnelConfig};
+use ike::identity::Identity;
+use wire::ipsec::TunnelId;
+use wire::{Asn, RouterId, Secret};
+
+use super::selectors::Selectors;
+use super::timing::Timing;
+use super::{SessionDraft, inside, inside6, name_finding, outside, psk, selectors, session, suites, timing};
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::field::Leaf;
+use crate::model::{Defaults, TunnelSection};
+use crate::profile::Profile;
+use crate::router::{InsideLink, InsideLink6, Tunnel};
+use crate::scalar::Text;
+use crate::secrets::SecretSource;
+use crate::source::{At, Span};
+
+/// What could be made out of one entry of `tunnels`.
+#[derive(Clone, Debug)]
+pub(crate) struct TunnelDraft {
+    pub(crate) at: Span,
+    pub(crate) name: Option<At<String>>,
+    pub(crate) interface: Option<At<String>>,
+    pub(crate) profile: Profile,
+    pub(crate) local: Option<At<IpAddr>>,
+    pub(crate) remote: Option<At<IpAddr>>,
+    pub(crate) local_id: Option<At<Identity>>,
+    pub(crate) remote_id: Option<At<Identity>>,
+    pub(crate) inside: Option<At<InsideLink>>,
+    pub(crate) inside6: Option<At<InsideLink6>>,
+    pub(crate) session: Option<SessionDraft>,
+    psk: Option<Secret>,
+    ike_proposals: Option<Vec<IkeProposal>>,
+    esp_proposals: Option<Vec<EspProposal>>,
+    timing: Timing,
+    selectors: Selectors,
+    start: StartAction,
+    encapsulation: EncapsulationPolicy,
+    mtu: Option<u32>,
+}
+
+pub(super) fn resolve(
+    section: At<TunnelSection>,
+    defaults: &Defaults,
+    secrets: &dyn SecretSource,
+    findings: &Findings,
+) -> TunnelDraft {
+    let At { value: section, span: at } = section;
+    let section = section.over(defaults);
+    let name = section.name.require("name", at, "name the tunnel, for logs, metrics and commands", findings);
+    let name = name.map(|name| At::new(name.value.0, name.span));
+    if let Some(finding) = name.as_ref().and_then(|name| name_finding(&name.value, name.span)) {
+        findings.push(finding);
+    }
+    let profile = section.profile.value().unwrap_or(Profile::Generic);
+    let cloud = profile.cloud();
+    let (local, remote) = outside::resolve(section.local, section.remote, at, findings);
+    let inside = inside::resolve(section.inside, profile, at, findings);
+    let inside6 = inside6::resolve(section.inside6, profile, findings);
+    let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, inside6.is_some(), findings));
+    TunnelDraft {
+        at,
+        interface: interface(section.interface, name.as_ref(), findings),
+        name,
+        profile,
+        local_id: section.local_id.scalar(),
+        remote_id: section.remote_id.scalar(),
+        psk: psk::resolve(section.psk, profile, at, secrets, findings),
+        ike_proposals: suites::ike(section.ike.clone().section(at).value.proposals, profile, findings),
+        esp_proposals: suites::esp(section.esp.clone().section(at).value, profile, findings),
+        timing: timing::resolve(
+            timing::Sections {
+                ike: section.ike.section(at).value,
+                esp: section.esp.section(at).value,
+                rekey: section.rekey.section(at).value,
+                dpd: section.dpd.section(at).value,
+            },
+            cloud,
+            findings,
+        ),
+        selectors: selectors::resolve(section.selectors, inside.as_ref(), inside6.is_some(), session.is_some(), findings),
+        local,
+        remote,
+        inside,
+        inside6,
+        session,
+        start: section.start.value().unwrap_or(StartAction::Initiate),
+        encapsulation: section.encapsulation.value().unwrap_or(EncapsulationPolicy::Auto),
+        mtu: section.mtu.value().map(|mtu| mtu.0),
+    }
+}
+
+/// `IFNAMSIZ` without its final zero.
+const MAX_INTERFACE: usize = 15;
+
+fn interface(written: Leaf<Text>, name: Option<&At<String>>, findings: &Findings) -> Option<At<String>> {
+    if written.span().is_none() {
+        return name.map(|name| At::new(derived_interface(&name.value), name.span));
+    }
+    let written = written.scalar()?;
+    let name = written.value.0;
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':' | '%');
+    if name.len() > MAX_INTERFACE || !name.chars().all(allowed) || matches!(name.as_str(), "." | ".." | "lo") {
+        findings.push(
+            Finding::error(Code::Interface, written.span, format!("`{name}` cannot name a network interface"))
+                .label("the kernel refuses this")
+                .remedy("use at most 15 printable characters without `/`, `:`, `%` and spaces"),
+        );
+    }
+    Some(At::new(name, written.span))
+}
+
+/// `qs-` and the tunnel's name; of a long name its beginning and a hash of the whole.
+fn derived_interface(name: &str) -> String {
+    let whole = format!("qs-{name}");
+    if whole.len() <= MAX_INTERFACE {
+        return whole;
+    }
+    // FNV-1a, folded to 16 bits.
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
+    let beginning: String = name.chars().filter(char::is_ascii).take(7).collect();
+    format!("qs-{beginning}-{:04x}", (hash >> 16) ^ (hash & 0xffff))
+}
+
+impl TunnelDraft {
+    /// How the tunnel is called in messages.
+    pub(crate) fn title(&self) -> &str {
+        self.name.as_ref().map_or("this tunnel", |name| &name.value)
+    }
+
+    /// The tunnel; `None` if a part is missing, which was reported.
+    pub(super) fn finish(self, id: TunnelId, asn: Asn, router_id: RouterId) -> Option<Tunnel> {
+        let (local, remote) = (self.local?.value, self.remote?.value);
+        let (name, inside) = (self.name?.value, self.inside?.value);
+        Some(Tunnel {
+            id,
+            profile: self.profile,
+            interface: self.interface?.value,
+            inside,
+            inside6: self.inside6.map(|link| link.value),
+            bgp: match self.session {
+                Some(session) => Some(session.finish(&name, id, asn, router_id, inside)?),
+                None => None,
+            },
+            ike: TunnelConfig {
+                name: name.clone(),
+                local,
+                remote,
+                local_id: self.local_id.map_or_else(|| Identity::from(local), |id| id.value),
+                remote_id: self.remote_id.map_or_else(|| Identity::from(remote), |id| id.value),
+                psk: self.psk?,
+                ike_proposals: self.ike_proposals?,
+                esp_proposals: self.esp_proposals?,
+                ike_lifetime: self.timing.ike_lifetime,
+                child_lifetime: self.timing.child_lifetime,
+                rekey_margin: self.timing.rekey_margin,
+                rekey_fuzz: self.timing.rekey_fuzz,
+                local_selectors: self.selectors.local,
+                remote_selectors: self.selectors.remote,
+                start: self.start,
+                encapsulation: self.encapsulation,
+                dpd: self.timing.dpd,
+                replay_window: self.timing.replay_window,
+            },
+            mtu: self.mtu,
+            name,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_interfaces_fit_the_kernel_and_differ() {
+        assert_eq!(derived_interface("t1-inst0"), "qs-t1-inst0");
+        let (one, two) = (derived_interface("frankfurt-tunnel-1"), derived_interface("frankfurt-tunnel-2"));
+        assert!(one.starts_with("qs-frankfu-") && one.len() == MAX_INTERFACE, "{one}");
+        assert_ne!(one, two);
+    }
+}

@@ -1,0 +1,146 @@
+//! A configuration after every check: what the process works with.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use wire::ipsec::TunnelId;
+use wire::{Asn, RouterId};
+
+use crate::profile::Profile;
+
+/// One router: one process.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// Its name, in logs, metrics and paths.
+    pub name: String,
+    /// Our autonomous system.
+    pub asn: Asn,
+    /// Our BGP identifier.
+    pub router_id: RouterId,
+    /// What moves packets.
+    pub dataplane: DataplaneChoice,
+    /// Kernel routing table that our routes are in.
+    pub table: u32,
+    /// Priority of our routes in the kernel; lower is preferred.
+    pub metric: u32,
+    /// How many next hops one route may have.
+    pub ecmp_width: usize,
+    /// For the routing tables.
+    pub rib: rib::RibConfig,
+    /// The tunnels in the order of the file; at least one.
+    pub tunnels: Vec<Tunnel>,
+    /// Unix socket of the control API.
+    pub api_socket: PathBuf,
+    /// Where `/metrics` is served, if at all.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Logging.
+    pub log: Log,
+}
+
+impl Router {
+    /// Our outside addresses, sorted, each once.
+    #[must_use]
+    pub fn local_addresses(&self) -> Vec<IpAddr> {
+        self.tunnels.iter().map(|tunnel| tunnel.ike.local).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Gives tunnels that `running` knows by name the ids they have there, and the others ids that are free, so that
+    /// an id never passes to another tunnel over a reload.
+    pub fn keep_ids(&mut self, running: &Self) {
+        let known = |name: &str| running.tunnels.iter().find(|tunnel| tunnel.name == name).map(|tunnel| tunnel.id);
+        let mut free = running.tunnels.iter().map(|tunnel| tunnel.id.0).max().unwrap_or(0);
+        for tunnel in &mut self.tunnels {
+            let id = known(&tunnel.name).unwrap_or_else(|| {
+                free += 1;
+                TunnelId(free)
+            });
+            tunnel.id = id;
+            if let Some(session) = &mut tunnel.bgp {
+                session.policy.tunnel = id;
+            }
+        }
+    }
+}
+
+/// What moves packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataplaneChoice {
+    /// The best that this machine has.
+    Auto,
+    /// TUN devices and sockets of the process.
+    Userspace,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A filter in the syntax of `tracing`: a level, or directives such as `info,ike=debug`.
+    pub filter: String,
+    /// Form of the lines.
+    pub format: LogFormat,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// One tunnel: an IPsec peer, the interface that leads to it, the session inside.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// Its number; see [`Router::keep_ids`].
+    pub id: TunnelId,
+    /// The name the user gave it; unique.
+    pub name: String,
+    /// What kind of gateway the peer is.
+    pub profile: Profile,
+    /// Name of the network interface, at most 15 octets; unique.
+    pub interface: String,
+    /// The link inside the tunnel.
+    pub inside: InsideLink,
+    /// The IPv6 link inside the tunnel, if there is one.
+    pub inside6: Option<InsideLink6>,
+    /// For the key exchange.
+    pub ike: ike::config::TunnelConfig,
+    /// The BGP session over the inside link, if there is one.
+    pub bgp: Option<Session>,
+    /// MTU of the interface; `None` lets the data plane compute it from suite and encapsulation.
+    pub mtu: Option<u32>,
+}
+
+/// The two ends of the link inside a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InsideLink {
+    /// The link's network.
+    pub prefix: Ipv4Net,
+    /// Our end.
+    pub local: IpAddr,
+    /// The peer's end.
+    pub peer: IpAddr,
+}
+
+/// The two ends of the IPv6 link inside a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InsideLink6 {
+    /// The link's network.
+    pub prefix: Ipv6Net,
+    /// Our end.
+    pub local: Ipv6Addr,
+    /// The peer's end.
+    pub peer: Ipv6Addr,
+}
+
+/// One BGP session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// For the speaker.
+    pub peer: bgp::PeerConfig,
+    /// For the routing tables.
+    pub policy: rib::PeerPolicy,
+}

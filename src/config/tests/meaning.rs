@@ -1,0 +1,152 @@
+//! What a configuration comes to: profiles, defaults, overrides.
+
+use std::time::Duration;
+
+use bgp::Family;
+use ike::config::{EncapsulationPolicy, Pfs, StartAction};
+use ike::identity::Identity;
+use wire::ipsec::{TrafficSelector, TunnelId};
+use wire::{Asn, Secret};
+
+use super::{GOOD, changed, check};
+use crate::{DataplaneChoice, LogFormat, Profile, Router, Tunnel};
+
+fn router(text: &str) -> Router {
+    check(text).unwrap_or_else(|report| panic!("{}", report.render(false))).router
+}
+
+fn first(text: &str) -> Tunnel {
+    router(text).tunnels.swap_remove(0)
+}
+
+fn with(line: &str) -> Tunnel {
+    first(&changed(GOOD, "    inside: 169.254.21.0/30\n", &format!("    inside: 169.254.21.0/30\n    {line}\n")))
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_good_configuration_has_no_findings() {
+    assert!(check(GOOD).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn the_router_has_defaults_for_all_but_its_identity() {
+    let router = router(GOOD);
+    assert_eq!((router.name.as_str(), router.asn, router.table), ("edge", Asn(65000), 254));
+    assert_eq!((router.dataplane, router.metric, router.ecmp_width), (DataplaneChoice::Auto, 142, 16));
+    assert_eq!(router.api_socket.to_str(), Some("/run/quadspan/edge.sock"));
+    assert_eq!((router.metrics_listen, router.log.format), (None, LogFormat::Text));
+    assert_eq!(router.rib.originated, vec!["10.1.0.0/16".parse().unwrap()]);
+    assert_eq!(router.rib.ecmp_width, 16);
+}
+
+#[test]
+fn the_aws_profile_fills_what_is_not_written() {
+    let tunnel = first(GOOD);
+    assert_eq!((tunnel.profile, tunnel.interface.as_str(), tunnel.id), (Profile::Aws, "qs-t1", TunnelId(1)));
+    assert_eq!(tunnel.inside.local.to_string(), "169.254.21.2");
+    assert_eq!(tunnel.ike.psk, Secret::from(b"Correct.Horse.Battery.Staple".as_slice()));
+    assert_eq!(tunnel.ike.local_id, Identity::Ip("192.0.2.10".parse().unwrap()));
+    assert_eq!(tunnel.ike.remote_id, Identity::Ip("203.0.113.11".parse().unwrap()));
+    assert_eq!((tunnel.ike.ike_proposals.len(), tunnel.ike.esp_proposals.len()), (1, 1));
+    assert_eq!((tunnel.ike.ike_lifetime, tunnel.ike.child_lifetime.time), (seconds(28800), seconds(3600)));
+    assert_eq!((tunnel.ike.rekey_margin, tunnel.ike.rekey_fuzz), (seconds(270), 100));
+    assert_eq!((tunnel.ike.start, tunnel.ike.encapsulation), (StartAction::Initiate, EncapsulationPolicy::Auto));
+    assert_eq!((tunnel.ike.dpd.interval, tunnel.ike.dpd.timeout), (seconds(10), seconds(30)));
+    assert_eq!(tunnel.ike.local_selectors, vec![TrafficSelector::ANY_V4]);
+    assert_eq!(tunnel.ike.replay_window, 1024);
+    let session = tunnel.bgp.unwrap();
+    assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(30), seconds(10)));
+    assert_eq!((session.peer.passive, session.peer.families), (false, vec![Family::Ipv4Unicast]));
+    assert_eq!((session.policy.max_prefix_in, session.policy.max_prefix_out), (Some(5000), Some(100)));
+    assert_eq!((session.policy.local_preference, session.policy.prepend), (100, 0));
+}
+
+#[test]
+fn the_azure_profile_takes_the_other_host_and_lets_pfs_go() {
+    let tunnel = with("profile: azure");
+    assert_eq!(tunnel.inside.local.to_string(), "169.254.21.1");
+    assert!(matches!(tunnel.ike.esp_proposals[0].pfs, Pfs::Preferred(_)));
+    assert_eq!(tunnel.ike.child_lifetime.time, seconds(27000));
+    assert_eq!(tunnel.ike.child_lifetime.bytes, Some(102_400_000 * 1024));
+    let session = tunnel.bgp.unwrap();
+    assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(180), seconds(60)));
+    assert_eq!(session.policy.max_prefix_out, Some(4000));
+}
+
+#[test]
+fn a_tunnel_overrides_defaults_key_by_key() {
+    let text = changed(GOOD, "bgp: {asn: 64512}", "bgp: {asn: 64512, hold-time: 9s, local-preference: 200}");
+    let tunnel = first(&changed(&text, "22.0/30\n", "22.0/30\n    bgp: {asn: 64513}\n"));
+    let session = tunnel.bgp.unwrap();
+    assert_eq!((session.policy.peer_asn, session.policy.local_preference), (Asn(64512), 200));
+    let second = router(&changed(&text, "22.0/30\n", "22.0/30\n    bgp: {asn: 64513}\n")).tunnels.swap_remove(1);
+    let session = second.bgp.unwrap();
+    assert_eq!((session.policy.peer_asn, session.policy.local_preference), (Asn(64513), 200));
+    assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(9), seconds(3)));
+}
+
+#[test]
+fn an_unquoted_asdot_number_keeps_its_zeros() {
+    // Read as a floating-point number, 1.10 would be 1.1.
+    assert_eq!(router(&changed(GOOD, "asn: 65000", "asn: 1.10")).asn, Asn(65546));
+    assert_eq!(router(&changed(GOOD, "asn: 65000", "asn: 0.65000")).asn, Asn(65000));
+}
+
+#[test]
+fn anchors_and_aliases_work() {
+    let text = changed(GOOD, "bgp: {asn: 64512}", "bgp: &peer {asn: 64512, med: 7}");
+    let text = changed(&text, "22.0/30\n", "22.0/30\n    bgp: *peer\n");
+    assert_eq!(router(&text).tunnels[1].bgp.as_ref().unwrap().policy.med, Some(7));
+}
+
+#[test]
+fn the_inside_link_can_be_written_in_four_ways() {
+    for inside in [
+        "169.254.21.0/30",
+        "{prefix: 169.254.21.0/30}",
+        "{local: 169.254.21.2, peer: 169.254.21.1}",
+        "{prefix: 169.254.21.0/30, local: 169.254.21.2, peer: 169.254.21.1}",
+    ] {
+        let link = first(&changed(GOOD, "169.254.21.0/30", inside)).inside;
+        assert_eq!(link.prefix.to_string(), "169.254.21.0/30", "{inside}");
+        assert_eq!((link.local.to_string(), link.peer.to_string()), ("169.254.21.2".into(), "169.254.21.1".into()));
+    }
+    let link = first(&changed(&changed(GOOD, "profile: aws", "profile: generic"), "169.254.21.0/30", "{prefix: 10.9.0.4/31, side: first}")
+        .replace("169.254.22.0/30", "{prefix: 10.9.0.8/30, side: second}")).inside;
+    assert_eq!((link.local.to_string(), link.peer.to_string()), ("10.9.0.4".into(), "10.9.0.5".into()));
+}
+
+#[test]
+fn an_ipv6_link_widens_the_selectors() {
+    let text = changed(GOOD, "bgp: {asn: 64512}", "bgp: {asn: 64512, families: [ipv6, ipv4]}");
+    let text = changed(&text, "21.0/30\n", "21.0/30\n    inside6: fd00:21::/126\n");
+    let tunnel = first(&changed(&text, "22.0/30\n", "22.0/30\n    inside6: fd00:22::/126\n"));
+    let link = tunnel.inside6.unwrap();
+    assert_eq!((link.local.to_string(), link.peer.to_string()), ("fd00:21::2".into(), "fd00:21::1".into()));
+    assert_eq!(tunnel.ike.remote_selectors, vec![TrafficSelector::ANY_V4, TrafficSelector::ANY_V6]);
+    assert_eq!(tunnel.bgp.unwrap().peer.families, vec![Family::Ipv4Unicast, Family::Ipv6Unicast]);
+}
+
+#[test]
+fn a_short_life_gets_a_short_margin() {
+    let tunnel = with("esp: {lifetime: 10s}");
+    assert_eq!(tunnel.ike.child_lifetime.time, seconds(10));
+    assert_eq!(tunnel.ike.rekey_margin, seconds(1));
+    let tunnel = with("ike: {lifetime: 20m}");
+    assert_eq!(tunnel.ike.child_lifetime.time, seconds(1200), "a default does not outlive the IKE SA");
+}
+
+#[test]
+fn ids_stay_with_their_names_over_a_reload() {
+    let running = router(GOOD);
+    let added = changed(GOOD, "tunnels:\n", "tunnels:\n  - {name: t0, remote: 203.0.113.10, inside: 169.254.20.0/30}\n");
+    let mut reloaded = router(&added);
+    reloaded.keep_ids(&running);
+    let ids: Vec<_> = reloaded.tunnels.iter().map(|tunnel| (tunnel.name.as_str(), tunnel.id.0)).collect();
+    assert_eq!(ids, [("t0", 3), ("t1", 1), ("t2", 2)]);
+    assert!(reloaded.tunnels.iter().all(|tunnel| tunnel.bgp.as_ref().unwrap().policy.tunnel == tunnel.id));
+}
