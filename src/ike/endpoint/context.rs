@@ -1,0 +1,129 @@
+//! What every operation may touch besides its tunnel: the clock, randomness, outputs, names in use.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use wire::Entropy;
+use wire::ipsec::{SaAction, Spi};
+
+use super::event::{Event, Output};
+use crate::message::IkeSpi;
+
+/// ESP SPIs below are reserved (RFC 4303 2.1).
+const FIRST_ESP_SPI: u32 = 256;
+
+/// Octets of our nonces: at least half the key size of the PRF (RFC 7296 2.10).
+const NONCE_LEN: usize = 32;
+
+/// A tunnel's place in the endpoint. Never used twice, unlike the number the process gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Slot(pub(crate) u64);
+
+/// Who answers to one of our IKE SPIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A responder that awaits `IKE_AUTH`.
+    HalfOpen,
+    /// An attempt or an IKE SA of a tunnel.
+    Tunnel(Slot),
+}
+
+/// Our SPIs in use, so that each is unique in the process.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    ike: BTreeMap<IkeSpi, Owner>,
+    esp: BTreeSet<Spi>,
+}
+
+impl Names {
+    pub(crate) fn owner(&self, spi: IkeSpi) -> Option<Owner> {
+        self.ike.get(&spi).copied()
+    }
+
+    pub(crate) fn claim(&mut self, spi: IkeSpi, owner: Owner) {
+        self.ike.insert(spi, owner);
+    }
+
+    pub(crate) fn release(&mut self, spi: IkeSpi) {
+        self.ike.remove(&spi);
+    }
+
+    pub(crate) fn release_esp(&mut self, spi: Spi) {
+        self.esp.remove(&spi);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.ike.len(), self.esp.len())
+    }
+}
+
+/// Two outside addresses with ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+impl Path {
+    /// The same addresses, with `port` at both ends.
+    pub(crate) const fn with_port(mut self, port: u16) -> Self {
+        self.local.set_port(port);
+        self.remote.set_port(port);
+        self
+    }
+}
+
+/// The surroundings of one operation.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Instant,
+    pub(crate) entropy: &'a mut dyn Entropy,
+    pub(crate) output: &'a mut VecDeque<Output>,
+    pub(crate) names: &'a mut Names,
+}
+
+impl Cx<'_> {
+    pub(crate) fn transmit(&mut self, path: Path, datagrams: &[Vec<u8>]) {
+        self.output.extend(datagrams.iter().map(|datagram| Output::Transmit {
+            local: path.local,
+            remote: path.remote,
+            datagram: datagram.clone(),
+        }));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.output.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn sa(&mut self, action: SaAction) {
+        self.output.push_back(Output::Sa(action));
+    }
+
+    pub(crate) fn nonce(&mut self) -> Vec<u8> {
+        let mut nonce = vec![0; NONCE_LEN];
+        self.entropy.fill(&mut nonce);
+        nonce
+    }
+
+    /// A fresh IKE SPI of ours.
+    pub(crate) fn claim_ike_spi(&mut self, owner: Owner) -> IkeSpi {
+        loop {
+            let spi = IkeSpi(self.entropy.random_u64());
+            if spi != IkeSpi::ZERO && self.names.owner(spi).is_none() {
+                self.names.claim(spi, owner);
+                return spi;
+            }
+        }
+    }
+
+    /// A fresh ESP SPI of ours.
+    pub(crate) fn claim_esp_spi(&mut self) -> Spi {
+        loop {
+            let spi = Spi(self.entropy.random_u32());
+            if spi.0 >= FIRST_ESP_SPI && self.names.esp.insert(spi) {
+                return spi;
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The whole machine: all tunnels, and the door through which strangers come in.
+
+mod backoff;
+mod bucket;
+mod context;
+mod event;
+mod half_open;
+mod responder;
+mod status;
+mod tunnel;
+
+pub use event::{DownReason, Event, LimitReached, Output, RekeyKind};
+pub use status::{ChildStatus, IkeStatus, TunnelCounters, TunnelState, TunnelStatus};
+
+pub(crate) use context::{Cx, Owner, Path, Slot};
+pub(crate) use half_open::HalfOpen;
+pub(crate) use tunnel::Tunnel;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use wire::Entropy;
+use wire::ipsec::{Direction, Spi, TunnelId};
+
+use self::bucket::Bucket;
+use self::context::Names;
+use self::half_open::HalfOpenTable;
+use self::tunnel::Will;
+use crate::config::TunnelConfig;
+use crate::message::{ExchangeType, Frame, IkeSpi, Version};
+
+/// All IKE of a process. See the crate's documentation for its place.
+///
+/// After every call that takes `&mut self`, drain [`Self::poll_output`] and arm a timer for
+/// [`Self::poll_timeout`].
+pub struct Endpoint {
+    entropy: Box<dyn Entropy>,
+    output: VecDeque<Output>,
+    names: Names,
+    tunnels: BTreeMap<Slot, Tunnel>,
+    slots: BTreeMap<TunnelId, Slot>,
+    by_address: BTreeMap<(IpAddr, IpAddr), Vec<Slot>>,
+    next_slot: u64,
+    half_open: HalfOpenTable,
+    deadlines: Deadlines,
+    unauthenticated: Bucket,
+    counters: EndpointCounters,
+}
+
+/// Counts of what belongs to no tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointCounters {
+    /// Responders that await `IKE_AUTH` now.
+    pub half_open: usize,
+    /// First messages answered with a demand for a cookie.
+    pub cookies_sent: u64,
+    /// First messages ignored because there were too many half-open SAs.
+    pub refused_full: u64,
+    /// Datagrams that are no IKEv2 message, or belong to no SA.
+    pub dropped: u64,
+}
+
+/// When each tunnel has something to do, earliest first.
+#[derive(Debug, Default)]
+struct Deadlines {
+    order: BTreeSet<(Instant, Slot)>,
+    of: BTreeMap<Slot, Instant>,
+}
+
+impl Deadlines {
+    fn set(&mut self, slot: Slot, deadline: Option<Instant>) {
+        let before = match deadline {
+            Some(deadline) => self.of.insert(slot, deadline),
+            None => self.of.remove(&slot),
+        };
+        if before == deadline {
+            return;
+        }
+        if let Some(before) = before {
+            self.order.remove(&(before, slot));
+        }
+        if let Some(deadline) = deadline {
+            self.order.insert((deadline, slot));
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.order.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn due(&self, now: Instant) -> Vec<Slot> {
+        self.order.iter().take_while(|(deadline, _)| *deadline <= now).map(|(_, slot)| *slot).collect()
+    }
+}
+
+impl Endpoint {
+    /// An endpoint without tunnels. Keys, nonces and SPIs come from `entropy`.
+    #[must_use]
+    pub fn new(entropy: Box<dyn Entropy>) -> Self {
+        Self {
+            entropy,
+            output: VecDeque::new(),
+            names: Names::default(),
+            tunnels: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            next_slot: 0,
+            half_open: HalfOpenTable::default(),
+            deadlines: Deadlines::default(),
+            unauthenticated: Bucket::default(),
+            counters: EndpointCounters::default(),
+        }
+    }
+
+    /// Adds a tunnel, and begins if it is ours to begin. A tunnel with the same number is removed first.
+    pub fn add_tunnel(&mut self, id: TunnelId, config: TunnelConfig, now: Instant) {
+        self.remove_tunnel(id, now);
+        let slot = Slot(self.next_slot);
+        self.next_slot += 1;
+        self.by_address.entry((config.local, config.remote)).or_default().push(slot);
+        let (mut cx, _) = self.split(now);
+        let tunnel = Tunnel::new(&mut cx, slot, id, config);
+        self.tunnels.insert(slot, tunnel);
+        self.slots.insert(id, slot);
+        self.with_slot(slot, now, |_, _| {});
+    }
+
+    /// Deletes a tunnel's SAs, at the peer too, and forgets the tunnel.
+    pub fn remove_tunnel(&mut self, id: TunnelId, now: Instant) {
+        let Some(slot) = self.slots.remove(&id) else { return };
+        for slots in self.by_address.values_mut() {
+            slots.retain(|other| *other != slot);
+        }
+        self.by_address.retain(|_, slots| !slots.is_empty());
+        self.with_slot(slot, now, |tunnel, cx| {
+            tunnel.will = Will::Stop;
+            tunnel.take_down(cx, &DownReason::Removed);
+        });
+    }
+
+    /// Brings a tunnel up now, whoever is to begin it.
+    pub fn initiate(&mut self, id: TunnelId, now: Instant) {
+        self.with(id, now, |tunnel, cx| tunnel.initiate(cx));
+    }
+
+    /// Takes a tunnel down. It comes back by itself if it is ours to begin.
+    pub fn terminate(&mut self, id: TunnelId, now: Instant) {
+        self.with(id, now, |tunnel, cx| tunnel.terminate(cx));
+    }
+
+    /// Replaces a tunnel's CHILD SA now.
+    pub fn rekey_child(&mut self, id: TunnelId, now: Instant) {
+        self.with(id, now, |tunnel, cx| tunnel.rekey_child(cx));
+    }
+
+    /// Replaces a tunnel's IKE SA now.
+    pub fn rekey_ike(&mut self, id: TunnelId, now: Instant) {
+        self.with(id, now, |tunnel, _| tunnel.rekey_ike());
+    }
+
+    /// Deletes all SAs of all tunnels and begins nothing any more.
+    pub fn shutdown(&mut self, now: Instant) {
+        let slots: Vec<_> = self.tunnels.keys().copied().collect();
+        for slot in slots {
+            self.with_slot(slot, now, |tunnel, cx| {
+                tunnel.will = Will::Stop;
+                tunnel.take_down(cx, &DownReason::Shutdown);
+            });
+        }
+    }
+
+    /// Takes a datagram that `remote` sent to our socket `local`, without a non-ESP marker.
+    pub fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Instant) {
+        let path = Path { local, remote };
+        let Ok(frame) = Frame::decode(datagram) else {
+            self.counters.dropped += 1;
+            return;
+        };
+        let header = &frame.header;
+        if header.version.major != Version::V2.major {
+            self.answer_version(&frame, path, now);
+            return;
+        }
+        let is_first = header.exchange == ExchangeType::IKE_SA_INIT
+            && header.flags.initiator
+            && !header.flags.response
+            && header.responder_spi == IkeSpi::ZERO
+            && header.message_id == 0;
+        if is_first {
+            self.handle_first(&frame, path, now);
+            return;
+        }
+        // RFC 7296 2.6: the sender's role says which of the two SPIs is ours.
+        let ours = if header.flags.initiator { header.responder_spi } else { header.initiator_spi };
+        match self.names.owner(ours) {
+            Some(Owner::Tunnel(slot)) => {
+                self.with_slot(slot, now, |tunnel, cx| tunnel.handle_datagram(cx, ours, &frame, path));
+            }
+            Some(Owner::HalfOpen) => self.handle_auth(ours, &frame, path, now),
+            None => self.answer_unknown_spi(&frame, path, now),
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(half) = self.half_open.expired(now) {
+            self.names.release(half.spi);
+        }
+        for slot in self.deadlines.due(now) {
+            self.with_slot(slot, now, |tunnel, cx| tunnel.handle_timeout(cx));
+        }
+    }
+
+    /// Authentic ESP arrived: a sign of life.
+    pub fn handle_inbound_traffic(&mut self, id: TunnelId, now: Instant) {
+        let tunnel = self.slots.get(&id).and_then(|slot| self.tunnels.get_mut(slot));
+        // The deadline for the next liveness check may only move back; when it fires it is looked at again.
+        if let Some(tunnel) = tunnel {
+            tunnel.last_traffic = Some(now);
+        }
+    }
+
+    /// An SA was counted to a limit of its [`wire::ipsec::SaLifetime`]. `spi` is the receiver's.
+    pub fn handle_sa_limit(&mut self, id: TunnelId, direction: Direction, spi: Spi, limit: LimitReached, now: Instant) {
+        self.with(id, now, |tunnel, cx| tunnel.handle_limit(cx, direction, spi, limit));
+    }
+
+    /// Authentic ESP arrived from an address other than the peer's.
+    pub fn handle_peer_moved(&mut self, id: TunnelId, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        self.with(id, now, |tunnel, cx| tunnel.handle_peer_moved(cx, Path { local, remote }));
+    }
+
+    /// The next thing to do or to know. Call until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.output.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.deadlines.next(), self.half_open.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// A snapshot of a tunnel.
+    #[must_use]
+    pub fn status(&self, id: TunnelId) -> Option<TunnelStatus> {
+        self.slots.get(&id).and_then(|slot| self.tunnels.get(slot)).map(Tunnel::status)
+    }
+
+    /// Counts of what belongs to no tunnel.
+    #[must_use]
+    pub fn counters(&self) -> EndpointCounters {
+        EndpointCounters { half_open: self.half_open.len(), ..self.counters }
+    }
+
+    fn with(&mut self, id: TunnelId, now: Instant, operation: impl FnOnce(&mut Tunnel, &mut Cx<'_>)) {
+        if let Some(slot) = self.slots.get(&id).copied() {
+            self.with_slot(slot, now, operation);
+        }
+    }
+
+    /// Runs an operation on a tunnel and brings the tunnel back to what it should be.
+    fn with_slot(&mut self, slot: Slot, now: Instant, operation: impl FnOnce(&mut Tunnel, &mut Cx<'_>)) {
+        let (mut cx, tunnels) = self.split(now);
+        let Some(tunnel) = tunnels.get_mut(&slot) else { return };
+        operation(tunnel, &mut cx);
+        tunnel.settle(&mut cx);
+        let (id, deadline, is_gone) = (tunnel.id, tunnel.next_deadline(), tunnel.is_gone());
+        let gone = is_gone && self.slots.get(&id) != Some(&slot);
+        self.deadlines.set(slot, deadline.filter(|_| !gone));
+        if gone && let Some(tunnel) = self.tunnels.remove(&slot) {
+            tunnel.sas.iter().for_each(|sa| self.names.release(sa.spi));
+        }
+    }
+
+    fn split(&mut self, now: Instant) -> (Cx<'_>, &mut BTreeMap<Slot, Tunnel>) {
+        let cx = Cx { now, entropy: &mut *self.entropy, output: &mut self.output, names: &mut self.names };
+        (cx, &mut self.tunnels)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn names_in_use(&self) -> (usize, usize) {
+        self.names.counts()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tunnel(&self, id: TunnelId) -> Option<&Tunnel> {
+        self.slots.get(&id).and_then(|slot| self.tunnels.get(slot))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("tunnels", &self.tunnels.len())
+            .field("half_open", &self.half_open.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! What strangers may ask, and what they get: as little as possible until they have proven who they are.
+
+use std::time::Instant;
+
+use super::context::{Owner, Path, Slot};
+use super::half_open::Admission;
+use super::tunnel::{Tunnel, Will};
+use super::{Endpoint, Event, Output};
+use crate::failure::{Failure, Phase as Negotiation, Theirs};
+use crate::message::{
+    ExchangeType, Frame, Header, IkeSpi, Message, NoProposalChosen, Notify, NotifyType, Payload, Version,
+};
+use crate::sa::contents::Contents;
+use crate::sa::init::{Candidate, InitRefusal, answer_sa_init};
+use crate::sa::negotiate::{Refusal, protocol};
+use crate::sa::protect::{Incoming, header};
+
+impl Endpoint {
+    /// Takes a first message.
+    pub(super) fn handle_first(&mut self, frame: &Frame<'_>, path: Path, now: Instant) {
+        let peer = frame.header.initiator_spi;
+        let source = path.remote.ip();
+        if let Some(half) = self.half_open.repeated(peer, source, frame.datagram()) {
+            let datagram = half.response.clone();
+            self.transmit(path, datagram);
+            return;
+        }
+        let contents = match frame.payloads() {
+            Ok(payloads) => Contents::collect(payloads).ok(),
+            Err(error) => {
+                self.answer_in_the_clear(frame, path, error.notify(), now);
+                None
+            }
+        };
+        let Some(contents) = contents.filter(|_| peer != IkeSpi::ZERO) else {
+            self.counters.dropped += 1;
+            return;
+        };
+        match self.half_open.admit(&contents, peer, source, now, &mut *self.entropy) {
+            Admission::Welcome => {}
+            Admission::Full => {
+                self.counters.refused_full += 1;
+                return;
+            }
+            Admission::Cookie(cookie) => {
+                self.counters.cookies_sent += 1;
+                self.send_notify(frame, path, Notify::with_data(NotifyType::COOKIE, cookie));
+                return;
+            }
+        }
+        let candidates = self.candidates(path);
+        let candidates: Vec<_> = candidates
+            .iter()
+            .filter_map(|slot| self.tunnels.get(slot))
+            .map(|tunnel| Candidate { slot: tunnel.slot, config: &tunnel.config })
+            .collect();
+        if candidates.is_empty() {
+            let failure = Failure::UnknownPeer { local: path.local, peer: path.remote };
+            self.refuse_stranger(frame, path, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN), failure, now);
+            return;
+        }
+        let mut cx = super::Cx { now, entropy: &mut *self.entropy, output: &mut self.output, names: &mut self.names };
+        match answer_sa_init(&mut cx, &candidates, frame, &contents, path) {
+            Ok(half) => self.half_open.insert(half),
+            Err(InitRefusal::Malformed) => self.counters.dropped += 1,
+            Err(InitRefusal::OtherGroup(group)) => {
+                self.send_notify(frame, path, Notify::invalid_ke_payload(group.id()));
+            }
+            Err(InitRefusal::NoProposal(error)) => {
+                let slot = candidates[0].slot;
+                self.refuse_proposal(frame, path, slot, error, now);
+            }
+        }
+    }
+
+    /// Tunnels that a peer on this path may mean: those configured with both addresses. A peer that comes from
+    /// elsewhere, say through a NAT, may mean any at our address; its identity will tell.
+    fn candidates(&self, path: Path) -> Vec<Slot> {
+        let (local, remote) = (path.local.ip(), path.remote.ip());
+        let listens = |slot: &Slot| self.tunnels.get(slot).is_some_and(|tunnel| tunnel.will != Will::Stop);
+        let exact = self.by_address.get(&(local, remote)).into_iter().flatten();
+        let exact: Vec<_> = exact.copied().filter(listens).collect();
+        if !exact.is_empty() {
+            return exact;
+        }
+        let at_ours = self.by_address.iter().filter(|((ours, _), _)| *ours == local);
+        at_ours.flat_map(|(_, slots)| slots).copied().filter(listens).collect()
+    }
+
+    fn refuse_proposal(&mut self, frame: &Frame<'_>, path: Path, slot: Slot, error: NoProposalChosen, now: Instant) {
+        self.send_notify(frame, path, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN));
+        let failure = Failure::NoProposalChosen {
+            phase: Negotiation::Ike,
+            peer: path.remote,
+            ours: error.ours,
+            theirs: Theirs::Listed(error.theirs),
+        };
+        let meant = self.tunnels.get(&slot).is_some_and(|tunnel| tunnel.config.remote == path.remote.ip());
+        if meant && self.unauthenticated.take(now) {
+            self.with_slot(slot, now, |tunnel, cx| tunnel.note_failure(cx, failure));
+        } else if self.unauthenticated.take(now) {
+            let (local, remote) = (path.local, path.remote);
+            self.output.push_back(Output::Event(Event::Stranger { local, remote, failure }));
+        }
+    }
+
+    /// Takes a message for a half-open SA.
+    pub(super) fn handle_auth(&mut self, spi: IkeSpi, frame: &Frame<'_>, path: Path, now: Instant) {
+        let Some(half) = self.half_open.get_mut(spi) else { return };
+        let header = &frame.header;
+        let expected = header.exchange == ExchangeType::IKE_AUTH
+            && header.message_id == 1
+            && header.flags.initiator
+            && !header.flags.response
+            && header.initiator_spi == half.peer_spi;
+        if !expected {
+            self.counters.dropped += 1;
+            return;
+        }
+        if let Some((_, response)) = half.refusal.as_ref().filter(|(request, _)| request == frame.datagram()) {
+            let response = response.clone();
+            response.into_iter().for_each(|datagram| self.transmit(path, datagram));
+            return;
+        }
+        let (contents, key) = match half.open(frame) {
+            Incoming::Message { contents, key } if half.refusal.is_none() => (contents, key),
+            Incoming::Message { .. } | Incoming::Partial => return,
+            Incoming::InTheClear | Incoming::Invalid => {
+                self.counters.dropped += 1;
+                return;
+            }
+        };
+        // The request is made with the keys of the exchange: its sender receives where it came from.
+        half.path = path;
+        let contents = match contents {
+            Ok(contents) => contents,
+            Err(rejected) => {
+                let failure = protocol(path.remote, &rejected.detail);
+                let refusal = Refusal { notify: rejected.notify, failure };
+                self.refuse_auth(spi, path, &key, refusal, None, now);
+                return;
+            }
+        };
+        match self.identify(spi, &contents) {
+            Ok(slot) => self.establish(spi, slot, &contents, &key, now),
+            Err((slot, refusal)) => self.refuse_auth(spi, path, &key, refusal, slot, now),
+        }
+    }
+
+    /// Which tunnel the sender of an `IKE_AUTH` request means, if it has proven that it may.
+    fn identify(&self, spi: IkeSpi, contents: &Contents) -> Result<Slot, (Option<Slot>, Refusal)> {
+        let half = self.half_open.get(spi);
+        let opened = half.and_then(|half| half.opened.as_ref().map(|(keys, _)| (half, keys)));
+        let unknown = |local, peer| Refusal {
+            notify: Notify::new(NotifyType::AUTHENTICATION_FAILED),
+            failure: Failure::UnknownPeer { local, peer },
+        };
+        let Some((half, keys)) = opened else {
+            let nowhere = std::net::SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+            return Err((None, unknown(nowhere, nowhere)));
+        };
+        let path = half.path;
+        let live = |slot: &&Slot| self.tunnels.get(slot).is_some_and(|tunnel| tunnel.will != Will::Stop);
+        let candidates = || half.candidates.iter().filter(live).filter_map(|slot| self.tunnels.get(slot));
+        let addressed = |tunnel: &&Tunnel| tunnel.config.remote == path.remote.ip();
+        let meant = candidates().find(|tunnel| tunnel.is_meant(contents));
+        match meant.or_else(|| candidates().find(addressed)) {
+            Some(tunnel) => match tunnel.verify_initiator(half, keys, contents) {
+                Ok(()) => Ok(tunnel.slot),
+                Err(refusal) => Err((Some(tunnel.slot), refusal)),
+            },
+            None => Err((None, unknown(path.local, path.remote))),
+        }
+    }
+
+    fn establish(&mut self, spi: IkeSpi, slot: Slot, contents: &Contents, key: &[u8], now: Instant) {
+        let Some(mut half) = self.half_open.remove(spi) else { return };
+        let Some((keys, protection)) = half.opened.take() else { return };
+        self.names.claim(spi, Owner::Tunnel(slot));
+        self.with_slot(slot, now, |tunnel, cx| tunnel.answer_auth(cx, half, keys, protection, contents, key));
+    }
+
+    /// Refuses an `IKE_AUTH` request. The entry stays for its time, to repeat the refusal.
+    fn refuse_auth(&mut self, spi: IkeSpi, path: Path, key: &[u8], refusal: Refusal, slot: Option<Slot>, now: Instant) {
+        let Some(half) = self.half_open.get_mut(spi) else { return };
+        let spis = (half.peer_spi, half.spi);
+        if let Some((_, protection)) = &mut half.opened {
+            let header = header(spis, ExchangeType::IKE_AUTH, false, true, 1);
+            let response = protection.seal(header, refusal.payloads(), path.remote, &mut *self.entropy);
+            half.refusal = Some((key.to_vec(), response.clone()));
+            response.into_iter().for_each(|datagram| self.transmit(path, datagram));
+        }
+        match slot {
+            Some(slot) => self.with_slot(slot, now, |tunnel, cx| tunnel.note_failure(cx, refusal.failure)),
+            None if self.unauthenticated.take(now) => {
+                let (local, remote, failure) = (path.local, path.remote, refusal.failure);
+                self.output.push_back(Output::Event(Event::Stranger { local, remote, failure }));
+            }
+            None => {}
+        }
+    }
+
+    fn refuse_stranger(&mut self, frame: &Frame<'_>, path: Path, notify: Notify, failure: Failure, now: Instant) {
+        if self.unauthenticated.take(now) {
+            self.send_notify(frame, path, notify);
+            let (local, remote) = (path.local, path.remote);
+            self.output.push_back(Output::Event(Event::Stranger { local, remote, failure }));
+        }
+    }
+
+    /// RFC 7296 2.5: a request of a higher version is told ours; anything else is ignored.
+    pub(super) fn answer_version(&mut self, frame: &Frame<'_>, path: Path, now: Instant) {
+        self.counters.dropped += 1;
+        if frame.header.version.major > Version::V2.major {
+            self.answer_in_the_clear(frame, path, Notify::new(NotifyType::INVALID_MAJOR_VERSION), now);
+        }
+    }
+
+    /// RFC 7296 2.21.4: a request under an SPI that is not ours may be told so, at a limited rate.
+    pub(super) fn answer_unknown_spi(&mut self, frame: &Frame<'_>, path: Path, now: Instant) {
+        self.counters.dropped += 1;
+        if frame.header.exchange != ExchangeType::IKE_SA_INIT {
+            self.answer_in_the_clear(frame, path, Notify::new(NotifyType::INVALID_IKE_SPI), now);
+        }
+    }
+
+    fn answer_in_the_clear(&mut self, frame: &Frame<'_>, path: Path, notify: Notify, now: Instant) {
+        if !frame.header.flags.response && self.unauthenticated.take(now) {
+            self.send_notify(frame, path, notify);
+        }
+    }
+
+    fn send_notify(&mut self, frame: &Frame<'_>, path: Path, notify: Notify) {
+        let mut header: Header = frame.header;
+        header.version = Version::V2;
+        header.flags.response = true;
+        header.flags.higher_version = false;
+        // RFC 7296 2.21: the flags of a response come from the other end.
+        header.flags.initiator = !frame.header.flags.initiator;
+        let message = Message { header, payloads: vec![Payload::Notify(notify)] };
+        if let Ok(datagram) = message.encode() {
+            self.transmit(path, datagram);
+        }
+    }
+
+    fn transmit(&mut self, path: Path, datagram: Vec<u8>) {
+        self.output.push_back(Output::Transmit { local: path.local, remote: path.remote, datagram });
+    }
+}

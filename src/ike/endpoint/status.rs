@@ -1,0 +1,225 @@
+//! A tunnel as an operator sees it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use wire::ipsec::{Encapsulation, EspSuite, Spi, TrafficSelector};
+
+use crate::config::IkeProposal;
+use crate::crypto::Group;
+use crate::failure::Failure;
+use crate::sa::child::{ChildPhase, ChildSa};
+use crate::sa::init::Stage;
+use crate::sa::{IkeSa, Phase};
+
+use super::tunnel::{Tunnel, Will};
+
+/// A snapshot of one tunnel.
+#[derive(Clone, Debug)]
+pub struct TunnelStatus {
+    /// The name the user gave it.
+    pub name: String,
+    /// Where it stands.
+    pub state: TunnelState,
+    /// Our outside address, with the port in use.
+    pub local: SocketAddr,
+    /// The peer's outside address, with the port in use.
+    pub remote: SocketAddr,
+    /// Established IKE SAs: one, or two for a moment while one replaces the other.
+    pub ike: Vec<IkeStatus>,
+    /// CHILD SAs: one, or more for a moment while one replaces another.
+    pub children: Vec<ChildStatus>,
+    /// Since when traffic flows.
+    pub up_since: Option<Instant>,
+    /// What happened so far.
+    pub counters: TunnelCounters,
+    /// The last failure and when it was.
+    pub last_failure: Option<(Failure, Instant)>,
+    /// When we try again.
+    pub retry_at: Option<Instant>,
+}
+
+/// Where a tunnel stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TunnelState {
+    /// It is the peer's turn to begin.
+    Listening,
+    /// We are waiting to try again.
+    Waiting,
+    /// We sent `IKE_SA_INIT`.
+    Connecting,
+    /// We sent `IKE_AUTH`.
+    Authenticating,
+    /// There is an IKE SA and no usable CHILD SA.
+    IkeOnly,
+    /// Traffic flows.
+    Up,
+    /// Put down by an operator or by shutdown.
+    Stopped,
+}
+
+impl TunnelState {
+    /// A short stable label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Listening => "listening",
+            Self::Waiting => "waiting",
+            Self::Connecting => "connecting",
+            Self::Authenticating => "authenticating",
+            Self::IkeOnly => "ike-only",
+            Self::Up => "up",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for TunnelState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// One IKE SA.
+#[derive(Clone, Debug)]
+pub struct IkeStatus {
+    /// Our SPI.
+    pub our_spi: u64,
+    /// The peer's SPI.
+    pub peer_spi: u64,
+    /// Whether we began it.
+    pub initiator: bool,
+    /// Algorithms.
+    pub suite: IkeProposal,
+    /// Whether we are behind a NAT.
+    pub nat_local: bool,
+    /// Whether the peer is behind a NAT.
+    pub nat_remote: bool,
+    /// Since when.
+    pub established_at: Instant,
+    /// When we rekey it, if the peer does not before.
+    pub rekey_at: Option<Instant>,
+    /// When it ends.
+    pub expires_at: Option<Instant>,
+}
+
+/// One CHILD SA.
+#[derive(Clone, Debug)]
+pub struct ChildStatus {
+    /// SPI of what we receive.
+    pub inbound: Spi,
+    /// SPI of what we send.
+    pub outbound: Spi,
+    /// Algorithms.
+    pub suite: EspSuite,
+    /// Group of the additional Diffie-Hellman exchange, if there was one.
+    pub group: Option<Group>,
+    /// On which carrier.
+    pub encapsulation: Encapsulation,
+    /// Inner addresses on our side.
+    pub local_selectors: Vec<TrafficSelector>,
+    /// Inner addresses on the peer's side.
+    pub remote_selectors: Vec<TrafficSelector>,
+    /// Whether our traffic leaves through it.
+    pub carries_outbound: bool,
+    /// Since when.
+    pub established_at: Instant,
+    /// When we rekey it, if the peer does not before.
+    pub rekey_at: Option<Instant>,
+    /// When it ends.
+    pub expires_at: Option<Instant>,
+}
+
+/// Counts since the tunnel was added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TunnelCounters {
+    /// Attempts of ours to connect.
+    pub attempts: u64,
+    /// IKE SAs established.
+    pub ike_established: u64,
+    /// IKE SAs rekeyed.
+    pub ike_rekeys: u64,
+    /// CHILD SAs rekeyed.
+    pub child_rekeys: u64,
+    /// Rekeys of ours that failed.
+    pub rekey_failures: u64,
+    /// Failures of any kind.
+    pub failures: u64,
+    /// Times the peer was found dead.
+    pub dpd_timeouts: u64,
+    /// Datagrams sent again for want of an answer.
+    pub retransmissions: u64,
+    /// Messages that failed authentication or could not be decoded.
+    pub invalid_messages: u64,
+}
+
+impl Tunnel {
+    /// A snapshot.
+    pub(crate) fn status(&self) -> TunnelStatus {
+        let carrying = self.outbound.and_then(|spi| self.child(spi)).map(|child| child.parent);
+        let alive = || self.sas.iter().filter(|sa| matches!(sa.phase, Phase::Current | Phase::Replaced { .. }));
+        let main = alive().find(|sa| Some(sa.spi) == carrying).or_else(|| alive().last());
+        let path = main.map_or_else(|| self.first_path(), |sa| sa.path);
+        let children = self.children.iter().filter(|child| !matches!(child.phase, ChildPhase::Lingering { .. }));
+        TunnelStatus {
+            name: self.config.name.clone(),
+            state: self.state(),
+            local: path.local,
+            remote: path.remote,
+            ike: alive().map(IkeSa::status).collect(),
+            children: children.map(|child| child.status(self.outbound == Some(child.spi))).collect(),
+            up_since: self.up_since,
+            counters: self.counters,
+            last_failure: self.last_failure.clone(),
+            retry_at: self.retry_at.filter(|_| self.will == Will::Connect && self.outbound.is_none()),
+        }
+    }
+
+    fn state(&self) -> TunnelState {
+        let stage = self.attempt.as_ref().map(|attempt| &attempt.stage);
+        match (self.will, self.outbound, stage) {
+            (_, Some(_), _) => TunnelState::Up,
+            (_, None, Some(Stage::SaInit(_))) => TunnelState::Connecting,
+            (_, None, Some(Stage::Auth(_))) => TunnelState::Authenticating,
+            (_, None, None) if self.sas.iter().any(IkeSa::is_current) => TunnelState::IkeOnly,
+            (Will::Connect, None, None) => TunnelState::Waiting,
+            (Will::Listen, None, None) => TunnelState::Listening,
+            (Will::Stop, None, None) => TunnelState::Stopped,
+        }
+    }
+}
+
+impl IkeSa {
+    fn status(&self) -> IkeStatus {
+        IkeStatus {
+            our_spi: self.spi.0,
+            peer_spi: self.peer_spi.0,
+            initiator: self.origin.ours,
+            suite: self.suite,
+            nat_local: self.nat.local,
+            nat_remote: self.nat.remote,
+            established_at: self.established_at,
+            rekey_at: self.rekey_at,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+impl ChildSa {
+    fn status(&self, carries_outbound: bool) -> ChildStatus {
+        ChildStatus {
+            inbound: self.spi,
+            outbound: self.peer_spi,
+            suite: self.suite,
+            group: self.group,
+            encapsulation: self.encapsulation,
+            local_selectors: self.local_selectors.clone(),
+            remote_selectors: self.remote_selectors.clone(),
+            carries_outbound,
+            established_at: self.established_at,
+            rekey_at: self.rekey_at,
+            expires_at: self.expires_at,
+        }
+    }
+}

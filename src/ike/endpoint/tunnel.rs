@@ -1,0 +1,350 @@
+//! One tunnel: an attempt, IKE SAs, CHILD SAs, and the will to keep them.
+//!
+//! Whatever happens to a tunnel, [`Tunnel::settle`] brings it back to what it should be: it looks at what is
+//! there, not at what happened, and starts what is missing.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use wire::ipsec::{Direction, Encapsulation, SaAction, Spi, TunnelId};
+
+use super::backoff::Backoff;
+use super::context::{Cx, Path, Slot};
+use super::event::{DownReason, Event, LimitReached, RekeyKind};
+use super::status::TunnelCounters;
+use crate::config::{StartAction, TunnelConfig};
+use crate::failure::Failure;
+use crate::message::{ExchangeType, Frame, IkeSpi};
+use crate::sa::child::{ChildSa, Outbound};
+use crate::sa::init::Attempt;
+use crate::sa::nat::PORT_IKE;
+use crate::sa::retransmit::between;
+use crate::sa::{IkeSa, Pending, Task};
+
+/// Pause before we connect again after an operator took the tunnel down.
+const AFTER_TERMINATE: Duration = Duration::from_secs(5);
+/// How often an unauthenticated hint may make us begin anew.
+const HINT_PAUSE: Duration = Duration::from_secs(10);
+/// Spread of the first attempts of many tunnels.
+const FIRST_ATTEMPT: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(50));
+
+/// What we do about a tunnel that is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Will {
+    /// Connect, again and again.
+    Connect,
+    /// Wait for the peer.
+    Listen,
+    /// Nothing; the peer is refused.
+    Stop,
+}
+
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) slot: Slot,
+    pub(crate) id: TunnelId,
+    pub(crate) config: TunnelConfig,
+    pub(crate) will: Will,
+    pub(crate) attempt: Option<Attempt>,
+    pub(crate) sas: Vec<IkeSa>,
+    pub(crate) children: Vec<ChildSa>,
+    /// The CHILD SA that carries what we send, by the SPI we receive on. The tunnel is up while there is one.
+    pub(crate) outbound: Option<Spi>,
+    pub(crate) up_since: Option<Instant>,
+    /// The last authentic ESP packet.
+    pub(crate) last_traffic: Option<Instant>,
+    pub(crate) backoff: Backoff,
+    pub(crate) retry_at: Option<Instant>,
+    pub(crate) last_hint: Option<Instant>,
+    pub(crate) last_failure: Option<(Failure, Instant)>,
+    pub(crate) counters: TunnelCounters,
+}
+
+impl Tunnel {
+    pub(crate) fn new(cx: &mut Cx<'_>, slot: Slot, id: TunnelId, config: TunnelConfig) -> Self {
+        let (will, retry_at) = match config.start {
+            StartAction::Initiate => {
+                (Will::Connect, Some(cx.now + between(FIRST_ATTEMPT.0, FIRST_ATTEMPT.1, cx.entropy)))
+            }
+            StartAction::Respond => (Will::Listen, None),
+        };
+        Self {
+            slot,
+            id,
+            config,
+            will,
+            attempt: None,
+            sas: Vec::new(),
+            children: Vec::new(),
+            outbound: None,
+            up_since: None,
+            last_traffic: None,
+            backoff: Backoff::default(),
+            retry_at,
+            last_hint: None,
+            last_failure: None,
+            counters: TunnelCounters::default(),
+        }
+    }
+
+    pub(crate) fn sa(&self, spi: IkeSpi) -> Option<&IkeSa> {
+        self.sas.iter().find(|sa| sa.spi == spi)
+    }
+
+    pub(crate) fn sa_mut(&mut self, spi: IkeSpi) -> Option<&mut IkeSa> {
+        self.sas.iter_mut().find(|sa| sa.spi == spi)
+    }
+
+    /// Where IKE begins.
+    pub(crate) const fn first_path(&self) -> Path {
+        Path {
+            local: SocketAddr::new(self.config.local, PORT_IKE),
+            remote: SocketAddr::new(self.config.remote, PORT_IKE),
+        }
+    }
+
+    /// Takes a datagram that names `spi`, one of ours.
+    pub(crate) fn handle_datagram(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, frame: &Frame<'_>, path: Path) {
+        let header = &frame.header;
+        match &self.attempt {
+            Some(attempt) if attempt.spi == spi => {
+                if !header.flags.response || header.flags.initiator {
+                    return;
+                }
+                match (header.exchange, header.message_id) {
+                    (ExchangeType::IKE_SA_INIT, 0) => self.handle_sa_init_response(cx, frame),
+                    (ExchangeType::IKE_AUTH, 1) => self.handle_auth_response(cx, frame),
+                    _ => {}
+                }
+            }
+            Some(_) | None => self.handle_established(cx, spi, frame, path),
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        self.handle_attempt_timeout(cx);
+        self.handle_ike_timeouts(cx);
+        self.handle_child_timeouts(cx);
+    }
+
+    fn handle_attempt_timeout(&mut self, cx: &mut Cx<'_>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        if attempt.deadline <= cx.now {
+            let (spi, failure) = (attempt.spi, attempt.failure());
+            self.drop_attempt(cx);
+            self.abandon(cx, spi, failure);
+            return;
+        }
+        let path = attempt.path;
+        if let Some(datagrams) = attempt.transmission_mut().due(cx.now, cx.entropy) {
+            let datagrams = datagrams.to_vec();
+            cx.transmit(path, &datagrams);
+            self.counters.retransmissions += 1;
+        }
+    }
+
+    /// Brings the tunnel back to what it should be.
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
+        self.resolve_duplicates(cx);
+        self.keep_connected(cx);
+        self.start_tasks(cx);
+    }
+
+    fn keep_connected(&mut self, cx: &mut Cx<'_>) {
+        if self.will != Will::Connect || self.outbound.is_some() || self.attempt.is_some() {
+            return;
+        }
+        let current = self.sas.iter_mut().rev().find(|sa| sa.is_current());
+        if current.as_ref().is_some_and(|sa| is_creating(sa)) {
+            return;
+        }
+        let (now, backoff) = (cx.now, &mut self.backoff);
+        let retry_at = *self.retry_at.get_or_insert_with(|| backoff.fail(false, now, cx.entropy));
+        if retry_at > now {
+            return;
+        }
+        self.retry_at = None;
+        match current {
+            Some(sa) => sa.enqueue(Task::CreateChild),
+            None => self.begin_attempt(cx, false),
+        }
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let attempt = self.attempt.as_ref().map(|attempt| attempt.deadline.min(attempt.transmission().next()));
+        let waits = self.will == Will::Connect && self.outbound.is_none() && self.attempt.is_none();
+        let retry = self.retry_at.filter(|_| waits && !self.sas.iter().any(is_creating));
+        let sas = self.sas.iter().filter_map(|sa| self.ike_deadline(sa));
+        let children = self.children.iter().filter_map(ChildSa::next_deadline);
+        attempt.into_iter().chain(retry).chain(sas).chain(children).min()
+    }
+
+    /// Whether nothing of it is left.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.attempt.is_none() && self.children.is_empty() && self.sas.iter().all(IkeSa::is_closed)
+    }
+
+    /// Takes everything down. What the peer has to be told is queued.
+    pub(crate) fn take_down(&mut self, cx: &mut Cx<'_>, reason: &DownReason) {
+        self.drop_attempt(cx);
+        let mut spis: Vec<_> = self.sas.iter().map(|sa| sa.spi).collect();
+        // The SA that carries traffic goes last, with `TunnelDown`.
+        let carrying = self.outbound.and_then(|spi| self.child(spi)).map(|child| child.parent);
+        spis.sort_by_key(|spi| Some(*spi) == carrying);
+        let children: Vec<_> = self.children.iter().map(|child| child.spi).collect();
+        for child in children.into_iter().filter(|child| self.outbound != Some(*child)).collect::<Vec<_>>() {
+            self.drop_child(cx, child, reason);
+        }
+        for spi in spis {
+            self.close_politely(cx, spi, reason);
+        }
+        if let Some(last) = self.outbound {
+            self.drop_child(cx, last, reason);
+        }
+    }
+
+    /// An operator takes the tunnel down; it comes back if it is ours to begin.
+    pub(crate) fn terminate(&mut self, cx: &mut Cx<'_>) {
+        self.take_down(cx, &DownReason::Operator);
+        self.retry_at = Some(cx.now + AFTER_TERMINATE);
+    }
+
+    /// Our attempt is over without an answer of consequence.
+    pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, failure: Failure) {
+        cx.names.release(spi);
+        self.fail(cx, failure);
+    }
+
+    fn drop_attempt(&mut self, cx: &mut Cx<'_>) {
+        if let Some(attempt) = self.attempt.take() {
+            cx.names.release(attempt.spi);
+            if let Some(child) = attempt.child() {
+                cx.names.release_esp(child);
+            }
+        }
+    }
+
+    /// Something failed. If the tunnel is down, we try again later.
+    pub(crate) fn fail(&mut self, cx: &mut Cx<'_>, failure: Failure) {
+        if self.will == Will::Connect && self.outbound.is_none() {
+            self.retry_at = Some(self.backoff.fail(failure.is_silence(), cx.now, cx.entropy));
+        }
+        self.note_failure(cx, failure);
+    }
+
+    /// Something failed that changes no plan.
+    pub(crate) fn note_failure(&mut self, cx: &mut Cx<'_>, failure: Failure) {
+        self.counters.failures += 1;
+        self.last_failure = Some((failure.clone(), cx.now));
+        let retry_at = self.retry_at.filter(|_| self.will == Will::Connect);
+        cx.event(Event::Failed { tunnel: self.id, failure, retry_at });
+    }
+
+    pub(crate) fn rekey_failed(&mut self, cx: &mut Cx<'_>, kind: RekeyKind, failure: Failure, retry_at: Instant) {
+        self.counters.rekey_failures += 1;
+        self.last_failure = Some((failure.clone(), cx.now));
+        cx.event(Event::RekeyFailed { tunnel: self.id, kind, failure, retry_at });
+    }
+
+    /// Whether an unauthenticated hint may make us begin anew now.
+    pub(crate) fn may_hint(&mut self, now: Instant) -> bool {
+        let may = self.will == Will::Connect
+            && self.attempt.is_none()
+            && self.last_hint.is_none_or(|last| now >= last + HINT_PAUSE);
+        if may {
+            self.last_hint = Some(now);
+        }
+        may
+    }
+
+    /// The peer is elsewhere now: all that we send goes there.
+    pub(crate) fn follow_peer(&mut self, cx: &mut Cx<'_>, path: Path) {
+        let mut from = None;
+        for sa in self.sas.iter_mut().filter(|sa| !sa.is_closed() && sa.path != path) {
+            from.get_or_insert(sa.path.remote);
+            sa.path = path;
+        }
+        let Some(from) = from else { return };
+        for child in &mut self.children {
+            if let Outbound::Held(sa) = &mut child.outbound {
+                (sa.local, sa.remote) = (path.local, path.remote);
+            }
+        }
+        if self.children.iter().any(|child| child.encapsulation == Encapsulation::Udp) {
+            cx.sa(SaAction::Move { tunnel: self.id, local: path.local, remote: path.remote });
+        }
+        cx.event(Event::PeerMoved { tunnel: self.id, from, to: path.remote });
+    }
+
+    /// The data plane saw authentic ESP from another address.
+    pub(crate) fn handle_peer_moved(&mut self, cx: &mut Cx<'_>, path: Path) {
+        self.last_traffic = Some(cx.now);
+        // RFC 7296 2.23: an end that is not itself behind a NAT follows one that is.
+        let parent = self.outbound.and_then(|spi| self.child(spi)).and_then(|child| self.sa(child.parent));
+        if parent.is_some_and(|sa| sa.nat.remote && !sa.nat.local && sa.path != path) {
+            self.follow_peer(cx, path);
+        }
+    }
+
+    /// The data plane counted an SA to a limit.
+    pub(crate) fn handle_limit(&mut self, cx: &mut Cx<'_>, direction: Direction, spi: Spi, limit: LimitReached) {
+        let named = |child: &&ChildSa| match direction {
+            Direction::Inbound => child.spi == spi,
+            Direction::Outbound => child.peer_spi == spi && self.outbound == Some(child.spi),
+        };
+        let Some(spi) = self.children.iter().find(named).map(|child| child.spi) else { return };
+        let now = cx.now;
+        let replaced = self.is_being_replaced(spi);
+        let Some(child) = self.child_mut(spi).filter(|child| child.is_live()) else { return };
+        match limit {
+            LimitReached::Soft if replaced => {}
+            LimitReached::Soft => child.rekey_at = Some(now),
+            LimitReached::Hard => child.expires_at = Some(now),
+        }
+        self.handle_child_timeouts(cx);
+    }
+
+    /// Whether a CHILD SA is replaced already, or is about to be.
+    fn is_being_replaced(&self, spi: Spi) -> bool {
+        let asked = |sa: &IkeSa| {
+            sa.queue.contains(&Task::RekeyChild(spi))
+                || matches!(&sa.pending, Some(Pending::Child(expect)) if expect.replaces == Some(spi))
+        };
+        self.outbound != Some(spi)
+            || self.sas.iter().any(asked)
+            || self.children.iter().any(|child| !child.initiator && child.awaits_switch())
+    }
+
+    /// An operator wants a new CHILD SA.
+    pub(crate) fn rekey_child(&mut self, cx: &mut Cx<'_>) {
+        let Some(spi) = self.outbound.filter(|spi| !self.is_being_replaced(*spi)) else { return };
+        if let Some(child) = self.child_mut(spi).filter(|child| child.is_live()) {
+            child.rekey_at = Some(cx.now);
+            self.handle_child_timeouts(cx);
+        }
+    }
+
+    /// An operator wants a new IKE SA.
+    pub(crate) fn rekey_ike(&mut self) {
+        if let Some(sa) = self.sas.iter_mut().rev().find(|sa| sa.is_current()) {
+            sa.enqueue(Task::RekeyIke);
+        }
+    }
+
+    /// An operator wants the tunnel up.
+    pub(crate) fn initiate(&mut self, cx: &mut Cx<'_>) {
+        if self.outbound.is_some() || self.attempt.is_some() || self.will == Will::Stop {
+            return;
+        }
+        match self.sas.iter_mut().rev().find(|sa| sa.is_current()) {
+            Some(sa) => sa.enqueue(Task::CreateChild),
+            None => self.begin_attempt(cx, false),
+        }
+    }
+}
+
+/// Whether a CHILD SA is being asked for.
+fn is_creating(sa: &IkeSa) -> bool {
+    sa.queue.contains(&Task::CreateChild) || matches!(sa.pending, Some(Pending::Child(_)))
+}

@@ -1,0 +1,332 @@
+//! Why a tunnel is not up, in terms a person can act on.
+//!
+//! Each failure says what was expected, what came and from whom ([`std::fmt::Display`]), what to do about it
+//! ([`Failure::remedy`]) and a short label that stays the same over releases ([`Failure::reason`]).
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::crypto::Group;
+use crate::identity::Identity;
+use crate::message::NotifyType;
+
+/// Which negotiation a failure belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The IKE SA: `IKE_SA_INIT`, or its rekey.
+    Ike,
+    /// The CHILD SA: inside `IKE_AUTH`, or `CREATE_CHILD_SA`.
+    Child,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ike => "IKE SA",
+            Self::Child => "CHILD SA",
+        })
+    }
+}
+
+/// Who refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// We did.
+    Us,
+    /// The peer did.
+    Peer,
+}
+
+/// What the peer left unanswered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waiting {
+    /// The first message.
+    SaInit,
+    /// The authentication.
+    Auth,
+    /// A new or rekeyed SA.
+    CreateChild,
+    /// A liveness check.
+    Liveness,
+    /// A DELETE.
+    Delete,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SaInit => "IKE_SA_INIT",
+            Self::Auth => "IKE_AUTH",
+            Self::CreateChild => "CREATE_CHILD_SA",
+            Self::Liveness => "liveness check",
+            Self::Delete => "DELETE",
+        })
+    }
+}
+
+/// Why an exchange with a peer failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The peer's AUTH payload does not verify under our key.
+    #[error("{peer}, as {identity}, proved its identity with another pre-shared key than ours")]
+    WrongPsk {
+        /// Whence it came.
+        peer: SocketAddr,
+        /// Whom it claimed to be.
+        identity: Identity,
+    },
+    /// The peer answered `AUTHENTICATION_FAILED`: it does not accept our key or our identity.
+    #[error("{peer} refused our authentication as {identity}")]
+    AuthenticationFailed {
+        /// Who refused.
+        peer: SocketAddr,
+        /// Whom we claimed to be.
+        identity: Identity,
+    },
+    /// The peer is not who it should be.
+    #[error("expected {peer} to identify itself as {expected}, found {found}")]
+    IdentityMismatch {
+        /// Whence it came.
+        peer: SocketAddr,
+        /// What is configured.
+        expected: Identity,
+        /// What it sent.
+        found: Identity,
+    },
+    /// No common algorithms.
+    #[error("no common {phase} proposal with {peer}: ours are {ours}; {theirs}")]
+    NoProposalChosen {
+        /// For what.
+        phase: Phase,
+        /// With whom.
+        peer: SocketAddr,
+        /// Our list.
+        ours: String,
+        /// The peer's list, as far as it told.
+        theirs: Theirs,
+    },
+    /// The peer wants a Diffie-Hellman group that we did not offer.
+    #[error("{peer} wants Diffie-Hellman group {wanted} for the {phase}; ours are {ours}")]
+    InvalidKe {
+        /// For what.
+        phase: Phase,
+        /// With whom.
+        peer: SocketAddr,
+        /// Group number in its `INVALID_KE_PAYLOAD`.
+        wanted: u16,
+        /// What we offer.
+        ours: String,
+    },
+    /// The peer's public value is unusable.
+    #[error("{peer} sent an unusable public value for {group}")]
+    BadPublicValue {
+        /// Who.
+        peer: SocketAddr,
+        /// The group.
+        group: Group,
+    },
+    /// No traffic selectors in common.
+    #[error("no common traffic selectors with {peer}: ours are {ours}; {theirs}")]
+    SelectorsUnacceptable {
+        /// With whom.
+        peer: SocketAddr,
+        /// `local === remote` as we see it.
+        ours: String,
+        /// What the peer asked for, as far as it told.
+        theirs: Theirs,
+    },
+    /// No answer.
+    #[error("{peer} left {tries} transmissions of our {what} unanswered")]
+    PeerSilent {
+        /// Who.
+        peer: SocketAddr,
+        /// What it did not answer.
+        what: Waiting,
+        /// How often it was sent.
+        tries: u32,
+    },
+    /// There is a NAT, and the configuration says that ESP never travels in UDP.
+    #[error("there is a NAT between us and {peer}, and encapsulation is set to never")]
+    NatForbidden {
+        /// With whom.
+        peer: SocketAddr,
+    },
+    /// The peer deleted the SA.
+    #[error("{peer} deleted the {phase}")]
+    PeerDeleted {
+        /// Who.
+        peer: SocketAddr,
+        /// What.
+        phase: Phase,
+    },
+    /// The SA reached the end of its life before it was renewed.
+    #[error("the {phase} with {peer} reached its hard lifetime before it was rekeyed")]
+    LifetimeExpired {
+        /// With whom.
+        peer: SocketAddr,
+        /// What.
+        phase: Phase,
+    },
+    /// The peer answered with an error that has no variant of its own.
+    #[error("{peer} answered our {what} with {notify}")]
+    Refused {
+        /// Who.
+        peer: SocketAddr,
+        /// What it answered.
+        what: Waiting,
+        /// Its error.
+        notify: NotifyType,
+    },
+    /// The peer sent something against the protocol.
+    #[error("{peer} broke the protocol: {detail}")]
+    Protocol {
+        /// Who.
+        peer: SocketAddr,
+        /// What was wrong.
+        detail: String,
+    },
+    /// The peer speaks another major version.
+    #[error("{peer} does not speak IKEv2")]
+    Version {
+        /// Who.
+        peer: SocketAddr,
+    },
+    /// No configured tunnel matches the peer.
+    #[error("no tunnel is configured from {local} to {peer}")]
+    UnknownPeer {
+        /// Our side.
+        local: SocketAddr,
+        /// Who asked.
+        peer: SocketAddr,
+    },
+}
+
+/// The other side of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Theirs {
+    /// The peer's offer or answer, in our vocabulary.
+    Listed(String),
+    /// It only said no.
+    Unknown,
+}
+
+impl fmt::Display for Theirs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(list) => write!(f, "the peer's are {list}"),
+            Self::Unknown => f.write_str("the peer refused without naming its own"),
+        }
+    }
+}
+
+impl Failure {
+    /// A short stable label for metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::WrongPsk { .. } => "psk",
+            Self::AuthenticationFailed { .. } => "auth",
+            Self::IdentityMismatch { .. } => "identity",
+            Self::NoProposalChosen { phase: Phase::Ike, .. } => "ike_no_proposal",
+            Self::NoProposalChosen { phase: Phase::Child, .. } => "child_no_proposal",
+            Self::InvalidKe { .. } => "invalid_ke",
+            Self::BadPublicValue { .. } => "bad_public_value",
+            Self::SelectorsUnacceptable { .. } => "ts_unacceptable",
+            Self::PeerSilent { what, .. } => match what {
+                Waiting::SaInit | Waiting::Auth => "timeout",
+                Waiting::CreateChild | Waiting::Liveness | Waiting::Delete => "dpd",
+            },
+            Self::NatForbidden { .. } => "nat_forbidden",
+            Self::PeerDeleted { .. } => "peer_deleted",
+            Self::LifetimeExpired { .. } => "expired",
+            Self::Refused { .. } => "refused",
+            Self::Protocol { .. } => "protocol",
+            Self::Version { .. } => "version",
+            Self::UnknownPeer { .. } => "unknown_peer",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::WrongPsk { .. } => {
+                "set the same pre-shared key at both ends; mind case, surrounding blanks and a trailing newline"
+            }
+            Self::AuthenticationFailed { .. } => {
+                "compare the pre-shared key and our IKE identity with what the peer is configured to expect"
+            }
+            Self::IdentityMismatch { .. } => {
+                "set remote_id to the identity that the peer sends, or the peer's local identity to what we expect"
+            }
+            Self::NoProposalChosen { phase: Phase::Ike, .. } => {
+                "make one IKE proposal (encryption, integrity, PRF, group) the same at both ends"
+            }
+            Self::NoProposalChosen { phase: Phase::Child, .. } => {
+                "make one ESP proposal (encryption, integrity, PFS group, ESN) the same at both ends"
+            }
+            Self::InvalidKe { .. } => "add the group that the peer wants to our proposals, or ours to the peer's",
+            Self::BadPublicValue { .. } => "the peer is broken or an attacker interferes; try another group",
+            Self::SelectorsUnacceptable { .. } => {
+                "configure mirrored traffic selectors; route-based tunnels use 0.0.0.0/0 on both sides"
+            }
+            Self::PeerSilent { what, .. } => match what {
+                Waiting::SaInit => "check the peer's address, that it is up, and that UDP 500 is open both ways",
+                Waiting::Auth => {
+                    "check that UDP 4500 and fragments are open both ways, and whether the peer's log refuses us"
+                }
+                Waiting::CreateChild | Waiting::Liveness | Waiting::Delete => {
+                    "check that the peer is up and the path to it; the tunnel reconnects by itself"
+                }
+            },
+            Self::NatForbidden { .. } => "set encapsulation to auto or always",
+            Self::PeerDeleted { .. } => "look in the peer's log for why it closed the tunnel",
+            Self::LifetimeExpired { .. } => {
+                "look for earlier rekey failures; often the PFS group differs, which shows only when rekeying"
+            }
+            Self::Refused { .. } => "look in the peer's log for the reason",
+            Self::Protocol { .. } => "report this with a packet capture",
+            Self::Version { .. } => "enable IKEv2 at the peer",
+            Self::UnknownPeer { .. } => "configure a tunnel to this peer, or remove the peer's tunnel to us",
+        }
+    }
+
+    /// Whether the peer was unreachable rather than unwilling.
+    pub(crate) const fn is_silence(&self) -> bool {
+        matches!(self, Self::PeerSilent { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> SocketAddr {
+        "203.0.113.9:500".parse().unwrap()
+    }
+
+    #[test]
+    fn a_failure_names_both_lists_and_the_peer() {
+        let failure = Failure::NoProposalChosen {
+            phase: Phase::Ike,
+            peer: peer(),
+            ours: "aes256-sha256-modp2048".into(),
+            theirs: Theirs::Listed("aes128-sha1-modp1024".into()),
+        };
+        assert_eq!(
+            failure.to_string(),
+            "no common IKE SA proposal with 203.0.113.9:500: ours are aes256-sha256-modp2048; \
+             the peer's are aes128-sha1-modp1024"
+        );
+        assert_eq!(failure.reason(), "ike_no_proposal");
+    }
+
+    #[test]
+    fn silence_is_told_apart_by_what_was_unanswered() {
+        let silent = |what| Failure::PeerSilent { peer: peer(), what, tries: 5 };
+        assert_eq!(silent(Waiting::SaInit).reason(), "timeout");
+        assert_eq!(silent(Waiting::Liveness).reason(), "dpd");
+        assert!(silent(Waiting::SaInit).remedy().contains("UDP 500"));
+        assert!(silent(Waiting::Auth).remedy().contains("UDP 4500"));
+    }
+}

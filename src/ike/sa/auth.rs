@@ -1,0 +1,429 @@
+//! `IKE_AUTH` with a pre-shared key (RFC 7296 1.2, 2.15): who is who, and the first CHILD SA.
+//!
+//! ```text
+//!  SK { IDi, [N(INITIAL_CONTACT)], IDr, AUTH, SA, TSi, TSr } ------->
+//!                        <------- SK { IDr, AUTH, SA, TSr, TSi }
+//!                               | SK { IDr, AUTH, N(error) }      IKE SA without CHILD SA
+//!                               | SK { N(AUTHENTICATION_FAILED) }
+//! ```
+
+use std::time::Duration;
+
+use wire::ipsec::Spi;
+
+use crate::crypto::{AuthInput, IkeKeys, Nonces, Role};
+use crate::endpoint::{Cx, DownReason, Event, HalfOpen, Owner, Path, Tunnel};
+use crate::failure::{Failure, Waiting};
+use crate::identity::Identity;
+use crate::message::{
+    Auth, AuthMethod, ChildExchange, ExchangeType, Frame, IkeSpi, Notify, NotifyType, Payload, esp_proposals,
+};
+use crate::sa::contents::Contents;
+use crate::sa::init::{Attempt, FirstExchange, Stage};
+use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child, soft};
+use crate::sa::protect::{Incoming, Protection, header};
+use crate::sa::retransmit::Retransmit;
+use crate::sa::window::{Requests, Responses};
+use crate::sa::{IkeSa, Origin, Phase, Task};
+
+/// We sent `IKE_AUTH`.
+#[derive(Debug)]
+pub(crate) struct ExpectAuthResponse {
+    peer_spi: IkeSpi,
+    first: FirstExchange,
+    protection: Protection,
+    /// The SPI we will receive on.
+    pub(crate) child: Spi,
+    pub(crate) transmission: Retransmit,
+}
+
+/// An IKE SA about to be established.
+pub(crate) struct NewIke {
+    pub(crate) spi: IkeSpi,
+    pub(crate) peer_spi: IkeSpi,
+    pub(crate) role: Role,
+    pub(crate) path: Path,
+    pub(crate) first: FirstExchange,
+    pub(crate) protection: Protection,
+    pub(crate) began: std::time::Instant,
+    pub(crate) requests: Requests,
+    pub(crate) responses: Responses,
+}
+
+impl Tunnel {
+    pub(crate) fn send_auth(
+        &self,
+        cx: &mut Cx<'_>,
+        spis: (IkeSpi, IkeSpi),
+        path: Path,
+        sole: bool,
+        first: FirstExchange,
+        mut protection: Protection,
+    ) -> ExpectAuthResponse {
+        let child = cx.claim_esp_spi();
+        let id = self.config.local_id.to_payload();
+        let input = AuthInput { message: &first.request, peer_nonce: &first.nonce_r, id_body: &id.body() };
+        let auth = first.keys.psk_auth(Role::Initiator, &self.config.psk, input);
+        let mut payloads = vec![Payload::IdInitiator(id)];
+        // RFC 7296 2.4: whatever else the peer has of ours is gone.
+        if sole || !self.sas.iter().any(|sa| !sa.is_closed()) {
+            payloads.push(Payload::Notify(Notify::new(NotifyType::INITIAL_CONTACT)));
+        }
+        payloads.extend([
+            Payload::IdResponder(self.config.remote_id.to_payload()),
+            Payload::Auth(Auth { method: AuthMethod::SHARED_KEY, data: auth.expose().to_vec() }),
+            Payload::Sa(esp_proposals(&self.config.esp_proposals, child, ChildExchange::Auth)),
+            Payload::TsInitiator(self.config.local_selectors.clone()),
+            Payload::TsResponder(self.config.remote_selectors.clone()),
+        ]);
+        let header = header(spis, ExchangeType::IKE_AUTH, true, false, 1);
+        let datagrams = protection.seal(header, payloads, path.remote, cx.entropy);
+        cx.transmit(path, &datagrams);
+        let transmission = Retransmit::new(datagrams, cx.now, cx.entropy);
+        ExpectAuthResponse { peer_spi: spis.1, first, protection, child, transmission }
+    }
+
+    /// Takes the answer to our authentication.
+    pub(crate) fn handle_auth_response(&mut self, cx: &mut Cx<'_>, frame: &Frame<'_>) {
+        let Some(mut attempt) = self.attempt.take() else { return };
+        let Stage::Auth(state) = &mut attempt.stage else {
+            self.attempt = Some(attempt);
+            return;
+        };
+        let contents = match state.protection.open(frame) {
+            Incoming::Message { contents: Ok(contents), .. } => contents,
+            Incoming::Message { contents: Err(rejected), .. } => {
+                let failure = protocol(attempt.path.remote, &rejected.detail);
+                self.abandon_auth(cx, attempt, failure, true);
+                return;
+            }
+            Incoming::InTheClear => {
+                // RFC 7296 2.21.2: an error in the clear is a hint, no more.
+                let contents = frame.payloads().ok().and_then(|payloads| Contents::collect(payloads).ok());
+                if let Some(notify) = contents.as_ref().and_then(Contents::error) {
+                    let failure = self.refused_auth(notify, attempt.path);
+                    attempt.doubt(failure, cx.now);
+                }
+                self.attempt = Some(attempt);
+                return;
+            }
+            Incoming::Partial => {
+                self.attempt = Some(attempt);
+                return;
+            }
+            Incoming::Invalid => {
+                self.counters.invalid_messages += 1;
+                self.attempt = Some(attempt);
+                return;
+            }
+        };
+        match self.verify_responder(&contents, state, attempt.path) {
+            Ok(()) => self.finish_auth(cx, attempt, contents),
+            // The responder holds the SA for established unless it refused itself.
+            Err(failure) => {
+                let established = contents.auth.is_some();
+                self.abandon_auth(cx, attempt, failure, established);
+            }
+        }
+    }
+
+    fn refused_auth(&self, notify: &Notify, path: Path) -> Failure {
+        match notify.kind {
+            NotifyType::AUTHENTICATION_FAILED => {
+                Failure::AuthenticationFailed { peer: path.remote, identity: self.config.local_id.clone() }
+            }
+            kind => Failure::Refused { peer: path.remote, what: Waiting::Auth, notify: kind },
+        }
+    }
+
+    fn verify_responder(&self, contents: &Contents, state: &ExpectAuthResponse, path: Path) -> Result<(), Failure> {
+        let peer = path.remote;
+        let (Some(id), Some(auth)) = (&contents.id_responder, &contents.auth) else {
+            return Err(match contents.error() {
+                Some(notify) => self.refused_auth(notify, path),
+                None => protocol(peer, "an IKE_AUTH response lacks identity or AUTH"),
+            });
+        };
+        let found = Identity::from_payload(id).map_err(|error| protocol(peer, &error.to_string()))?;
+        let expected = self.config.remote_id.clone();
+        if !expected.matches(&found) {
+            return Err(Failure::IdentityMismatch { peer, expected, found });
+        }
+        let first = &state.first;
+        let input = AuthInput { message: &first.response, peer_nonce: &first.nonce_i, id_body: &id.body() };
+        if auth.method != AuthMethod::SHARED_KEY {
+            return Err(protocol(peer, &format!("AUTH method {} where a pre-shared key is due", auth.method)));
+        }
+        if !first.keys.psk_auth_holds(Role::Responder, &self.config.psk, input, &auth.data) {
+            return Err(Failure::WrongPsk { peer, identity: found });
+        }
+        Ok(())
+    }
+
+    fn finish_auth(&mut self, cx: &mut Cx<'_>, attempt: Attempt, contents: Contents) {
+        let Attempt { spi, path, began, sole, stage: Stage::Auth(state), .. } = attempt else { return };
+        let ExpectAuthResponse { peer_spi, first, protection, child, .. } = *state;
+        let (keys, nonce_i, nonce_r) = (first.keys.clone(), first.nonce_i.clone(), first.nonce_r.clone());
+        self.establish(
+            cx,
+            NewIke {
+                spi,
+                peer_spi,
+                role: Role::Initiator,
+                path,
+                first,
+                protection,
+                began,
+                requests: Requests::starting_at(2),
+                responses: Responses::starting_at(0),
+            },
+        );
+        self.note_auth_lifetime(cx, spi, &contents);
+        let judged = match contents.error() {
+            Some(notify) => Err(refused_child(&self.config, notify, path.remote)),
+            None => judge_answer(&self.config, &contents, ChildExchange::Auth, path.remote),
+        };
+        match judged {
+            Ok(terms) => {
+                let nonces = Nonces { initiator: &nonce_i, responder: &nonce_r };
+                let keys = keys.child(terms.chosen.suite, None, nonces);
+                let new = NewChild { terms, spi: child, role: Role::Initiator, group: None, keys };
+                self.add_child(cx, spi, new);
+                if sole {
+                    self.forget_older(cx, spi, &DownReason::PeerRestarted);
+                }
+            }
+            Err(failure) => {
+                // An IKE SA alone is of no use; both ends get rid of it and we try again later.
+                cx.names.release_esp(child);
+                self.close_politely(cx, spi, &DownReason::Failed(failure.clone()));
+                self.fail(cx, failure);
+            }
+        }
+    }
+
+    /// Gives an attempt up that the responder may hold for established.
+    fn abandon_auth(&mut self, cx: &mut Cx<'_>, attempt: Attempt, failure: Failure, established: bool) {
+        let Attempt { spi, path, began, stage: Stage::Auth(state), .. } = attempt else { return };
+        let ExpectAuthResponse { peer_spi, first, protection, child, .. } = *state;
+        cx.names.release_esp(child);
+        if established {
+            // RFC 7296 2.21.2: the responder is told in an exchange of its own.
+            let mut sa = self.new_ike(
+                cx,
+                NewIke {
+                    spi,
+                    peer_spi,
+                    role: Role::Initiator,
+                    path,
+                    first,
+                    protection,
+                    began,
+                    requests: Requests::starting_at(2),
+                    responses: Responses::starting_at(0),
+                },
+            );
+            sa.phase = Phase::Closing;
+            sa.enqueue(Task::DeleteIke);
+            self.sas.push(sa);
+        } else {
+            cx.names.release(spi);
+        }
+        self.fail(cx, failure);
+    }
+
+    fn new_ike(&self, cx: &mut Cx<'_>, new: NewIke) -> IkeSa {
+        let NewIke { spi, peer_spi, role, path, first, protection, began, requests, responses } = new;
+        let lifetime = self.config.ike_lifetime;
+        IkeSa {
+            spi,
+            peer_spi,
+            role,
+            path,
+            nat: first.nat,
+            suite: first.suite,
+            keys: first.keys,
+            protection,
+            origin: Origin {
+                ours: role == Role::Initiator,
+                began,
+                authenticated: cx.now,
+                low_nonce: first.nonce_i.min(first.nonce_r),
+            },
+            phase: Phase::Current,
+            confirmed: role == Role::Initiator,
+            requests,
+            responses,
+            pending: None,
+            queue: std::collections::VecDeque::new(),
+            established_at: cx.now,
+            rekey_at: soft(lifetime, &self.config, cx.entropy).map(|soft| cx.now + soft),
+            expires_at: (!lifetime.is_zero()).then(|| cx.now + lifetime),
+            reauthenticate_at: None,
+            last_heard: cx.now,
+        }
+    }
+
+    fn establish(&mut self, cx: &mut Cx<'_>, new: NewIke) {
+        let sa = self.new_ike(cx, new);
+        cx.names.claim(sa.spi, Owner::Tunnel(self.slot));
+        cx.event(Event::IkeUp {
+            tunnel: self.id,
+            peer: sa.path.remote,
+            initiator: sa.origin.ours,
+            suite: sa.suite,
+            nat: sa.nat.any(),
+        });
+        self.counters.ike_established += 1;
+        self.sas.push(sa);
+    }
+
+    /// RFC 4478: the initiator authenticates anew before the time the responder grants is over.
+    pub(crate) fn note_auth_lifetime(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, contents: &Contents) {
+        let seconds = contents
+            .notify(NotifyType::AUTH_LIFETIME)
+            .and_then(|notify| <[u8; 4]>::try_from(notify.data.as_slice()).ok())
+            .map(u32::from_be_bytes);
+        let now = cx.now;
+        if let Some((seconds, sa)) = seconds.zip(self.sa_mut(spi).filter(|sa| sa.origin.ours)) {
+            let granted = Duration::from_secs(seconds.into());
+            sa.reauthenticate_at = Some(now + granted * 9 / 10);
+        }
+    }
+
+    /// Who asks is who we expect: proven by identity and key.
+    pub(crate) fn verify_initiator(&self, half: &HalfOpen, keys: &IkeKeys, contents: &Contents) -> Result<(), Refusal> {
+        let peer = half.path.remote;
+        let refuse = |failure| Refusal { notify: Notify::new(NotifyType::AUTHENTICATION_FAILED), failure };
+        let (Some(id), Some(auth)) = (&contents.id_initiator, &contents.auth) else {
+            return Err(refuse(protocol(peer, "an IKE_AUTH request lacks identity or AUTH")));
+        };
+        let found = Identity::from_payload(id).map_err(|error| refuse(protocol(peer, &error.to_string())))?;
+        let expected = self.config.remote_id.clone();
+        if !expected.matches(&found) {
+            return Err(refuse(Failure::IdentityMismatch { peer, expected, found }));
+        }
+        if !self.config.ike_proposals.contains(&half.suite) {
+            let failure = Failure::NoProposalChosen {
+                phase: crate::failure::Phase::Ike,
+                peer,
+                ours: crate::sa::negotiate::list(&self.config.ike_proposals),
+                theirs: crate::failure::Theirs::Listed(half.suite.to_string()),
+            };
+            return Err(refuse(failure));
+        }
+        let input = AuthInput { message: &half.request, peer_nonce: &half.nonce_r, id_body: &id.body() };
+        if auth.method != AuthMethod::SHARED_KEY {
+            let detail = format!("AUTH method {} where a pre-shared key is due", auth.method);
+            return Err(refuse(protocol(peer, &detail)));
+        }
+        if !keys.psk_auth_holds(Role::Initiator, &self.config.psk, input, &auth.data) {
+            return Err(refuse(Failure::WrongPsk { peer, identity: found }));
+        }
+        if half.nat.any() && self.config.encapsulation == crate::config::EncapsulationPolicy::Never {
+            return Err(refuse(Failure::NatForbidden { peer }));
+        }
+        Ok(())
+    }
+
+    /// Whether the identities in a request are those of this tunnel.
+    pub(crate) fn is_meant(&self, contents: &Contents) -> bool {
+        let is = |ours: &Identity, payload: &crate::message::Identification| {
+            Identity::from_payload(payload).is_ok_and(|found| ours.matches(&found))
+        };
+        contents.id_initiator.as_ref().is_some_and(|id| is(&self.config.remote_id, id))
+            && contents.id_responder.as_ref().is_none_or(|id| is(&self.config.local_id, id))
+    }
+
+    /// Establishes what an authenticated peer asked for, and answers.
+    pub(crate) fn answer_auth(
+        &mut self,
+        cx: &mut Cx<'_>,
+        half: HalfOpen,
+        keys: IkeKeys,
+        protection: Protection,
+        contents: &Contents,
+        key: &[u8],
+    ) {
+        let (spi, path, began) = (half.spi, half.path, half.began);
+        let id = self.config.local_id.to_payload();
+        let input = AuthInput { message: &half.response, peer_nonce: &half.nonce_i, id_body: &id.body() };
+        let auth = keys.psk_auth(Role::Responder, &self.config.psk, input);
+        let nonces = (half.nonce_i.clone(), half.nonce_r.clone());
+        self.establish(
+            cx,
+            NewIke {
+                spi,
+                peer_spi: half.peer_spi,
+                role: Role::Responder,
+                path,
+                first: FirstExchange {
+                    suite: half.suite,
+                    nat: half.nat,
+                    keys: keys.clone(),
+                    request: half.request,
+                    response: half.response,
+                    nonce_i: half.nonce_i,
+                    nonce_r: half.nonce_r,
+                },
+                protection,
+                began,
+                requests: Requests::starting_at(0),
+                responses: Responses::starting_at(1),
+            },
+        );
+        let mut payloads = vec![
+            Payload::IdResponder(id),
+            Payload::Auth(Auth { method: AuthMethod::SHARED_KEY, data: auth.expose().to_vec() }),
+        ];
+        payloads.extend(self.answer_first_child(cx, spi, &keys, (&nonces.0, &nonces.1), contents));
+        self.respond(cx, spi, ExchangeType::IKE_AUTH, 1, path, key, payloads);
+        // RFC 7296 2.4: the peer has nothing else of ours. What was authenticated while this was under way is
+        // younger than that statement.
+        if contents.has(NotifyType::INITIAL_CONTACT) {
+            self.forget_older(cx, spi, &DownReason::PeerRestarted);
+        }
+        self.yield_attempt(cx);
+    }
+
+    fn answer_first_child(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ike: IkeSpi,
+        keys: &IkeKeys,
+        nonces: (&[u8], &[u8]),
+        contents: &Contents,
+    ) -> Vec<Payload> {
+        // RFC 6023: an initiator may do without a CHILD SA for now.
+        let Some(peer) = self.sa(ike).map(|sa| sa.path.remote).filter(|_| contents.sa.is_some()) else {
+            return Vec::new();
+        };
+        let terms = match judge_offer(&self.config, contents, ChildExchange::Auth, peer) {
+            Ok(terms) => terms,
+            Err(refusal) => {
+                let payloads = refusal.payloads();
+                self.fail(cx, refusal.failure);
+                return payloads;
+            }
+        };
+        let spi = cx.claim_esp_spi();
+        let payloads = vec![
+            Payload::Sa(vec![terms.chosen.answer(spi)]),
+            Payload::TsInitiator(terms.remote_selectors.clone()),
+            Payload::TsResponder(terms.local_selectors.clone()),
+        ];
+        let nonces = Nonces { initiator: nonces.0, responder: nonces.1 };
+        let keys = keys.child(terms.chosen.suite, None, nonces);
+        self.add_child(cx, ike, NewChild { terms, spi, role: Role::Responder, group: None, keys });
+        payloads
+    }
+
+    /// Drops our own attempt if the peer cannot have established anything from it yet: its SA serves as well.
+    fn yield_attempt(&mut self, cx: &mut Cx<'_>) {
+        if self.outbound.is_some()
+            && let Some(attempt) = self.attempt.take_if(|attempt| matches!(attempt.stage, Stage::SaInit(_)))
+        {
+            cx.names.release(attempt.spi);
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! `CREATE_CHILD_SA` for CHILD SAs (RFC 7296 1.3.1, 1.3.3): a new one, or one that replaces another.
+//!
+//! ```text
+//!  SK { [N(REKEY_SA)], SA, Ni, [KEi], TSi, TSr } ------->
+//!                  <------- SK { SA, Nr, [KEr], TSi, TSr }
+//!                         | SK { N(INVALID_KE_PAYLOAD | TEMPORARY_FAILURE | CHILD_SA_NOT_FOUND | ...) }
+//! ```
+//!
+//! A tunnel has one CHILD SA. A peer that makes another one beside it replaces it: the newest wins, and the old
+//! one is deleted when the peer is known to have the new one.
+
+use std::time::Duration;
+
+use wire::ipsec::Spi;
+
+use crate::config::Pfs;
+use crate::crypto::{Group, KeyPair, Nonces, Role};
+use crate::endpoint::{Cx, DownReason, Event, RekeyKind, Tunnel};
+use crate::failure::Failure;
+use crate::message::{
+    ChildExchange, ExchangeType, IkeSpi, KeyExchange, Notify, NotifyType, Payload, ProtocolId, esp_proposals,
+};
+use crate::sa::child::{ChildPhase, Outbound};
+use crate::sa::collision::{Rival, loses};
+use crate::sa::contents::Contents;
+use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child};
+use crate::sa::retransmit::between;
+use crate::sa::{Pending, Phase, Task};
+
+/// How long the peer, once it has a new SA, may take to delete the old one before we switch by ourselves.
+pub(crate) const SWITCH_DELAY: Duration = Duration::from_secs(3);
+/// How long a replaced SA may stay before we delete it ourselves.
+pub(crate) const OVERDUE: Duration = Duration::from_secs(30);
+/// Pause after `TEMPORARY_FAILURE`: random, so that ends in each other's way do not stay there.
+pub(crate) const TEMPORARY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
+/// Pause after a rekey failed for a reason that may last.
+pub(crate) const REKEY_RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(20));
+/// Group changes we follow in one exchange.
+pub(crate) const MAX_GROUP_CHANGES: u8 = 3;
+
+/// We asked for a CHILD SA.
+#[derive(Debug)]
+pub(crate) struct ExpectChildResponse {
+    /// The SA to be replaced, by the SPI we receive on.
+    pub(crate) replaces: Option<Spi>,
+    /// The SPI we will receive on.
+    pub(crate) spi: Spi,
+    nonce: Vec<u8>,
+    key: Option<KeyPair>,
+    group_changes: u8,
+    pub(crate) rival: Option<Rival<Spi>>,
+}
+
+struct Accepted {
+    new: NewChild,
+    peer_nonce: Vec<u8>,
+}
+
+impl Tunnel {
+    pub(crate) fn start_create_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi) {
+        if self.outbound.is_none() {
+            self.ask_for_child(cx, ike, None, None, 0, None);
+        }
+    }
+
+    pub(crate) fn start_rekey_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, old: Spi) {
+        let Some(child) = self.child_mut(old).filter(|child| child.is_live() && !child.redundant) else { return };
+        child.rekey_at = None;
+        let group = child.group;
+        self.ask_for_child(cx, ike, Some(old), group, 0, None);
+    }
+
+    fn ask_for_child(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ike: IkeSpi,
+        replaces: Option<Spi>,
+        group: Option<Group>,
+        group_changes: u8,
+        rival: Option<Rival<Spi>>,
+    ) {
+        let groups = self.child_groups();
+        let group = group.filter(|group| groups.contains(group)).or_else(|| groups.first().copied());
+        let key = group.map(|group| group.generate(cx.entropy));
+        let (spi, nonce) = (cx.claim_esp_spi(), cx.nonce());
+        let mut payloads = Vec::new();
+        // RFC 7296 1.3.3: the SA to be replaced is named as the sender receives on it.
+        payloads.extend(replaces.map(|old| Payload::Notify(Notify::rekey_sa(old))));
+        payloads.push(Payload::Sa(esp_proposals(&self.config.esp_proposals, spi, ChildExchange::Create)));
+        payloads.push(Payload::Nonce(nonce.clone()));
+        payloads.extend(key.as_ref().map(key_payload));
+        // RFC 7296 2.9.2: not narrower than what is in use; the peer narrows as it did the first time.
+        payloads.push(Payload::TsInitiator(self.config.local_selectors.clone()));
+        payloads.push(Payload::TsResponder(self.config.remote_selectors.clone()));
+        let expect = ExpectChildResponse { replaces, spi, nonce, key, group_changes, rival };
+        self.request(cx, ike, ExchangeType::CREATE_CHILD_SA, payloads, Pending::Child(Box::new(expect)));
+    }
+
+    fn child_groups(&self) -> Vec<Group> {
+        let group = |pfs| match pfs {
+            Pfs::Off => None,
+            Pfs::Required(group) | Pfs::Preferred(group) => Some(group),
+        };
+        self.config.esp_proposals.iter().filter_map(|proposal| group(proposal.pfs)).collect()
+    }
+
+    /// Takes the answer to our request.
+    pub(crate) fn finish_child(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ike: IkeSpi,
+        mut expect: ExpectChildResponse,
+        contents: &Contents,
+    ) {
+        if let Some(notify) = contents.error() {
+            cx.names.release_esp(expect.spi);
+            self.child_refused(cx, ike, expect, notify);
+            return;
+        }
+        match self.accept_child(ike, &mut expect, contents) {
+            Ok(accepted) => self.settle_child(cx, ike, &expect, accepted),
+            Err(failure) => {
+                // The peer has made the SA all the same.
+                if let Some(sa) = self.sa_mut(ike) {
+                    sa.enqueue(Task::DeleteChild(expect.spi));
+                }
+                cx.names.release_esp(expect.spi);
+                self.child_failed(cx, expect.replaces, failure);
+            }
+        }
+    }
+
+    fn child_refused(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, expect: ExpectChildResponse, notify: &Notify) {
+        let Some(peer) = self.sa(ike).map(|sa| sa.path.remote) else { return };
+        match notify.kind {
+            NotifyType::INVALID_KE_PAYLOAD if expect.group_changes < MAX_GROUP_CHANGES => {
+                // RFC 7296 1.3: again, with the group the peer wants if it is one of ours.
+                let wanted = notify.wanted_group().and_then(Group::from_id);
+                let tried = expect.key.as_ref().map(KeyPair::group);
+                let wanted = wanted.filter(|group| self.child_groups().contains(group) && tried != Some(*group));
+                let still_wanted = expect
+                    .replaces
+                    .map_or(self.outbound.is_none(), |old| self.child(old).is_some_and(|old| old.is_live()));
+                match wanted {
+                    Some(group) if still_wanted => {
+                        let changes = expect.group_changes + 1;
+                        self.ask_for_child(cx, ike, expect.replaces, Some(group), changes, expect.rival);
+                    }
+                    Some(_) => {}
+                    None => {
+                        let failure = refused_child(&self.config, notify, peer);
+                        self.child_failed(cx, expect.replaces, failure);
+                    }
+                }
+            }
+            NotifyType::TEMPORARY_FAILURE => {
+                // RFC 7296 2.25: the peer is busy with the same SAs; later.
+                let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
+                match expect.replaces.and_then(|old| self.child_mut(old)) {
+                    Some(old) if old.is_live() && expect.rival.is_none() => old.rekey_at = Some(at),
+                    Some(_) => {}
+                    None => self.retry_at = Some(at),
+                }
+            }
+            NotifyType::CHILD_SA_NOT_FOUND => {
+                // RFC 7296 2.25.1: the peer has no such SA any more. What is missing then is made anew.
+                if let Some(old) = expect.replaces {
+                    self.retire_child(cx, old, &DownReason::PeerDeleted);
+                }
+            }
+            _ => {
+                let failure = refused_child(&self.config, notify, peer);
+                self.child_failed(cx, expect.replaces, failure);
+            }
+        }
+    }
+
+    /// The SA to be replaced stays in use; one that was missing stays missing.
+    fn child_failed(&mut self, cx: &mut Cx<'_>, replaces: Option<Spi>, failure: Failure) {
+        let Some(old) = replaces else {
+            self.fail(cx, failure);
+            return;
+        };
+        let retry_at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
+        if let Some(old) = self.child_mut(old).filter(|old| old.is_live()) {
+            old.rekey_at = Some(retry_at);
+        }
+        self.rekey_failed(cx, RekeyKind::Child, failure, retry_at);
+    }
+
+    fn accept_child(
+        &self,
+        ike: IkeSpi,
+        expect: &mut ExpectChildResponse,
+        contents: &Contents,
+    ) -> Result<Accepted, Failure> {
+        let sa = self.sa(ike).ok_or_else(|| protocol(self.first_path().remote, "no IKE SA"))?;
+        let peer = sa.path.remote;
+        let terms = judge_answer(&self.config, contents, ChildExchange::Create, peer)?;
+        let peer_nonce = contents.nonce.clone().ok_or_else(|| protocol(peer, "an answer without a nonce"))?;
+        let shared = match (terms.chosen.group, expect.key.take(), &contents.key_exchange) {
+            (None, _, _) => None,
+            (Some(group), Some(key), Some(theirs)) if key.group() == group && theirs.group == group.id() => {
+                Some(key.agree(&theirs.data).map_err(|_| Failure::BadPublicValue { peer, group })?)
+            }
+            (Some(_), _, _) => return Err(protocol(peer, "an answer with another group than its key exchange")),
+        };
+        let nonces = Nonces { initiator: &expect.nonce, responder: &peer_nonce };
+        let keys = sa.keys.child(terms.chosen.suite, shared.as_ref(), nonces);
+        let group = terms.chosen.group;
+        Ok(Accepted { new: NewChild { terms, spi: expect.spi, role: Role::Initiator, group, keys }, peer_nonce })
+    }
+
+    /// Our new SA exists at both ends: take it into use, or see that it is redundant.
+    fn settle_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, expect: &ExpectChildResponse, accepted: Accepted) {
+        let nonces = (expect.nonce.as_slice(), accepted.peer_nonce.as_slice());
+        let rival = expect.rival.as_ref().filter(|rival| self.child(rival.spi).is_some_and(|rival| rival.is_live()));
+        let lost = rival.is_some_and(|rival| loses(nonces, rival));
+        let rival = rival.map(|rival| rival.spi);
+        let (spi, peer_spi) = (accepted.new.spi, accepted.new.terms.chosen.spi);
+        if lost {
+            // It never carries what we send; we receive on it until the peer knows that it is gone.
+            self.add_redundant(cx, ike, accepted.new);
+            return;
+        }
+        self.add_child(cx, ike, accepted.new);
+        self.switch_outbound(cx, spi);
+        if let Some(rival) = rival {
+            self.mark_redundant(cx, rival);
+        }
+        let old: Vec<_> = match expect.replaces {
+            Some(old) => vec![old],
+            // RFC 7296 1.3.1 allows several; this tunnel has one.
+            None => self.others_under(ike, spi, rival),
+        };
+        for old in old {
+            self.begin_delete_child(old);
+        }
+        if expect.replaces.is_some() {
+            self.counters.child_rekeys += 1;
+            cx.event(Event::ChildRekeyed { tunnel: self.id, initiator: true, inbound: spi, outbound: peer_spi });
+        }
+    }
+
+    fn add_redundant(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, new: NewChild) {
+        let spi = new.spi;
+        self.add_child(cx, ike, new);
+        self.mark_redundant(cx, spi);
+        self.begin_delete_child(spi);
+    }
+
+    fn others_under(&self, ike: IkeSpi, spi: Spi, rival: Option<Spi>) -> Vec<Spi> {
+        let other = |child: &&crate::sa::child::ChildSa| {
+            child.parent == ike && child.is_live() && child.spi != spi && Some(child.spi) != rival
+        };
+        self.children.iter().filter(other).map(|child| child.spi).collect()
+    }
+
+    /// Answers a request for a CHILD SA, or for the rekey of the IKE SA.
+    pub(crate) fn answer_create_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, contents: &Contents) -> Vec<Payload> {
+        let is_ike =
+            |sa: &Vec<crate::message::Proposal>| sa.iter().any(|proposal| proposal.protocol == ProtocolId::IKE);
+        let answer = if contents.sa.as_ref().is_some_and(is_ike) {
+            self.answer_ike_rekey(cx, ike, contents)
+        } else {
+            self.answer_child(cx, ike, contents)
+        };
+        match answer {
+            Ok(payloads) => payloads,
+            Err(refusal) => {
+                let temporary = matches!(
+                    refusal.notify.kind,
+                    NotifyType::TEMPORARY_FAILURE | NotifyType::CHILD_SA_NOT_FOUND | NotifyType::INVALID_KE_PAYLOAD
+                );
+                if !temporary {
+                    self.note_failure(cx, refusal.failure.clone());
+                }
+                refusal.payloads()
+            }
+        }
+    }
+
+    fn answer_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, contents: &Contents) -> Result<Vec<Payload>, Refusal> {
+        let Some(sa) = self.sa(ike) else { return Ok(Vec::new()) };
+        let peer = sa.path.remote;
+        // RFC 7296 2.25.2: not while the IKE SA itself is being replaced or deleted.
+        if sa.phase != Phase::Current || matches!(sa.pending, Some(Pending::RekeyIke(_) | Pending::DeleteIke)) {
+            return Err(busy(peer));
+        }
+        let old = self.rekeyed_child(ike, contents, peer)?;
+        let terms = judge_offer(&self.config, contents, ChildExchange::Create, peer)?;
+        let Some(peer_nonce) = contents.nonce.clone() else {
+            return Err(Refusal::syntax(peer, "a request for a CHILD SA without a nonce"));
+        };
+        let (key, shared) = agree(cx, terms.chosen.group, contents.key_exchange.as_ref(), peer)?.unzip();
+        let (spi, nonce) = (cx.claim_esp_spi(), cx.nonce());
+        let mut payloads = vec![Payload::Sa(vec![terms.chosen.answer(spi)]), Payload::Nonce(nonce.clone())];
+        payloads.extend(key);
+        payloads.push(Payload::TsInitiator(terms.remote_selectors.clone()));
+        payloads.push(Payload::TsResponder(terms.local_selectors.clone()));
+        let nonces = Nonces { initiator: &peer_nonce, responder: &nonce };
+        let Some(sa) = self.sa(ike) else { return Ok(Vec::new()) };
+        let keys = sa.keys.child(terms.chosen.suite, shared.as_ref(), nonces);
+        let (group, peer_spi) = (terms.chosen.group, terms.chosen.spi);
+        self.add_child(cx, ike, NewChild { terms, spi, role: Role::Responder, group, keys });
+        self.note_rival(ike, old, Rival { spi, low_nonce: peer_nonce.min(nonce) });
+        if let Some(old) = old {
+            self.supersede(ike, old);
+            self.counters.child_rekeys += 1;
+            cx.event(Event::ChildRekeyed { tunnel: self.id, initiator: false, inbound: spi, outbound: peer_spi });
+        }
+        Ok(payloads)
+    }
+
+    /// The SA that the peer wants to replace, if it names one.
+    fn rekeyed_child(
+        &self,
+        ike: IkeSpi,
+        contents: &Contents,
+        peer: std::net::SocketAddr,
+    ) -> Result<Option<Spi>, Refusal> {
+        let Some(notify) = contents.notify(NotifyType::REKEY_SA) else { return Ok(None) };
+        let Some(named) = notify.esp_spi() else {
+            return Err(Refusal::syntax(peer, "REKEY_SA names no ESP SA"));
+        };
+        match self.child_by_peer_spi(ike, named) {
+            Some(child) if child.phase == ChildPhase::Live && !child.redundant => Ok(Some(child.spi)),
+            // RFC 7296 2.25.1: it is being deleted.
+            Some(_) => Err(busy(peer)),
+            None => Err(Refusal {
+                notify: Notify::about_esp(NotifyType::CHILD_SA_NOT_FOUND, named),
+                failure: protocol(peer, "it rekeys a CHILD SA that does not exist"),
+            }),
+        }
+    }
+
+    /// If we are asking for the same thing, the nonces decide when our answer comes.
+    fn note_rival(&mut self, ike: IkeSpi, old: Option<Spi>, rival: Rival<Spi>) {
+        if let Some(Pending::Child(expect)) = self.sa_mut(ike).and_then(|sa| sa.pending.as_mut())
+            && expect.replaces == old
+        {
+            expect.rival = Some(rival);
+        }
+    }
+
+    /// The peer has replaced `old` and will delete it.
+    fn supersede(&mut self, ike: IkeSpi, old: Spi) {
+        if let Some(child) = self.child_mut(old) {
+            child.rekey_at = None;
+        }
+        if let Some(sa) = self.sa_mut(ike) {
+            sa.queue.retain(|task| *task != Task::RekeyChild(old));
+        }
+    }
+}
+
+impl crate::sa::child::ChildSa {
+    /// The peer made it, and we do not send on it yet.
+    pub(crate) fn awaits_switch(&self) -> bool {
+        self.is_live() && !self.redundant && matches!(self.outbound, Outbound::Held(_))
+    }
+}
+
+pub(crate) fn key_payload(key: &KeyPair) -> Payload {
+    Payload::KeyExchange(KeyExchange { group: key.group().id(), data: key.public().to_vec() })
+}
+
+/// Our half of a key exchange with the peer's value; nothing where no group was chosen.
+pub(crate) fn agree(
+    cx: &mut Cx<'_>,
+    group: Option<Group>,
+    theirs: Option<&KeyExchange>,
+    peer: std::net::SocketAddr,
+) -> Result<Option<(Payload, wire::Secret)>, Refusal> {
+    let Some(group) = group else { return Ok(None) };
+    let Some(theirs) = theirs.filter(|theirs| theirs.group == group.id()) else {
+        // RFC 7296 1.3: the peer guessed wrong; this is the group we chose.
+        return Err(Refusal {
+            notify: Notify::invalid_ke_payload(group.id()),
+            failure: protocol(peer, "its key exchange is of another group"),
+        });
+    };
+    let key = group.generate(cx.entropy);
+    let payload = key_payload(&key);
+    match key.agree(&theirs.data) {
+        Ok(shared) => Ok(Some((payload, shared))),
+        Err(_) => Err(Refusal {
+            notify: Notify::new(NotifyType::INVALID_SYNTAX),
+            failure: Failure::BadPublicValue { peer, group },
+        }),
+    }
+}
+
+/// RFC 7296 2.25: "not now".
+pub(crate) fn busy(peer: std::net::SocketAddr) -> Refusal {
+    Refusal {
+        notify: Notify::new(NotifyType::TEMPORARY_FAILURE),
+        failure: protocol(peer, "it asks for what is being replaced or deleted"),
+    }
+}

@@ -1,0 +1,150 @@
+//! INFORMATIONAL: DELETE both ways (RFC 7296 1.4.1), and the empty one that asks for a sign of life.
+
+use wire::ipsec::Spi;
+
+use crate::endpoint::{Cx, DownReason, Event, Tunnel};
+use crate::message::{Delete, ExchangeType, IkeSpi, Payload};
+use crate::sa::child::ChildPhase;
+use crate::sa::contents::Contents;
+use crate::sa::exchange::release;
+use crate::sa::{Pending, Phase, Task};
+
+/// How long a closed IKE SA repeats its last answer.
+const ECHO: std::time::Duration = std::time::Duration::from_secs(10);
+
+impl Tunnel {
+    /// Answers an INFORMATIONAL request; true if it deleted the IKE SA.
+    pub(crate) fn answer_informational(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ike: IkeSpi,
+        contents: &Contents,
+    ) -> (Vec<Payload>, bool) {
+        self.note_auth_lifetime(cx, ike, contents);
+        if contents.deletes.contains(&Delete::Ike) {
+            // RFC 7296 1.4.1: the deletion of an IKE SA is answered with an empty message.
+            return (Vec::new(), true);
+        }
+        let mut deleted = Vec::new();
+        for delete in &contents.deletes {
+            if let Delete::Esp(spis) = delete {
+                for spi in spis {
+                    deleted.extend(self.peer_deletes_child(cx, ike, *spi));
+                }
+            }
+        }
+        if deleted.is_empty() { (Vec::new(), false) } else { (vec![Payload::Delete(Delete::Esp(deleted))], false) }
+    }
+
+    /// The other half of what the peer deletes, for the answer.
+    fn peer_deletes_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, peer_spi: Spi) -> Option<Spi> {
+        let child = self.child_by_peer_spi(ike, peer_spi)?;
+        let (spi, phase) = (child.spi, child.phase);
+        self.retire_child(cx, spi, &DownReason::PeerDeleted);
+        match phase {
+            ChildPhase::Live => Some(spi),
+            // RFC 7296 1.4.1: where both delete, neither names its half again.
+            ChildPhase::Closing | ChildPhase::Lingering { .. } => None,
+        }
+    }
+
+    /// Marks a CHILD SA as being deleted by us and queues the message.
+    pub(crate) fn begin_delete_child(&mut self, spi: Spi) {
+        let Some(child) = self.child_mut(spi).filter(|child| child.is_live()) else { return };
+        child.phase = ChildPhase::Closing;
+        child.rekey_at = None;
+        child.switch_at = None;
+        let parent = child.parent;
+        if let Some(sa) = self.sa_mut(parent) {
+            sa.enqueue(Task::DeleteChild(spi));
+        }
+    }
+
+    pub(crate) fn start_delete_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, spi: Spi) {
+        // The peer may have deleted it first.
+        if self.child(spi).is_some_and(|child| matches!(child.phase, ChildPhase::Lingering { .. })) {
+            return;
+        }
+        let payloads = vec![Payload::Delete(Delete::Esp(vec![spi]))];
+        self.request(cx, ike, ExchangeType::INFORMATIONAL, payloads, Pending::DeleteChild(spi));
+    }
+
+    pub(crate) fn finish_delete_child(&mut self, cx: &mut Cx<'_>, spi: Spi) {
+        if self.child(spi).is_some_and(|child| child.phase == ChildPhase::Closing) {
+            self.retire_child(cx, spi, &DownReason::Superseded);
+        }
+    }
+
+    /// Tells the peer that a CHILD SA is gone, and forgets it.
+    pub(crate) fn delete_child(&mut self, cx: &mut Cx<'_>, spi: Spi, reason: &DownReason) {
+        self.begin_delete_child(spi);
+        self.drop_child(cx, spi, reason);
+    }
+
+    /// Marks an IKE SA as being deleted by us and queues the message.
+    pub(crate) fn begin_delete_ike(&mut self, spi: IkeSpi) {
+        if let Some(sa) = self.sa_mut(spi).filter(|sa| !sa.is_closed()) {
+            sa.phase = Phase::Closing;
+            sa.queue.clear();
+            sa.enqueue(Task::DeleteIke);
+        }
+    }
+
+    pub(crate) fn start_delete_ike(&mut self, cx: &mut Cx<'_>, ike: IkeSpi) {
+        let payloads = vec![Payload::Delete(Delete::Ike)];
+        self.request(cx, ike, ExchangeType::INFORMATIONAL, payloads, Pending::DeleteIke);
+    }
+
+    /// Tells the peer that an IKE SA is gone, and forgets what lives under it.
+    pub(crate) fn close_politely(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, reason: &DownReason) {
+        if self.sa(spi).is_none_or(|sa| sa.is_closed()) {
+            return;
+        }
+        self.hand_over_or_drop(cx, spi, reason);
+        self.begin_delete_ike(spi);
+    }
+
+    /// An IKE SA is gone at both ends.
+    pub(crate) fn close(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, reason: &DownReason) {
+        let now = cx.now;
+        if self.sa(spi).is_none_or(|sa| sa.is_closed()) {
+            return;
+        }
+        self.hand_over_or_drop(cx, spi, reason);
+        let Some(sa) = self.sa_mut(spi) else { return };
+        sa.phase = Phase::Closed { until: now + ECHO };
+        sa.queue.clear();
+        sa.requests.complete();
+        if let Some(pending) = sa.pending.take() {
+            release(cx, &pending);
+        }
+    }
+
+    /// What lives under an IKE SA goes to its successor, or is gone.
+    fn hand_over_or_drop(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, reason: &DownReason) {
+        let Some(phase) = self.sa(spi).map(|sa| sa.phase) else { return };
+        let has_children = self.children.iter().any(|child| child.parent == spi);
+        match phase {
+            Phase::Replaced { by, .. } if self.sa(by).is_some_and(|sa| !sa.is_closed()) => {
+                if has_children {
+                    self.adopt(cx, spi, by, false);
+                }
+            }
+            Phase::Current | Phase::Replaced { .. } => {
+                self.drop_children_of(cx, spi, reason);
+                cx.event(Event::IkeDown { tunnel: self.id, reason: reason.clone() });
+            }
+            Phase::Closing | Phase::Closed { .. } => self.drop_children_of(cx, spi, reason),
+        }
+    }
+
+    /// Forgets all IKE SAs that were there before `spi` began: the peer has lost them.
+    pub(crate) fn forget_older(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, reason: &DownReason) {
+        let Some(began) = self.sa(spi).map(|sa| sa.origin.began) else { return };
+        let is_older = |sa: &&crate::sa::IkeSa| sa.spi != spi && sa.origin.authenticated <= began;
+        let older: Vec<_> = self.sas.iter().filter(is_older).map(|sa| sa.spi).collect();
+        for spi in older {
+            self.close(cx, spi, reason);
+        }
+    }
+}

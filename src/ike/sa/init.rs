@@ -1,0 +1,415 @@
+//! `IKE_SA_INIT` (RFC 7296 1.2): algorithms, Diffie-Hellman, nonces. Nothing in it is authenticated.
+//!
+//! ```text
+//!  initiator                                        responder
+//!  SA, KE, Ni, N(NAT..), N(FRAGMENTATION) ------->  choose; no DH computation yet
+//!             <------- N(COOKIE) | N(INVALID_KE_PAYLOAD) | error
+//!  again, with the cookie or the other group ---->
+//!             <------- SA, KE, Nr, N(NAT..), N(FRAGMENTATION)
+//! ```
+//!
+//! An error in the answer may be forged by whoever sees our request. It ends the attempt only after a moment in
+//! which the real answer is still welcome, and has no effect on anything but the attempt.
+
+use std::time::{Duration, Instant};
+
+use wire::ipsec::Spi;
+
+use crate::config::{EncapsulationPolicy, IkeProposal, TunnelConfig};
+use crate::crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
+use crate::endpoint::{Cx, HalfOpen, Owner, Path, Slot, Tunnel};
+use crate::failure::{Failure, Phase as Negotiation, Theirs, Waiting};
+use crate::message::{
+    ChosenIke, ExchangeType, Frame, IkeSpi, KeyExchange, Message, NoProposalChosen, Notify, NotifyType, Payload,
+    accepted_ike, ike_proposals, select_ike,
+};
+use crate::sa::auth::ExpectAuthResponse;
+use crate::sa::contents::Contents;
+use crate::sa::nat::{self, Nat, PORT_NAT};
+use crate::sa::negotiate::{list, no_proposal, protocol};
+use crate::sa::protect::{Protection, header};
+use crate::sa::retransmit::Retransmit;
+
+/// How long one attempt lasts.
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(30);
+/// How long the real answer is welcome after an unauthenticated refusal.
+const DOUBT: Duration = Duration::from_secs(1);
+/// Cookies and group changes we follow in one attempt.
+const MAX_RESTARTS: u8 = 6;
+
+/// Our initiation under way.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) spi: IkeSpi,
+    pub(crate) path: Path,
+    pub(crate) began: Instant,
+    pub(crate) deadline: Instant,
+    /// An unauthenticated reason to give up at the deadline.
+    pub(crate) verdict: Option<Failure>,
+    /// The peer is believed to have lost what it had of ours.
+    pub(crate) sole: bool,
+    pub(crate) stage: Stage,
+}
+
+/// How far it got.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    SaInit(Box<ExpectSaInitResponse>),
+    Auth(Box<ExpectAuthResponse>),
+}
+
+/// We sent `IKE_SA_INIT`.
+#[derive(Debug)]
+pub(crate) struct ExpectSaInitResponse {
+    key: KeyPair,
+    nonce: Vec<u8>,
+    cookie: Option<Vec<u8>>,
+    restarts: u8,
+    request: Vec<u8>,
+    transmission: Retransmit,
+}
+
+impl Attempt {
+    pub(crate) fn transmission(&self) -> &Retransmit {
+        match &self.stage {
+            Stage::SaInit(state) => &state.transmission,
+            Stage::Auth(state) => &state.transmission,
+        }
+    }
+
+    pub(crate) fn transmission_mut(&mut self) -> &mut Retransmit {
+        match &mut self.stage {
+            Stage::SaInit(state) => &mut state.transmission,
+            Stage::Auth(state) => &mut state.transmission,
+        }
+    }
+
+    /// The CHILD SA it would bring.
+    pub(crate) fn child(&self) -> Option<Spi> {
+        match &self.stage {
+            Stage::SaInit(_) => None,
+            Stage::Auth(state) => Some(state.child),
+        }
+    }
+
+    /// What to blame when the deadline passes.
+    pub(crate) fn failure(&self) -> Failure {
+        let what = match self.stage {
+            Stage::SaInit(_) => Waiting::SaInit,
+            Stage::Auth(_) => Waiting::Auth,
+        };
+        let silent = Failure::PeerSilent { peer: self.path.remote, what, tries: self.transmission().tries() };
+        self.verdict.clone().unwrap_or(silent)
+    }
+
+    /// Remembers an unauthenticated refusal.
+    pub(crate) fn doubt(&mut self, failure: Failure, now: Instant) {
+        self.deadline = self.deadline.min(now + DOUBT);
+        self.verdict = Some(failure);
+    }
+}
+
+impl Tunnel {
+    /// Sends the first message. `sole` says that the peer has lost what it had of ours.
+    pub(crate) fn begin_attempt(&mut self, cx: &mut Cx<'_>, sole: bool) {
+        let Some(group) = self.config.ike_proposals.first().map(|proposal| proposal.group) else { return };
+        self.retry_at = None;
+        self.counters.attempts += 1;
+        let spi = cx.claim_ike_spi(Owner::Tunnel(self.slot));
+        let path = self.first_path();
+        let nonce = cx.nonce();
+        let state = self.send_sa_init(cx, spi, path, group, nonce, None, 0);
+        self.attempt = Some(Attempt {
+            spi,
+            path,
+            began: cx.now,
+            deadline: cx.now + ATTEMPT,
+            verdict: None,
+            sole,
+            stage: Stage::SaInit(Box::new(state)),
+        });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a first message consists of; a struct would be used once")]
+    fn send_sa_init(
+        &self,
+        cx: &mut Cx<'_>,
+        spi: IkeSpi,
+        path: Path,
+        group: Group,
+        nonce: Vec<u8>,
+        cookie: Option<Vec<u8>>,
+        restarts: u8,
+    ) -> ExpectSaInitResponse {
+        let key = group.generate(cx.entropy);
+        let spis = (spi, IkeSpi::ZERO);
+        let mut payloads = Vec::new();
+        if let Some(cookie) = &cookie {
+            // RFC 7296 2.6: the cookie comes first, all else stays as it was.
+            payloads.push(Payload::Notify(Notify::with_data(NotifyType::COOKIE, cookie.clone())));
+        }
+        payloads.extend([
+            Payload::Sa(ike_proposals(&self.config.ike_proposals, None)),
+            Payload::KeyExchange(KeyExchange { group: group.id(), data: key.public().to_vec() }),
+            Payload::Nonce(nonce.clone()),
+        ]);
+        payloads.extend(nat::notifications(self.config.encapsulation, spis, path, cx.entropy));
+        payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED)));
+        let header = header(spis, ExchangeType::IKE_SA_INIT, true, false, 0);
+        let request = Message { header, payloads }.encode().unwrap_or_default();
+        cx.transmit(path, std::slice::from_ref(&request));
+        let transmission = Retransmit::new(vec![request.clone()], cx.now, cx.entropy);
+        ExpectSaInitResponse { key, nonce, cookie, restarts, request, transmission }
+    }
+
+    /// Takes the answer to our first message.
+    pub(crate) fn handle_sa_init_response(&mut self, cx: &mut Cx<'_>, frame: &Frame<'_>) {
+        let Some(mut attempt) = self.attempt.take() else { return };
+        let state = match attempt.stage {
+            Stage::SaInit(state) => state,
+            Stage::Auth(_) => {
+                self.attempt = Some(attempt);
+                return;
+            }
+        };
+        attempt = Attempt { stage: Stage::SaInit(state), ..attempt };
+        let contents = frame.payloads().ok().and_then(|payloads| Contents::collect(payloads).ok());
+        let Some(contents) = contents else {
+            self.counters.invalid_messages += 1;
+            self.attempt = Some(attempt);
+            return;
+        };
+        match judge(&self.config, &attempt, frame, &contents) {
+            Verdict::Restart { group, cookie } => self.restart(cx, attempt, group, cookie),
+            Verdict::Doubt(failure) => {
+                attempt.doubt(failure, cx.now);
+                self.attempt = Some(attempt);
+            }
+            Verdict::Accept { chosen, public, nonce } => {
+                self.accept_sa_init(cx, attempt, frame, &contents, chosen, &public, nonce);
+            }
+        }
+    }
+
+    fn restart(&mut self, cx: &mut Cx<'_>, attempt: Attempt, group: Option<Group>, cookie: Option<Vec<u8>>) {
+        let Attempt { spi, path, stage: Stage::SaInit(state), .. } = &attempt else { return };
+        let group = group.unwrap_or_else(|| state.key.group());
+        let cookie = cookie.or_else(|| state.cookie.clone());
+        let state = self.send_sa_init(cx, *spi, *path, group, state.nonce.clone(), cookie, state.restarts + 1);
+        self.attempt = Some(Attempt { stage: Stage::SaInit(Box::new(state)), ..attempt });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message, taken apart by its judge")]
+    fn accept_sa_init(
+        &mut self,
+        cx: &mut Cx<'_>,
+        attempt: Attempt,
+        frame: &Frame<'_>,
+        contents: &Contents,
+        chosen: ChosenIke,
+        public: &[u8],
+        peer_nonce: Vec<u8>,
+    ) {
+        let Attempt { spi, path, began, deadline, verdict, sole, stage: Stage::SaInit(state) } = attempt else {
+            return;
+        };
+        let suite = chosen.proposal;
+        let ExpectSaInitResponse { key, nonce, request, .. } = *state;
+        let Ok(shared) = key.agree(public) else {
+            self.abandon(cx, spi, Failure::BadPublicValue { peer: path.remote, group: suite.group });
+            return;
+        };
+        let peer_spi = frame.header.responder_spi;
+        let nat = Nat::detect(contents, (spi, peer_spi), path);
+        if nat.any() && self.config.encapsulation == EncapsulationPolicy::Never {
+            self.abandon(cx, spi, Failure::NatForbidden { peer: path.remote });
+            return;
+        }
+        let path = if nat.any() || self.config.encapsulation == EncapsulationPolicy::Always {
+            path.with_port(PORT_NAT)
+        } else {
+            path
+        };
+        let nonces = Nonces { initiator: &nonce, responder: &peer_nonce };
+        let keys = IkeKeys::derive(&suite, &shared, nonces, spi, peer_spi);
+        let fragmentation = contents.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED);
+        let protection = Protection::new(keys.ciphers(Role::Initiator), fragmentation);
+        let first = FirstExchange {
+            suite,
+            nat,
+            keys,
+            request,
+            response: frame.datagram().to_vec(),
+            nonce_i: nonce,
+            nonce_r: peer_nonce,
+        };
+        let state = self.send_auth(cx, (spi, peer_spi), path, sole, first, protection);
+        let stage = Stage::Auth(Box::new(state));
+        self.attempt = Some(Attempt { spi, path, began, deadline, verdict, sole, stage });
+    }
+}
+
+/// What `IKE_SA_INIT` settled.
+#[derive(Debug)]
+pub(crate) struct FirstExchange {
+    pub(crate) suite: IkeProposal,
+    pub(crate) nat: Nat,
+    pub(crate) keys: IkeKeys,
+    /// As sent, for the AUTH payloads.
+    pub(crate) request: Vec<u8>,
+    pub(crate) response: Vec<u8>,
+    pub(crate) nonce_i: Vec<u8>,
+    pub(crate) nonce_r: Vec<u8>,
+}
+
+enum Verdict {
+    Restart { group: Option<Group>, cookie: Option<Vec<u8>> },
+    Doubt(Failure),
+    Accept { chosen: ChosenIke, public: Vec<u8>, nonce: Vec<u8> },
+}
+
+fn judge(config: &TunnelConfig, attempt: &Attempt, frame: &Frame<'_>, contents: &Contents) -> Verdict {
+    let peer = attempt.path.remote;
+    let Stage::SaInit(state) = &attempt.stage else {
+        return Verdict::Doubt(protocol(peer, "an answer out of turn"));
+    };
+    let may_restart = state.restarts < MAX_RESTARTS;
+    if let Some(cookie) = contents.notify(NotifyType::COOKIE).filter(|_| contents.sa.is_none() && may_restart) {
+        return Verdict::Restart { group: None, cookie: Some(cookie.data.clone()) };
+    }
+    if let Some(notify) = contents.notify(NotifyType::INVALID_KE_PAYLOAD) {
+        // RFC 7296 1.2: only a group that we offered ourselves.
+        let group = notify.wanted_group().and_then(Group::from_id).filter(|group| {
+            config.ike_proposals.iter().any(|proposal| proposal.group == *group) && *group != state.key.group()
+        });
+        if group.is_some() && may_restart {
+            return Verdict::Restart { group, cookie: None };
+        }
+    }
+    if let Some(notify) = contents.error() {
+        return Verdict::Doubt(refused(config, notify, attempt));
+    }
+    let (Some(sa), Some(exchange), Some(nonce)) = (&contents.sa, &contents.key_exchange, &contents.nonce) else {
+        return Verdict::Doubt(protocol(peer, "an IKE_SA_INIT response lacks SA, KE or nonce"));
+    };
+    match accepted_ike(&config.ike_proposals, sa) {
+        Err(error) => Verdict::Doubt(no_proposal(error, Negotiation::Ike, peer)),
+        Ok(chosen)
+            if chosen.proposal.group != state.key.group()
+                || exchange.group != state.key.group().id()
+                || frame.header.responder_spi == IkeSpi::ZERO =>
+        {
+            Verdict::Doubt(protocol(peer, "an IKE_SA_INIT response contradicts itself or our request"))
+        }
+        Ok(chosen) => Verdict::Accept { chosen, public: exchange.data.clone(), nonce: nonce.clone() },
+    }
+}
+
+fn refused(config: &TunnelConfig, notify: &Notify, attempt: &Attempt) -> Failure {
+    let peer = attempt.path.remote;
+    match notify.kind {
+        NotifyType::NO_PROPOSAL_CHOSEN => Failure::NoProposalChosen {
+            phase: Negotiation::Ike,
+            peer,
+            ours: list(&config.ike_proposals),
+            theirs: Theirs::Unknown,
+        },
+        NotifyType::INVALID_KE_PAYLOAD => Failure::InvalidKe {
+            phase: Negotiation::Ike,
+            peer,
+            wanted: notify.wanted_group().map_or(0, |group| group.0),
+            ours: list(&config.ike_proposals),
+        },
+        NotifyType::INVALID_MAJOR_VERSION => Failure::Version { peer },
+        kind => Failure::Refused { peer, what: Waiting::SaInit, notify: kind },
+    }
+}
+
+/// Why a first message is not answered with an offer.
+#[derive(Debug)]
+pub(crate) enum InitRefusal {
+    /// Not worth an answer.
+    Malformed,
+    /// The peer should try another group; nothing is kept.
+    OtherGroup(Group),
+    /// No suite in common.
+    NoProposal(NoProposalChosen),
+}
+
+/// A tunnel that the first message may be for.
+pub(crate) struct Candidate<'a> {
+    pub(crate) slot: Slot,
+    pub(crate) config: &'a TunnelConfig,
+}
+
+/// Answers a first message, as far as anything can be answered without knowing who asks.
+pub(crate) fn answer_sa_init(
+    cx: &mut Cx<'_>,
+    candidates: &[Candidate<'_>],
+    frame: &Frame<'_>,
+    contents: &Contents,
+    path: Path,
+) -> Result<HalfOpen, InitRefusal> {
+    let (Some(sa), Some(exchange), Some(nonce_i)) = (&contents.sa, &contents.key_exchange, &contents.nonce) else {
+        return Err(InitRefusal::Malformed);
+    };
+    let (chosen, policy) = choose(candidates, sa)?;
+    let group = chosen.proposal.group;
+    if exchange.group != group.id() {
+        return Err(InitRefusal::OtherGroup(group));
+    }
+    if exchange.data.len() != group.public_len() {
+        return Err(InitRefusal::Malformed);
+    }
+    let key = group.generate(cx.entropy);
+    let nonce_r = cx.nonce();
+    let peer_spi = frame.header.initiator_spi;
+    let spi = cx.claim_ike_spi(Owner::HalfOpen);
+    let spis = (peer_spi, spi);
+    let mut payloads = vec![
+        Payload::Sa(vec![chosen.answer(None)]),
+        Payload::KeyExchange(KeyExchange { group: group.id(), data: key.public().to_vec() }),
+        Payload::Nonce(nonce_r.clone()),
+    ];
+    payloads.extend(nat::notifications(policy, spis, path, cx.entropy));
+    let fragmentation = contents.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED);
+    if fragmentation {
+        payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED)));
+    }
+    let header = header(spis, ExchangeType::IKE_SA_INIT, false, true, 0);
+    let response = Message { header, payloads }.encode().unwrap_or_default();
+    cx.transmit(path, std::slice::from_ref(&response));
+    Ok(HalfOpen {
+        spi,
+        peer_spi,
+        path,
+        began: cx.now,
+        suite: chosen.proposal,
+        // RFC 7296 2.23: the sender hashed with a responder's SPI of zero.
+        nat: Nat::detect(contents, (peer_spi, IkeSpi::ZERO), path),
+        candidates: candidates.iter().map(|candidate| candidate.slot).collect(),
+        request: frame.datagram().to_vec(),
+        response,
+        nonce_i: nonce_i.clone(),
+        nonce_r,
+        key: Some((key, exchange.data.clone())),
+        fragmentation,
+        opened: None,
+        refusal: None,
+    })
+}
+
+/// The first suite in common with any tunnel the peer may mean, and that tunnel's encapsulation policy.
+fn choose(
+    candidates: &[Candidate<'_>],
+    sa: &[crate::message::Proposal],
+) -> Result<(ChosenIke, EncapsulationPolicy), InitRefusal> {
+    let mut refusal = InitRefusal::Malformed;
+    for candidate in candidates {
+        match select_ike(&candidate.config.ike_proposals, sa) {
+            Ok(chosen) => return Ok((chosen, candidate.config.encapsulation)),
+            Err(error) => refusal = InitRefusal::NoProposal(error),
+        }
+    }
+    Err(refusal)
+}

@@ -1,0 +1,242 @@
+//! What both exchanges that make CHILD SAs share: judging an offer, judging an answer, cutting the keys.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wire::Entropy;
+use wire::ipsec::{Encapsulation, EspSuite, SaKeys, SaLifetime, SecurityAssociation, Spi, TrafficSelector};
+
+use crate::config::{ChildLifetime, EncapsulationPolicy, TunnelConfig};
+use crate::crypto::{ChildKeys, Group, Role};
+use crate::endpoint::{Cx, Path, Tunnel};
+use crate::failure::{Failure, Phase as Negotiation, Theirs};
+use crate::message::{
+    ChildExchange, ChosenEsp, IkeSpi, NoProposalChosen, Notify, NotifyType, Payload, accepted_esp, narrow, select_esp,
+};
+use crate::sa::IkeSa;
+use crate::sa::child::{ChildPhase, ChildSa, Outbound};
+use crate::sa::contents::Contents;
+use crate::sa::nat::{PORT_IKE, PORT_NAT};
+use crate::sa::retransmit::between;
+
+/// What a CHILD SA will be.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) chosen: ChosenEsp,
+    pub(crate) local_selectors: Vec<TrafficSelector>,
+    pub(crate) remote_selectors: Vec<TrafficSelector>,
+}
+
+/// A refusal: what to tell the peer, and what to tell our user.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) notify: Notify,
+    pub(crate) failure: Failure,
+}
+
+impl Refusal {
+    pub(crate) fn payloads(&self) -> Vec<Payload> {
+        vec![Payload::Notify(self.notify.clone())]
+    }
+
+    pub(crate) fn syntax(peer: SocketAddr, detail: &str) -> Self {
+        Self {
+            notify: Notify::new(NotifyType::INVALID_SYNTAX),
+            failure: Failure::Protocol { peer, detail: detail.to_owned() },
+        }
+    }
+}
+
+/// Judges the peer's offer.
+pub(crate) fn judge_offer(
+    config: &TunnelConfig,
+    contents: &Contents,
+    exchange: ChildExchange,
+    peer: SocketAddr,
+) -> Result<Terms, Refusal> {
+    let (Some(sa), Some(theirs), Some(ours)) = (&contents.sa, &contents.ts_initiator, &contents.ts_responder) else {
+        return Err(Refusal::syntax(peer, "an offer of a CHILD SA without proposals or traffic selectors"));
+    };
+    let chosen = select_esp(&config.esp_proposals, sa, exchange).map_err(|error| Refusal {
+        notify: Notify::new(NotifyType::NO_PROPOSAL_CHOSEN),
+        failure: no_proposal(error, Negotiation::Child, peer),
+    })?;
+    let local_selectors = narrow(ours, &config.local_selectors);
+    let remote_selectors = narrow(theirs, &config.remote_selectors);
+    if local_selectors.is_empty() || remote_selectors.is_empty() {
+        return Err(Refusal {
+            notify: Notify::new(NotifyType::TS_UNACCEPTABLE),
+            failure: selectors(config, Theirs::Listed(pair(ours, theirs)), peer),
+        });
+    }
+    Ok(Terms { chosen, local_selectors, remote_selectors })
+}
+
+/// Judges the peer's answer to our offer.
+pub(crate) fn judge_answer(
+    config: &TunnelConfig,
+    contents: &Contents,
+    exchange: ChildExchange,
+    peer: SocketAddr,
+) -> Result<Terms, Failure> {
+    let (Some(sa), Some(ours), Some(theirs)) = (&contents.sa, &contents.ts_initiator, &contents.ts_responder) else {
+        return Err(protocol(peer, "an answer without proposal or traffic selectors"));
+    };
+    let chosen = accepted_esp(&config.esp_proposals, sa, exchange)
+        .map_err(|error| no_proposal(error, Negotiation::Child, peer))?;
+    // RFC 7296 2.9: the answer is a subset of the offer; what is outside of it is not ours to carry.
+    let local_selectors = narrow(ours, &config.local_selectors);
+    let remote_selectors = narrow(theirs, &config.remote_selectors);
+    if local_selectors.is_empty() || remote_selectors.is_empty() {
+        return Err(selectors(config, Theirs::Listed(pair(ours, theirs)), peer));
+    }
+    Ok(Terms { chosen, local_selectors, remote_selectors })
+}
+
+/// What an error notification in answer to our offer of a CHILD SA means.
+pub(crate) fn refused_child(config: &TunnelConfig, notify: &Notify, peer: SocketAddr) -> Failure {
+    match notify.kind {
+        NotifyType::NO_PROPOSAL_CHOSEN => Failure::NoProposalChosen {
+            phase: Negotiation::Child,
+            peer,
+            ours: list(&config.esp_proposals),
+            theirs: Theirs::Unknown,
+        },
+        NotifyType::TS_UNACCEPTABLE | NotifyType::SINGLE_PAIR_REQUIRED => selectors(config, Theirs::Unknown, peer),
+        NotifyType::INVALID_KE_PAYLOAD => Failure::InvalidKe {
+            phase: Negotiation::Child,
+            peer,
+            wanted: notify.wanted_group().map_or(0, |group| group.0),
+            ours: list(&config.esp_proposals),
+        },
+        kind => Failure::Refused { peer, what: crate::failure::Waiting::CreateChild, notify: kind },
+    }
+}
+
+pub(crate) fn no_proposal(error: NoProposalChosen, phase: Negotiation, peer: SocketAddr) -> Failure {
+    Failure::NoProposalChosen { phase, peer, ours: error.ours, theirs: Theirs::Listed(error.theirs) }
+}
+
+pub(crate) fn protocol(peer: SocketAddr, detail: &str) -> Failure {
+    Failure::Protocol { peer, detail: detail.to_owned() }
+}
+
+pub(crate) fn list<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn selectors(config: &TunnelConfig, theirs: Theirs, peer: SocketAddr) -> Failure {
+    let ours = pair(&config.local_selectors, &config.remote_selectors);
+    Failure::SelectorsUnacceptable { peer, ours, theirs }
+}
+
+fn pair(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
+    format!("{} === {}", list(local), list(remote))
+}
+
+/// What an exchange settled about a new CHILD SA.
+pub(crate) struct NewChild {
+    pub(crate) terms: Terms,
+    /// The SPI we receive on.
+    pub(crate) spi: Spi,
+    /// Our role in the exchange.
+    pub(crate) role: Role,
+    pub(crate) group: Option<Group>,
+    pub(crate) keys: ChildKeys,
+}
+
+impl Tunnel {
+    /// Takes a negotiated CHILD SA into use under the IKE SA `ike`.
+    pub(crate) fn add_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, new: NewChild) {
+        let Some(sa) = self.sa(ike) else { return };
+        let (inbound_keys, outbound_keys) = match new.role {
+            Role::Initiator => (new.keys.responder, new.keys.initiator),
+            Role::Responder => (new.keys.initiator, new.keys.responder),
+        };
+        let path = esp_path(sa, &self.config);
+        let encapsulation = encapsulation(sa, &self.config);
+        let lifetime = lifetimes(&self.config, cx.entropy);
+        let template = |spi, keys: SaKeys| SecurityAssociation {
+            spi,
+            suite: new.terms.chosen.suite,
+            keys,
+            local: path.local,
+            remote: path.remote,
+            encapsulation,
+            replay_window: self.config.replay_window,
+            lifetime,
+            local_selectors: new.terms.local_selectors.clone(),
+            remote_selectors: new.terms.remote_selectors.clone(),
+        };
+        let inbound = template(new.spi, inbound_keys);
+        let outbound = template(new.terms.chosen.spi, outbound_keys);
+        let suite: EspSuite = new.terms.chosen.suite;
+        let child = ChildSa {
+            spi: new.spi,
+            peer_spi: new.terms.chosen.spi,
+            parent: ike,
+            initiator: new.role == Role::Initiator,
+            suite,
+            group: new.group,
+            encapsulation,
+            local_selectors: new.terms.local_selectors,
+            remote_selectors: new.terms.remote_selectors,
+            outbound: Outbound::Held(Box::new(outbound)),
+            phase: ChildPhase::Live,
+            redundant: false,
+            established_at: cx.now,
+            rekey_at: lifetime.soft_time.map(|soft| cx.now + soft),
+            expires_at: lifetime.hard_time.map(|hard| cx.now + hard),
+            switch_at: None,
+        };
+        self.install_child(cx, child, inbound);
+    }
+}
+
+pub(crate) fn encapsulation(sa: &IkeSa, config: &TunnelConfig) -> Encapsulation {
+    if sa.nat.any() || config.encapsulation == EncapsulationPolicy::Always {
+        Encapsulation::Udp
+    } else {
+        Encapsulation::Esp
+    }
+}
+
+/// The addresses of ESP under this IKE SA.
+pub(crate) fn esp_path(sa: &IkeSa, config: &TunnelConfig) -> Path {
+    let mut path = sa.path;
+    if encapsulation(sa, config) == Encapsulation::Udp {
+        // RFC 7296 2.23: ESP in UDP uses 4500 even where IKE itself stayed on 500.
+        for address in [&mut path.local, &mut path.remote] {
+            if address.port() == PORT_IKE {
+                address.set_port(PORT_NAT);
+            }
+        }
+    }
+    path
+}
+
+/// When a rekey starts: a margin before the end, enlarged at random.
+pub(crate) fn soft(lifetime: Duration, config: &TunnelConfig, entropy: &mut dyn Entropy) -> Option<Duration> {
+    if lifetime.is_zero() {
+        return None;
+    }
+    let margin = config.rekey_margin;
+    let most = margin + margin * u32::from(config.rekey_fuzz) / 100;
+    // A margin that eats up the lifetime would rekey without pause.
+    Some(lifetime.saturating_sub(between(margin, most, entropy)).max(lifetime / 4))
+}
+
+fn lifetimes(config: &TunnelConfig, entropy: &mut dyn Entropy) -> SaLifetime {
+    let ChildLifetime { time, bytes, packets } = config.child_lifetime;
+    let share = between(Duration::from_millis(850), Duration::from_millis(900), entropy).as_millis();
+    let share = u64::try_from(share).unwrap_or(900);
+    let part = |hard: u64| hard / 1000 * share + hard % 1000 * share / 1000;
+    SaLifetime {
+        soft_time: soft(time, config, entropy),
+        hard_time: (!time.is_zero()).then_some(time),
+        soft_bytes: bytes.map(part),
+        hard_bytes: bytes,
+        soft_packets: packets.map(part),
+        hard_packets: packets,
+    }
+}

@@ -1,0 +1,154 @@
+//! Sealing and opening the messages of one IKE SA, fragmented where both ends can (RFC 7383).
+
+use std::net::{IpAddr, SocketAddr};
+
+use wire::Entropy;
+
+use crate::crypto::SkCiphers;
+use crate::message::{
+    ExchangeType, Flags, Frame, Header, IkeSpi, Message, Notify, NotifyType, Opened, Payload, PayloadError, Reassembly,
+    Version,
+};
+use crate::sa::contents::Contents;
+
+/// Longest IP packet we send unfragmented: what IPv6 guarantees, which tunnels on the way carry too.
+const MAX_PACKET: usize = 1280;
+const UDP_HEADER: usize = 8;
+/// Non-ESP marker (RFC 3948 2.2).
+const MARKER: usize = 4;
+
+/// The ciphers of an IKE SA and the fragments of messages not yet complete.
+#[derive(Debug)]
+pub(crate) struct Protection {
+    ciphers: SkCiphers,
+    fragmentation: bool,
+    requests: Partial,
+    responses: Partial,
+}
+
+#[derive(Debug, Default)]
+struct Partial {
+    message_id: u32,
+    reassembly: Reassembly,
+    first: Vec<u8>,
+}
+
+/// A datagram, opened.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A whole message. `key` are the octets by which its retransmission is known.
+    Message { contents: Result<Contents, Rejected>, key: Vec<u8> },
+    /// Authentic, and more fragments are to come.
+    Partial,
+    /// Nothing in it is protected.
+    InTheClear,
+    /// Not authentic, or not decodable.
+    Invalid,
+}
+
+/// Authentic, and still not acceptable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) detail: String,
+    pub(crate) notify: Notify,
+}
+
+impl From<PayloadError> for Rejected {
+    fn from(error: PayloadError) -> Self {
+        Self { detail: error.to_string(), notify: error.notify() }
+    }
+}
+
+impl Rejected {
+    /// RFC 7296 2.21.3: only a syntax error condemns the SA.
+    pub(crate) fn is_syntax(&self) -> bool {
+        self.notify.kind == NotifyType::INVALID_SYNTAX
+    }
+}
+
+impl Protection {
+    pub(crate) fn new(ciphers: SkCiphers, fragmentation: bool) -> Self {
+        Self { ciphers, fragmentation, requests: Partial::default(), responses: Partial::default() }
+    }
+
+    pub(crate) const fn fragmentation(&self) -> bool {
+        self.fragmentation
+    }
+
+    /// Encrypts a message for a peer at `remote`. What cannot be encoded yields nothing to send.
+    pub(crate) fn seal(
+        &mut self,
+        header: Header,
+        payloads: Vec<Payload>,
+        remote: SocketAddr,
+        entropy: &mut dyn Entropy,
+    ) -> Vec<Vec<u8>> {
+        let limit = self.fragmentation.then(|| max_datagram(remote.ip()));
+        // Only a configuration with absurdly many proposals or selectors outgrows a length field; nothing is
+        // sent then, and the exchange fails as unanswered.
+        Message { header, payloads }.seal(&mut self.ciphers.outbound, entropy, limit).unwrap_or_default()
+    }
+
+    pub(crate) fn open(&mut self, frame: &Frame<'_>) -> Incoming {
+        let protected = match frame.protected() {
+            Ok(Some(protected)) => protected,
+            Ok(None) => return Incoming::InTheClear,
+            Err(_) => return Incoming::Invalid,
+        };
+        let Ok(opened) = protected.open(&self.ciphers.inbound) else { return Incoming::Invalid };
+        let fragment = match opened {
+            Opened::Whole(plaintext) => {
+                return Incoming::Message { contents: collect(plaintext.payloads()), key: frame.datagram().to_vec() };
+            }
+            Opened::Fragment(fragment) => fragment,
+        };
+        let partial = if frame.header.flags.response { &mut self.responses } else { &mut self.requests };
+        if partial.message_id != frame.header.message_id {
+            *partial = Partial { message_id: frame.header.message_id, ..Partial::default() };
+        }
+        // RFC 7383 2.6.1: of a retransmission, only the first fragment calls for the answer again.
+        if fragment.number == 1 {
+            partial.first = frame.datagram().to_vec();
+        }
+        match partial.reassembly.insert(fragment) {
+            Ok(Some(plaintext)) => {
+                Incoming::Message { contents: collect(plaintext.payloads()), key: std::mem::take(&mut partial.first) }
+            }
+            Ok(None) | Err(_) => Incoming::Partial,
+        }
+    }
+}
+
+fn collect(payloads: Result<Vec<Payload>, PayloadError>) -> Result<Contents, Rejected> {
+    Contents::collect(payloads?).map_err(|duplicate| Rejected {
+        detail: duplicate.to_string(),
+        notify: Notify::new(NotifyType::INVALID_SYNTAX),
+    })
+}
+
+/// Longest UDP payload that needs no IP fragmentation.
+pub(crate) const fn max_datagram(remote: IpAddr) -> usize {
+    let ip_header = match remote {
+        IpAddr::V4(_) => 20,
+        IpAddr::V6(_) => 40,
+    };
+    MAX_PACKET - ip_header - UDP_HEADER - MARKER
+}
+
+/// The header of one of our messages.
+pub(crate) const fn header(
+    spis: (IkeSpi, IkeSpi),
+    exchange: ExchangeType,
+    initiator: bool,
+    response: bool,
+    message_id: u32,
+) -> Header {
+    Header {
+        initiator_spi: spis.0,
+        responder_spi: spis.1,
+        version: Version::V2,
+        exchange,
+        flags: Flags { initiator, response, higher_version: false },
+        message_id,
+    }
+}
