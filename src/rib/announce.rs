@@ -69,8 +69,8 @@ fn next_batch(
     export: &Export<'_>,
     peers: &BTreeMap<PeerId, Peer>,
     table: &Table,
-) -> BTreeMap<u32, Option<BestRoute>> {
-    let mut batch = BTreeMap::new();
+) -> Vec<(u32, Option<BestRoute>)> {
+    let mut batch = Vec::new();
     // Admitting one prefix may displace another, which then belongs to the same batch: it has to be withdrawn first.
     let mut moved = Vec::new();
     while batch.len() < BATCH || !moved.is_empty() {
@@ -84,8 +84,16 @@ fn next_batch(
                 None => limit.leave(entry.prefix),
             });
         }
-        batch.insert(id, best);
+        if best.is_some() || out.advertised.contains_key(&id) {
+            batch.push((id, best));
+        } else {
+            // The peer does not have it and is not to have it, which is so for most prefixes and peers.
+            out.repeat.remove(id);
+            out.reported.remove(&id);
+        }
     }
+    batch.sort_unstable_by_key(|(id, _)| *id);
+    batch.dedup_by_key(|(id, _)| *id);
     batch
 }
 

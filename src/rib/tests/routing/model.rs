@@ -359,6 +359,8 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
         Event::Policy { peer, variant } => {
             let policy = policy_variant(peer, variant);
             model.policies[peer] = policy.clone();
+            // A lower limit takes effect in steps; from the next poll on it holds at every step.
+            router.limits.remove(&peer_id(peer));
             model.check_limit(peer);
             router.rib.set_policy(peer_id(peer), policy);
         }
@@ -388,6 +390,9 @@ fn poll(model: &mut Model, router: &mut Router) {
     assert_eq!(router.kernel, model.kernel(), "kernel");
     for peer in &model.up {
         assert_eq!(router.told[&peer_id(*peer)], model.told(*peer), "peer {peer}");
+    }
+    for (peer, policy) in model.policies.iter().enumerate() {
+        router.limits.extend(policy.max_prefix_out.map(|limit| (peer_id(peer), limit)));
     }
     check_views(model, router);
 }
