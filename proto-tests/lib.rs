@@ -1,6 +1,6 @@
 //! Protocol tests: the real binary against real peers, each in a network namespace of its own.
 //!
-//! [`lab`] builds the networks and runs the programs; `tests/` holds the facts that must be true of them; `bin/demo.rs`
+//! [`lab`] builds the networks and runs the programs; `tests/` holds the facts that must be true of them; `bin/demo/`
 //! shows the same networks to a person. The binary under test is found by [`lab::daemon::binary`].
 
 pub mod lab;

@@ -62,3 +62,13 @@ install_cargo_tool() {
   as_builder env CARGO_TARGET_DIR="$BUILDER_HOME/.cache/quadspan-tools" cargo install --locked --quiet "$1" ||
     die "cargo could not install $1"
 }
+
+# Removes what laboratories of one run left behind: its namespaces, the processes in them, its files.
+clean_lab_run() {
+  local namespace pid
+  for namespace in $(ip netns list | awk '{print $1}' | grep "^$1"); do
+    for pid in $(ip netns pids "$namespace"); do kill -9 "$pid" 2>/dev/null || true; done
+    ip netns delete "$namespace"
+  done
+  rm -rf /tmp/quadspan-lab-"$1"*
+}

@@ -134,6 +134,19 @@ impl Running {
         }
     }
 
+    /// The number of the next packet.
+    #[must_use]
+    pub fn checkpoint(&self) -> u64 {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// How many of the packets between two checkpoints have not been delivered.
+    #[must_use]
+    pub fn lost_between(&self, from: u64, to: u64) -> u64 {
+        let delivered = lock(&self.delivered);
+        (from..to).filter(|&number| !delivered.has(number)).map(|_| 1).sum()
+    }
+
     /// Succeeds once `packets` more have been delivered with none missing among the last of them.
     ///
     /// # Errors
@@ -228,11 +241,15 @@ impl Marks {
         self.count += 1;
     }
 
+    fn has(&self, number: u64) -> bool {
+        let word = usize::try_from(number / 64).ok().and_then(|word| self.seen.get(word));
+        word.is_some_and(|word| word & (1 << (number % 64)) != 0)
+    }
+
     fn longest_burst(&self, sent: u64) -> u64 {
         let (mut longest, mut burst) = (0_u64, 0_u64);
         for number in 0..sent {
-            let word = usize::try_from(number / 64).ok().and_then(|word| self.seen.get(word)).copied().unwrap_or(0);
-            burst = if word & (1 << (number % 64)) == 0 { burst + 1 } else { 0 };
+            burst = if self.has(number) { 0 } else { burst + 1 };
             longest = longest.max(burst);
         }
         longest
