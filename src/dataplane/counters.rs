@@ -1,6 +1,7 @@
 //! What a tunnel has carried and dropped.
 
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Packets and octets of one tunnel since its interface was made. Octets are those of inner packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,4 +57,100 @@ pub struct EngineCounters {
     pub ike_in: u64,
     /// IKE messages lost because the process was too slow to take them.
     pub ike_dropped: u64,
+}
+
+/// A counter that one thread increments and others read.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) {
+        self.add(1);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// [`TunnelCounters`] while they run.
+#[derive(Debug, Default)]
+pub(crate) struct RunningTunnelCounters {
+    pub(crate) bytes_in: Counter,
+    pub(crate) packets_in: Counter,
+    pub(crate) bytes_out: Counter,
+    pub(crate) packets_out: Counter,
+    pub(crate) replay_drops: Counter,
+    pub(crate) integrity_drops: Counter,
+    pub(crate) malformed_drops: Counter,
+    pub(crate) selector_drops: Counter,
+    pub(crate) lifetime_drops: Counter,
+    pub(crate) no_sa_drops: Counter,
+    pub(crate) loop_drops: Counter,
+    pub(crate) too_big_drops: Counter,
+    pub(crate) send_drops: Counter,
+    pub(crate) interface_drops: Counter,
+    pub(crate) ecn_drops: Counter,
+    pub(crate) dummies_in: Counter,
+    /// Milliseconds after the engine's start, plus 1; 0 for never.
+    last_inbound: AtomicU64,
+}
+
+impl RunningTunnelCounters {
+    /// An authentic packet came at `now`.
+    pub(crate) fn touch(&self, start: Instant, now: Instant) {
+        let elapsed = u64::try_from(now.duration_since(start).as_millis()).unwrap_or(u64::MAX - 1);
+        self.last_inbound.store(elapsed + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self, start: Instant) -> TunnelCounters {
+        let last_inbound = self.last_inbound.load(Ordering::Relaxed).checked_sub(1);
+        TunnelCounters {
+            bytes_in: self.bytes_in.value(),
+            packets_in: self.packets_in.value(),
+            bytes_out: self.bytes_out.value(),
+            packets_out: self.packets_out.value(),
+            replay_drops: self.replay_drops.value(),
+            integrity_drops: self.integrity_drops.value(),
+            malformed_drops: self.malformed_drops.value(),
+            selector_drops: self.selector_drops.value(),
+            lifetime_drops: self.lifetime_drops.value(),
+            no_sa_drops: self.no_sa_drops.value(),
+            loop_drops: self.loop_drops.value(),
+            too_big_drops: self.too_big_drops.value(),
+            send_drops: self.send_drops.value(),
+            interface_drops: self.interface_drops.value(),
+            ecn_drops: self.ecn_drops.value(),
+            dummies_in: self.dummies_in.value(),
+            last_inbound: last_inbound.map(|millis| start + Duration::from_millis(millis)),
+        }
+    }
+}
+
+/// [`EngineCounters`] while they run.
+#[derive(Debug, Default)]
+pub(crate) struct RunningEngineCounters {
+    pub(crate) unknown_spi: Counter,
+    pub(crate) malformed: Counter,
+    pub(crate) keepalives_in: Counter,
+    pub(crate) keepalives_out: Counter,
+    pub(crate) ike_in: Counter,
+    pub(crate) ike_dropped: Counter,
+}
+
+impl RunningEngineCounters {
+    pub(crate) fn snapshot(&self) -> EngineCounters {
+        EngineCounters {
+            unknown_spi: self.unknown_spi.value(),
+            malformed: self.malformed.value(),
+            keepalives_in: self.keepalives_in.value(),
+            keepalives_out: self.keepalives_out.value(),
+            ike_in: self.ike_in.value(),
+            ike_dropped: self.ike_dropped.value(),
+        }
+    }
 }

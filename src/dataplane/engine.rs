@@ -1,13 +1,33 @@
 //! The handle of the data plane.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::num::NonZero;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use esp::overhead;
+use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::{SaAction, TunnelId};
 
-use crate::{EngineCounters, Error, Event, InterfaceInfo, TunnelCounters, TunnelInterface};
+use crate::control::{self, Control, Registry, Workers};
+use crate::counters::RunningEngineCounters;
+use crate::outbox::Outbox;
+use crate::socket::{Kind, Socket, Sockets};
+use crate::tunnel::Tunnel;
+use crate::{
+    EngineCounters, Error, Event, InterfaceInfo, NAT_PORT, TunnelCounters, TunnelInterface, inbound, message, outbound,
+    poll,
+};
+
+mod action;
+
+/// Room for the largest name, less the terminating zero (`IFNAMSIZ`).
+const MAX_NAME: usize = 15;
+/// RFC 8200 5: an interface with a smaller MTU carries no IPv6, and no IPv4 worth having.
+const LEAST_MTU: u32 = 576;
 
 /// How to run the data plane.
 #[derive(Clone, Debug)]
@@ -18,8 +38,8 @@ pub struct Config {
     pub outer_mtu: u32,
     /// How long an encapsulated tunnel may be silent before a keepalive goes out (RFC 3948 4). `None`: never.
     pub nat_keepalive: Option<Duration>,
-    /// Worker threads in each direction. `None`: half the processors, at least 1.
-    pub workers: Option<usize>,
+    /// Worker threads in each direction, inbound no more than local addresses. `None`: half the processors, at least 1.
+    pub workers: Option<NonZero<usize>>,
     /// Octets to ask for as socket buffers.
     pub socket_buffer: usize,
 }
@@ -38,18 +58,42 @@ impl Config {
     }
 }
 
-/// A running data plane. Clones are the same data plane.
+/// A running data plane. Clones are the same data plane; when the last one is dropped, it ends.
 #[derive(Clone, Debug)]
-pub struct Dataplane {}
+pub struct Dataplane(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    start: Instant,
+    outer_mtu: usize,
+    least_outer: IpAddr,
+    sockets: Sockets,
+    workers: Workers,
+    registry: Arc<Registry>,
+    counters: Arc<RunningEngineCounters>,
+    control: mpsc::Sender<control::Command>,
+    events: mpsc::Sender<Event>,
+}
 
 impl Dataplane {
-    /// Binds the sockets and starts the threads.
+    /// Binds the sockets and starts the threads, in the network namespace of the calling thread.
     ///
     /// # Errors
     /// When an address is unusable or the system is out of resources.
     pub fn start(config: Config, events: mpsc::Sender<Event>) -> Result<Self, Error> {
-        let _ = (config, events);
-        Err(Error::Stopped)
+        let sockets = Sockets::open(&config.local_addresses, config.socket_buffer)?;
+        let start = Instant::now();
+        let counters = Arc::new(RunningEngineCounters::default());
+        let registry = Arc::new(RwLock::new(BTreeMap::new()));
+        let (workers, threads) = start_workers(&config, &sockets, &counters, &events, start).map_err(Error::Start)?;
+        let outbox = Outbox::new(events.clone());
+        let control = Control { registry: Arc::clone(&registry), workers: workers.clone(), threads, outbox };
+        let control = start_control(control).map_err(Error::Start)?;
+        // The family with the longer header decides what fits at first.
+        let least_outer = config.local_addresses.iter().copied().max().ok_or(Error::NoLocalAddress)?;
+        let outer_mtu = config.outer_mtu as usize;
+        let inner = Inner { start, outer_mtu, least_outer, sockets, workers, registry, counters, control, events };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Makes the interface of a tunnel. It is up at once and stays up whatever becomes of the tunnel's SAs.
@@ -57,8 +101,13 @@ impl Dataplane {
     /// # Errors
     /// When the interface cannot be made; then nothing of it stays behind.
     pub async fn add_tunnel(&self, id: TunnelId, interface: TunnelInterface) -> Result<InterfaceInfo, Error> {
-        let _ = (id, interface);
-        Err(Error::Stopped)
+        if !is_interface_name(&interface.name) {
+            return Err(Error::InterfaceName(interface.name));
+        }
+        let least = overhead::least_inner_mtu(self.0.least_outer, self.0.outer_mtu);
+        let least = u32::try_from(least).unwrap_or(u32::MAX).max(LEAST_MTU);
+        let mtu = interface.mtu.unwrap_or(least);
+        self.ask(|done| control::Command::Add { id, interface, mtu, done }).await?
     }
 
     /// Forgets a tunnel, its SAs and its interface.
@@ -66,12 +115,13 @@ impl Dataplane {
     /// # Errors
     /// When there is no such tunnel.
     pub async fn remove_tunnel(&self, id: TunnelId) -> Result<(), Error> {
-        Err(Error::TunnelUnknown(id))
+        self.ask(|done| control::Command::Remove { id, done }).await?
     }
 
-    /// Installs, removes or moves SAs. When this returns, an inbound SA is in force.
+    /// Installs, removes or moves SAs. When this returns, an inbound SA is in force. What fails is reported as
+    /// [`Event::Failed`].
     pub fn apply(&self, action: SaAction) {
-        let _ = action;
+        action::apply(&self.0, action);
     }
 
     /// Sends an IKE message from `local`, with the four zero octets before it where the port is 4500.
@@ -79,30 +129,112 @@ impl Dataplane {
     /// # Errors
     /// What the socket says.
     pub fn send_ike(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-        let _ = (local, remote, datagram);
-        Err(io::ErrorKind::NotConnected.into())
+        let socket = self.0.sockets.bound_to(local).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        if local.port() == NAT_PORT {
+            // RFC 3948 2.2: the non-ESP marker.
+            message::send_pieces(socket, remote, &[&[0; 4], datagram])
+        } else {
+            message::send_pieces(socket, remote, &[datagram])
+        }
     }
 
     /// What a tunnel has carried.
     #[must_use]
     pub fn counters(&self, id: TunnelId) -> Option<TunnelCounters> {
-        let _ = id;
-        None
+        self.0.tunnel(id).map(|tunnel| tunnel.counters.snapshot(self.0.start))
     }
 
     /// What belongs to no tunnel.
     #[must_use]
     pub fn engine_counters(&self) -> EngineCounters {
-        EngineCounters::default()
+        self.0.counters.snapshot()
     }
 
     /// A tunnel's interface as it is now.
     #[must_use]
     pub fn interface(&self, id: TunnelId) -> Option<InterfaceInfo> {
-        let _ = id;
-        None
+        self.0.tunnel(id).map(|tunnel| tunnel.info())
     }
 
-    /// Ends all threads and removes all interfaces.
-    pub async fn stop(self) {}
+    /// Ends all threads and removes all interfaces. The sockets close with the last clone.
+    pub async fn stop(self) {
+        // If the control thread has ended before, there is nothing left to stop.
+        drop(self.ask(|done| control::Command::Stop { done }).await);
+    }
+
+    async fn ask<R>(&self, command: impl FnOnce(oneshot::Sender<R>) -> control::Command) -> Result<R, Error> {
+        let (done, answer) = oneshot::channel();
+        self.0.control.send(command(done)).await.map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Stopped)
+    }
+}
+
+impl Inner {
+    fn tunnel(&self, id: TunnelId) -> Option<Arc<Tunnel>> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner).get(&id).map(Arc::clone)
+    }
+
+    /// The inbound worker that serves a local address.
+    fn inbound(&self, address: IpAddr) -> usize {
+        shard(&self.sockets, address) % self.workers.inbound.len()
+    }
+}
+
+/// The position of an address among the local ones.
+fn shard(sockets: &Sockets, address: IpAddr) -> usize {
+    sockets
+        .iter()
+        .filter(|socket| socket.kind() == Kind::Ike)
+        .position(|socket| socket.local().ip() == address)
+        .unwrap_or(0)
+}
+
+fn start_workers(
+    config: &Config,
+    sockets: &Sockets,
+    counters: &Arc<RunningEngineCounters>,
+    events: &mpsc::Sender<Event>,
+    start: Instant,
+) -> io::Result<(Workers, Vec<JoinHandle<()>>)> {
+    let default = thread::available_parallelism().map_or(1, |processors| processors.get() / 2);
+    let count = config.workers.map_or(default, NonZero::get).max(1);
+    let mut workers = Workers { outbound: Vec::new(), inbound: Vec::new() };
+    let mut threads = Vec::new();
+    for index in 0..count {
+        let (mailbox, poller) = poll::channel()?;
+        let (outbox, counters) = (Outbox::new(events.clone()), Arc::clone(counters));
+        let setup = outbound::Setup { poller, outbox, counters, nat_keepalive: config.nat_keepalive };
+        let name = format!("esp-out-{index}");
+        threads.push(thread::Builder::new().name(name).spawn(move || outbound::Worker::new(setup).run())?);
+        workers.outbound.push(mailbox);
+    }
+    let count = count.min(config.local_addresses.len());
+    for index in 0..count {
+        let (mailbox, poller) = poll::channel()?;
+        let (outbox, counters) = (Outbox::new(events.clone()), Arc::clone(counters));
+        let own = |socket: &&Arc<Socket>| shard(sockets, socket.local().ip()) % count == index;
+        let sockets = sockets.iter().filter(own).map(Arc::clone).collect();
+        let setup = inbound::Setup { poller, outbox, counters, sockets, start };
+        let name = format!("esp-in-{index}");
+        threads.push(thread::Builder::new().name(name).spawn(move || inbound::Worker::new(setup).run())?);
+        workers.inbound.push(mailbox);
+    }
+    Ok((workers, threads))
+}
+
+fn start_control(control: Control) -> io::Result<mpsc::Sender<control::Command>> {
+    let (sender, commands) = mpsc::channel(control::CAPACITY);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    thread::Builder::new().name("esp-control".into()).spawn(move || {
+        if let Err(error) = runtime.block_on(control.run(commands)) {
+            tracing::error!(%error, "data plane control ends");
+        }
+    })?;
+    Ok(sender)
+}
+
+/// What the kernel takes as an interface name.
+fn is_interface_name(name: &str) -> bool {
+    let plain = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'/' | b':' | b'%');
+    (1..=MAX_NAME).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(plain)
 }

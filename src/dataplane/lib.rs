@@ -15,11 +15,23 @@
 //! surrounds a sequence number or a replay window. All threads and sockets belong to the network namespace of the
 //! thread that called [`Dataplane::start`].
 
+mod batch;
+mod control;
 mod counters;
 mod engine;
 mod error;
 mod event;
+mod inbound;
 mod interface;
+mod message;
+mod netlink;
+mod outbound;
+mod outbox;
+mod packet;
+mod poll;
+mod socket;
+mod tun;
+mod tunnel;
 
 pub use counters::{EngineCounters, TunnelCounters};
 pub use engine::{Config, Dataplane};

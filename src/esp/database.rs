@@ -44,6 +44,11 @@ impl<T> SaDb<T> {
         self.entries.retain(|_, entry| keep(entry));
     }
 
+    /// Takes out the SAs that `wanted` picks.
+    pub fn extract(&mut self, mut wanted: impl FnMut(&Entry<T>) -> bool) -> Vec<Entry<T>> {
+        self.entries.extract_if(|_, entry| wanted(entry)).map(|(_, entry)| entry).collect()
+    }
+
     /// The SA of this name.
     pub fn get_mut(&mut self, spi: Spi) -> Option<&mut Entry<T>> {
         self.entries.get_mut(&spi)

@@ -1,0 +1,151 @@
+//! The outside sockets: UDP 500, UDP 4500 and raw ESP on each local address.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, SockAddr, Type};
+
+use crate::message;
+use crate::{Error, IKE_PORT, NAT_PORT};
+
+/// IP protocol number of ESP.
+const ESP: i32 = 50;
+
+/// What arrives at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Port 500: IKE.
+    Ike,
+    /// Port 4500: IKE behind four zero octets, keepalives, ESP (RFC 3948 2).
+    Nat,
+    /// IP protocol 50.
+    Esp,
+}
+
+/// One socket, shared by the workers of both directions.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    socket: socket2::Socket,
+    local: SocketAddr,
+    kind: Kind,
+    gso: AtomicBool,
+}
+
+impl Socket {
+    pub(crate) fn open(kind: Kind, address: IpAddr, buffer: usize) -> Result<Self, Error> {
+        let port = match kind {
+            Kind::Ike => IKE_PORT,
+            Kind::Nat => NAT_PORT,
+            Kind::Esp => 0,
+        };
+        let local = SocketAddr::new(address, port);
+        let protocol = if kind == Kind::Esp { "ESP" } else { "UDP" };
+        bind(kind, local, buffer)
+            .map(|socket| Self { socket, local, kind, gso: AtomicBool::new(kind != Kind::Esp) })
+            .map_err(|source| Error::Bind { protocol, address: local, source })
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether one call may send several datagrams of one size.
+    pub(crate) fn gso(&self) -> bool {
+        self.gso.load(Ordering::Relaxed)
+    }
+
+    /// The kernel or the device cannot.
+    pub(crate) fn disable_gso(&self) {
+        if self.gso.swap(false, Ordering::Relaxed) {
+            tracing::debug!(local = %self.local, "no UDP segmentation offload");
+        }
+    }
+
+    pub(crate) fn send(&self, pieces: &[IoSlice<'_>], remote: &SockAddr) -> io::Result<usize> {
+        self.socket.send_to_vectored(pieces, remote)
+    }
+
+    pub(crate) fn raw(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// All sockets.
+#[derive(Clone, Debug)]
+pub(crate) struct Sockets(Vec<Arc<Socket>>);
+
+impl Sockets {
+    pub(crate) fn open(addresses: &[IpAddr], buffer: usize) -> Result<Self, Error> {
+        let mut sockets = Vec::new();
+        for address in addresses {
+            if address.is_unspecified() {
+                return Err(Error::UnspecifiedAddress(*address));
+            }
+            for kind in [Kind::Ike, Kind::Nat, Kind::Esp] {
+                sockets.push(Arc::new(Socket::open(kind, *address, buffer)?));
+            }
+        }
+        if sockets.is_empty() { Err(Error::NoLocalAddress) } else { Ok(Self(sockets)) }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Socket>> {
+        self.0.iter()
+    }
+
+    /// The socket of this kind on this address.
+    pub(crate) fn find(&self, kind: Kind, address: IpAddr) -> Option<&Arc<Socket>> {
+        self.0.iter().find(|socket| socket.kind == kind && socket.local.ip() == address)
+    }
+
+    /// The UDP socket bound here.
+    pub(crate) fn bound_to(&self, local: SocketAddr) -> Option<&Arc<Socket>> {
+        self.0.iter().find(|socket| socket.kind != Kind::Esp && socket.local == local)
+    }
+}
+
+fn bind(kind: Kind, local: SocketAddr, buffer: usize) -> io::Result<socket2::Socket> {
+    let domain = Domain::for_address(local);
+    let socket = match kind {
+        Kind::Esp => socket2::Socket::new(domain, Type::RAW, Some(Protocol::from(ESP)))?,
+        Kind::Ike | Kind::Nat => socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
+    };
+    socket.set_nonblocking(true)?;
+    if local.is_ipv6() && kind != Kind::Esp {
+        socket.set_only_v6(true)?;
+    }
+    if kind != Kind::Ike {
+        grow_buffers(&socket, buffer)?;
+        message::report_traffic_class(&socket, local)?;
+    }
+    message::allow_fragments(&socket, local)?;
+    if kind == Kind::Nat && message::enable_gro(&socket).is_err() {
+        tracing::debug!(%local, "no UDP receive offload");
+    }
+    socket.bind(&local.into())?;
+    Ok(socket)
+}
+
+/// Beyond the system's limit where the process may, otherwise up to it.
+fn grow_buffers(socket: &socket2::Socket, buffer: usize) -> io::Result<()> {
+    if setsockopt(socket, sockopt::RcvBufForce, &buffer).is_err() {
+        socket.set_recv_buffer_size(buffer)?;
+    }
+    if setsockopt(socket, sockopt::SndBufForce, &buffer).is_err() {
+        socket.set_send_buffer_size(buffer)?;
+    }
+    Ok(())
+}

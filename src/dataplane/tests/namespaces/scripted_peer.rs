@@ -1,0 +1,251 @@
+//! One engine against a peer that the test plays itself: what must be reported, and what must be refused.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use crate::support::{End, GCM, INSIDE, Lab, OUTSIDE, TUNNEL, association, eventually};
+use dataplane::{Event, Limit, TunnelCounters};
+use esp::{InboundSa, OutboundSa};
+use wire::ipsec::{Direction, Encapsulation, SaAction, SaLifetime, SecurityAssociation, Spi};
+
+/// The peer: a socket on side 1 and its SAs.
+struct Peer {
+    socket: UdpSocket,
+    outbound: OutboundSa,
+    inbound: InboundSa,
+}
+
+impl Peer {
+    fn new(lab: &Lab) -> Self {
+        let sa = |direction| association(GCM, Encapsulation::Udp, 1, direction, 1);
+        Self {
+            socket: lab.sides[1].run(|| bind(4500)),
+            outbound: OutboundSa::new(&sa(Direction::Outbound)).unwrap(),
+            inbound: InboundSa::new(&sa(Direction::Inbound)).unwrap(),
+        }
+    }
+
+    /// A UDP packet to the engine's inside address, sealed.
+    fn seal(&mut self, tos: u8) -> Vec<u8> {
+        let mut inner = vec![0x45, tos, 0, 32, 0, 0, 0x40, 0, 64, 17, 0, 0, 169, 254, 10, 2, 169, 254, 10, 1];
+        let sum: u32 = inner.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+        let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+        inner[10..12].copy_from_slice(&checksum.to_be_bytes());
+        inner.extend([0x10, 0, 0x10, 0, 0, 12, 0, 0, 1, 2, 3, 4]);
+        let mut packet = vec![0; self.outbound.sealed_len(inner.len())];
+        packet[self.outbound.headroom()..][..inner.len()].copy_from_slice(&inner);
+        self.outbound.seal(&mut packet, inner.len()).unwrap();
+        packet
+    }
+
+    fn send(&self, datagram: &[u8]) {
+        self.socket.send_to(datagram, engine(4500)).unwrap();
+    }
+}
+
+fn bind(port: u16) -> UdpSocket {
+    let socket = UdpSocket::bind((OUTSIDE[1], port)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+fn engine(port: u16) -> SocketAddr {
+    SocketAddr::new(OUTSIDE[0], port)
+}
+
+fn install(end: &End, change: impl Fn(&mut SecurityAssociation)) {
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        let mut sa = association(GCM, Encapsulation::Udp, 0, direction, 1);
+        change(&mut sa);
+        end.install(direction, sa);
+    }
+}
+
+async fn pair(lab: &Lab) -> (End, Peer) {
+    let end = lab.engine(0, |_, _| ()).await;
+    install(&end, |_| ());
+    (end, Peer::new(lab))
+}
+
+fn counters(end: &End) -> TunnelCounters {
+    end.dataplane.counters(TUNNEL).unwrap()
+}
+
+#[tokio::test]
+async fn ike_esp_and_keepalives_are_told_apart() {
+    let lab = Lab::new();
+    let (mut end, mut peer) = pair(&lab).await;
+    let packet = peer.seal(0);
+    peer.send(&packet);
+    peer.send(&[0xff]);
+    peer.send(&[0xff, 0xff, 0xff]);
+    peer.send(b"\0\0\0\0an IKE message");
+    let (local, remote, datagram) = end
+        .event(|event| match event {
+            Event::Ike { local, remote, datagram } => Some((local, remote, datagram)),
+            _ => None,
+        })
+        .await;
+    assert_eq!((local, remote, datagram.as_slice()), (engine(4500), (OUTSIDE[1], 4500).into(), &b"an IKE message"[..]));
+    let old = lab.sides[1].run(|| bind(500));
+    old.send_to(b"\0\0\0\0another", engine(500)).unwrap();
+    let datagram = end
+        .event(|event| match event {
+            Event::Ike { local, datagram, .. } if local == engine(500) => Some(datagram),
+            _ => None,
+        })
+        .await;
+    assert_eq!(datagram, b"\0\0\0\0another");
+    let totals = end.dataplane.engine_counters();
+    assert_eq!((totals.keepalives_in, totals.malformed, totals.ike_in), (1, 1, 2));
+    assert_eq!(counters(&end).packets_in, 1);
+}
+
+#[tokio::test]
+async fn ike_answers_carry_the_marker_only_on_port_4500() {
+    let lab = Lab::new();
+    let (end, peer) = pair(&lab).await;
+    let mut buffer = [0; 100];
+    end.dataplane.send_ike(engine(4500), (OUTSIDE[1], 4500).into(), b"hello").unwrap();
+    let len = peer.socket.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..len], b"\0\0\0\0hello");
+    let old = lab.sides[1].run(|| bind(500));
+    end.dataplane.send_ike(engine(500), (OUTSIDE[1], 500).into(), b"hello").unwrap();
+    let (len, from) = old.recv_from(&mut buffer).unwrap();
+    assert_eq!((&buffer[..len], from), (&b"hello"[..], engine(500)));
+    assert!(end.dataplane.send_ike(engine(501), (OUTSIDE[1], 500).into(), b"hello").is_err());
+}
+
+#[tokio::test]
+async fn replayed_forged_and_unknown_packets_are_refused() {
+    let lab = Lab::new();
+    let (mut end, mut peer) = pair(&lab).await;
+    let packet = peer.seal(0);
+    peer.send(&packet);
+    peer.send(&packet);
+    let mut forged = peer.seal(0);
+    forged[30] ^= 1;
+    peer.send(&forged);
+    peer.send(&packet[..20]);
+    eventually("all four are counted", || counters(&end).malformed_drops == 1);
+    let seen = counters(&end);
+    assert_eq!((seen.packets_in, seen.replay_drops, seen.integrity_drops), (1, 1, 1));
+    for _ in 0..5 {
+        peer.send(&[1, 2, 3, 4, 0, 0, 0, 1, 0, 0, 0, 0]);
+    }
+    let spi = end.event(|event| if let Event::UnknownSpi { spi, .. } = event { Some(spi) } else { None }).await;
+    assert_eq!(spi, Spi(0x0102_0304));
+    eventually("all five are counted", || end.dataplane.engine_counters().unknown_spi == 5);
+    assert!(end.events.try_recv().is_err(), "one event for five packets");
+}
+
+#[tokio::test]
+async fn an_authentic_packet_from_elsewhere_reports_the_move_and_a_forged_one_does_not() {
+    let lab = Lab::new();
+    let (mut end, mut peer) = pair(&lab).await;
+    let elsewhere = lab.sides[1].run(|| bind(40_000));
+    let older = peer.seal(0);
+    let mut forged = peer.seal(0);
+    forged[30] ^= 1;
+    elsewhere.send_to(&forged, engine(4500)).unwrap();
+    let packet = peer.seal(0);
+    peer.send(&packet);
+    eventually("the packet is counted", || counters(&end).packets_in == 1);
+    elsewhere.send_to(&older, engine(4500)).unwrap();
+    eventually("the older packet is counted", || counters(&end).packets_in == 2);
+    assert!(end.events.try_recv().is_err(), "neither a forged nor an older packet moves the peer");
+    for _ in 0..2 {
+        let packet = peer.seal(0);
+        elsewhere.send_to(&packet, engine(4500)).unwrap();
+    }
+    let moved = end.event(|event| matches!(event, Event::PeerMoved { .. }).then_some(event)).await;
+    let remote = SocketAddr::new(OUTSIDE[1], 40_000);
+    assert_eq!(moved, Event::PeerMoved { tunnel: TUNNEL, local: engine(4500), remote });
+    end.dataplane.apply(SaAction::Move { tunnel: TUNNEL, local: engine(4500), remote });
+    lab.sides[0].run(|| {
+        UdpSocket::bind((INSIDE[0], 0)).unwrap().send_to(b"follow", (INSIDE[1], 9)).unwrap();
+    });
+    let mut buffer = [0; 200];
+    let len = elsewhere.recv(&mut buffer).unwrap();
+    let inner = peer.inbound.open(&mut buffer[..len]).unwrap().inner.unwrap();
+    assert!(buffer[inner].ends_with(b"follow"));
+    assert!(end.events.try_recv().is_err(), "said once");
+}
+
+#[tokio::test]
+async fn limits_are_reported_once_each_and_hold() {
+    let lab = Lab::new();
+    let mut end = lab.engine(0, |_, _| ()).await;
+    let lifetime = SaLifetime { soft_packets: Some(2), hard_packets: Some(3), ..SaLifetime::default() };
+    install(&end, |sa| sa.lifetime = lifetime);
+    let mut peer = Peer::new(&lab);
+    for _ in 0..5 {
+        let packet = peer.seal(0);
+        peer.send(&packet);
+    }
+    lab.sides[0].run(|| {
+        let socket = UdpSocket::bind((INSIDE[0], 0)).unwrap();
+        for _ in 0..5 {
+            socket.send_to(b"count", (INSIDE[1], 9)).unwrap();
+        }
+    });
+    let mut limits = Vec::new();
+    while limits.len() < 4 {
+        let found = |event| match event {
+            Event::SaLimit { direction, limit, .. } => Some((direction, limit)),
+            _ => None,
+        };
+        limits.push(end.event(found).await);
+    }
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        let of: Vec<Limit> = limits.iter().filter(|limit| limit.0 == direction).map(|limit| limit.1).collect();
+        assert_eq!(of, [Limit::Soft, Limit::Hard], "{direction:?}");
+    }
+    eventually("what is beyond is dropped", || counters(&end).lifetime_drops == 4);
+    assert_eq!((counters(&end).packets_in, counters(&end).packets_out), (3, 3));
+}
+
+#[tokio::test]
+async fn congestion_marks_are_combined() {
+    let lab = Lab::new();
+    let (end, mut peer) = pair(&lab).await;
+    let marked = socket2::SockRef::from(&peer.socket);
+    marked.set_tos_v4(3).unwrap();
+    let receiver = lab.sides[0].run(|| UdpSocket::bind((INSIDE[0], 0x1000)).unwrap());
+    receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let not_capable = peer.seal(0);
+    peer.send(&not_capable);
+    let capable = peer.seal(2);
+    peer.send(&capable);
+    let mut buffer = [0; 10];
+    assert_eq!(receiver.recv(&mut buffer).unwrap(), 4);
+    assert_eq!((counters(&end).ecn_drops, counters(&end).packets_in), (1, 1));
+}
+
+#[tokio::test]
+async fn an_idle_encapsulated_tunnel_keeps_its_nat_mapping() {
+    let lab = Lab::new();
+    let end = lab.engine(0, |config, _| config.nat_keepalive = Some(Duration::from_secs(1))).await;
+    install(&end, |_| ());
+    let peer = Peer::new(&lab);
+    let start = Instant::now();
+    let mut buffer = [0; 100];
+    for _ in 0..2 {
+        let len = peer.socket.recv(&mut buffer).unwrap();
+        assert_eq!(buffer[..len], [0xff]);
+    }
+    assert!(start.elapsed() > Duration::from_secs(1));
+    assert!(end.dataplane.engine_counters().keepalives_out >= 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_installed_is_reported() {
+    let lab = Lab::new();
+    let mut end = lab.engine(0, |_, _| ()).await;
+    install(&end, |sa| sa.replay_window = 1);
+    let failed = end.event(|event| if let Event::Failed { failure, .. } = event { Some(failure) } else { None }).await;
+    assert_eq!(failed.to_string(), "cannot use SA 0x00001000: a replay window of 1 packets is not supported");
+    install(&end, |sa| sa.local = "192.0.2.77:4500".parse().unwrap());
+    let failed = end.event(|event| if let Event::Failed { failure, .. } = event { Some(failure) } else { None }).await;
+    assert_eq!(failed.to_string(), "no socket on 192.0.2.77:4500");
+}

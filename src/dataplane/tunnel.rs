@@ -1,0 +1,50 @@
+//! A tunnel as all threads see it: its TUN, its counters, its MTU.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use esp::overhead;
+use wire::ipsec::TunnelId;
+
+use crate::InterfaceInfo;
+use crate::counters::RunningTunnelCounters;
+use crate::tun::Tun;
+
+/// What the threads share of a tunnel. No protocol state is in here.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) id: TunnelId,
+    pub(crate) name: String,
+    pub(crate) ifindex: u32,
+    pub(crate) tun: Tun,
+    pub(crate) counters: RunningTunnelCounters,
+    /// The MTU asked for. `None`: follow the suite.
+    pub(crate) fixed_mtu: Option<u32>,
+    mtu: AtomicU32,
+}
+
+impl Tunnel {
+    pub(crate) fn new(id: TunnelId, name: String, ifindex: u32, tun: Tun, fixed_mtu: Option<u32>, mtu: u32) -> Self {
+        let counters = RunningTunnelCounters::default();
+        Self { id, name, ifindex, tun, counters, fixed_mtu, mtu: AtomicU32::new(mtu) }
+    }
+
+    /// The interface's MTU.
+    pub(crate) fn mtu(&self) -> u32 {
+        self.mtu.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether that is a change.
+    pub(crate) fn set_mtu(&self, mtu: u32) -> bool {
+        self.mtu.swap(mtu, Ordering::Relaxed) != mtu
+    }
+
+    /// What TCP's maximum segment size is clamped to.
+    pub(crate) fn mss(&self, v6: bool) -> u16 {
+        let mtu = self.mtu() as usize;
+        if v6 { overhead::mss_v6(mtu) } else { overhead::mss_v4(mtu) }
+    }
+
+    pub(crate) fn info(&self) -> InterfaceInfo {
+        InterfaceInfo { ifindex: self.ifindex, mtu: self.mtu(), mss: self.mss(false) }
+    }
+}
