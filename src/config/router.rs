@@ -92,7 +92,7 @@ pub enum LogFormat {
 }
 
 /// One tunnel: an IPsec peer, the interface that leads to it, the session inside.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tunnel {
     /// Its number; see [`Router::keep_ids`].
     pub id: TunnelId,
@@ -137,7 +137,7 @@ pub struct InsideLink6 {
 }
 
 /// One BGP session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// For the speaker.
     pub peer: bgp::PeerConfig,

@@ -12,7 +12,7 @@ use crate::identity::Identity;
 pub use wire::ipsec::{Encryption, Integrity};
 
 /// One tunnel: a peer, an IKE SA with it, and one CHILD SA under that.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelConfig {
     /// The name the user gave it; for messages only.
     pub name: String,

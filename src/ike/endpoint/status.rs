@@ -32,6 +32,8 @@ pub struct TunnelStatus {
     pub children: Vec<ChildStatus>,
     /// Since when traffic flows.
     pub up_since: Option<Instant>,
+    /// Since when traffic flows or, if it does not, since when it does not.
+    pub since: Instant,
     /// What happened so far.
     pub counters: TunnelCounters,
     /// The last failure and when it was.
@@ -170,6 +172,7 @@ impl Tunnel {
             ike: alive().map(IkeSa::status).collect(),
             children: children.map(|child| child.status(self.outbound == Some(child.spi))).collect(),
             up_since: self.up_since,
+            since: self.since,
             counters: self.counters,
             last_failure: self.last_failure.clone(),
             retry_at: self.retry_at.filter(|_| self.will == Will::Connect && self.outbound.is_none()),

@@ -51,6 +51,8 @@ pub(crate) struct Tunnel {
     /// The CHILD SA that carries what we send, by the SPI we receive on. The tunnel is up while there is one.
     pub(crate) outbound: Option<Spi>,
     pub(crate) up_since: Option<Instant>,
+    /// When traffic began to flow, or ceased to.
+    pub(crate) since: Instant,
     /// The last authentic ESP packet.
     pub(crate) last_traffic: Option<Instant>,
     pub(crate) backoff: Backoff,
@@ -78,6 +80,7 @@ impl Tunnel {
             children: Vec::new(),
             outbound: None,
             up_since: None,
+            since: cx.now,
             last_traffic: None,
             backoff: Backoff::default(),
             retry_at,

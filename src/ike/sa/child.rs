@@ -159,6 +159,7 @@ impl Tunnel {
             }
             None => {
                 self.up_since = Some(cx.now);
+                self.since = cx.now;
                 self.backoff.reset();
                 self.retry_at = None;
                 cx.event(up);
@@ -177,6 +178,7 @@ impl Tunnel {
         }
         self.outbound = None;
         self.up_since = None;
+        self.since = cx.now;
         let tunnel = self.id;
         if let Some(child) = self.child_mut(spi) {
             child.outbound = Outbound::Retired;

@@ -1,0 +1,104 @@
+//! Commands that ask a running router.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ipnet::IpNet;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{AskArgs, OutputFormat, complain, print, render};
+use crate::control::client::{AskError, Client};
+use crate::view::{Health, PeerView, RouteView, StatusView, TunnelView};
+
+/// Where routers put their control sockets.
+const SOCKET_DIRECTORY: &str = "/run/quadspan";
+
+/// `status`: exit code 0 if all is well, 1 if degraded or down.
+pub(super) fn status(args: &AskArgs) -> ExitCode {
+    let mut healthy = true;
+    let code = show(args, "/v1/status", |view: &StatusView| {
+        healthy = view.verdict.health == Health::Ok;
+        render::status(view)
+    });
+    if healthy { code } else { ExitCode::FAILURE }
+}
+
+pub(super) fn tunnels(args: &AskArgs) -> ExitCode {
+    show(args, "/v1/tunnels", |view: &Vec<TunnelView>| render::tunnels(view))
+}
+
+pub(super) fn peers(args: &AskArgs) -> ExitCode {
+    show(args, "/v1/peers", |view: &Vec<PeerView>| render::peers(view))
+}
+
+pub(super) fn routes(args: &AskArgs, prefix: Option<IpNet>) -> ExitCode {
+    let path = match prefix {
+        Some(prefix) => format!("/v1/routes?prefix={prefix}"),
+        None => "/v1/routes".to_owned(),
+    };
+    show(args, &path, |view: &Vec<RouteView>| render::routes(view))
+}
+
+pub(super) fn fib(args: &AskArgs) -> ExitCode {
+    show(args, "/v1/fib", render::fib)
+}
+
+/// Asks for an action and prints what the router says about it.
+pub(super) fn post(args: &AskArgs, path: &str) -> ExitCode {
+    finish(client(args).and_then(|client| client.post(path)), |message| match args.output {
+        OutputFormat::Table => message.message.clone(),
+        OutputFormat::Json => json(message),
+    })
+}
+
+fn show<V>(args: &AskArgs, path: &str, table: impl FnOnce(&V) -> String) -> ExitCode
+where
+    V: DeserializeOwned + Serialize,
+{
+    finish(client(args).and_then(|client| client.get::<V>(path)), |view| {
+        let rendered = table(view);
+        match args.output {
+            OutputFormat::Table => rendered,
+            OutputFormat::Json => json(view),
+        }
+    })
+}
+
+fn finish<V>(answer: Result<V, AskError>, text: impl FnOnce(&V) -> String) -> ExitCode {
+    match answer {
+        Ok(view) => {
+            print(&text(&view));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&format!("quadspan: {error}\n  remedy: {}", error.remedy()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn json<V: Serialize>(view: &V) -> String {
+    serde_json::to_string_pretty(view).expect("views have string keys and no failing serialisers")
+}
+
+fn client(args: &AskArgs) -> Result<Client, AskError> {
+    match &args.socket {
+        Some(socket) => Ok(Client::new(socket.clone())),
+        None => only_socket().map(Client::new),
+    }
+}
+
+/// The socket of the only router on this machine.
+fn only_socket() -> Result<PathBuf, AskError> {
+    let mut sockets: Vec<PathBuf> = std::fs::read_dir(SOCKET_DIRECTORY)
+        .map(|entries| entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect())
+        .unwrap_or_default();
+    sockets.retain(|path| path.extension().is_some_and(|extension| extension == "sock"));
+    sockets.sort();
+    match sockets.as_slice() {
+        [socket] => Ok(socket.clone()),
+        [] => Err(AskError::NoRouter { directory: SOCKET_DIRECTORY.into() }),
+        _ => Err(AskError::ManyRouters { sockets }),
+    }
+}

@@ -1,0 +1,168 @@
+//! The command line.
+//!
+//! `run`, `check` and `schema` work by themselves; everything else asks a running router over its control socket.
+
+mod ask;
+mod check;
+mod render;
+mod run;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+
+pub use check::rendered_report;
+
+/// A BGP-over-IPsec route-exchange router.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the router in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration.
+    Run(RunArgs),
+    /// Check a configuration file without any side effect.
+    Check {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema,
+    /// How the router is: verdict, tunnels, sessions.
+    Status(AskArgs),
+    /// Show tunnels, peers, routes or the FIB.
+    #[command(subcommand)]
+    Show(Show),
+    /// Read the configuration file again and apply what changed.
+    Reload(AskArgs),
+    /// End a tunnel or a session and bring it up again.
+    #[command(subcommand)]
+    Reset(Reset),
+    /// Renew the keys of a tunnel now.
+    Rekey {
+        /// The tunnel's name.
+        tunnel: String,
+        /// Renew the IKE SA instead of the CHILD SA.
+        #[arg(long)]
+        ike: bool,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The configuration file.
+    file: PathBuf,
+    /// How to write the log, instead of what the file says.
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+    /// What to log, instead of what the file says: a level such as `debug`, or directives such as `info,ike=debug`.
+    #[arg(long, value_name = "DIRECTIVES")]
+    log_filter: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// One line per event, for people.
+    Text,
+    /// One JSON object per event.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Show {
+    /// Tunnels, those that are down with the reason and the remedy.
+    Tunnels(AskArgs),
+    /// BGP sessions.
+    Peers(AskArgs),
+    /// Prefixes with all their paths and why each won or lost.
+    Routes {
+        /// Only this prefix.
+        prefix: Option<IpNet>,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// What we asked of the kernel and what it has.
+    Fib(AskArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum Reset {
+    /// Delete the tunnel's SAs and negotiate anew.
+    Tunnel {
+        /// The tunnel's name.
+        name: String,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// End the BGP session in a tunnel (Cease, administrative reset) and open it again.
+    Peer {
+        /// The tunnel's name.
+        name: String,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct AskArgs {
+    /// The router's control socket; by default the only one in /run/quadspan.
+    #[arg(short, long, env = "QUADSPAN_SOCKET")]
+    socket: Option<PathBuf>,
+    /// How to answer.
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    output: OutputFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    Table,
+    Json,
+}
+
+impl Cli {
+    /// Does what was asked. Exit codes: 0 done, 1 it failed, 2 the command line or the configuration is wrong.
+    #[must_use]
+    pub fn execute(self) -> ExitCode {
+        match self.command {
+            Command::Run(args) => run::run(&args),
+            Command::Check { file } => check::check(&file),
+            Command::Schema => {
+                print(&config::schema());
+                ExitCode::SUCCESS
+            }
+            Command::Status(ask) => ask::status(&ask),
+            Command::Show(Show::Tunnels(ask)) => ask::tunnels(&ask),
+            Command::Show(Show::Peers(ask)) => ask::peers(&ask),
+            Command::Show(Show::Routes { prefix, ask }) => ask::routes(&ask, prefix),
+            Command::Show(Show::Fib(ask)) => ask::fib(&ask),
+            Command::Reload(ask) => ask::post(&ask, "/v1/reload"),
+            Command::Reset(Reset::Tunnel { name, ask }) => ask::post(&ask, &format!("/v1/tunnels/{name}/reset")),
+            Command::Reset(Reset::Peer { name, ask }) => ask::post(&ask, &format!("/v1/peers/{name}/reset")),
+            Command::Rekey { tunnel, ike, ask } => {
+                let sa = if ike { "ike" } else { "child" };
+                ask::post(&ask, &format!("/v1/tunnels/{tunnel}/rekey/{sa}"))
+            }
+        }
+    }
+}
+
+/// Writes to standard output; a reader that went away is not an error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
+}
+
+/// Writes a problem to standard error.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+}

@@ -1,0 +1,287 @@
+//! Views as aligned tables.
+
+use comfy_table::Table;
+use comfy_table::presets;
+
+use crate::view::{FailureView, FibView, Health, PeerView, RouteView, StatusView, TunnelState, TunnelView};
+
+/// The verdict, then tunnels and sessions in one row each, then what needs attention.
+pub(super) fn status(view: &StatusView) -> String {
+    let router = &view.router;
+    let word = match view.verdict.health {
+        Health::Ok => "OK",
+        Health::Degraded => "DEGRADED",
+        Health::Down => "DOWN",
+    };
+    let mut table = plain(["TUNNEL", "STATE", "FOR", "PEER", "BGP", "RECEIVED", "ADVERTISED", "IN", "OUT"]);
+    for tunnel in &view.tunnels {
+        let peer = view.peers.iter().find(|peer| peer.tunnel == tunnel.name);
+        table.add_row([
+            tunnel.name.clone(),
+            state(tunnel.state).to_owned(),
+            seconds(tunnel.since),
+            tunnel.remote.to_string(),
+            tunnel.bgp.clone().unwrap_or_else(dash),
+            peer.map_or_else(dash, |peer| peer.prefixes.received.to_string()),
+            peer.map_or_else(dash, |peer| peer.prefixes.advertised.to_string()),
+            octets(tunnel.traffic.bytes_in),
+            octets(tunnel.traffic.bytes_out),
+        ]);
+    }
+    let routing = &view.routing;
+    let kernel = if routing.fib_matches_kernel { "kernel agrees" } else { "kernel differs, reconciling" };
+    let mut text = format!(
+        "{word}: {}\nrouter {} (AS {}, id {}), up {}, {} data plane, quadspan {}\n\n{table}\n\n{} prefixes, {} paths; \
+         FIB {}/{} routes, {kernel}\n",
+        view.verdict.text,
+        router.name,
+        router.asn,
+        router.router_id,
+        seconds(router.uptime),
+        router.dataplane,
+        router.version,
+        routing.rib_prefixes,
+        routing.rib_paths,
+        routing.fib_installed,
+        routing.fib_routes,
+    );
+    for warning in &router.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    text + &attention(&view.tunnels, &view.peers)
+}
+
+/// One row per tunnel, then the failures of those that are not up.
+pub(super) fn tunnels(view: &[TunnelView]) -> String {
+    let mut table = plain([
+        "TUNNEL",
+        "STATE",
+        "FOR",
+        "LOCAL",
+        "REMOTE",
+        "INSIDE",
+        "INTERFACE",
+        "IKE",
+        "ESP",
+        "REKEY IN",
+        "PKTS IN",
+        "PKTS OUT",
+        "DROPS",
+    ]);
+    for tunnel in view {
+        let esp = tunnel.child.as_ref().map(|child| format!("{} in {}", child.suite, child.encapsulation));
+        table.add_row([
+            tunnel.name.clone(),
+            state(tunnel.state).to_owned(),
+            seconds(tunnel.since),
+            tunnel.local.to_string(),
+            tunnel.remote.to_string(),
+            format!("{} > {}", tunnel.inside_local, tunnel.inside_peer),
+            tunnel.interface.clone(),
+            tunnel.ike.as_ref().map_or_else(dash, |ike| ike.suite.clone()),
+            esp.unwrap_or_else(dash),
+            tunnel.child.as_ref().and_then(|child| child.rekey_in).map_or_else(dash, seconds),
+            tunnel.traffic.packets_in.to_string(),
+            tunnel.traffic.packets_out.to_string(),
+            tunnel.traffic.drops.values().sum::<u64>().to_string(),
+        ]);
+    }
+    format!("{table}\n{}", attention(view, &[]))
+}
+
+/// One row per session, then the last error of those that are not established.
+pub(super) fn peers(view: &[PeerView]) -> String {
+    let mut table = plain([
+        "PEER",
+        "TUNNEL",
+        "AS",
+        "STATE",
+        "FOR",
+        "ROUTER ID",
+        "HOLD",
+        "RECEIVED",
+        "ACCEPTED",
+        "BEST",
+        "ADVERTISED",
+        "UPDATES IN",
+        "UPDATES OUT",
+        "FLAPS",
+    ]);
+    for peer in view {
+        table.add_row([
+            peer.address.to_string(),
+            peer.tunnel.clone(),
+            peer.asn.to_string(),
+            peer.state.clone(),
+            seconds(peer.since),
+            peer.router_id.clone().unwrap_or_else(dash),
+            peer.hold_time.map_or_else(dash, seconds),
+            limited(peer.prefixes.received, peer.prefixes.limit_in),
+            peer.prefixes.accepted.to_string(),
+            peer.prefixes.best.to_string(),
+            limited(peer.prefixes.advertised, peer.prefixes.limit_out),
+            peer.messages.update_in.to_string(),
+            peer.messages.update_out.to_string(),
+            peer.flaps.to_string(),
+        ]);
+    }
+    format!("{table}\n{}", attention(&[], view))
+}
+
+/// Every path of every prefix: `>` marks the best, `=` members of the multipath set.
+pub(super) fn routes(view: &[RouteView]) -> String {
+    let mut table = plain(["", "PREFIX", "TUNNEL", "NEXT HOP", "AS PATH", "PREF", "MED", "ORIGIN", "WHY"]);
+    for route in view {
+        for (index, path) in route.paths.iter().enumerate() {
+            let mark = match (path.best, path.multipath) {
+                (true, _) => ">",
+                (false, true) => "=",
+                (false, false) => "",
+            };
+            table.add_row([
+                mark.to_owned(),
+                if index == 0 { route.prefix.to_string() } else { String::new() },
+                path.tunnel.clone().unwrap_or_else(|| "originated".to_owned()),
+                path.next_hop.map_or_else(dash, |address| address.to_string()),
+                path.as_path.clone(),
+                path.local_preference.map_or_else(dash, |value| value.to_string()),
+                path.med.map_or_else(dash, |value| value.to_string()),
+                path.origin.clone(),
+                path.reason.clone(),
+            ]);
+        }
+    }
+    table.to_string()
+}
+
+/// One row per next hop of every route of ours in the kernel.
+pub(super) fn fib(view: &FibView) -> String {
+    let mut table = plain(["PREFIX", "STATE", "NEXT HOP", "INTERFACE", "TUNNEL", "IN USE"]);
+    for route in &view.routes {
+        for (index, next_hop) in route.next_hops.iter().enumerate() {
+            let first = index == 0;
+            table.add_row([
+                if first { route.prefix.to_string() } else { String::new() },
+                if first { route.state.clone() } else { String::new() },
+                next_hop.address.to_string(),
+                next_hop.interface.clone(),
+                next_hop.tunnel.clone(),
+                if next_hop.active { "yes" } else { "no" }.to_owned(),
+            ]);
+        }
+    }
+    let agreement = if view.matches_kernel { "the kernel agrees" } else { "the kernel differs, reconciling" };
+    format!(
+        "{table}\n\n{} routes in table {} (protocol {}), {} next-hop groups; {agreement}\n",
+        view.routes.len(),
+        view.table,
+        view.protocol,
+        view.groups
+    )
+}
+
+/// What is down, why, and what to do.
+fn attention(tunnels: &[TunnelView], peers: &[PeerView]) -> String {
+    let mut text = String::new();
+    for tunnel in tunnels.iter().filter(|tunnel| tunnel.state != TunnelState::Up) {
+        let retry = match (tunnel.retry_in, tunnel.state) {
+            (Some(retry), _) => format!("; next attempt in {}", seconds(retry)),
+            (None, TunnelState::Waiting) => "; waiting for the peer to begin".to_owned(),
+            (None, TunnelState::Up | TunnelState::Connecting | TunnelState::Down) => String::new(),
+        };
+        text.push_str(&format!("\ntunnel {} is {}{retry}\n", tunnel.name, state(tunnel.state)));
+        text.push_str(&failure(tunnel.last_failure.as_ref()));
+    }
+    let tunnel_up = |name: &str| tunnels.iter().all(|tunnel| tunnel.name != name || tunnel.state == TunnelState::Up);
+    for peer in peers.iter().filter(|peer| peer.state != "Established" && tunnel_up(&peer.tunnel)) {
+        text.push_str(&format!("\nBGP with {} in tunnel {} is {}\n", peer.address, peer.tunnel, peer.state));
+        text.push_str(&failure(peer.last_error.as_ref()));
+    }
+    text
+}
+
+fn failure(failure: Option<&FailureView>) -> String {
+    failure.map_or_else(String::new, |failure| {
+        format!("  why:    {} ({} ago)\n  remedy: {}\n", failure.text, seconds(failure.ago), failure.remedy)
+    })
+}
+
+fn plain<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn state(state: TunnelState) -> &'static str {
+    match state {
+        TunnelState::Up => "up",
+        TunnelState::Connecting => "connecting",
+        TunnelState::Down => "down",
+        TunnelState::Waiting => "waiting",
+    }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+fn limited(count: usize, limit: Option<u32>) -> String {
+    limit.map_or_else(|| count.to_string(), |limit| format!("{count}/{limit}"))
+}
+
+/// `42s`, `3m07s`, `5h12m`, `2d03h`.
+fn seconds(total: u64) -> String {
+    match total {
+        0..60 => format!("{total}s"),
+        60..3600 => format!("{}m{:02}s", total / 60, total % 60),
+        3600..86400 => format!("{}h{:02}m", total / 3600, total % 3600 / 60),
+        86400.. => format!("{}d{:02}h", total / 86400, total % 86400 / 3600),
+    }
+}
+
+/// `831 B`, `12.4 kB`, `3.0 GB`.
+fn octets(count: u64) -> String {
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let mut value = count;
+    let mut unit = 0;
+    while value >= 1_000_000 {
+        value /= 1000;
+        unit += 1;
+    }
+    format!("{}.{} {}B", value / 1000, value % 1000 / 100, ["k", "M", "G", "T", "P", "E"][unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_read_well() {
+        let durations = [0, 59, 60, 3599, 3600, 86399, 86400, 200_000].map(seconds);
+        assert_eq!(durations, ["0s", "59s", "1m00s", "59m59s", "1h00m", "23h59m", "1d00h", "2d07h"]);
+        let sizes = [0, 999, 1000, 12_400, 999_999, 3_000_000_000, u64::MAX].map(octets);
+        assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "12.4 kB", "999.9 kB", "3.0 GB", "18.4 EB"]);
+    }
+
+    #[test]
+    fn a_down_tunnel_is_listed_with_reason_and_remedy() {
+        let tunnel: TunnelView = serde_json::from_value(serde_json::json!({
+            "name": "aws-1", "state": "down", "since": 75, "profile": "aws", "local": "192.0.2.1",
+            "remote": "203.0.113.1", "interface": "qs-aws-1", "mtu": null, "inside_local": "169.254.21.2",
+            "inside_peer": "169.254.21.1", "ike": null, "child": null,
+            "traffic": {"bytes_in": 0, "packets_in": 0, "bytes_out": 0, "packets_out": 0, "drops": {}},
+            "last_failure": {"reason": "psk", "text": "keys differ", "remedy": "set the same PSK", "ago": 3},
+            "retry_in": 12, "bgp": "Idle"
+        }))
+        .unwrap();
+        let text = tunnels(&[tunnel]);
+        assert!(text.contains("aws-1   down   1m15s"), "{text}");
+        assert!(text.contains("tunnel aws-1 is down; next attempt in 12s"), "{text}");
+        assert!(text.contains("  why:    keys differ (3s ago)\n  remedy: set the same PSK\n"), "{text}");
+    }
+}

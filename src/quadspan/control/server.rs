@@ -1,0 +1,127 @@
+//! The answering side of the control socket.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use axum::extract::{Path as Segment, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{Message, Refusal};
+use crate::daemon::{Control, ControlError};
+
+/// Only the owner, root, may talk to a router.
+const SOCKET_MODE: u32 = 0o600;
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Somebody answers at the path already.
+    #[error("{}: another router answers here; give each router its own `api: {{socket: ..}}`", .0.display())]
+    InUse(PathBuf),
+    /// The path can't be used.
+    #[error("{}: {error}; choose another path with `router: {{api: {{socket: ..}}}}`", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+}
+
+/// Opens the socket, replacing one that a crash left behind.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
+    let fail = |error| ServeError::Path { path: path.to_owned(), error };
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(fail)?;
+    }
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(ServeError::InUse(path.to_owned()));
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(fail)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(fail)?;
+    Ok(listener)
+}
+
+/// Answers for ever.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: UnixListener, control: Control) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/v1/status", get(async |State(c): State<Control>| answer(c.status().await)))
+        .route("/v1/tunnels", get(async |State(c): State<Control>| answer(c.tunnels().await)))
+        .route("/v1/peers", get(async |State(c): State<Control>| answer(c.peers().await)))
+        .route("/v1/routes", get(routes))
+        .route("/v1/fib", get(async |State(c): State<Control>| answer(c.fib().await)))
+        .route("/v1/reload", post(async |State(c): State<Control>| act(c.reload().await)))
+        .route(
+            "/v1/tunnels/{name}/reset",
+            post(async |State(c): State<Control>, Segment(name): Segment<String>| act(c.reset_tunnel(&name).await)),
+        )
+        .route(
+            "/v1/tunnels/{name}/rekey/child",
+            post(async |State(c): State<Control>, Segment(name): Segment<String>| act(c.rekey_child(&name).await)),
+        )
+        .route(
+            "/v1/tunnels/{name}/rekey/ike",
+            post(async |State(c): State<Control>, Segment(name): Segment<String>| act(c.rekey_ike(&name).await)),
+        )
+        .route(
+            "/v1/peers/{name}/reset",
+            post(async |State(c): State<Control>, Segment(name): Segment<String>| act(c.reset_peer(&name).await)),
+        )
+        .fallback(async || {
+            refuse(StatusCode::NOT_FOUND, "no such request".into(), "use a `quadspan` of the router's version".into())
+        })
+        .with_state(control);
+    axum::serve(listener, router).await
+}
+
+#[derive(Deserialize)]
+struct RouteQuery {
+    prefix: Option<IpNet>,
+}
+
+async fn routes(State(control): State<Control>, Query(query): Query<RouteQuery>) -> Response {
+    answer(control.routes(query.prefix).await)
+}
+
+fn answer<V: Serialize>(view: Result<V, ControlError>) -> Response {
+    match view {
+        Ok(view) => Json(view).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+fn act(done: Result<String, ControlError>) -> Response {
+    answer(done.map(|message| Message { message }))
+}
+
+fn refuse(status: StatusCode, error: String, remedy: String) -> Response {
+    (status, Json(Refusal { error, remedy })).into_response()
+}
+
+impl IntoResponse for ControlError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NoTunnel { .. } | Self::NoSession { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
+            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Configuration { .. } | Self::Apply { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        refuse(status, self.to_string(), self.remedy())
+    }
+}

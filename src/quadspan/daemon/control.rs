@@ -1,0 +1,230 @@
+//! The router's answering side: asks the tasks that own the state and puts their answers together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dataplane::Dataplane;
+use ipnet::IpNet;
+use tokio::sync::{mpsc, oneshot};
+use wire::ipsec::TunnelId;
+
+use super::reload::ReloadRequest;
+use super::topology::{Part, Topology, TopologyReader};
+use super::{ike_task, rib_task, session, views};
+use crate::view::{FibView, PeerView, RouteView, StatusView, TunnelView};
+
+/// Why a request could not be met.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// No tunnel of this name.
+    #[error("there is no tunnel `{name}`; there are {known}")]
+    NoTunnel {
+        /// The name asked for.
+        name: String,
+        /// Configured names.
+        known: String,
+    },
+    /// The tunnel has no BGP session.
+    #[error("tunnel `{name}` has no BGP session")]
+    NoSession {
+        /// The tunnel.
+        name: String,
+    },
+    /// No route to this prefix.
+    #[error("no path to {prefix} is known")]
+    NoRoute {
+        /// The prefix asked for.
+        prefix: IpNet,
+    },
+    /// The router is on its way out.
+    #[error("the router is stopping")]
+    Stopping,
+    /// The configuration has errors; nothing was changed.
+    #[error("the configuration has errors, nothing was changed\n{report}")]
+    Configuration {
+        /// All errors, rendered.
+        report: String,
+    },
+    /// The configuration is right but can't be applied.
+    #[error("not applied: {reason}")]
+    Apply {
+        /// What stands in the way.
+        reason: String,
+    },
+}
+
+impl ControlError {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NoTunnel { .. } => "use a name from `quadspan show tunnels`",
+            Self::NoSession { .. } => "give the tunnel a `bgp:` section and reload",
+            Self::NoRoute { .. } => "see `quadspan show routes` for what is known; a prefix must match exactly",
+            Self::Stopping => "start it again with `quadspan run FILE`",
+            Self::Configuration { .. } => "correct the file; `quadspan check FILE` shows the same errors",
+            Self::Apply { .. } => "restart the router to apply the file",
+        }
+        .to_owned()
+    }
+}
+
+/// A handle on the running router for the control socket and the scrape.
+#[derive(Clone, Debug)]
+pub struct Control {
+    pub(super) ike: mpsc::Sender<ike_task::Command>,
+    pub(super) rib: mpsc::Sender<rib_task::Command>,
+    pub(super) fib: fib::Fib,
+    pub(super) dataplane: Dataplane,
+    pub(super) topology: TopologyReader,
+    pub(super) reload: mpsc::Sender<ReloadRequest>,
+    pub(super) started: Instant,
+    pub(super) warnings: Arc<[String]>,
+}
+
+impl Control {
+    /// The router as a whole.
+    ///
+    /// # Errors
+    /// [`ControlError::Stopping`]; so for the other readers.
+    pub async fn status(&self) -> Result<StatusView, ControlError> {
+        let (tunnels, peers) = (self.tunnels().await?, self.peers().await?);
+        let totals = self.read_rib(rib::Rib::totals).await?;
+        let routing = views::routing(totals, &self.fib.status());
+        let topology = self.topology.borrow().clone();
+        Ok(StatusView {
+            router: views::router(&topology.router, self.started, &self.warnings),
+            verdict: views::verdict(&tunnels, &peers, &routing),
+            tunnels,
+            peers,
+            routing,
+        })
+    }
+
+    /// Every configured tunnel.
+    pub async fn tunnels(&self) -> Result<Vec<TunnelView>, ControlError> {
+        let topology = self.topology.borrow().clone();
+        let (reply, answer) = oneshot::channel();
+        self.ike.send(ike_task::Command::Status { reply }).await.map_err(|_| ControlError::Stopping)?;
+        let ike = answer.await.map_err(|_| ControlError::Stopping)?;
+        let bgp = self.session_statuses(&topology).await;
+        let now = Instant::now();
+        let view = |(id, part): (&TunnelId, &Part)| {
+            let counters = self.dataplane.counters(*id).unwrap_or_default();
+            let interface = self.dataplane.interface(*id).unwrap_or(part.interface);
+            views::tunnel(part, interface, ike.get(id), bgp.get(id), &counters, now)
+        };
+        Ok(topology.tunnels.iter().map(view).collect())
+    }
+
+    /// Every configured session.
+    pub async fn peers(&self) -> Result<Vec<PeerView>, ControlError> {
+        let topology = self.topology.borrow().clone();
+        let statuses = self.session_statuses(&topology).await;
+        let ids: Vec<TunnelId> = statuses.keys().copied().collect();
+        let counts = self
+            .read_rib(move |rib| -> BTreeMap<TunnelId, rib::PeerCounts> {
+                ids.iter().filter_map(|id| Some((*id, rib.counts(rib_task::peer_id(*id))?))).collect()
+            })
+            .await?;
+        let now = Instant::now();
+        let view = |(id, status): (&TunnelId, &bgp::PeerStatus)| {
+            let part = topology.tunnels.get(id)?;
+            views::peer(part, status, counts.get(id).copied().unwrap_or_default(), now)
+        };
+        Ok(statuses.iter().filter_map(view).collect())
+    }
+
+    /// All prefixes, or one, with every path.
+    pub async fn routes(&self, prefix: Option<IpNet>) -> Result<Vec<RouteView>, ControlError> {
+        let routes = self.read_rib(move |rib| views::routes(rib, prefix)).await?;
+        match prefix {
+            Some(prefix) if routes.is_empty() => Err(ControlError::NoRoute { prefix }),
+            Some(_) | None => Ok(routes),
+        }
+    }
+
+    /// What the kernel has from us.
+    pub async fn fib(&self) -> Result<FibView, ControlError> {
+        let topology = self.topology.borrow().clone();
+        Ok(views::fib(&self.fib.snapshot().await, &topology))
+    }
+
+    /// Reads the configuration file again.
+    ///
+    /// # Errors
+    /// Anything but a missing tunnel; then nothing was changed.
+    pub async fn reload(&self) -> Result<String, ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.reload.send(ReloadRequest { reply }).await.map_err(|_| ControlError::Stopping)?;
+        answer.await.map_err(|_| ControlError::Stopping)?
+    }
+
+    /// Deletes a tunnel's SAs and negotiates anew.
+    ///
+    /// # Errors
+    /// When there is no such tunnel; so for the other actions.
+    pub async fn reset_tunnel(&self, name: &str) -> Result<String, ControlError> {
+        let tunnel = self.tunnel(name)?;
+        self.tell_ike(ike_task::Command::Reset { tunnel }).await?;
+        Ok(format!("tunnel {name}: SAs deleted, negotiating anew"))
+    }
+
+    /// Renews the CHILD SA's keys.
+    pub async fn rekey_child(&self, name: &str) -> Result<String, ControlError> {
+        let tunnel = self.tunnel(name)?;
+        self.tell_ike(ike_task::Command::RekeyChild { tunnel }).await?;
+        Ok(format!("tunnel {name}: rekeying the CHILD SA"))
+    }
+
+    /// Renews the IKE SA's keys.
+    pub async fn rekey_ike(&self, name: &str) -> Result<String, ControlError> {
+        let tunnel = self.tunnel(name)?;
+        self.tell_ike(ike_task::Command::RekeyIke { tunnel }).await?;
+        Ok(format!("tunnel {name}: rekeying the IKE SA"))
+    }
+
+    /// Ends the BGP session in a tunnel and opens it again.
+    pub async fn reset_peer(&self, name: &str) -> Result<String, ControlError> {
+        let id = self.tunnel(name)?;
+        let session = self.topology.borrow().tunnels.get(&id).and_then(|part| part.session.clone());
+        let session = session.ok_or_else(|| ControlError::NoSession { name: name.to_owned() })?;
+        session.commands.send(session::Command::Reset).await.map_err(|_| ControlError::Stopping)?;
+        Ok(format!("tunnel {name}: BGP session reset"))
+    }
+
+    fn tunnel(&self, name: &str) -> Result<TunnelId, ControlError> {
+        let topology = self.topology.borrow();
+        topology.by_name(name).map(|(id, _)| id).ok_or_else(|| ControlError::NoTunnel {
+            name: name.to_owned(),
+            known: topology.tunnels.values().map(|part| part.tunnel.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    async fn tell_ike(&self, command: ike_task::Command) -> Result<(), ControlError> {
+        self.ike.send(command).await.map_err(|_| ControlError::Stopping)
+    }
+
+    async fn read_rib<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&rib::Rib) -> T + Send + 'static,
+    ) -> Result<T, ControlError> {
+        rib_task::read(&self.rib, question).await.ok_or(ControlError::Stopping)
+    }
+
+    async fn session_statuses(&self, topology: &Topology) -> BTreeMap<TunnelId, bgp::PeerStatus> {
+        let mut statuses = BTreeMap::new();
+        for (id, part) in &topology.tunnels {
+            let Some(session) = &part.session else { continue };
+            let (reply, answer) = oneshot::channel();
+            if session.commands.send(session::Command::Status(reply)).await.is_ok()
+                && let Ok(status) = answer.await
+            {
+                statuses.insert(*id, status);
+            }
+        }
+        statuses
+    }
+}

@@ -1,0 +1,53 @@
+//! Why the router could not start.
+
+use crate::control::server::ServeError;
+
+/// Something the router can't be without.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data plane did not start.
+    #[error("{0}")]
+    Dataplane(#[from] dataplane::Error),
+    /// The kernel's routing table is out of reach.
+    #[error("{0}")]
+    Fib(#[from] fib::FibError),
+    /// No control socket.
+    #[error("{0}")]
+    Control(#[from] ServeError),
+    /// The metrics address is not to be had.
+    #[error("metrics on {address}: {error}")]
+    Metrics {
+        /// The configured address.
+        address: std::net::SocketAddr,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+    /// No signal handlers.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+}
+
+impl StartError {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Dataplane(dataplane::Error::Bind { address, source, .. }) => match source.kind() {
+                std::io::ErrorKind::AddrInUse => format!("stop the other IKE daemon on {address} (`ss -lunp`)"),
+                std::io::ErrorKind::AddrNotAvailable => {
+                    format!("give {} to an interface, or correct `local:`", address.ip())
+                }
+                _ => "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE".to_owned(),
+            },
+            Self::Dataplane(_) | Self::Fib(_) => {
+                "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; check that /dev/net/tun \
+                 exists and that no interface has the tunnel's name"
+                    .to_owned()
+            }
+            Self::Control(_) => "see the message".to_owned(),
+            Self::Metrics { .. } => "choose another address with `router: {metrics: {listen: ..}}`".to_owned(),
+            Self::Signals(_) => "look at the process limits".to_owned(),
+        }
+    }
+}

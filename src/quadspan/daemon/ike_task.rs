@@ -1,0 +1,188 @@
+//! The task that owns all IKE state.
+//!
+//! Datagrams and SA limits come from the data plane, commands from the operator. What the endpoint asks for is done
+//! in its order before the next input: SAs are installed before the message that lets the peer use them goes out.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use dataplane::Dataplane;
+use ike::{Endpoint, Event, Output, TunnelStatus};
+use tokio::sync::{mpsc, oneshot};
+use wire::ipsec::TunnelId;
+
+use super::coupling::Coupling;
+use super::entropy::system_entropy;
+use super::sleep::sleep_until;
+use crate::telemetry::report::{Reporter, TunnelNames as _};
+
+/// Commands waiting for IKE.
+const COMMAND_QUEUE: usize = 64;
+/// How often inbound traffic is noted as a sign of life. Liveness intervals are 10 s and more.
+const TRAFFIC_NOTED_EVERY: Duration = Duration::from_secs(1);
+
+/// What others ask of IKE.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Begin to serve a tunnel.
+    Add {
+        tunnel: TunnelId,
+        config: Box<ike::config::TunnelConfig>,
+    },
+    /// Delete its SAs and forget it.
+    Remove {
+        tunnel: TunnelId,
+        done: oneshot::Sender<()>,
+    },
+    /// Delete its SAs and negotiate anew.
+    Reset {
+        tunnel: TunnelId,
+    },
+    RekeyChild {
+        tunnel: TunnelId,
+    },
+    RekeyIke {
+        tunnel: TunnelId,
+    },
+    Status {
+        reply: oneshot::Sender<BTreeMap<TunnelId, TunnelStatus>>,
+    },
+    /// Delete all SAs; answered when the peers have been told.
+    Shutdown {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Starts the task. It ends when `commands` closes.
+pub(super) fn spawn(
+    dataplane: Dataplane,
+    events: mpsc::Receiver<dataplane::Event>,
+    coupling: Coupling,
+    reporter: Reporter,
+) -> (mpsc::Sender<Command>, tokio::task::JoinHandle<()>) {
+    let (handle, commands) = mpsc::channel(COMMAND_QUEUE);
+    let task = Task { endpoint: Endpoint::new(system_entropy()), dataplane, coupling, reporter, seen: BTreeMap::new() };
+    (handle, tokio::spawn(task.run(commands, events)))
+}
+
+struct Task {
+    endpoint: Endpoint,
+    dataplane: Dataplane,
+    coupling: Coupling,
+    reporter: Reporter,
+    /// Tunnels served, with the time of the last inbound packet that was noted.
+    seen: BTreeMap<TunnelId, Option<Instant>>,
+}
+
+impl Task {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut events: mpsc::Receiver<dataplane::Event>) {
+        let mut traffic = tokio::time::interval(TRAFFIC_NOTED_EVERY);
+        traffic.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            self.drain_outputs().await;
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(command) => self.handle_command(command).await,
+                    None => return,
+                },
+                () = sleep_until(self.endpoint.poll_timeout()) => self.endpoint.handle_timeout(Instant::now()),
+                Some(event) = events.recv() => self.handle_event(event),
+                _ = traffic.tick() => self.note_traffic(),
+            }
+        }
+    }
+
+    async fn handle_command(&mut self, command: Command) {
+        let now = Instant::now();
+        match command {
+            Command::Add { tunnel, config } => {
+                self.seen.insert(tunnel, None);
+                self.endpoint.add_tunnel(tunnel, *config, now);
+            }
+            Command::Remove { tunnel, done } => {
+                self.endpoint.remove_tunnel(tunnel, now);
+                self.seen.remove(&tunnel);
+                self.drain_outputs().await;
+                let _ = done.send(());
+            }
+            Command::Reset { tunnel } => {
+                self.endpoint.terminate(tunnel, now);
+                self.drain_outputs().await;
+                self.endpoint.initiate(tunnel, now);
+            }
+            Command::RekeyChild { tunnel } => self.endpoint.rekey_child(tunnel, now),
+            Command::RekeyIke { tunnel } => self.endpoint.rekey_ike(tunnel, now),
+            Command::Status { reply } => {
+                let status = |id: &TunnelId| Some((*id, self.endpoint.status(*id)?));
+                drop(reply.send(self.seen.keys().filter_map(status).collect()));
+            }
+            Command::Shutdown { done } => {
+                self.endpoint.shutdown(now);
+                self.drain_outputs().await;
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn handle_event(&mut self, event: dataplane::Event) {
+        let now = Instant::now();
+        match event {
+            dataplane::Event::Ike { local, remote, datagram } => {
+                self.endpoint.handle_datagram(local, remote, &datagram, now);
+            }
+            dataplane::Event::SaLimit { tunnel, direction, spi, limit } => {
+                let limit = match limit {
+                    dataplane::Limit::Soft => ike::LimitReached::Soft,
+                    dataplane::Limit::Hard => ike::LimitReached::Hard,
+                };
+                self.endpoint.handle_sa_limit(tunnel, direction, spi, limit, now);
+            }
+            dataplane::Event::PeerMoved { tunnel, local, remote } => {
+                self.endpoint.handle_peer_moved(tunnel, local, remote, now);
+            }
+            dataplane::Event::UnknownSpi { from, spi } => self.reporter.unknown_spi(from, spi),
+            dataplane::Event::Failed { tunnel, failure } => {
+                let name = tunnel.map(|id| self.coupling.topology.borrow().name(id));
+                self.reporter.dataplane_failed(name.as_deref(), &failure);
+            }
+        }
+    }
+
+    /// Inbound ESP is a sign of life (RFC 7296 2.4): no liveness check while it flows.
+    fn note_traffic(&mut self) {
+        let now = Instant::now();
+        for (tunnel, noted) in &mut self.seen {
+            let last = self.dataplane.counters(*tunnel).and_then(|counters| counters.last_inbound);
+            if last > *noted {
+                *noted = last;
+                self.endpoint.handle_inbound_traffic(*tunnel, now);
+            }
+        }
+    }
+
+    async fn drain_outputs(&mut self) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::Transmit { local, remote, datagram } => {
+                    if let Err(error) = self.dataplane.send_ike(local, remote, &datagram) {
+                        self.reporter.ike_send_failed(local, remote, &error);
+                    }
+                }
+                Output::Sa(action) => self.dataplane.apply(action),
+                Output::Event(event) => self.handle_output_event(event).await,
+            }
+        }
+    }
+
+    async fn handle_output_event(&mut self, event: Event) {
+        match &event {
+            Event::TunnelUp { tunnel, .. } => self.coupling.tunnel_up(*tunnel).await,
+            Event::TunnelDown { tunnel, .. } => self.coupling.tunnel_down(*tunnel).await,
+            // Everything else is for the log and the counters.
+            _ => {}
+        }
+        let topology = self.coupling.topology.borrow().clone();
+        self.reporter.ike_event(topology.as_ref(), &event);
+    }
+}

@@ -1,0 +1,268 @@
+//! Makes the running router match a configuration: at start, and again at each reload.
+//!
+//! A reload changes what differs and leaves every other tunnel alone. A file with errors, or with a change that needs
+//! a restart, changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Router, Tunnel};
+use dataplane::{Dataplane, TunnelInterface};
+use ipnet::IpNet;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use wire::ipsec::TunnelId;
+
+use super::control::ControlError;
+use super::topology::{Part, Topology};
+use super::{ike_task, rib_task, session};
+use crate::cli::rendered_report;
+use crate::telemetry::report::Reporter;
+
+/// How long a session gets to say goodbye.
+const SESSION_END: Duration = Duration::from_secs(2);
+
+/// What a reload came to: what changed in words, or why nothing did.
+pub(super) type ReloadOutcome = Result<String, ControlError>;
+
+/// Somebody asks for a reload and waits for its outcome.
+#[derive(Debug)]
+pub(super) struct ReloadRequest {
+    pub(super) reply: oneshot::Sender<ReloadOutcome>,
+}
+
+/// The one who starts and ends tunnels.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    file: PathBuf,
+    topology: watch::Sender<Arc<Topology>>,
+    dataplane: Dataplane,
+    ike: mpsc::Sender<ike_task::Command>,
+    rib: mpsc::Sender<rib_task::Command>,
+    reporter: Reporter,
+    sessions: BTreeMap<TunnelId, JoinHandle<()>>,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        file: PathBuf,
+        topology: watch::Sender<Arc<Topology>>,
+        dataplane: Dataplane,
+        ike: mpsc::Sender<ike_task::Command>,
+        rib: mpsc::Sender<rib_task::Command>,
+        reporter: Reporter,
+    ) -> Self {
+        Self { file, topology, dataplane, ike, rib, reporter, sessions: BTreeMap::new() }
+    }
+
+    /// Starts every tunnel of a router that has none yet.
+    pub(super) async fn apply_first(&mut self, router: &Router) -> Result<(), dataplane::Error> {
+        for tunnel in &router.tunnels {
+            self.add(tunnel).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the file again and applies what differs.
+    pub(super) async fn reload(&mut self) -> ReloadOutcome {
+        let loaded = config::load(&self.file)
+            .map_err(|report| ControlError::Configuration { report: rendered_report(&report) })?;
+        let mut router = loaded.router;
+        let current = self.topology.borrow().clone();
+        refuse_restart_only(&current.router, &router)?;
+        router.keep_ids(&current.router);
+        let plan = Plan::between(&current, &router);
+        let summary = plan.summary();
+        self.carry_out(plan, &router).await.map_err(|error| ControlError::Apply { reason: error.to_string() })?;
+        let router = Arc::new(router);
+        self.topology.send_modify(|topology| {
+            *topology = Arc::new(Topology { router, tunnels: topology.tunnels.clone() });
+        });
+        Ok(summary)
+    }
+
+    /// Ends every session with a NOTIFICATION and waits until it is out.
+    pub(super) async fn stop_sessions(&mut self) {
+        let topology = self.topology.borrow().clone();
+        for part in topology.tunnels.values() {
+            self.end_session(part).await;
+        }
+        for (_, task) in std::mem::take(&mut self.sessions) {
+            drop(tokio::time::timeout(SESSION_END, task).await);
+        }
+    }
+
+    async fn carry_out(&mut self, plan: Plan, router: &Router) -> Result<(), dataplane::Error> {
+        for id in &plan.remove {
+            self.remove(*id).await;
+        }
+        self.tell_rib(rib_task::Command::Reconfigure(Box::new(router.rib.clone()))).await;
+        for tunnel in &plan.add {
+            self.add(tunnel).await?;
+        }
+        for tunnel in plan.policy {
+            self.change_policy(tunnel).await;
+        }
+        Ok(())
+    }
+
+    async fn add(&mut self, tunnel: &Tunnel) -> Result<(), dataplane::Error> {
+        let interface = TunnelInterface {
+            name: tunnel.interface.clone(),
+            addresses: inside_addresses(tunnel),
+            peer: Some(tunnel.inside.peer),
+            mtu: tunnel.mtu,
+        };
+        let interface = self.dataplane.add_tunnel(tunnel.id, interface).await?;
+        let session = match &tunnel.bgp {
+            Some(bgp) => {
+                let policy = Box::new(bgp.policy.clone());
+                self.tell_rib(rib_task::Command::AddPeer { tunnel: tunnel.id, policy }).await;
+                let (handle, task) =
+                    session::spawn(tunnel.id, bgp.peer.clone(), self.rib.clone(), self.reporter.clone());
+                self.sessions.insert(tunnel.id, task);
+                Some(handle)
+            }
+            None => None,
+        };
+        self.set_part(tunnel.id, Some(Part { tunnel: Arc::new(tunnel.clone()), interface, session }));
+        self.reporter.tunnel_added(tunnel);
+        let config = Box::new(tunnel.ike.clone());
+        drop(self.ike.send(ike_task::Command::Add { tunnel: tunnel.id, config }).await);
+        Ok(())
+    }
+
+    async fn remove(&mut self, id: TunnelId) {
+        let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
+        self.end_session(&part).await;
+        if let Some(task) = self.sessions.remove(&id) {
+            drop(tokio::time::timeout(SESSION_END, task).await);
+        }
+        let (done, removed) = oneshot::channel();
+        if self.ike.send(ike_task::Command::Remove { tunnel: id, done }).await.is_ok() {
+            drop(removed.await);
+        }
+        self.tell_rib(rib_task::Command::RemovePeer { tunnel: id }).await;
+        if let Err(error) = self.dataplane.remove_tunnel(id).await {
+            tracing::warn!(tunnel = part.tunnel.name, %error, "interface not removed");
+        }
+        self.set_part(id, None);
+    }
+
+    async fn change_policy(&mut self, tunnel: Tunnel) {
+        let Some(part) = self.topology.borrow().tunnels.get(&tunnel.id).cloned() else { return };
+        if let Some(bgp) = &tunnel.bgp {
+            let policy = Box::new(bgp.policy.clone());
+            self.tell_rib(rib_task::Command::SetPolicy { tunnel: tunnel.id, policy }).await;
+        }
+        self.set_part(tunnel.id, Some(Part { tunnel: Arc::new(tunnel), ..part }));
+    }
+
+    async fn end_session(&self, part: &Part) {
+        if let Some(session) = &part.session {
+            drop(session.commands.send(session::Command::Shutdown).await);
+        }
+    }
+
+    async fn tell_rib(&self, command: rib_task::Command) {
+        drop(self.rib.send(command).await);
+    }
+
+    fn set_part(&self, id: TunnelId, part: Option<Part>) {
+        self.topology.send_modify(|topology| {
+            let mut next = Topology::clone(topology);
+            match part {
+                Some(part) => drop(next.tunnels.insert(id, part)),
+                None => drop(next.tunnels.remove(&id)),
+            }
+            *topology = Arc::new(next);
+        });
+    }
+}
+
+/// What a reload has to do.
+#[derive(Debug, Default)]
+struct Plan {
+    remove: Vec<TunnelId>,
+    add: Vec<Tunnel>,
+    policy: Vec<Tunnel>,
+    replaced: usize,
+    networks: bool,
+}
+
+impl Plan {
+    fn between(current: &Topology, next: &Router) -> Self {
+        let mut plan = Self { networks: current.router.rib.originated != next.rib.originated, ..Self::default() };
+        for (id, part) in &current.tunnels {
+            if !next.tunnels.iter().any(|tunnel| tunnel.name == part.tunnel.name) {
+                plan.remove.push(*id);
+            }
+        }
+        for tunnel in &next.tunnels {
+            match current.by_name(&tunnel.name) {
+                None => plan.add.push(tunnel.clone()),
+                Some((_, part)) if *part.tunnel == *tunnel => {}
+                Some((_, part)) if same_but_policy(&part.tunnel, tunnel) => plan.policy.push(tunnel.clone()),
+                Some((id, _)) => {
+                    plan.replaced += 1;
+                    plan.remove.push(id);
+                    plan.add.push(tunnel.clone());
+                }
+            }
+        }
+        plan
+    }
+
+    fn summary(&self) -> String {
+        let added = self.add.len() - self.replaced;
+        let removed = self.remove.len() - self.replaced;
+        if added + removed + self.replaced + self.policy.len() == 0 && !self.networks {
+            return "nothing changed".to_owned();
+        }
+        format!(
+            "tunnels: {added} added, {removed} removed, {} restarted, {} with new policy; networks {}",
+            self.replaced,
+            self.policy.len(),
+            if self.networks { "changed" } else { "unchanged" }
+        )
+    }
+}
+
+/// Our inside addresses with the length of their link.
+fn inside_addresses(tunnel: &Tunnel) -> Vec<IpNet> {
+    let mut addresses = Vec::new();
+    addresses.extend(IpNet::new(tunnel.inside.local, tunnel.inside.prefix.prefix_len()));
+    addresses.extend(tunnel.inside6.and_then(|link| IpNet::new(link.local.into(), link.prefix.prefix_len()).ok()));
+    addresses
+}
+
+/// Whether two tunnels differ in nothing but what the routing tables can change without touching the session.
+fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
+    let (Some(old_bgp), Some(new_bgp)) = (&old.bgp, &new.bgp) else { return false };
+    let mut with_old_policy = new.clone();
+    with_old_policy.bgp = Some(config::Session { policy: old_bgp.policy.clone(), ..new_bgp.clone() });
+    with_old_policy == *old
+}
+
+/// Some settings belong to the process; changing them under running sessions would drop everything anyway.
+fn refuse_restart_only(old: &Router, new: &Router) -> Result<(), ControlError> {
+    let differs = [
+        ("name", old.name != new.name),
+        ("asn", old.asn != new.asn),
+        ("router-id", old.router_id != new.router_id),
+        ("table", old.table != new.table),
+        ("metric", old.metric != new.metric),
+        ("dataplane", old.dataplane != new.dataplane),
+        ("ecmp", old.ecmp_width != new.ecmp_width),
+        ("api.socket", old.api_socket != new.api_socket),
+        ("metrics.listen", old.metrics_listen != new.metrics_listen),
+        ("the set of local outside addresses", old.local_addresses() != new.local_addresses()),
+    ];
+    let changed: Vec<&str> = differs.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(ControlError::Apply { reason: format!("{} cannot change while the router runs", changed.join(", ")) })
+}

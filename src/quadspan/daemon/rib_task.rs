@@ -1,0 +1,209 @@
+//! The task that owns the routing tables.
+//!
+//! Sessions and tunnels tell it what changed; after each batch it hands what follows to the FIB and to the sessions.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib, TunnelState};
+use tokio::sync::{mpsc, oneshot};
+use wire::ipsec::TunnelId;
+
+use super::session;
+use super::topology::TopologyReader;
+use crate::telemetry::report::{Reporter, TunnelNames as _};
+
+/// Commands waiting for the routing tables; whoever finds the queue full waits.
+const COMMAND_QUEUE: usize = 1024;
+/// Commands handled before their outcome is passed on.
+const BATCH: usize = 256;
+/// How long a session may refuse updates before it is given up.
+const STALL: Duration = Duration::from_secs(5);
+
+/// What others tell the routing tables.
+#[derive(Debug)]
+pub(super) enum Command {
+    AddPeer {
+        tunnel: TunnelId,
+        policy: Box<PeerPolicy>,
+    },
+    RemovePeer {
+        tunnel: TunnelId,
+    },
+    SetPolicy {
+        tunnel: TunnelId,
+        policy: Box<PeerPolicy>,
+    },
+    /// What a reload may change of the router as a whole.
+    Reconfigure(Box<rib::RibConfig>),
+    PeerUp {
+        tunnel: TunnelId,
+        established: bgp::Established,
+    },
+    PeerDown {
+        tunnel: TunnelId,
+    },
+    Update {
+        tunnel: TunnelId,
+        update: bgp::Update,
+    },
+    Refresh {
+        tunnel: TunnelId,
+        family: bgp::Family,
+    },
+    Tunnel {
+        tunnel: TunnelId,
+        state: TunnelState,
+    },
+    /// Reads something: the closure runs in the task, so that readers share nothing with it.
+    Read(Read),
+}
+
+/// A question to the routing tables.
+pub(super) struct Read(Box<dyn FnOnce(&Rib) + Send>);
+
+impl std::fmt::Debug for Read {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Read(..)")
+    }
+}
+
+/// Asks the routing tables; `None` once the task has ended.
+pub(super) async fn read<T: Send + 'static>(
+    rib: &mpsc::Sender<Command>,
+    question: impl FnOnce(&Rib) -> T + Send + 'static,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    let read = Read(Box::new(move |rib| drop(reply.send(question(rib)))));
+    rib.send(Command::Read(read)).await.ok()?;
+    answer.await.ok()
+}
+
+/// One peer per tunnel, so the tunnel's number is the peer's.
+pub(super) const fn peer_id(tunnel: TunnelId) -> PeerId {
+    PeerId(tunnel.0)
+}
+
+/// The channel to the task, which may exist before the task does.
+pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
+    mpsc::channel(COMMAND_QUEUE)
+}
+
+/// Starts the task. It ends when nobody can reach it any more.
+pub(super) fn spawn(
+    rib: Rib,
+    commands: mpsc::Receiver<Command>,
+    fib: fib::Fib,
+    topology: TopologyReader,
+    reporter: Reporter,
+) -> tokio::task::JoinHandle<()> {
+    let task = Task { rib, fib, topology, reporter, complete: Some(BTreeSet::new()) };
+    tokio::spawn(task.run(commands))
+}
+
+struct Task {
+    rib: Rib,
+    fib: fib::Fib,
+    topology: TopologyReader,
+    reporter: Reporter,
+    /// Sessions that have announced all they had, until every one has.
+    complete: Option<BTreeSet<PeerId>>,
+}
+
+impl Task {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while commands.recv_many(&mut batch, BATCH).await > 0 {
+            for command in batch.drain(..) {
+                self.handle(command);
+            }
+            self.drain_outputs().await;
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::AddPeer { tunnel, policy } => self.rib.add_peer(peer_id(tunnel), *policy),
+            Command::RemovePeer { tunnel } => self.rib.remove_peer(peer_id(tunnel)),
+            Command::SetPolicy { tunnel, policy } => self.rib.set_policy(peer_id(tunnel), *policy),
+            Command::Reconfigure(config) => {
+                self.rib.set_originated(config.originated);
+                self.rib.set_protected(config.protected);
+            }
+            Command::PeerUp { tunnel, established } => {
+                let session =
+                    PeerSession { families: established.families, peer_router_id: established.peer_router_id };
+                self.rib.handle_peer_up(peer_id(tunnel), session);
+            }
+            Command::PeerDown { tunnel } => self.rib.handle_peer_down(peer_id(tunnel)),
+            Command::Update { tunnel, update } => self.rib.handle_update(peer_id(tunnel), update),
+            Command::Refresh { tunnel, family } => self.rib.handle_refresh(peer_id(tunnel), family),
+            Command::Tunnel { tunnel, state } => self.rib.handle_tunnel(tunnel, state),
+            Command::Read(Read(question)) => question(&self.rib),
+        }
+    }
+
+    async fn drain_outputs(&mut self) {
+        let mut changes = Vec::new();
+        let mut sends = Vec::new();
+        while let Some(output) = self.rib.poll_output() {
+            match output {
+                Output::Fib(change) => changes.push(change),
+                Output::Send { peer, update } => sends.push((peer, *update)),
+                Output::PrefixLimit { peer, limit, count } => {
+                    self.stop_session(peer, bgp::StopReason::PrefixLimit { limit, count });
+                }
+                Output::EndOfRib { peer, .. } => self.note_complete(peer),
+                Output::RequestRefresh { peer, family } => {
+                    if let Some(session) = self.session(peer) {
+                        drop(session.commands.try_send(session::Command::Refresh(family)));
+                    }
+                }
+                Output::HeldBack { peer, prefix, limit } => {
+                    let tunnel = self.topology.borrow().name(TunnelId(peer.0));
+                    self.reporter.prefix_held_back(&tunnel, prefix, limit);
+                }
+            }
+        }
+        // The FIB first: traffic follows it, the peers' tables can wait.
+        if !changes.is_empty() {
+            self.fib.apply(changes);
+        }
+        for (peer, update) in sends {
+            self.send(peer, update).await;
+        }
+    }
+
+    /// Routes left by a predecessor that was killed are kept until every session has said all it had (RFC 4724 2).
+    fn note_complete(&mut self, peer: PeerId) {
+        let Some(complete) = &mut self.complete else { return };
+        complete.insert(peer);
+        let topology = self.topology.borrow();
+        let mut sessions = topology.tunnels.iter().filter(|(_, part)| part.session.is_some());
+        if sessions.all(|(id, _)| complete.contains(&peer_id(*id))) {
+            self.complete = None;
+            let fib = self.fib.clone();
+            tokio::spawn(async move { fib.converged().await });
+        }
+    }
+
+    async fn send(&self, peer: PeerId, update: bgp::Update) {
+        let Some(session) = self.session(peer) else { return };
+        if session.updates.send_timeout(update, STALL).await.is_err() {
+            let name = self.topology.borrow().name(TunnelId(peer.0));
+            self.reporter.peer_stalled(&name, STALL);
+            self.stop_session(peer, bgp::StopReason::Reset("does not take updates".into()));
+        }
+    }
+
+    fn stop_session(&self, peer: PeerId, reason: bgp::StopReason) {
+        if let Some(session) = self.session(peer) {
+            // A full queue holds a command that ends or reports; the session is asked again with the next update.
+            drop(session.commands.try_send(session::Command::Stop(reason)));
+        }
+    }
+
+    fn session(&self, peer: PeerId) -> Option<session::Handle> {
+        self.topology.borrow().tunnels.get(&TunnelId(peer.0))?.session.clone()
+    }
+}

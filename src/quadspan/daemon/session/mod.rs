@@ -1,0 +1,302 @@
+//! One task per BGP session: moves bytes between TCP inside the tunnel and the pure [`bgp::Peer`].
+//!
+//! ```text
+//!  ike ── TunnelUp/Down ──► commands ┐                     ┌── reader ◄── TCP ──┐
+//!  operator ── Reset ──────►         ├──► Session ◄── io ──┤                    │ peer
+//!  rib ── Update ──────────► updates ┘      │              └── writer ──► TCP ──┘
+//!                                           └──► rib: PeerUp, Update, PeerDown
+//! ```
+//!
+//! Back-pressure in both directions: while the RIB has no room, nothing is read from TCP; while TCP has no room, no
+//! update is taken from the RIB. Commands are always taken, so a dead tunnel ends its session at once. A peer that
+//! stops reading is ended by `TCP_USER_TIMEOUT`.
+
+mod connection;
+mod socket;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use bgp::{ConnectionId, Event, Output, Peer, PeerStatus, StopReason};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use wire::ipsec::TunnelId;
+
+use super::entropy::system_entropy;
+use super::rib_task;
+use super::sleep::sleep_until;
+use crate::telemetry::report::Reporter;
+use connection::{Connection, IoEvent};
+pub(super) use socket::Link;
+
+/// Commands waiting for one session: a handful ever exist.
+const COMMAND_QUEUE: usize = 32;
+/// Updates waiting for one session. Beyond that the RIB waits, and gives the session up after a while.
+const UPDATE_QUEUE: usize = 1024;
+/// Reads and connection results waiting for one session.
+const IO_QUEUE: usize = 64;
+
+/// What others ask of a session.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// The tunnel carries traffic: open the session over it.
+    TunnelUp(Link),
+    /// The tunnel is gone: so is the session, at once.
+    TunnelDown,
+    /// End the session and open it again.
+    Reset,
+    /// The peer announced more than it may, or takes no updates.
+    Stop(StopReason),
+    /// Ask the peer to announce everything again, after import policy changed.
+    Refresh(bgp::Family),
+    /// Report.
+    Status(oneshot::Sender<PeerStatus>),
+    /// End the session for good and the task with it.
+    Shutdown,
+}
+
+/// Where to reach a session's task.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) updates: mpsc::Sender<bgp::Update>,
+}
+
+/// Starts the session's task.
+pub(super) fn spawn(
+    tunnel: TunnelId,
+    config: bgp::PeerConfig,
+    rib: mpsc::Sender<rib_task::Command>,
+    reporter: Reporter,
+) -> (Handle, tokio::task::JoinHandle<()>) {
+    let (command_tx, commands) = mpsc::channel(COMMAND_QUEUE);
+    let (update_tx, updates) = mpsc::channel(UPDATE_QUEUE);
+    let (io_tx, io) = mpsc::channel(IO_QUEUE);
+    let session = Session {
+        tunnel,
+        peer: Peer::new(config.clone(), system_entropy()),
+        config,
+        rib,
+        to_rib: VecDeque::new(),
+        connections: BTreeMap::new(),
+        io: io_tx,
+        link: None,
+        listener: None,
+        stopping: false,
+        reporter,
+    };
+    let task = tokio::spawn(session.run(commands, updates, io));
+    (Handle { commands: command_tx, updates: update_tx }, task)
+}
+
+struct Session {
+    tunnel: TunnelId,
+    config: bgp::PeerConfig,
+    peer: Peer,
+    rib: mpsc::Sender<rib_task::Command>,
+    /// Events not yet taken by the RIB. Filled by at most one read's worth of messages.
+    to_rib: VecDeque<rib_task::Command>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    io: mpsc::Sender<IoEvent>,
+    link: Option<Link>,
+    listener: Option<TcpListener>,
+    stopping: bool,
+    reporter: Reporter,
+}
+
+impl Session {
+    async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut updates: mpsc::Receiver<bgp::Update>,
+        mut io: mpsc::Receiver<IoEvent>,
+    ) {
+        loop {
+            self.drain_outputs();
+            if self.stopping && self.to_rib.is_empty() {
+                break;
+            }
+            let rib_has_room = self.to_rib.is_empty();
+            let tcp_has_room = self.connections.values().all(Connection::has_room);
+            let deadline = self.peer.poll_timeout();
+            let rib = self.rib.clone();
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(command) => self.handle_command(command),
+                    None => self.handle_command(Command::Shutdown),
+                },
+                permit = rib.reserve(), if !rib_has_room => match (permit, self.to_rib.pop_front()) {
+                    (Ok(permit), Some(event)) => permit.send(event),
+                    (Ok(_) | Err(_), _) => self.to_rib.clear(),
+                },
+                () = flush(&mut self.connections), if !tcp_has_room => {}
+                () = sleep_until(deadline) => self.peer.handle_timeout(Instant::now()),
+                event = io.recv(), if rib_has_room => if let Some(event) = event { self.handle_io(event) },
+                stream = accept(self.listener.as_ref()) => self.handle_accepted(stream),
+                update = updates.recv(), if tcp_has_room => if let Some(update) = update {
+                    self.peer.send_update(&update);
+                },
+            }
+        }
+        for connection in std::mem::take(&mut self.connections).into_values() {
+            connection.finish().await;
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        let now = Instant::now();
+        match command {
+            Command::TunnelUp(link) => {
+                self.open_listener(&link);
+                self.link = Some(link);
+                self.peer.start(now);
+            }
+            Command::TunnelDown => {
+                self.peer.stop(StopReason::TunnelDown, now);
+                self.drain_outputs();
+                self.connections.clear();
+                self.listener = None;
+                self.link = None;
+            }
+            Command::Reset => {
+                self.peer.stop(StopReason::Reset(String::new()), now);
+                self.restart(now);
+            }
+            Command::Stop(reason) => self.peer.stop(reason, now),
+            Command::Refresh(family) => self.peer.request_refresh(family),
+            Command::Status(reply) => drop(reply.send(self.peer.status())),
+            Command::Shutdown => {
+                self.peer.stop(StopReason::AdminShutdown("router is stopping".into()), now);
+                self.listener = None;
+                self.stopping = true;
+            }
+        }
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.drain_outputs();
+        if self.link.is_some() {
+            self.peer.start(now);
+        }
+    }
+
+    /// Listens on the inside address. Without a listener the session still opens actively.
+    fn open_listener(&mut self, link: &Link) {
+        match socket::listen(link, self.config.local_address) {
+            Ok(listener) => self.listener = Some(listener),
+            Err(error) => self.reporter.bgp_listen_failed(&self.config, &error),
+        }
+    }
+
+    fn handle_accepted(&mut self, accepted: std::io::Result<(TcpStream, std::net::SocketAddr)>) {
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Reopened with the next tunnel-up; a listener that fails must not spin.
+                self.reporter.bgp_listen_failed(&self.config, &error);
+                self.listener = None;
+                return;
+            }
+        };
+        // RFC 4271 8.2.1: connections from others than the configured peer are refused.
+        if from.ip() != self.config.peer_address {
+            self.reporter.bgp_stranger_refused(&self.config, from);
+            return;
+        }
+        if let Some(id) = self.peer.handle_accepted(Instant::now()) {
+            self.connections.insert(id, Connection::start(id, stream, self.io.clone()));
+        }
+    }
+
+    fn handle_io(&mut self, event: IoEvent) {
+        let now = Instant::now();
+        match event {
+            IoEvent::Connected(id, Ok(stream)) => {
+                if self.link.is_none() {
+                    return;
+                }
+                self.connections.insert(id, Connection::start(id, stream, self.io.clone()));
+                self.peer.handle_connected(id, now);
+            }
+            IoEvent::Connected(id, Err(error)) => self.peer.handle_connect_failed(id, error.to_string(), now),
+            IoEvent::Received(id, bytes) => {
+                if self.connections.contains_key(&id) {
+                    self.peer.handle_bytes(id, &bytes, now);
+                }
+            }
+            IoEvent::Closed(id, error) => {
+                if self.connections.remove(&id).is_some() {
+                    self.peer.handle_closed(id, error.map(|error| error.to_string()), now);
+                }
+            }
+        }
+    }
+
+    fn drain_outputs(&mut self) {
+        while let Some(output) = self.peer.poll_output() {
+            match output {
+                Output::Connect { id } => self.connect(id),
+                Output::Close { id } => {
+                    if let Some(connection) = self.connections.remove(&id) {
+                        connection.finish_in_background();
+                    }
+                }
+                Output::Send { id, bytes } => {
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        connection.send(bytes);
+                    }
+                }
+                Output::Event(event) => self.handle_event(event),
+            }
+        }
+    }
+
+    fn connect(&self, id: ConnectionId) {
+        let Some(link) = self.link.clone() else { return };
+        let (local, remote) = (self.config.local_address, self.config.peer_address);
+        let io = self.io.clone();
+        tokio::spawn(async move {
+            let result = socket::connect(&link, local, remote).await;
+            drop(io.send(IoEvent::Connected(id, result)).await);
+        });
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        self.reporter.bgp_event(&self.config, &event);
+        let tunnel = self.tunnel;
+        match event {
+            Event::Established(established) => {
+                self.to_rib.push_back(rib_task::Command::PeerUp { tunnel, established });
+            }
+            Event::Down { was_established: true, .. } => {
+                self.to_rib.push_back(rib_task::Command::PeerDown { tunnel });
+            }
+            Event::Update(update) => self.to_rib.push_back(rib_task::Command::Update { tunnel, update }),
+            Event::RefreshRequested(family) => {
+                self.to_rib.push_back(rib_task::Command::Refresh { tunnel, family });
+            }
+            Event::Down { was_established: false, .. }
+            | Event::StateChanged { .. }
+            | Event::NotificationReceived { .. }
+            | Event::NotificationSent { .. }
+            | Event::UpdateFaulty { .. }
+            | Event::Unsendable { .. } => {}
+        }
+    }
+}
+
+/// Moves queued messages of congested connections on; returns when one made progress.
+async fn flush(connections: &mut BTreeMap<ConnectionId, Connection>) {
+    for connection in connections.values_mut().filter(|connection| !connection.has_room()) {
+        connection.flush().await;
+        return;
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, std::net::SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}

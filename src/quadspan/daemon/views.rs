@@ -1,0 +1,345 @@
+//! From the owners' own terms to what a person reads.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bgp::{AsPathSegment, Attributes};
+use config::Router;
+use dataplane::{InterfaceInfo, TunnelCounters};
+use ipnet::IpNet;
+use rib::{CandidateView, Verdict as RibVerdict};
+
+use super::topology::{Part, Topology};
+use crate::telemetry::report::TunnelNames as _;
+use crate::view::{
+    ChildView, FailoverView, FailureView, FibNextHopView, FibRouteView, FibView, Health, IkeView, MessageCounts,
+    PathView, PeerView, PrefixCounts, RouteView, RouterView, RoutingView, TrafficView, TunnelState, TunnelView,
+    Verdict,
+};
+
+/// The router itself.
+pub(super) fn router(router: &Router, started: Instant, warnings: &[String]) -> RouterView {
+    RouterView {
+        name: router.name.clone(),
+        asn: router.asn.0,
+        router_id: router.router_id.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime: started.elapsed().as_secs(),
+        dataplane: "userspace".to_owned(),
+        pid: std::process::id(),
+        warnings: warnings.to_vec(),
+    }
+}
+
+/// All in one word and one sentence.
+pub(super) fn verdict(tunnels: &[TunnelView], peers: &[PeerView], routing: &RoutingView) -> Verdict {
+    let up = tunnels.iter().filter(|tunnel| tunnel.state == TunnelState::Up).count();
+    let established = peers.iter().filter(|peer| peer.state == "Established").count();
+    let complete = up == tunnels.len() && established == peers.len();
+    let health = match (up, complete && routing.fib_matches_kernel) {
+        (0, _) => Health::Down,
+        (_, true) => Health::Ok,
+        (_, false) => Health::Degraded,
+    };
+    let kernel = if routing.fib_matches_kernel { "" } else { "; the kernel's routes differ and are being repaired" };
+    let text = format!(
+        "{up} of {} tunnels up, {established} of {} BGP sessions established{kernel}",
+        tunnels.len(),
+        peers.len()
+    );
+    Verdict { health, text }
+}
+
+/// Sizes of the tables.
+pub(super) fn routing(totals: rib::Totals, fib: &fib::FibStatus) -> RoutingView {
+    RoutingView {
+        rib_prefixes: totals.prefixes,
+        rib_paths: totals.paths,
+        fib_routes: fib.desired,
+        fib_installed: fib.installed,
+        fib_matches_kernel: fib.matches_kernel,
+    }
+}
+
+/// One tunnel, from IKE, the data plane and BGP.
+pub(super) fn tunnel(
+    part: &Part,
+    interface: InterfaceInfo,
+    ike: Option<&ike::TunnelStatus>,
+    bgp: Option<&bgp::PeerStatus>,
+    counters: &TunnelCounters,
+    now: Instant,
+) -> TunnelView {
+    let tunnel = &part.tunnel;
+    let last_failure = ike.and_then(|status| status.last_failure.as_ref()).map(|(failure, at)| FailureView {
+        reason: failure.reason().to_owned(),
+        text: failure.to_string(),
+        remedy: failure.remedy().to_owned(),
+        ago: seconds(now, *at),
+    });
+    TunnelView {
+        name: tunnel.name.clone(),
+        state: ike.map_or(TunnelState::Down, |status| state(status.state)),
+        since: ike.map_or(0, |status| seconds(now, status.since)),
+        profile: tunnel.profile.as_str().to_owned(),
+        local: tunnel.ike.local,
+        remote: tunnel.ike.remote,
+        interface: tunnel.interface.clone(),
+        mtu: Some(interface.mtu),
+        inside_local: tunnel.inside.local,
+        inside_peer: tunnel.inside.peer,
+        ike: ike.and_then(|status| status.ike.last()).map(|sa| ike_sa(sa, now)),
+        child: ike.and_then(|status| child_sa(status, now)),
+        traffic: traffic(counters),
+        last_failure,
+        retry_in: ike.and_then(|status| status.retry_at).map(|at| remaining(now, at)),
+        bgp: bgp.map(|status| status.state.to_string()),
+    }
+}
+
+const fn state(state: ike::TunnelState) -> TunnelState {
+    match state {
+        ike::TunnelState::Up => TunnelState::Up,
+        ike::TunnelState::Connecting | ike::TunnelState::Authenticating | ike::TunnelState::IkeOnly => {
+            TunnelState::Connecting
+        }
+        ike::TunnelState::Listening => TunnelState::Waiting,
+        ike::TunnelState::Waiting | ike::TunnelState::Stopped => TunnelState::Down,
+    }
+}
+
+fn ike_sa(sa: &ike::IkeStatus, now: Instant) -> IkeView {
+    IkeView {
+        role: if sa.initiator { "initiator" } else { "responder" }.to_owned(),
+        suite: sa.suite.to_string(),
+        age: seconds(now, sa.established_at),
+        rekey_in: sa.rekey_at.map(|at| remaining(now, at)),
+        nat: sa.nat_local || sa.nat_remote,
+    }
+}
+
+fn child_sa(status: &ike::TunnelStatus, now: Instant) -> Option<ChildView> {
+    let sa = status.children.iter().find(|child| child.carries_outbound).or(status.children.last())?;
+    Some(ChildView {
+        suite: sa.suite.to_string(),
+        encapsulation: match sa.encapsulation {
+            wire::ipsec::Encapsulation::Esp => "esp",
+            wire::ipsec::Encapsulation::Udp => "udp",
+        }
+        .to_owned(),
+        spi_in: sa.inbound.to_string(),
+        spi_out: sa.outbound.to_string(),
+        age: seconds(now, sa.established_at),
+        rekey_in: sa.rekey_at.map(|at| remaining(now, at)),
+        local_selectors: sa.local_selectors.iter().map(ToString::to_string).collect(),
+        remote_selectors: sa.remote_selectors.iter().map(ToString::to_string).collect(),
+        remaining_bytes: None,
+        rekeys: status.counters.child_rekeys,
+    })
+}
+
+fn traffic(counters: &TunnelCounters) -> TrafficView {
+    let drops = [
+        ("replay", counters.replay_drops),
+        ("integrity", counters.integrity_drops),
+        ("malformed", counters.malformed_drops),
+        ("selector", counters.selector_drops),
+        ("lifetime", counters.lifetime_drops),
+        ("no_sa", counters.no_sa_drops),
+        ("loop", counters.loop_drops),
+        ("too_big", counters.too_big_drops),
+        ("send", counters.send_drops),
+        ("interface", counters.interface_drops),
+        ("ecn", counters.ecn_drops),
+    ];
+    TrafficView {
+        bytes_in: counters.bytes_in,
+        packets_in: counters.packets_in,
+        bytes_out: counters.bytes_out,
+        packets_out: counters.packets_out,
+        drops: drops.into_iter().map(|(cause, count)| (cause.to_owned(), count)).collect(),
+    }
+}
+
+/// One session, from BGP and the routing tables.
+pub(super) fn peer(part: &Part, status: &bgp::PeerStatus, counts: rib::PeerCounts, now: Instant) -> Option<PeerView> {
+    let bgp = part.tunnel.bgp.as_ref()?;
+    let last_error = status.last_down.as_ref().map(|down| FailureView {
+        reason: down_label(&down.reason).to_owned(),
+        text: down.reason.to_string(),
+        remedy: down.reason.remedy().to_owned(),
+        ago: seconds(now, down.at),
+    });
+    Some(PeerView {
+        tunnel: part.tunnel.name.clone(),
+        address: bgp.peer.peer_address,
+        asn: bgp.peer.peer_asn.0,
+        state: status.state.to_string(),
+        since: status.since.map_or(0, |since| seconds(now, since)),
+        router_id: status.negotiated.as_ref().map(|session| session.peer_router_id.to_string()),
+        hold_time: status.negotiated.as_ref().map(|session| session.hold_time.as_secs()),
+        families: status.negotiated.iter().flat_map(|session| &session.families).map(ToString::to_string).collect(),
+        prefixes: PrefixCounts {
+            received: counts.received,
+            accepted: counts.accepted,
+            filtered: counts.refused,
+            best: counts.best + counts.multipath,
+            advertised: counts.advertised,
+            held_back: counts.held_back,
+            limit_in: bgp.policy.max_prefix_in,
+            limit_out: bgp.policy.max_prefix_out,
+        },
+        messages: messages(&status.received, &status.sent),
+        flaps: status.flaps,
+        last_error,
+    })
+}
+
+/// A stable word for why a session ended.
+const fn down_label(reason: &bgp::DownReason) -> &'static str {
+    match reason {
+        bgp::DownReason::Stopped(_) => "stopped",
+        bgp::DownReason::ConnectFailed { .. } => "connect",
+        bgp::DownReason::ConnectionClosed { .. } => "closed",
+        bgp::DownReason::HoldTimerExpired { .. } => "hold_timer",
+        bgp::DownReason::NotificationReceived(_) => "notification",
+        bgp::DownReason::Protocol(_) => "protocol",
+    }
+}
+
+const fn messages(received: &bgp::MessageCounts, sent: &bgp::MessageCounts) -> MessageCounts {
+    MessageCounts {
+        open_in: received.open,
+        open_out: sent.open,
+        update_in: received.update,
+        update_out: sent.update,
+        notification_in: received.notification,
+        notification_out: sent.notification,
+        keepalive_in: received.keepalive,
+        keepalive_out: sent.keepalive,
+        refresh_in: received.route_refresh,
+        refresh_out: sent.route_refresh,
+    }
+}
+
+/// All prefixes, or one, with every path.
+pub(super) fn routes(rib: &rib::Rib, prefix: Option<IpNet>) -> Vec<RouteView> {
+    match prefix {
+        Some(prefix) => rib.route(&prefix).iter().map(route).collect(),
+        None => rib.routes().map(|view| route(&view)).collect(),
+    }
+}
+
+fn route(view: &rib::RouteView<'_>) -> RouteView {
+    let own = view.originated.then(|| PathView {
+        tunnel: None,
+        next_hop: None,
+        as_path: String::new(),
+        origin: "igp".to_owned(),
+        local_preference: None,
+        med: None,
+        communities: Vec::new(),
+        best: true,
+        multipath: false,
+        reason: "originated here".to_owned(),
+    });
+    RouteView { prefix: view.prefix, paths: own.into_iter().chain(view.candidates.iter().map(path)).collect() }
+}
+
+fn path(candidate: &CandidateView<'_>) -> PathView {
+    let attributes = candidate.attributes;
+    PathView {
+        tunnel: Some(candidate.name.to_owned()),
+        next_hop: Some(candidate.next_hop),
+        as_path: as_path(attributes),
+        origin: match attributes.origin {
+            bgp::Origin::Igp => "igp",
+            bgp::Origin::Egp => "egp",
+            bgp::Origin::Incomplete => "incomplete",
+        }
+        .to_owned(),
+        local_preference: Some(candidate.local_preference),
+        med: attributes.med,
+        communities: communities(attributes),
+        best: candidate.verdict == RibVerdict::Best,
+        multipath: matches!(candidate.verdict, RibVerdict::Best | RibVerdict::Multipath),
+        reason: candidate.verdict.to_string(),
+    }
+}
+
+/// `64512 65010 {65011,65012}`.
+fn as_path(attributes: &Attributes) -> String {
+    let join = |numbers: &[wire::Asn], by: &str| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(by);
+    let segment = |segment: &AsPathSegment| match segment {
+        AsPathSegment::Sequence(numbers) => join(numbers, " "),
+        AsPathSegment::Set(numbers) => format!("{{{}}}", join(numbers, ",")),
+    };
+    attributes.as_path.0.iter().map(segment).collect::<Vec<_>>().join(" ")
+}
+
+/// `65000:100`, `65000:1:2`, and extended communities as sixteen hexadecimal digits.
+fn communities(attributes: &Attributes) -> Vec<String> {
+    let standard = attributes.communities.iter().map(|value| format!("{}:{}", value >> 16, value & 0xffff));
+    let large = attributes.large_communities.iter().map(|[global, first, second]| format!("{global}:{first}:{second}"));
+    let extended =
+        attributes.extended_communities.iter().map(|octets| format!("0x{:016x}", u64::from_be_bytes(*octets)));
+    standard.chain(large).chain(extended).collect()
+}
+
+/// What the kernel has from us.
+pub(super) fn fib(snapshot: &fib::FibSnapshot, topology: &Topology) -> FibView {
+    let next_hop = |hop: &fib::FibNextHop| {
+        let part = topology.tunnels.get(&hop.tunnel);
+        FibNextHopView {
+            tunnel: part.map_or_else(|| hop.tunnel.to_string(), |part| part.tunnel.name.clone()),
+            interface: part.map_or_else(String::new, |part| part.tunnel.interface.clone()),
+            address: hop.address,
+            active: hop.active,
+        }
+    };
+    let route = |route: &fib::FibRoute| FibRouteView {
+        prefix: route.prefix,
+        state: match &route.state {
+            fib::RouteState::Installed => "installed".to_owned(),
+            fib::RouteState::Pending => "pending".to_owned(),
+            fib::RouteState::Failed { reason } => format!("failed: {reason}"),
+        },
+        next_hops: route.next_hops.iter().map(next_hop).collect(),
+    };
+    FibView {
+        table: snapshot.status.table,
+        protocol: snapshot.status.protocol,
+        matches_kernel: snapshot.status.matches_kernel,
+        routes: snapshot.routes.iter().map(route).collect(),
+        groups: snapshot.groups.len(),
+        counters: counters(&snapshot.status.counters),
+        last_failover: snapshot.status.last_failover.map(|failover| FailoverView {
+            tunnel: topology.name(failover.tunnel),
+            microseconds: u64::try_from(failover.took.as_micros()).unwrap_or(u64::MAX),
+            messages: failover.messages,
+        }),
+    }
+}
+
+fn counters(counters: &fib::FibCounters) -> BTreeMap<String, u64> {
+    let kinds = [
+        ("install", counters.installs),
+        ("replace", counters.replaces),
+        ("delete", counters.deletes),
+        ("nexthop_change", counters.nexthop_changes),
+        ("error", counters.errors),
+        ("resync", counters.resyncs),
+        ("drift", counters.drift),
+        ("overrun", counters.overruns),
+        ("failover", counters.failovers),
+    ];
+    kinds.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect()
+}
+
+fn seconds(now: Instant, then: Instant) -> u64 {
+    now.saturating_duration_since(then).as_secs()
+}
+
+fn remaining(now: Instant, deadline: Instant) -> u64 {
+    deadline.saturating_duration_since(now).as_secs()
+}

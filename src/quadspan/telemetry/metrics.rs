@@ -1,0 +1,131 @@
+//! Prometheus metrics on `GET /metrics`.
+//!
+//! Two kinds: what *happened* is counted as it happens ([`Metrics`], fed by [`super::report`]); how things *are* is
+//! read from the tasks at the moment of the scrape ([`super::snapshot`]). Labels are configured names and fixed
+//! words only: no SPI, no address that changes, so that a rekey starts no new series.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use tokio::net::TcpListener;
+
+use super::snapshot;
+use crate::daemon::Control;
+
+/// Counts of what happened since the process started.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// By tunnel and reason.
+    pub ike_failures: IntCounterVec,
+    /// By tunnel.
+    pub dpd_timeouts: IntCounterVec,
+    /// By tunnel, kind (`ike`, `child`) and result.
+    pub rekeys: IntCounterVec,
+    /// By tunnel, direction, code and subcode.
+    pub notifications: IntCounterVec,
+    /// By tunnel: times it was lost.
+    pub failovers: IntCounterVec,
+    /// By result.
+    pub reloads: IntCounterVec,
+    /// When the configuration in force was read, in seconds since 1970.
+    pub reload_success_time: IntGauge,
+    /// Differences found between the desired routes and the kernel's.
+    pub fib_repairs: IntCounter,
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let metrics = Self {
+            ike_failures: vec("ike_failures_total", "Failed negotiations by reason.", &["tunnel", "reason"]),
+            dpd_timeouts: vec("dpd_timeouts_total", "Peers found dead by a liveness check.", &["tunnel"]),
+            rekeys: vec("rekeys_total", "Rekeyed SAs by kind and result.", &["tunnel", "kind", "result"]),
+            notifications: vec(
+                "bgp_notifications_total",
+                "BGP NOTIFICATION messages by direction, code and subcode (RFC 4271 4.5).",
+                &["tunnel", "direction", "code", "subcode"],
+            ),
+            failovers: vec("failovers_total", "Times a tunnel in use was lost and its routes moved.", &["tunnel"]),
+            reloads: vec("config_reload_total", "Configuration reloads by result.", &["result"]),
+            reload_success_time: IntGauge::new(
+                name("config_last_reload_success_timestamp_seconds"),
+                "When the configuration in force was read, in seconds since 1970.",
+            )
+            .expect("the name is valid"),
+            fib_repairs: IntCounter::new(
+                name("fib_repairs_total"),
+                "Comparisons with the kernel that found a difference and repaired it.",
+            )
+            .expect("the name is valid"),
+            registry,
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&self) {
+        let vectors =
+            [&self.ike_failures, &self.dpd_timeouts, &self.rekeys, &self.notifications, &self.failovers, &self.reloads];
+        for vector in vectors {
+            self.registry.register(Box::new(vector.clone())).expect("every name is registered once");
+        }
+        self.registry.register(Box::new(self.reload_success_time.clone())).expect("every name is registered once");
+        self.registry.register(Box::new(self.fib_repairs.clone())).expect("every name is registered once");
+    }
+
+    /// Starts a tunnel's counters at zero, so that the first event is an increase Prometheus can see.
+    pub fn know_tunnel(&self, tunnel: &str) {
+        self.dpd_timeouts.with_label_values(&[tunnel]);
+        self.failovers.with_label_values(&[tunnel]);
+        for kind in ["ike", "child"] {
+            for result in ["ok", "failed"] {
+                self.rekeys.with_label_values(&[tunnel, kind, result]);
+            }
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Answers scrapes for ever.
+pub(crate) async fn serve(listener: TcpListener, control: Control, metrics: Metrics) {
+    let router = Router::new()
+        .route("/metrics", get(scrape))
+        .route("/", get(async || "quadspan: metrics are at /metrics\n"))
+        .with_state((control, metrics));
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "metrics listener failed; restart the router to be scraped again");
+    }
+}
+
+async fn scrape(State((control, metrics)): State<(Control, Metrics)>) -> Response {
+    let Ok(snapshot) = snapshot::gather(&control).await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the router is stopping\n").into_response();
+    };
+    let mut families = metrics.registry.gather();
+    families.extend(snapshot);
+    let mut body = Vec::new();
+    match TextEncoder::new().encode(&families, &mut body) {
+        Ok(()) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Every metric has the application's prefix.
+pub(super) fn name(suffix: &str) -> String {
+    format!("quadspan_{suffix}")
+}
+
+fn vec(suffix: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    IntCounterVec::new(Opts::new(name(suffix), help), labels).expect("names and labels are valid")
+}

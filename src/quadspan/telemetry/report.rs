@@ -1,0 +1,215 @@
+//! The one place where something that happened becomes a log line and a count.
+//!
+//! Levels: `error` needs a person, `warn` may, `info` is the story (tunnels, sessions, reloads), `debug` its details.
+//! Every line about a tunnel has the field `tunnel`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ike::{DownReason, Event as IkeEvent};
+use ipnet::IpNet;
+use tracing::{debug, error, info, warn};
+use wire::ipsec::{Spi, TunnelId};
+
+use super::metrics::Metrics;
+use crate::daemon::ControlError;
+
+/// Writes the log and counts. Clones share the counts.
+#[derive(Clone, Debug)]
+pub struct Reporter {
+    metrics: Arc<Metrics>,
+}
+
+/// Where a reporter finds the configured name of a tunnel.
+pub trait TunnelNames {
+    /// The name, or the number in words if the tunnel was removed.
+    fn name(&self, tunnel: TunnelId) -> String;
+}
+
+impl Reporter {
+    /// Counts into `metrics`.
+    #[must_use]
+    pub const fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics }
+    }
+
+    /// The counts so far, shared.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::clone(&self.metrics)
+    }
+
+    pub(crate) fn starting(&self, router: &config::Router) {
+        let version = env!("CARGO_PKG_VERSION");
+        info!(router = router.name, asn = %router.asn, tunnels = router.tunnels.len(), version, "starting");
+        self.metrics.reload_success_time.set(unix_time());
+    }
+
+    pub(crate) fn tunnel_added(&self, tunnel: &config::Tunnel) {
+        self.metrics.know_tunnel(&tunnel.name);
+        let (local, remote) = (tunnel.ike.local, tunnel.ike.remote);
+        info!(tunnel = tunnel.name, %local, %remote, interface = tunnel.interface, "tunnel added");
+    }
+
+    pub(crate) fn stopping(&self) {
+        info!("stopping: telling the peers");
+    }
+
+    pub(crate) fn stopped(&self) {
+        info!("stopped: interfaces, routes and sockets are gone");
+    }
+
+    pub(crate) fn reloaded(&self, outcome: &Result<String, ControlError>) {
+        match outcome {
+            Ok(summary) => {
+                info!(%summary, "configuration reloaded");
+                self.metrics.reloads.with_label_values(&["ok"]).inc();
+                self.metrics.reload_success_time.set(unix_time());
+            }
+            Err(refusal) => {
+                error!(error = %refusal, remedy = refusal.remedy(), "configuration not reloaded");
+                self.metrics.reloads.with_label_values(&["failed"]).inc();
+            }
+        }
+    }
+
+    /// Everything IKE tells.
+    pub(crate) fn ike_event(&self, names: &impl TunnelNames, event: &IkeEvent) {
+        match event {
+            IkeEvent::IkeUp { tunnel, peer, initiator, suite, nat } => {
+                let tunnel = names.name(*tunnel);
+                info!(tunnel, %peer, role = role(*initiator), %suite, nat, "IKE SA established");
+            }
+            IkeEvent::IkeDown { tunnel, reason } => {
+                info!(tunnel = names.name(*tunnel), %reason, "IKE SA gone");
+            }
+            IkeEvent::TunnelUp { tunnel, suite, encapsulation, local, remote, inbound, outbound, .. } => {
+                let tunnel = names.name(*tunnel);
+                info!(tunnel, %suite, ?encapsulation, %local, %remote, %inbound, %outbound, "tunnel up");
+            }
+            IkeEvent::TunnelDown { tunnel, reason } => self.tunnel_down(&names.name(*tunnel), reason),
+            IkeEvent::Failed { tunnel, failure, retry_at } => {
+                let tunnel = names.name(*tunnel);
+                let (reason, remedy) = (failure.reason(), failure.remedy());
+                let retry = retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+                warn!(tunnel, error = %failure, reason, remedy, ?retry, "negotiation failed");
+                self.metrics.ike_failures.with_label_values(&[tunnel.as_str(), reason]).inc();
+            }
+            IkeEvent::ChildRekeyed { tunnel, initiator, inbound, outbound } => {
+                let tunnel = names.name(*tunnel);
+                info!(tunnel, role = role(*initiator), %inbound, %outbound, "CHILD SA rekeyed");
+                self.metrics.rekeys.with_label_values(&[tunnel.as_str(), "child", "ok"]).inc();
+            }
+            IkeEvent::IkeRekeyed { tunnel, initiator } => {
+                let tunnel = names.name(*tunnel);
+                info!(tunnel, role = role(*initiator), "IKE SA rekeyed");
+                self.metrics.rekeys.with_label_values(&[tunnel.as_str(), "ike", "ok"]).inc();
+            }
+            IkeEvent::RekeyFailed { tunnel, kind, failure, .. } => {
+                let tunnel = names.name(*tunnel);
+                let sa = kind.label();
+                warn!(tunnel, sa, error = %failure, remedy = failure.remedy(), "rekey failed; the old SA stays in use");
+                self.metrics.rekeys.with_label_values(&[tunnel.as_str(), sa, "failed"]).inc();
+            }
+            IkeEvent::PeerMoved { tunnel, from, to } => {
+                info!(tunnel = names.name(*tunnel), %from, %to, "peer moved");
+            }
+            IkeEvent::Stranger { local, remote, failure } => {
+                let remedy = failure.remedy();
+                warn!(%local, %remote, error = %failure, remedy, "stranger refused");
+                self.metrics.ike_failures.with_label_values(&["", failure.reason()]).inc();
+            }
+        }
+    }
+
+    fn tunnel_down(&self, tunnel: &str, reason: &DownReason) {
+        let label = reason.reason();
+        warn!(tunnel, %reason, label, "tunnel down");
+        self.metrics.failovers.with_label_values(&[tunnel]).inc();
+        if matches!(reason, DownReason::PeerSilent(_)) {
+            self.metrics.dpd_timeouts.with_label_values(&[tunnel]).inc();
+        }
+    }
+
+    pub(crate) fn ike_send_failed(&self, local: SocketAddr, remote: SocketAddr, error: &std::io::Error) {
+        debug!(%local, %remote, %error, "IKE message not sent; it will be sent again");
+    }
+
+    pub(crate) fn unknown_spi(&self, from: SocketAddr, spi: Spi) {
+        debug!(%from, %spi, "ESP for no SA of ours");
+    }
+
+    pub(crate) fn dataplane_failed(&self, tunnel: Option<&str>, failure: &dataplane::Failure) {
+        error!(tunnel, error = %failure, "data plane");
+    }
+
+    /// Everything a BGP session tells.
+    pub(crate) fn bgp_event(&self, config: &bgp::PeerConfig, event: &bgp::Event) {
+        let (tunnel, peer) = (config.name.as_str(), config.peer_address);
+        match event {
+            bgp::Event::Established(established) => {
+                let hold = established.hold_time.as_secs();
+                info!(tunnel, %peer, asn = %config.peer_asn, router_id = %established.peer_router_id, hold, "BGP established");
+            }
+            bgp::Event::Down { reason, was_established: true, retry_in } => {
+                warn!(tunnel, %peer, %reason, remedy = reason.remedy(), ?retry_in, "BGP session lost");
+            }
+            bgp::Event::Down { reason, was_established: false, retry_in } => {
+                info!(tunnel, %peer, %reason, remedy = reason.remedy(), ?retry_in, "BGP not established");
+            }
+            bgp::Event::StateChanged { from, to } => debug!(tunnel, %peer, %from, %to, "BGP state"),
+            bgp::Event::NotificationReceived { code, subcode, text } => {
+                warn!(tunnel, %peer, %text, "NOTIFICATION received");
+                self.notification(tunnel, "in", *code, *subcode);
+            }
+            bgp::Event::NotificationSent { code, subcode, text } => {
+                info!(tunnel, %peer, %text, "NOTIFICATION sent");
+                self.notification(tunnel, "out", *code, *subcode);
+            }
+            bgp::Event::UpdateFaulty { faults, suppressed } => {
+                warn!(tunnel, %peer, %faults, suppressed, "faulty UPDATE; the session goes on");
+            }
+            bgp::Event::Unsendable { prefixes, attribute_octets } => {
+                warn!(tunnel, %peer, prefixes, attribute_octets, "attributes too long for a message; withdrawn instead");
+            }
+            bgp::Event::Update(_) | bgp::Event::RefreshRequested(_) => {}
+        }
+    }
+
+    fn notification(&self, tunnel: &str, direction: &str, code: u8, subcode: u8) {
+        let (code, subcode) = (code.to_string(), subcode.to_string());
+        self.metrics.notifications.with_label_values(&[tunnel, direction, &code, &subcode]).inc();
+    }
+
+    pub(crate) fn bgp_listen_failed(&self, config: &bgp::PeerConfig, error: &std::io::Error) {
+        let remedy = "stop the other program on TCP port 179 of this address; the session still opens actively";
+        warn!(tunnel = config.name, address = %config.local_address, %error, remedy, "BGP does not listen");
+    }
+
+    pub(crate) fn bgp_stranger_refused(&self, config: &bgp::PeerConfig, from: SocketAddr) {
+        warn!(tunnel = config.name, %from, expected = %config.peer_address, "BGP connection from a stranger refused");
+    }
+
+    pub(crate) fn prefix_held_back(&self, tunnel: &str, prefix: IpNet, limit: u32) {
+        let remedy = "announce fewer prefixes: summarise `networks:` or narrow `export:`";
+        warn!(tunnel, %prefix, limit, remedy, "prefix held back: the peer would get more than `max-prefix: {{out: ..}}`");
+    }
+
+    pub(crate) fn peer_stalled(&self, tunnel: &str, waited: Duration) {
+        warn!(tunnel, ?waited, "the peer takes no updates; its session is ended");
+    }
+
+    pub(crate) fn fib_event(&self, event: &fib::FibEvent) {
+        debug!(?event, "FIB");
+    }
+}
+
+const fn role(initiator: bool) -> &'static str {
+    if initiator { "initiator" } else { "responder" }
+}
+
+fn unix_time() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}

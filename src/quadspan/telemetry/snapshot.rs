@@ -1,0 +1,258 @@
+//! How things are at the moment of a scrape, as metric families.
+
+use prometheus::core::{AtomicF64, AtomicU64};
+use prometheus::core::{Collector as _, GenericCounterVec, GenericGaugeVec};
+use prometheus::{Opts, proto::MetricFamily};
+
+use super::metrics::name;
+use crate::daemon::{Control, ControlError};
+use crate::view::{FibView, MessageCounts, PeerView, StatusView, TunnelState, TunnelView};
+
+/// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
+const BGP_STATES: [&str; 6] = ["Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Established"];
+
+/// Reads everything once.
+pub(super) async fn gather(control: &Control) -> Result<Vec<MetricFamily>, ControlError> {
+    let status = control.status().await?;
+    let fib = control.fib().await?;
+    let mut families = Vec::new();
+    router(&status, &mut families);
+    tunnels(&status.tunnels, &fib, &mut families);
+    sa_lifetimes(&status.tunnels, &mut families);
+    traffic(&status.tunnels, &mut families);
+    peers(&status.peers, &mut families);
+    prefixes(&status.peers, &mut families);
+    messages(&status.peers, &mut families);
+    tables(&status, &fib, &mut families);
+    Ok(families)
+}
+
+fn router(status: &StatusView, families: &mut Vec<MetricFamily>) {
+    let info = gauge("build_info", "Version of the program; always 1.", &["version", "router"]);
+    info.with_label_values(&[&status.router.version, &status.router.name]).set(1.0);
+    let uptime = gauge("uptime_seconds", "Time since the process started.", &[]);
+    uptime.with_label_values::<&str>(&[]).set(float(status.router.uptime));
+    let memory = gauge("process_resident_memory_bytes", "Resident memory of the process.", &[]);
+    let files = gauge("process_open_fds", "Open file descriptors of the process.", &[]);
+    memory.with_label_values::<&str>(&[]).set(float(resident_memory()));
+    files.with_label_values::<&str>(&[]).set(float(open_files()));
+    collect(families, &[info, uptime, memory, files]);
+}
+
+fn tunnels(tunnels: &[TunnelView], fib: &FibView, families: &mut Vec<MetricFamily>) {
+    let ike = gauge("tunnel_ike_up", "Whether the tunnel's IKE SA is established.", &["tunnel"]);
+    let child = gauge("tunnel_child_up", "Whether a CHILD SA carries the tunnel's traffic.", &["tunnel"]);
+    let active = gauge("tunnel_active", "Whether a route in the kernel leads into the tunnel.", &["tunnel"]);
+    let info = gauge(
+        "tunnel_info",
+        "What the tunnel connects; always 1.",
+        &["tunnel", "profile", "local", "remote", "interface"],
+    );
+    for tunnel in tunnels {
+        let used = fib.routes.iter().flat_map(|route| &route.next_hops).any(|hop| hop.tunnel == tunnel.name);
+        ike.with_label_values(&[&tunnel.name]).set(flag(tunnel.ike.is_some()));
+        child.with_label_values(&[&tunnel.name]).set(flag(tunnel.state == TunnelState::Up));
+        active.with_label_values(&[&tunnel.name]).set(flag(used));
+        let (local, remote) = (tunnel.local.to_string(), tunnel.remote.to_string());
+        info.with_label_values(&[&tunnel.name, &tunnel.profile, &local, &remote, &tunnel.interface]).set(1.0);
+    }
+    collect(families, &[ike, child, active, info]);
+}
+
+fn sa_lifetimes(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
+    let ike = gauge("ike_sa_remaining_seconds", "Time until the IKE SA is rekeyed.", &["tunnel"]);
+    let child = gauge("child_sa_remaining_seconds", "Time until the CHILD SA is rekeyed.", &["tunnel"]);
+    let bytes = gauge(
+        "child_sa_remaining_bytes",
+        "Octets until the CHILD SA is rekeyed, where its lifetime is limited in octets.",
+        &["tunnel"],
+    );
+    for tunnel in tunnels {
+        let labels = [&tunnel.name];
+        if let Some(seconds) = tunnel.ike.as_ref().and_then(|sa| sa.rekey_in) {
+            ike.with_label_values(&labels).set(float(seconds));
+        }
+        if let Some(seconds) = tunnel.child.as_ref().and_then(|sa| sa.rekey_in) {
+            child.with_label_values(&labels).set(float(seconds));
+        }
+        if let Some(octets) = tunnel.child.as_ref().and_then(|sa| sa.remaining_bytes) {
+            bytes.with_label_values(&labels).set(float(octets));
+        }
+    }
+    collect(families, &[ike, child, bytes]);
+}
+
+fn traffic(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
+    let bytes = counter("tunnel_bytes_total", "Octets of inner packets.", &["tunnel", "direction"]);
+    let packets = counter("tunnel_packets_total", "Inner packets.", &["tunnel", "direction"]);
+    let replays = counter("replay_drops_total", "Packets dropped by the anti-replay window.", &["tunnel"]);
+    let drops = counter("tunnel_drops_total", "Packets dropped, by cause.", &["tunnel", "cause"]);
+    for tunnel in tunnels {
+        let traffic = &tunnel.traffic;
+        bytes.with_label_values(&[tunnel.name.as_str(), "in"]).inc_by(traffic.bytes_in);
+        bytes.with_label_values(&[tunnel.name.as_str(), "out"]).inc_by(traffic.bytes_out);
+        packets.with_label_values(&[tunnel.name.as_str(), "in"]).inc_by(traffic.packets_in);
+        packets.with_label_values(&[tunnel.name.as_str(), "out"]).inc_by(traffic.packets_out);
+        replays.with_label_values(&[&tunnel.name]).inc_by(traffic.drops.get("replay").copied().unwrap_or(0));
+        for (cause, count) in &traffic.drops {
+            drops.with_label_values(&[&tunnel.name, cause]).inc_by(*count);
+        }
+    }
+    for family in [bytes, packets, replays, drops] {
+        families.extend(family.collect());
+    }
+}
+
+fn peers(peers: &[PeerView], families: &mut Vec<MetricFamily>) {
+    let state = gauge(
+        "bgp_peer_state",
+        "State of the session's FSM (RFC 4271 8.2.2): 1 for the state it is in, 0 for the others.",
+        &["tunnel", "peer", "state"],
+    );
+    let since = gauge(
+        "bgp_peer_established_timestamp_seconds",
+        "When the session was established, in seconds since 1970; 0 while it is not.",
+        &["tunnel", "peer"],
+    );
+    let flaps = counter("bgp_flaps_total", "Times an established session was lost.", &["tunnel", "peer"]);
+    for peer in peers {
+        let address = peer.address.to_string();
+        for name in BGP_STATES {
+            state.with_label_values(&[&peer.tunnel, &address, name]).set(flag(peer.state == name));
+        }
+        let established = if peer.state == "Established" { unix_time().saturating_sub(peer.since) } else { 0 };
+        since.with_label_values(&[&peer.tunnel, &address]).set(float(established));
+        flaps.with_label_values(&[&peer.tunnel, &address]).inc_by(peer.flaps);
+    }
+    collect(families, &[state, since]);
+    families.extend(flaps.collect());
+}
+
+fn prefixes(peers: &[PeerView], families: &mut Vec<MetricFamily>) {
+    let routes = gauge("bgp_routes", "Prefixes of the session by kind.", &["tunnel", "peer", "kind"]);
+    let limits = gauge("bgp_prefix_limit", "Configured limits of prefixes.", &["tunnel", "peer", "direction"]);
+    for peer in peers {
+        let address = peer.address.to_string();
+        let counts = &peer.prefixes;
+        let kinds = [
+            ("received", counts.received),
+            ("accepted", counts.accepted),
+            ("filtered", counts.filtered),
+            ("best", counts.best),
+            ("advertised", counts.advertised),
+            ("held_back", counts.held_back),
+        ];
+        for (kind, count) in kinds {
+            routes.with_label_values(&[&peer.tunnel, &address, kind]).set(float(count as u64));
+        }
+        for (direction, limit) in [("in", counts.limit_in), ("out", counts.limit_out)] {
+            if let Some(limit) = limit {
+                limits.with_label_values(&[&peer.tunnel, &address, direction]).set(limit.into());
+            }
+        }
+    }
+    collect(families, &[routes, limits]);
+}
+
+fn messages(peers: &[PeerView], families: &mut Vec<MetricFamily>) {
+    let messages =
+        counter("bgp_messages_total", "BGP messages by direction and type.", &["tunnel", "peer", "direction", "type"]);
+    for peer in peers {
+        let address = peer.address.to_string();
+        for (direction, kind, count) in by_kind(&peer.messages) {
+            messages.with_label_values(&[peer.tunnel.as_str(), &address, direction, kind]).inc_by(count);
+        }
+    }
+    families.extend(messages.collect());
+}
+
+fn by_kind(counts: &MessageCounts) -> [(&'static str, &'static str, u64); 10] {
+    [
+        ("in", "open", counts.open_in),
+        ("out", "open", counts.open_out),
+        ("in", "update", counts.update_in),
+        ("out", "update", counts.update_out),
+        ("in", "notification", counts.notification_in),
+        ("out", "notification", counts.notification_out),
+        ("in", "keepalive", counts.keepalive_in),
+        ("out", "keepalive", counts.keepalive_out),
+        ("in", "route_refresh", counts.refresh_in),
+        ("out", "route_refresh", counts.refresh_out),
+    ]
+}
+
+fn tables(status: &StatusView, fib: &FibView, families: &mut Vec<MetricFamily>) {
+    let routing = &status.routing;
+    let next_hops: std::collections::BTreeSet<_> =
+        fib.routes.iter().flat_map(|route| &route.next_hops).map(|hop| (&hop.tunnel, hop.address)).collect();
+    let gauges = [
+        ("rib_routes", "Prefixes with at least one path.", routing.rib_prefixes),
+        ("rib_paths", "Paths in all Adj-RIBs-In.", routing.rib_paths),
+        ("fib_routes", "Routes that the kernel should have from us.", routing.fib_routes),
+        ("fib_installed_routes", "Routes that the kernel confirmed.", routing.fib_installed),
+        ("fib_nexthops", "Distinct next hops of these routes.", next_hops.len()),
+        ("fib_groups", "Next-hop groups (ECMP sets) in the kernel.", fib.groups),
+    ];
+    for (suffix, help, value) in gauges {
+        let family = gauge(suffix, help, &[]);
+        family.with_label_values::<&str>(&[]).set(float(value as u64));
+        collect(families, &[family]);
+    }
+    let matches = gauge("fib_matches_kernel", "Whether the last comparison with the kernel found no difference.", &[]);
+    matches.with_label_values::<&str>(&[]).set(flag(routing.fib_matches_kernel));
+    collect(families, &[matches]);
+    let failover =
+        gauge("fib_last_failover_seconds", "Time the kernel's routes led into the last tunnel that was lost.", &[]);
+    let took = fib.last_failover.as_ref().map_or(0, |failover| failover.microseconds);
+    failover.with_label_values::<&str>(&[]).set(float(took) / 1e6);
+    collect(families, &[failover]);
+    let operations = counter("fib_operations_total", "Operations on the kernel's tables by kind.", &["kind"]);
+    for (kind, count) in &fib.counters {
+        operations.with_label_values(&[kind]).inc_by(*count);
+    }
+    families.extend(operations.collect());
+}
+
+fn gauge(suffix: &str, help: &str, labels: &[&str]) -> GenericGaugeVec<AtomicF64> {
+    GenericGaugeVec::new(Opts::new(name(suffix), help), labels).expect("names and labels are valid")
+}
+
+fn counter(suffix: &str, help: &str, labels: &[&str]) -> GenericCounterVec<AtomicU64> {
+    GenericCounterVec::new(Opts::new(name(suffix), help), labels).expect("names and labels are valid")
+}
+
+fn collect(families: &mut Vec<MetricFamily>, gauges: &[GenericGaugeVec<AtomicF64>]) {
+    for gauge in gauges {
+        families.extend(gauge.collect());
+    }
+}
+
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+/// Prometheus values are floats; counts above 2^53 lose their last digits and nothing else.
+#[expect(clippy::cast_precision_loss, reason = "the loss is said above")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+fn unix_time() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Octets of resident memory (proc(5), `statm`, second field, in pages).
+fn resident_memory() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages
+        * nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+            .ok()
+            .flatten()
+            .and_then(|size| u64::try_from(size).ok())
+            .unwrap_or(4096)
+}
+
+fn open_files() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64)
+}

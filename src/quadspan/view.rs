@@ -1,0 +1,363 @@
+//! What the running router shows of itself: the JSON of the control socket and of `-o json`.
+//!
+//! The shapes are stable: fields are added, never renamed or removed. Durations are whole seconds, counters count
+//! from the start of the process, absent means "not known now". No secret is in any of them.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// `quadspan status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The router itself.
+    pub router: RouterView,
+    /// All in one word and one sentence.
+    pub verdict: Verdict,
+    /// One row per configured tunnel, down ones too.
+    pub tunnels: Vec<TunnelView>,
+    /// One row per configured session.
+    pub peers: Vec<PeerView>,
+    /// Sizes of the tables.
+    pub routing: RoutingView,
+}
+
+/// The router itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RouterView {
+    /// Configured name.
+    pub name: String,
+    /// Autonomous system number.
+    pub asn: u32,
+    /// BGP identifier.
+    pub router_id: String,
+    /// Program version.
+    pub version: String,
+    /// Seconds since the process started.
+    pub uptime: u64,
+    /// The data plane in use: `userspace`.
+    pub dataplane: String,
+    /// Process id.
+    pub pid: u32,
+    /// Conditions of the machine that hinder routing, each with its remedy.
+    pub warnings: Vec<String>,
+}
+
+/// How the router is as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Every tunnel and session is up and the kernel agrees.
+    Ok,
+    /// Traffic flows, redundancy is reduced or a table is behind.
+    Degraded,
+    /// No tunnel carries traffic.
+    Down,
+}
+
+/// [`Health`] with its explanation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// In one word.
+    pub health: Health,
+    /// In one sentence.
+    pub text: String,
+}
+
+/// Sizes of the tables.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct RoutingView {
+    /// Prefixes with at least one path in the Loc-RIB.
+    pub rib_prefixes: usize,
+    /// Paths in all Adj-RIBs-In.
+    pub rib_paths: usize,
+    /// Routes that the kernel should have from us.
+    pub fib_routes: usize,
+    /// Of those, routes that the kernel confirmed.
+    pub fib_installed: usize,
+    /// Whether the last comparison with the kernel found no difference.
+    pub fib_matches_kernel: bool,
+}
+
+/// A tunnel's condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TunnelState {
+    /// A CHILD SA carries traffic.
+    Up,
+    /// A negotiation is under way.
+    Connecting,
+    /// The last attempt failed; the next one is due in `retry_in`.
+    Down,
+    /// Configured to respond; the peer has not begun.
+    Waiting,
+}
+
+/// `quadspan show tunnels`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TunnelView {
+    /// Configured name.
+    pub name: String,
+    /// Condition.
+    pub state: TunnelState,
+    /// Seconds in this condition.
+    pub since: u64,
+    /// Cloud profile.
+    pub profile: String,
+    /// Our outside address.
+    pub local: IpAddr,
+    /// The peer's outside address.
+    pub remote: IpAddr,
+    /// TUN interface.
+    pub interface: String,
+    /// The interface's MTU in octets.
+    pub mtu: Option<u32>,
+    /// Our inside address.
+    pub inside_local: IpAddr,
+    /// The peer's inside address.
+    pub inside_peer: IpAddr,
+    /// The IKE SA.
+    pub ike: Option<IkeView>,
+    /// The CHILD SA in use.
+    pub child: Option<ChildView>,
+    /// What went through.
+    pub traffic: TrafficView,
+    /// Why it is, or last was, down.
+    pub last_failure: Option<FailureView>,
+    /// Seconds until the next attempt.
+    pub retry_in: Option<u64>,
+    /// The state of the BGP session inside, if one is configured.
+    pub bgp: Option<String>,
+}
+
+/// An established IKE SA.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IkeView {
+    /// `initiator` or `responder`.
+    pub role: String,
+    /// Negotiated suite, `aes256gcm16-prfsha384-ecp384`.
+    pub suite: String,
+    /// Seconds since establishment.
+    pub age: u64,
+    /// Seconds until rekeying.
+    pub rekey_in: Option<u64>,
+    /// Whether a NAT was found between the ends.
+    pub nat: bool,
+}
+
+/// A CHILD SA pair in use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChildView {
+    /// Negotiated suite, `aes256gcm16`.
+    pub suite: String,
+    /// `esp` or `udp`.
+    pub encapsulation: String,
+    /// Our SPI.
+    pub spi_in: String,
+    /// The peer's SPI.
+    pub spi_out: String,
+    /// Seconds since installation.
+    pub age: u64,
+    /// Seconds until rekeying.
+    pub rekey_in: Option<u64>,
+    /// Negotiated selectors on our side.
+    pub local_selectors: Vec<String>,
+    /// Negotiated selectors on the peer's side.
+    pub remote_selectors: Vec<String>,
+    /// Octets until rekeying, where the lifetime is limited in octets.
+    pub remaining_bytes: Option<u64>,
+    /// CHILD SAs rekeyed since the tunnel came up.
+    pub rekeys: u64,
+}
+
+/// Packets and octets of inner packets, and drops by cause.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TrafficView {
+    /// Octets received.
+    pub bytes_in: u64,
+    /// Packets received.
+    pub packets_in: u64,
+    /// Octets sent.
+    pub bytes_out: u64,
+    /// Packets sent.
+    pub packets_out: u64,
+    /// Packets refused or given up, by cause.
+    pub drops: std::collections::BTreeMap<String, u64>,
+}
+
+/// A failure in words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FailureView {
+    /// Stable label, as in `quadspan_ike_failures_total{reason=..}`.
+    pub reason: String,
+    /// What was expected, what came, from whom.
+    pub text: String,
+    /// What to do.
+    pub remedy: String,
+    /// Seconds since it happened.
+    pub ago: u64,
+}
+
+/// `quadspan show peers`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PeerView {
+    /// The tunnel the session runs in.
+    pub tunnel: String,
+    /// The peer's inside address.
+    pub address: IpAddr,
+    /// The peer's autonomous system number.
+    pub asn: u32,
+    /// FSM state in the words of RFC 4271 8.2.2: `Idle` to `Established`.
+    pub state: String,
+    /// Seconds in this state.
+    pub since: u64,
+    /// The peer's BGP identifier, once known.
+    pub router_id: Option<String>,
+    /// Negotiated hold time in seconds.
+    pub hold_time: Option<u64>,
+    /// Negotiated address families.
+    pub families: Vec<String>,
+    /// Prefix counts.
+    pub prefixes: PrefixCounts,
+    /// Messages received and sent, by type.
+    pub messages: MessageCounts,
+    /// Times the session was lost.
+    pub flaps: u64,
+    /// Why the session is, or last was, down.
+    pub last_error: Option<FailureView>,
+}
+
+/// Prefix counts of one session.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct PrefixCounts {
+    /// In the Adj-RIB-In.
+    pub received: usize,
+    /// Accepted by import policy.
+    pub accepted: usize,
+    /// Refused by import policy.
+    pub filtered: usize,
+    /// In use: best or in the multipath set.
+    pub best: usize,
+    /// Announced to the peer.
+    pub advertised: usize,
+    /// Not announced because of `max-prefix: {out: ..}`.
+    pub held_back: usize,
+    /// Limit of accepted prefixes.
+    pub limit_in: Option<u32>,
+    /// Limit of announced prefixes.
+    pub limit_out: Option<u32>,
+}
+
+/// BGP messages by type and direction.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct MessageCounts {
+    /// OPEN received.
+    pub open_in: u64,
+    /// OPEN sent.
+    pub open_out: u64,
+    /// UPDATE received.
+    pub update_in: u64,
+    /// UPDATE sent.
+    pub update_out: u64,
+    /// NOTIFICATION received.
+    pub notification_in: u64,
+    /// NOTIFICATION sent.
+    pub notification_out: u64,
+    /// KEEPALIVE received.
+    pub keepalive_in: u64,
+    /// KEEPALIVE sent.
+    pub keepalive_out: u64,
+    /// ROUTE-REFRESH received.
+    pub refresh_in: u64,
+    /// ROUTE-REFRESH sent.
+    pub refresh_out: u64,
+}
+
+/// `quadspan show routes`: one prefix with every path known for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RouteView {
+    /// Destination.
+    pub prefix: IpNet,
+    /// Paths, best first.
+    pub paths: Vec<PathView>,
+}
+
+/// One path to a prefix.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PathView {
+    /// The tunnel it was learned through; absent for an originated prefix.
+    pub tunnel: Option<String>,
+    /// Next hop.
+    pub next_hop: Option<IpAddr>,
+    /// `64512 65010 {65011}`.
+    pub as_path: String,
+    /// `igp`, `egp` or `incomplete`.
+    pub origin: String,
+    /// LOCAL_PREF.
+    pub local_preference: Option<u32>,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// Communities of all three kinds in their text forms.
+    pub communities: Vec<String>,
+    /// The path is the best one.
+    pub best: bool,
+    /// The path is in the multipath set.
+    pub multipath: bool,
+    /// Why it won, lost or was refused.
+    pub reason: String,
+}
+
+/// `quadspan show fib`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FibView {
+    /// Kernel routing table.
+    pub table: u32,
+    /// Route protocol number that marks our routes.
+    pub protocol: u8,
+    /// Whether the last comparison with the kernel found no difference.
+    pub matches_kernel: bool,
+    /// Routes.
+    pub routes: Vec<FibRouteView>,
+    /// Groups of next hops shared by the routes.
+    pub groups: usize,
+    /// Operations since start, by kind.
+    pub counters: std::collections::BTreeMap<String, u64>,
+    /// The last time a tunnel's next hop was taken out.
+    pub last_failover: Option<FailoverView>,
+}
+
+/// How long the kernel's routes led into a dead tunnel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FailoverView {
+    /// The tunnel that was lost.
+    pub tunnel: String,
+    /// From the word that it is dead until the kernel confirmed the change, in microseconds.
+    pub microseconds: u64,
+    /// Netlink messages it took.
+    pub messages: usize,
+}
+
+/// One route in the kernel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FibRouteView {
+    /// Destination.
+    pub prefix: IpNet,
+    /// `installed`, `pending` or `failed: reason`.
+    pub state: String,
+    /// Next hops.
+    pub next_hops: Vec<FibNextHopView>,
+}
+
+/// One next hop of a route in the kernel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FibNextHopView {
+    /// Tunnel.
+    pub tunnel: String,
+    /// Interface.
+    pub interface: String,
+    /// Address.
+    pub address: IpAddr,
+    /// Whether it takes traffic now: its tunnel is up and the kernel has it.
+    pub active: bool,
+}
