@@ -41,8 +41,8 @@ pub enum OpenError {
 pub struct SkCipher(Kind);
 
 enum Kind {
-    Gcm { key: LessSafeKey, salt: [u8; GCM_SALT_LEN], next_iv: u64 },
-    Cbc { encrypt: EncryptingKey, decrypt: DecryptingKey, mac: hmac::Key, icv_len: usize },
+    Gcm(Gcm),
+    Cbc(Box<Cbc>),
 }
 
 impl SkCipher {
@@ -54,21 +54,10 @@ impl SkCipher {
     #[must_use]
     pub(super) fn new(encryption: Encryption, integrity: Option<Integrity>, sk_e: &Secret, sk_a: &Secret) -> Self {
         Self(match encryption {
-            Encryption::AesGcm16(bits) => {
-                let (key, salt) = sk_e.expose().split_at(sk_e.len() - GCM_SALT_LEN);
-                let key = UnboundKey::new(gcm(bits), key).expect("SK_e has the length of its cipher");
-                let salt = salt.try_into().expect("split at the salt's length");
-                Kind::Gcm { key: LessSafeKey::new(key), salt, next_iv: 0 }
-            }
+            Encryption::AesGcm16(bits) => Kind::Gcm(Gcm::new(gcm(bits), sk_e)),
             Encryption::AesCbc(bits) => {
                 let integrity = integrity.expect("a cipher that is no AEAD has an integrity algorithm");
-                let key = || UnboundCipherKey::new(cbc(bits), sk_e.expose()).expect("SK_e has its cipher's length");
-                Kind::Cbc {
-                    encrypt: EncryptingKey::cbc(key()).expect("AES has a CBC mode"),
-                    decrypt: DecryptingKey::cbc(key()).expect("AES has a CBC mode"),
-                    mac: hmac::Key::new(mac(integrity), sk_a.expose()),
-                    icv_len: integrity.icv_len(),
-                }
+                Kind::Cbc(Box::new(Cbc::new(cbc(bits), sk_e, integrity, sk_a)))
             }
         })
     }
@@ -77,8 +66,8 @@ impl SkCipher {
     #[must_use]
     pub const fn sealed_len(&self, plaintext: usize) -> usize {
         match &self.0 {
-            Kind::Gcm { .. } => GCM_IV_LEN + plaintext + 1 + GCM_TAG_LEN,
-            Kind::Cbc { icv_len, .. } => CBC_IV_LEN + (plaintext + 1).next_multiple_of(BLOCK) + *icv_len,
+            Kind::Gcm(_) => GCM_IV_LEN + plaintext + 1 + GCM_TAG_LEN,
+            Kind::Cbc(cbc) => CBC_IV_LEN + (plaintext + 1).next_multiple_of(BLOCK) + cbc.icv_len,
         }
     }
 
@@ -86,9 +75,9 @@ impl SkCipher {
     #[must_use]
     pub const fn plaintext_room(&self, room: usize) -> usize {
         match &self.0 {
-            Kind::Gcm { .. } => room.saturating_sub(GCM_IV_LEN + 1 + GCM_TAG_LEN),
-            Kind::Cbc { icv_len, .. } => {
-                let blocks = room.saturating_sub(CBC_IV_LEN + *icv_len) / BLOCK;
+            Kind::Gcm(_) => room.saturating_sub(GCM_IV_LEN + 1 + GCM_TAG_LEN),
+            Kind::Cbc(cbc) => {
+                let blocks = room.saturating_sub(CBC_IV_LEN + cbc.icv_len) / BLOCK;
                 (blocks * BLOCK).saturating_sub(1)
             }
         }
@@ -97,39 +86,10 @@ impl SkCipher {
     /// Appends `plaintext`, sealed, to `message`: all of the message that precedes the initialisation vector,
     /// with lengths that count [`Self::sealed_len`] octets to come.
     pub fn seal(&mut self, message: &mut Vec<u8>, plaintext: &[u8], entropy: &mut dyn Entropy) {
-        let iv_at = message.len();
         message.reserve(self.sealed_len(plaintext.len()));
         match &mut self.0 {
-            Kind::Gcm { key, salt, next_iv } => {
-                // RFC 5282 3.1: an IV must not repeat under one key; a counter does not.
-                let iv = next_iv.to_be_bytes();
-                *next_iv += 1;
-                message.extend_from_slice(&iv);
-                message.extend_from_slice(plaintext);
-                // RFC 5282 3: no padding is needed; the pad length says so.
-                message.push(0);
-                let (head, content) = message.split_at_mut(iv_at + GCM_IV_LEN);
-                let tag = key
-                    .seal_in_place_separate_tag(nonce(*salt, iv), Aad::from(&head[..iv_at]), content)
-                    .expect("an IKE message is below the limits of GCM");
-                message.extend_from_slice(tag.as_ref());
-            }
-            Kind::Cbc { encrypt, mac, icv_len, .. } => {
-                // RFC 7296 3.14: the IV is unpredictable.
-                let mut iv = [0; CBC_IV_LEN];
-                entropy.fill(&mut iv);
-                message.extend_from_slice(&iv);
-                message.extend_from_slice(plaintext);
-                let padding = (plaintext.len() + 1).next_multiple_of(BLOCK) - plaintext.len() - 1;
-                message.resize(message.len() + padding, 0);
-                message.push(u8::try_from(padding).expect("less than a block"));
-                let context = EncryptionContext::Iv128(FixedLength::from(iv));
-                encrypt
-                    .less_safe_encrypt(&mut message[iv_at + CBC_IV_LEN..], context)
-                    .expect("the content is a multiple of the block");
-                let icv = sign(mac, &[message]);
-                message.extend_from_slice(&icv.as_ref()[..*icv_len]);
-            }
+            Kind::Gcm(gcm) => gcm.seal(message, plaintext),
+            Kind::Cbc(cbc) => cbc.seal(message, plaintext, entropy),
         }
     }
 
@@ -143,15 +103,8 @@ impl SkCipher {
             return Err(OpenError::TooShort(sealed));
         }
         let mut content = match &self.0 {
-            Kind::Gcm { key, salt, .. } => open_gcm(key, *salt, message, iv_at)?,
-            Kind::Cbc { decrypt, mac, icv_len, .. } => {
-                // RFC 7296 3.14: authenticity is checked first; only what is authentic is decrypted.
-                let (covered, icv) = message.split_at(message.len() - icv_len);
-                let expected = sign(mac, &[covered]);
-                constant_time::verify_slices_are_equal(&expected.as_ref()[..*icv_len], icv)
-                    .map_err(|_| OpenError::NotAuthentic)?;
-                decrypt_cbc(decrypt, &covered[iv_at..])?
-            }
+            Kind::Gcm(gcm) => gcm.open(message, iv_at)?,
+            Kind::Cbc(cbc) => cbc.open(message, iv_at)?,
         };
         let padding = content.pop().map_or(0, usize::from);
         let len = content.len().checked_sub(padding).ok_or(OpenError::Padding)?;
@@ -163,37 +116,109 @@ impl SkCipher {
 impl fmt::Debug for SkCipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Kind::Gcm { .. } => "SkCipher(GCM)",
-            Kind::Cbc { .. } => "SkCipher(CBC)",
+            Kind::Gcm(_) => "SkCipher(GCM)",
+            Kind::Cbc(_) => "SkCipher(CBC)",
         })
     }
 }
 
-fn open_gcm(
-    key: &LessSafeKey,
+/// AES-GCM with a counter as initialisation vector.
+struct Gcm {
+    key: LessSafeKey,
     salt: [u8; GCM_SALT_LEN],
-    message: &[u8],
-    iv_at: usize,
-) -> Result<Vec<u8>, OpenError> {
-    let (associated, sealed) = message.split_at(iv_at);
-    let (iv, sealed) = sealed.split_first_chunk().expect("as long as the empty message at least");
-    let mut content = sealed.to_vec();
-    let len = key
-        .open_in_place(nonce(salt, *iv), Aad::from(associated), &mut content)
-        .map_err(|_| OpenError::NotAuthentic)?
-        .len();
-    content.truncate(len);
-    Ok(content)
+    next_iv: u64,
 }
 
-/// Decrypts what follows the initialisation vector at the front of `sealed`.
-fn decrypt_cbc(key: &DecryptingKey, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
-    let (iv, ciphertext) = sealed.split_first_chunk::<CBC_IV_LEN>().expect("longer than the empty message");
-    let mut content = ciphertext.to_vec();
-    let context = DecryptionContext::Iv128(FixedLength::from(*iv));
-    // A peer with our keys that does not fill its blocks: nothing that could be opened.
-    key.decrypt(&mut content, context).map_err(|_| OpenError::Padding)?;
-    Ok(content)
+impl Gcm {
+    fn new(algorithm: &'static aead::Algorithm, sk_e: &Secret) -> Self {
+        let (key, salt) = sk_e.expose().split_at(sk_e.len() - GCM_SALT_LEN);
+        let key = UnboundKey::new(algorithm, key).expect("SK_e has the length of its cipher");
+        let salt = salt.try_into().expect("split at the salt's length");
+        Self { key: LessSafeKey::new(key), salt, next_iv: 0 }
+    }
+
+    fn seal(&mut self, message: &mut Vec<u8>, plaintext: &[u8]) {
+        // RFC 5282 3.1: an IV must not repeat under one key; a counter does not.
+        let iv = self.next_iv.to_be_bytes();
+        self.next_iv += 1;
+        message.extend_from_slice(&iv);
+        let content_at = message.len();
+        message.extend_from_slice(plaintext);
+        // RFC 5282 3: no padding is needed; the pad length says so.
+        message.push(0);
+        let (head, content) = message.split_at_mut(content_at);
+        let associated = Aad::from(&head[..content_at - GCM_IV_LEN]);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(nonce(self.salt, iv), associated, content)
+            .expect("an IKE message is below the limits of GCM");
+        message.extend_from_slice(tag.as_ref());
+    }
+
+    fn open(&self, message: &[u8], iv_at: usize) -> Result<Vec<u8>, OpenError> {
+        let (associated, sealed) = message.split_at(iv_at);
+        let (iv, sealed) = sealed.split_first_chunk().expect("as long as the empty message at least");
+        let mut content = sealed.to_vec();
+        let len = self
+            .key
+            .open_in_place(nonce(self.salt, *iv), Aad::from(associated), &mut content)
+            .map_err(|_| OpenError::NotAuthentic)?
+            .len();
+        content.truncate(len);
+        Ok(content)
+    }
+}
+
+/// AES-CBC, then HMAC over everything.
+struct Cbc {
+    encrypt: EncryptingKey,
+    decrypt: DecryptingKey,
+    mac: hmac::Key,
+    icv_len: usize,
+}
+
+impl Cbc {
+    fn new(algorithm: &'static cipher::Algorithm, sk_e: &Secret, integrity: Integrity, sk_a: &Secret) -> Self {
+        let key = || UnboundCipherKey::new(algorithm, sk_e.expose()).expect("SK_e has the length of its cipher");
+        Self {
+            encrypt: EncryptingKey::cbc(key()).expect("AES has a CBC mode"),
+            decrypt: DecryptingKey::cbc(key()).expect("AES has a CBC mode"),
+            mac: hmac::Key::new(mac(integrity), sk_a.expose()),
+            icv_len: integrity.icv_len(),
+        }
+    }
+
+    fn seal(&self, message: &mut Vec<u8>, plaintext: &[u8], entropy: &mut dyn Entropy) {
+        // RFC 7296 3.14: the IV is unpredictable.
+        let mut iv = [0; CBC_IV_LEN];
+        entropy.fill(&mut iv);
+        message.extend_from_slice(&iv);
+        let content_at = message.len();
+        message.extend_from_slice(plaintext);
+        let padding = (plaintext.len() + 1).next_multiple_of(BLOCK) - plaintext.len() - 1;
+        message.resize(message.len() + padding, 0);
+        message.push(u8::try_from(padding).expect("less than a block"));
+        let context = EncryptionContext::Iv128(FixedLength::from(iv));
+        self.encrypt
+            .less_safe_encrypt(&mut message[content_at..], context)
+            .expect("the content is a multiple of the block");
+        let icv = sign(&self.mac, &[message]);
+        message.extend_from_slice(&icv.as_ref()[..self.icv_len]);
+    }
+
+    fn open(&self, message: &[u8], iv_at: usize) -> Result<Vec<u8>, OpenError> {
+        // RFC 7296 3.14: authenticity is checked first; only what is authentic is decrypted.
+        let (covered, icv) = message.split_at(message.len() - self.icv_len);
+        let expected = sign(&self.mac, &[covered]);
+        constant_time::verify_slices_are_equal(&expected.as_ref()[..self.icv_len], icv)
+            .map_err(|_| OpenError::NotAuthentic)?;
+        let (iv, ciphertext) = covered[iv_at..].split_first_chunk().expect("longer than the empty message");
+        let mut content = ciphertext.to_vec();
+        let context = DecryptionContext::Iv128(FixedLength::from(*iv));
+        // A peer with our keys that does not fill its blocks: nothing that could be opened.
+        self.decrypt.decrypt(&mut content, context).map_err(|_| OpenError::Padding)?;
+        Ok(content)
+    }
 }
 
 /// RFC 5282 4: four octets of salt, eight of IV.

@@ -139,13 +139,7 @@ impl IkeKeys {
         constant_time::verify_slices_are_equal(self.psk_auth(signer, psk, input).expose(), auth).is_ok()
     }
 
-    fn expand(
-        suite: &IkeProposal,
-        seed: &Secret,
-        nonces: Nonces<'_>,
-        initiator: IkeSpi,
-        responder: IkeSpi,
-    ) -> Self {
+    fn expand(suite: &IkeProposal, seed: &Secret, nonces: Nonces<'_>, initiator: IkeSpi, responder: IkeSpi) -> Self {
         let IkeProposal { encryption, integrity, prf, group: _ } = *suite;
         let (d, a) = (prf.output_len(), integrity.map_or(0, Integrity::key_len));
         let (e, p) = (encryption.key_material_len(), prf.output_len());

@@ -23,7 +23,7 @@ mod prf;
 mod suite;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cipher::{OpenError, SkCipher};
 pub use group::{Group, KeyExchangeError, KeyPair};

@@ -119,9 +119,8 @@ impl<const LIMBS: usize> Modp<LIMBS> {
         for column in (0..columns).rev() {
             power = power.square();
             for (block, subsets) in self.table.iter().enumerate() {
-                let subset = (0..ROWS).rev().fold(0, |subset, row| {
-                    subset << 1 | bit((row * BLOCKS + block) * columns + column)
-                });
+                let subset =
+                    (0..ROWS).rev().fold(0, |subset, row| subset << 1 | bit((row * BLOCKS + block) * columns + column));
                 power *= select(subsets, subset);
             }
         }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Decoding is structural: lengths, counts and ranges. What the values mean for an SA is decided by the
-//! caller, with [`select`] for proposals and [`narrow`] for traffic selectors.
+//! caller, with [`select`] for proposals and [`narrow()`] for traffic selectors.
 
 mod algorithm;
 mod chain;

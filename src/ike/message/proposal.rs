@@ -16,9 +16,7 @@ use std::fmt;
 use wire::ipsec::Spi;
 use wire::{DecodeError, Decoder, Encoder};
 
-use super::code_points::{
-    EncryptionId, EsnId, GroupId, IntegrityId, PrfId, ProtocolId, TransformType,
-};
+use super::code_points::{EncryptionId, EsnId, GroupId, IntegrityId, PrfId, ProtocolId, TransformType};
 use super::header::IkeSpi;
 
 /// More follow, in the first octet of a proposal or a transform.

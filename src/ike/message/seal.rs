@@ -53,8 +53,7 @@ impl Message {
         match max_datagram {
             Some(max) if whole > max => self.seal_fragments(&inner, cipher, entropy, max),
             _ => {
-                let envelope =
-                    Envelope { header: &self.header, kind: PayloadType::ENCRYPTED, first, numbering: &[] };
+                let envelope = Envelope { header: &self.header, kind: PayloadType::ENCRYPTED, first, numbering: &[] };
                 Ok(vec![envelope.seal(&inner, cipher, entropy)?])
             }
         }

@@ -1,3 +1,5 @@
+//! Protection of messages, in every suite.
+
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use hex_literal::hex;
 use proptest::prelude::*;
@@ -10,12 +12,8 @@ use crate::crypto::{Group, OpenError, Prf, Role, SkCiphers};
 /// All suites that a message may be protected with.
 pub(crate) fn suites() -> Vec<IkeProposal> {
     let integrities = [Integrity::HmacSha1, Integrity::HmacSha256, Integrity::HmacSha384, Integrity::HmacSha512];
-    let suite = |encryption, integrity| IkeProposal {
-        encryption,
-        integrity,
-        prf: Prf::HmacSha256,
-        group: Group::X25519,
-    };
+    let suite =
+        |encryption, integrity| IkeProposal { encryption, integrity, prf: Prf::HmacSha256, group: Group::X25519 };
     [128, 192, 256]
         .into_iter()
         .flat_map(|bits| {

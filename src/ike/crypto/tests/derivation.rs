@@ -1,3 +1,5 @@
+//! Key derivation, AUTH, hashes.
+
 use hex_literal::hex;
 use wire::Secret;
 use wire::ipsec::{Encryption, EspSuite, Integrity};
@@ -15,12 +17,8 @@ const AES256_SHA256_PRFSHA384: IkeProposal = IkeProposal {
     prf: Prf::HmacSha384,
     group: Group::Modp2048,
 };
-const AES128GCM16_PRFSHA256: IkeProposal = IkeProposal {
-    encryption: Encryption::AesGcm16(128),
-    integrity: None,
-    prf: Prf::HmacSha256,
-    group: Group::X25519,
-};
+const AES128GCM16_PRFSHA256: IkeProposal =
+    IkeProposal { encryption: Encryption::AesGcm16(128), integrity: None, prf: Prf::HmacSha256, group: Group::X25519 };
 const AES128_SHA1: IkeProposal = IkeProposal {
     encryption: Encryption::AesCbc(128),
     integrity: Some(Integrity::HmacSha1),

@@ -1,3 +1,5 @@
+//! Diffie-Hellman groups.
+
 use aws_lc_rs::digest::{SHA256, digest};
 use hex_literal::hex;
 

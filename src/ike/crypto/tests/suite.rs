@@ -1,3 +1,5 @@
+//! Suites as text.
+
 use wire::ipsec::{Encryption, EspSuite, Integrity};
 
 use crate::config::{EspProposal, IkeProposal, Pfs};
@@ -15,10 +17,7 @@ fn ike_suites_read_and_print_as_written() {
             "aes128-sha1-prfsha512-ecp384",
             suite(Encryption::AesCbc(128), Some(Integrity::HmacSha1), Prf::HmacSha512, Group::Ecp384),
         ),
-        (
-            "aes128gcm16-prfsha256-x25519",
-            suite(Encryption::AesGcm16(128), None, Prf::HmacSha256, Group::X25519),
-        ),
+        ("aes128gcm16-prfsha256-x25519", suite(Encryption::AesGcm16(128), None, Prf::HmacSha256, Group::X25519)),
     ];
     for (text, proposal) in cases {
         assert_eq!(text.parse(), Ok(proposal), "{text}");

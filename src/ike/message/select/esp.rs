@@ -75,9 +75,7 @@ pub fn accepted_esp(
 ) -> Result<ChosenEsp, NoProposalChosen> {
     let offers = offers(ours, exchange);
     single(answer)
-        .and_then(|proposal| {
-            offers.get(usize::from(proposal.number).checked_sub(1)?)?.choose(proposal, exchange)
-        })
+        .and_then(|proposal| offers.get(usize::from(proposal.number).checked_sub(1)?)?.choose(proposal, exchange))
         .ok_or_else(|| NoProposalChosen::new(&offers, answer))
 }
 

@@ -1,6 +1,6 @@
 //! Choosing what protects an SA (RFC 7296 2.7, 3.3).
 //!
-//! A configured proposal is exactly one suite, so each of ours becomes a list of [`Wanted`] transforms, one per
+//! A configured proposal is exactly one suite, so each of ours becomes a list of wanted transforms, one per
 //! role. A proposal of the peer's agrees with it if it has every one of them and no role beside them:
 //!
 //! ```text
