@@ -69,7 +69,14 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match &self.node.kind {
             Kind::Null => visitor.visit_seq(Items { items: [].iter(), findings: self.findings }),
-            Kind::Scalar(_) | Kind::List(_) | Kind::Map(_) => self.deserialize_any(visitor),
+            Kind::List(_) => self.deserialize_any(visitor),
+            Kind::Scalar(_) | Kind::Map(_) => {
+                let found = if matches!(self.node.kind, Kind::Map(_)) { "a section" } else { "a single value" };
+                Err(Refusal {
+                    message: format!("expected a list, found {found}"),
+                    remedy: "write `[ONE, TWO]`, or one line `- ONE` for each".to_owned(),
+                })
+            }
         }
     }
 
@@ -98,11 +105,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Refusal> {
         match name {
             FIELD => visitor.visit_seq(FieldAccess { of: self, step: 0 }),
             ONE_OF => visitor.visit_seq(OneOfAccess { of: self, told: false }),
@@ -143,10 +146,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Refusal;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal> {
-        self.items
-            .next()
-            .map(|node| seed.deserialize(NodeDeserializer { node, findings: self.findings }))
-            .transpose()
+        self.items.next().map(|node| seed.deserialize(NodeDeserializer { node, findings: self.findings })).transpose()
     }
 }
 
@@ -248,10 +248,7 @@ impl de::Error for Refusal {
 
     /// A scalar says itself what is wrong with its text.
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let message = match found {
-            Unexpected::Other(why) => why.to_owned(),
-            other => format!("unexpected {other}"),
-        };
+        let message = if let Unexpected::Other(why) = found { why.to_owned() } else { format!("unexpected {found}") };
         Self { message, remedy: format!("expected {expected}") }
     }
 

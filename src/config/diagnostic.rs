@@ -30,7 +30,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One finding, placed. Shows `FILE:LINE:COLUMN: SEVERITY: MESSAGE` as text, and all of it through `miette`.
+/// One finding, placed. Shows its message as text, and all of it through `miette`.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
     finding: Finding,
@@ -86,6 +86,13 @@ impl Diagnostic {
         self.source.excerpt(self.finding.span)
     }
 
+    /// `FILE:LINE:COLUMN: SEVERITY: MESSAGE`, for logs and for editors that follow such lines.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let (line, column) = self.source.position(self.finding.span);
+        format!("{}:{line}:{column}: {}: {}", self.file(), self.severity(), self.message())
+    }
+
     /// Rendered for a terminal: the place, the reason, the remedy.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
@@ -100,8 +107,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (line, column) = self.source.position(self.finding.span);
-        write!(f, "{}:{line}:{column}: {}: {}", self.file(), self.severity(), self.message())
+        f.write_str(self.message())
     }
 }
 

@@ -40,6 +40,16 @@ impl<T> Field<T> {
         self.span
     }
 
+    /// The value, if one was written and could be read.
+    pub(crate) const fn get(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+
+    /// Whether something was written that could not be read, which was reported.
+    pub(crate) const fn is_unreadable(&self) -> bool {
+        self.span.is_some() && self.value.is_none()
+    }
+
     /// This, or `base` if nothing was written here.
     pub(crate) fn or(self, base: Self) -> Self {
         if self.span.is_some() { self } else { base }

@@ -12,7 +12,7 @@
 //!
 //! * [`load`] and [`parse`] are the way in, [`Router`] is what comes out, [`Report`] what comes out otherwise.
 //! * `model` is the file as written, `profile` what is known about each cloud, `code` the list of rules.
-//! * [`schema`] is the JSON Schema for editors, made from `model`.
+//! * [`schema()`] is the JSON Schema for editors, made from `model`.
 
 mod code;
 mod de;
@@ -89,9 +89,7 @@ pub fn parse(name: &str, text: &str, secrets: &dyn SecretSource) -> Result<Loade
         }
     };
     let diagnostics = findings.into_diagnostics(&source);
-    router
-        .map(|router| Loaded { router, warnings: diagnostics.clone() })
-        .ok_or_else(|| Report::new(name, diagnostics))
+    router.map(|router| Loaded { router, warnings: diagnostics.clone() }).ok_or_else(|| Report::new(name, diagnostics))
 }
 
 fn unreadable(name: &str, reason: &str) -> Report {

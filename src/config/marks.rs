@@ -41,7 +41,7 @@ const MAX_NODES: usize = 100_000;
 /// A collection whose end has not come yet.
 enum Open {
     List { anchor: usize, start: Span, items: Vec<Node> },
-    Map { anchor: usize, start: Span, entries: Vec<Entry>, key: Option<(String, Span)> },
+    Map { anchor: usize, start: Span, entries: Vec<Entry>, keys: HashMap<String, Span>, key: Option<(String, Span)> },
 }
 
 struct Builder<'a> {
@@ -74,15 +74,15 @@ impl<'a> Builder<'a> {
 
     fn handle(&mut self, event: Event<'_>, span: Span) -> Result<(), Finding> {
         match event {
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
             Event::Alias(anchor) => {
-                let (node, size) = self.anchors.get(&anchor).cloned().ok_or_else(|| {
-                    syntax(span, "an alias refers to something that is not complete")
-                })?;
+                let (node, size) = self
+                    .anchors
+                    .get(&anchor)
+                    .cloned()
+                    .ok_or_else(|| syntax(span, "an alias refers to something that is not complete"))?;
                 self.count(size, span)?;
                 self.place(Node { span, ..node }, 0)
             }
@@ -92,11 +92,10 @@ impl<'a> Builder<'a> {
                 let kind = if null { Kind::Null } else { Kind::Scalar(value.into_owned()) };
                 self.place(Node { span: self.trimmed(span), kind }, anchor)
             }
-            Event::SequenceStart(anchor, _) => {
-                self.begin(Open::List { anchor, start: span, items: Vec::new() }, span)
-            }
+            Event::SequenceStart(anchor, _) => self.begin(Open::List { anchor, start: span, items: Vec::new() }, span),
             Event::MappingStart(anchor, _) => {
-                self.begin(Open::Map { anchor, start: span, entries: Vec::new(), key: None }, span)
+                let (entries, keys) = (Vec::new(), HashMap::new());
+                self.begin(Open::Map { anchor, start: span, entries, keys, key: None }, span)
             }
             Event::SequenceEnd | Event::MappingEnd => self.finish(),
         }
@@ -137,14 +136,15 @@ impl<'a> Builder<'a> {
                 self.root.get_or_insert(node);
             }
             Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, key, .. }) => match key.take() {
+            Some(Open::Map { entries, keys, key, .. }) => match key.take() {
                 Some((key, key_span)) => entries.push(Entry { key, key_span, value: node }),
                 None => {
                     let Kind::Scalar(text) = node.kind else {
                         return Err(syntax(node.span, "a key must be a word"));
                     };
-                    if let Some(first) = entries.iter().find(|entry| entry.key == text) {
-                        self.duplicates.push(duplicate(&text, node.span, first.key_span));
+                    let first = *keys.entry(text.clone()).or_insert(node.span);
+                    if first != node.span {
+                        self.duplicates.push(duplicate(&text, node.span, first));
                     }
                     *key = Some((text, node.span));
                 }

@@ -81,15 +81,8 @@ pub(crate) struct PskRule {
 }
 
 /// S0-48, the same for AWS and Alibaba: used by the clouds themselves; the last holds the metadata service.
-pub(crate) const RESERVED_INSIDE: [Ipv4Net; 7] = [
-    slash30(0, 0),
-    slash30(1, 0),
-    slash30(2, 0),
-    slash30(3, 0),
-    slash30(4, 0),
-    slash30(5, 0),
-    slash30(169, 252),
-];
+pub(crate) const RESERVED_INSIDE: [Ipv4Net; 7] =
+    [slash30(0, 0), slash30(1, 0), slash30(2, 0), slash30(3, 0), slash30(4, 0), slash30(5, 0), slash30(169, 252)];
 
 /// S4-06: 169.254.21.0 to 169.254.22.255.
 pub(crate) const AZURE_INSIDE: [Ipv4Net; 2] = [

@@ -71,7 +71,7 @@ impl Scalar for bool {
 }
 
 impl<const MIN: u32, const MAX: u32> Scalar for Within<MIN, MAX> {
-    const EXPECTED: &'static str = "a whole number within the bounds";
+    const EXPECTED: &'static str = "a whole number between these bounds";
 
     fn parse(text: &str) -> Result<Self, String> {
         let number = text.parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"))?;
@@ -265,7 +265,9 @@ impl Scalar for PrefixRule {
             rule.min_len = ge.unwrap_or(rule.min_len);
             rule.max_len = le.unwrap_or(prefix.max_prefix_len());
         }
-        if prefix.prefix_len() <= rule.min_len && rule.min_len <= rule.max_len && rule.max_len <= prefix.max_prefix_len()
+        if prefix.prefix_len() <= rule.min_len
+            && rule.min_len <= rule.max_len
+            && rule.max_len <= prefix.max_prefix_len()
         {
             return Ok(rule);
         }
@@ -385,12 +387,19 @@ mod tests {
 
     #[test]
     fn durations_add_their_parts() {
-        for (text, milliseconds) in
-            [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("1d", 86_400_000), ("0s", 0), ("27000s", 27_000_000)]
-        {
+        for (text, milliseconds) in [
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("1h30m", 5_400_000),
+            ("1d", 86_400_000),
+            ("0s", 0),
+            ("27000s", 27_000_000),
+        ] {
             assert_eq!(Duration::parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
-        for text in ["", "30", "s", "1x", "1 s", "-1s", "1h30", "3661d", "99999999999999999999s", "18446744073709551615d"] {
+        for text in
+            ["", "30", "s", "1x", "1 s", "-1s", "1h30", "3661d", "99999999999999999999s", "18446744073709551615d"]
+        {
             assert!(Duration::parse(text).is_err(), "{text}");
         }
     }
@@ -420,8 +429,17 @@ mod tests {
     #[test]
     fn prefix_rules_that_match_nothing_are_refused() {
         for text in [
-            "", "deny", "10.0.0.0", "10.0.0.1/8", "10.0.0.0/8 ge", "10.0.0.0/8 ge 4", "10.0.0.0/8 ge 24 le 16",
-            "10.0.0.0/8 le 33", "10.0.0.0/8 eq 9", "10.0.0.0/8 le 9 le 9", "allow 10.0.0.0/8",
+            "",
+            "deny",
+            "10.0.0.0",
+            "10.0.0.1/8",
+            "10.0.0.0/8 ge",
+            "10.0.0.0/8 ge 4",
+            "10.0.0.0/8 ge 24 le 16",
+            "10.0.0.0/8 le 33",
+            "10.0.0.0/8 eq 9",
+            "10.0.0.0/8 le 9 le 9",
+            "allow 10.0.0.0/8",
         ] {
             assert!(PrefixRule::parse(text).is_err(), "{text}");
         }

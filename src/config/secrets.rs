@@ -94,9 +94,7 @@ impl SecretSource for SystemSecrets {
         match reference {
             SecretReference::File(path) => read(&self.folder.join(path)),
             SecretReference::Env(name) => match env::var_os(name) {
-                Some(value) => {
-                    Ok(FoundSecret { secret: Secret::new(value.into_encoded_bytes()), mode: None })
-                }
+                Some(value) => Ok(FoundSecret { secret: Secret::new(value.into_encoded_bytes()), mode: None }),
                 None => Err(SecretError::Unset { name: name.clone() }),
             },
             SecretReference::Credential(name) => {

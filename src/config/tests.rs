@@ -73,7 +73,7 @@ fn rendered(text: &str) -> String {
     };
     let mut all = String::new();
     for diagnostic in &diagnostics {
-        writeln!(all, "{diagnostic}\n{}", diagnostic.render(false)).unwrap();
+        writeln!(all, "{}", diagnostic.render(false)).unwrap();
     }
     if all.is_empty() { "nothing to report\n".to_owned() } else { all }
 }

@@ -48,7 +48,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Vec<Finding>> {
     }
 }
 
-/// Duplicate keys are reported by `marks`, which knows both places; all else as `serde_yaml` puts it.
+/// As `marks` puts it, which knows both places of a duplicate key; as `serde_yaml` puts it where that is stricter.
 fn refused(text: &str, error: &serde_yaml::Error) -> Vec<Finding> {
     if let Err(findings) = marks::read(text) {
         return findings;
@@ -67,8 +67,7 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
 
 fn agree(node: &Node, value: &Value) -> Result<(), Finding> {
     match (&node.kind, value) {
-        (Kind::Null, Value::Null)
-        | (Kind::Scalar(_), Value::Bool(_) | Value::Number(_) | Value::String(_)) => Ok(()),
+        (Kind::Null, Value::Null) | (Kind::Scalar(_), Value::Bool(_) | Value::Number(_) | Value::String(_)) => Ok(()),
         (Kind::List(items), Value::Sequence(values)) if items.len() == values.len() => {
             items.iter().zip(values).try_for_each(|(item, value)| agree(item, value))
         }

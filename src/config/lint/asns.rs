@@ -66,9 +66,13 @@ fn toward_clouds(own: At<Asn>, tunnels: &[TunnelDraft], findings: &Findings) {
     }
     if own.value.0 > AWS_MAX_ASN && toward(Profile::Aws) {
         findings.push(
-            Finding::warning(Code::AsnAws, own.span, format!("AWS may not take AS {} from a customer gateway", own.value))
-                .label(format!("above {AWS_MAX_ASN}"))
-                .remedy("take 64512 to 65534 to be on the safe side"),
+            Finding::warning(
+                Code::AsnAws,
+                own.span,
+                format!("AWS may not take AS {} from a customer gateway", own.value),
+            )
+            .label(format!("above {AWS_MAX_ASN}"))
+            .remedy("take 64512 to 65534 to be on the safe side"),
         );
     }
 }

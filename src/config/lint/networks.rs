@@ -17,7 +17,7 @@ pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Fin
     }
     let sessions = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
     sessions.clone().for_each(|session| within_limit(router, session, findings));
-    let silent = router.networks.is_empty() && sessions.clone().all(|session| session.export.is_none());
+    let silent = router.silent && sessions.clone().all(|session| session.export.is_none());
     if silent && sessions.count() > 0 {
         findings.push(
             Finding::warning(Code::NothingAnnounced, router.at, "this router announces nothing")
@@ -71,11 +71,10 @@ const fn v4(first: u8, second: u8, length: u8) -> Ipv4Net {
 }
 
 fn martian(network: IpNet) -> Option<&'static str> {
-    let found = match network {
+    match network {
         IpNet::V4(network) => MARTIANS_V4.iter().find(|(range, _)| range.contains(&network)).map(|(_, why)| *why),
         IpNet::V6(network) => MARTIANS_V6.iter().find(|(range, _)| range.contains(&network)).map(|(_, why)| *why),
-    };
-    found
+    }
 }
 
 fn beside_tunnels(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findings) {

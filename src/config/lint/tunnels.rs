@@ -59,9 +59,8 @@ fn unique_names(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Findin
 
 fn distinct_peers(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Findings) {
     let ends = |draft: &TunnelDraft| Some((draft.local?.value, draft.remote?.value));
-    let identities = |draft: &TunnelDraft| {
-        (draft.local_id.clone().map(|id| id.value), draft.remote_id.clone().map(|id| id.value))
-    };
+    let identities =
+        |draft: &TunnelDraft| (draft.local_id.clone().map(|id| id.value), draft.remote_id.clone().map(|id| id.value));
     let (Some(remote), Some(pair)) = (tunnel.remote, ends(tunnel)) else { return };
     let twin = earlier.iter().find(|other| ends(other) == Some(pair) && identities(other) == identities(tunnel));
     if let Some((twin, first)) = twin.and_then(|twin| Some((twin, twin.remote?))) {
@@ -73,7 +72,9 @@ fn distinct_peers(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Find
             )
             .label("IKE cannot tell them apart")
             .also(first.span, "the same pair")
-            .remedy("each tunnel ends at an address of its own; or give both ends different `local-id` and `remote-id`"),
+            .remedy(
+                "each tunnel ends at an address of its own; or give both ends different `local-id` and `remote-id`",
+            ),
         );
     }
 }
@@ -120,13 +121,16 @@ fn distinct_identities(tunnel: &TunnelDraft, findings: &Findings) {
             Finding::warning(Code::IdentityEqual, remote.span, "both ends identify themselves alike")
                 .label("the peer")
                 .also(local.span, "ourselves")
-                .remedy("an end that is reached by its own message would take it for the peer's: give each its own"),
+                .remedy("give each end an identity of its own, so that neither takes itself for the other"),
         );
     }
 }
 
 /// Whether some tunnel's peer is at an address in `prefix`.
-pub(super) fn remote_within<'a>(tunnels: &'a [TunnelDraft], prefix: &ipnet::IpNet) -> Option<(&'a TunnelDraft, At<IpAddr>)> {
+pub(super) fn remote_within<'a>(
+    tunnels: &'a [TunnelDraft],
+    prefix: &ipnet::IpNet,
+) -> Option<(&'a TunnelDraft, At<IpAddr>)> {
     tunnels.iter().find_map(|tunnel| {
         let remote = tunnel.remote?;
         prefix.contains(&remote.value).then_some((tunnel, remote))

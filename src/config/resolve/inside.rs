@@ -119,7 +119,11 @@ fn by_addresses(
         if !net.contains(&address.value) {
             refuse(address.span, format!("{} is not in {net}", address.value), "not on this link");
         } else if net.prefix_len() < 31 && [net.network(), net.broadcast()].contains(&address.value) {
-            refuse(address.span, format!("{} is not a host of {net}", address.value), "its network or broadcast address");
+            refuse(
+                address.span,
+                format!("{} is not a host of {net}", address.value),
+                "its network or broadcast address",
+            );
         }
     }
     if local.value == peer.value {

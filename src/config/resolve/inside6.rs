@@ -20,13 +20,15 @@ pub(super) fn resolve(
     let At { value, span } = field.at()?;
     let link = match value {
         OneOf::Short(prefix) => by_side(prefix.0, profile.cloud().our_side),
-        OneOf::Long(Inside6Section { prefix, side, local, peer }) => match (local.value(), peer.value(), prefix.value()) {
-            (Some(local), Some(peer), prefix) => by_addresses(local, peer, prefix),
-            (None, None, Some(prefix)) => by_side(prefix, side.value().or(profile.cloud().our_side)),
-            (Some(_), None, _) | (None, Some(_), _) | (None, None, None) => {
-                Err(Reason(Code::InsideAddress, "needs `local` and `peer`, or `prefix` and `side`"))
+        OneOf::Long(Inside6Section { prefix, side, local, peer }) => {
+            match (local.value(), peer.value(), prefix.value()) {
+                (Some(local), Some(peer), prefix) => by_addresses(local, peer, prefix),
+                (None, None, Some(prefix)) => by_side(prefix, side.value().or(profile.cloud().our_side)),
+                (Some(_), None, _) | (None, Some(_), _) | (None, None, None) => {
+                    Err(Reason(Code::InsideAddress, "needs `local` and `peer`, or `prefix` and `side`"))
+                }
             }
-        },
+        }
     };
     match link {
         Ok(link) => {
@@ -34,12 +36,10 @@ pub(super) fn resolve(
             Some(At::new(link, span))
         }
         Err(Reason(code, reason)) => {
-            findings.push(
-                Finding::error(code, span, "this cannot be an IPv6 inside link").label(reason).remedy(
-                    "write a prefix such as `fd00:21::/126`, with `side` (first or second) if the profile does not tell, \
+            findings.push(Finding::error(code, span, "this cannot be an IPv6 inside link").label(reason).remedy(
+                "write a prefix such as `fd00:21::/126`, with `side` (first or second) if the profile does not tell, \
                      or `local` and `peer` in it",
-                ),
-            );
+            ));
             None
         }
     }

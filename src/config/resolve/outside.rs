@@ -28,8 +28,12 @@ pub(super) fn resolve(
             );
             continue;
         }
-        let remedy = if ours { "give an address of this machine that the peer can reach" } else { "give the public \
-            (or, over private lines, private) address of the peer's gateway" };
+        let remedy = if ours {
+            "give an address of this machine that the peer can reach"
+        } else {
+            "give the public \
+            (or, over private lines, private) address of the peer's gateway"
+        };
         findings.push(
             Finding::error(Code::OutsideForbidden, address.span, format!("no tunnel can end at {}", address.value))
                 .label(reason)

@@ -24,6 +24,8 @@ pub(crate) struct RouterDraft {
     pub(crate) asn: Option<At<Asn>>,
     pub(crate) router_id: Option<At<RouterId>>,
     pub(crate) networks: Vec<At<IpNet>>,
+    /// Nothing was written under `networks`; what cannot be read is not nothing.
+    pub(crate) silent: bool,
     dataplane: DataplaneChoice,
     table: u32,
     metric: u32,
@@ -51,6 +53,7 @@ pub(super) fn resolve(section: At<RouterSection>, findings: &Findings) -> Router
         name,
         asn: section.asn.require("asn", at, "give our AS number; 64512 to 65534 are for private use", findings),
         router_id: router_id.map(|id| router_id_checked(id, findings)),
+        silent: !section.networks.is_unreadable() && section.networks.get().is_none_or(Vec::is_empty),
         networks: section.networks.scalars().unwrap_or_default(),
         dataplane: section.dataplane.value().unwrap_or(DataplaneChoice::Auto),
         table: table(section.table, findings),

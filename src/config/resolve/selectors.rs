@@ -60,8 +60,12 @@ fn side(
 
 fn report(address: IpAddr, span: Span, findings: &Findings) {
     findings.push(
-        Finding::error(Code::SelectorsInside, span, format!("the tunnel would not carry its own BGP session with {address}"))
-            .label("does not hold the inside address")
-            .remedy(format!("add `{address}/32`, or leave `selectors` out")),
+        Finding::error(
+            Code::SelectorsInside,
+            span,
+            format!("the tunnel would not carry its own BGP session with {address}"),
+        )
+        .label("does not hold the inside address")
+        .remedy(format!("add `{address}/32`, or leave `selectors` out")),
     );
 }

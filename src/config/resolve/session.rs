@@ -36,12 +36,7 @@ pub(crate) struct SessionDraft {
     prepend: u8,
 }
 
-pub(super) fn resolve(
-    section: At<BgpSection>,
-    profile: Profile,
-    ipv6_link: bool,
-    findings: &Findings,
-) -> SessionDraft {
+pub(super) fn resolve(section: At<BgpSection>, profile: Profile, ipv6_link: bool, findings: &Findings) -> SessionDraft {
     let At { value: section, span: at } = section;
     let cloud = profile.cloud();
     let asn = section.asn.require("asn", at, "give the peer's AS number, here or in `defaults`", findings);
@@ -155,18 +150,17 @@ fn families(written: Field<Vec<Leaf<Family>>>, ipv6_link: bool, findings: &Findi
 
 type Limit = Option<(u32, Option<Span>)>;
 
-fn limits(
-    section: Field<MaxPrefixSection>,
-    cloud: &Cloud,
-    owner: Span,
-    findings: &Findings,
-) -> (Option<u32>, Limit) {
+fn limits(section: Field<MaxPrefixSection>, cloud: &Cloud, owner: Span, findings: &Findings) -> (Option<u32>, Limit) {
     let MaxPrefixSection { inbound, outbound } = section.section(owner).value;
     let inbound = limit(inbound, findings);
     let outbound = limit(outbound, findings);
     if let (Some(limit), Some(accepted), Some(usual)) = (outbound, cloud.accepts_prefixes, cloud.max_prefix_out) {
         let finding = if limit.value > accepted {
-            Some(Finding::error(Code::PrefixLimitCloud, limit.span, format!("{} takes no more than {accepted} prefixes", cloud.name)))
+            Some(Finding::error(
+                Code::PrefixLimitCloud,
+                limit.span,
+                format!("{} takes no more than {accepted} prefixes", cloud.name),
+            ))
         } else if limit.value > usual {
             Some(Finding::warning(
                 Code::PrefixLimitCloud,
@@ -177,11 +171,9 @@ fn limits(
             None
         };
         if let Some(finding) = finding {
-            findings.push(
-                finding
-                    .label("one more and it ends the session")
-                    .remedy(format!("leave `out` out to hold back what is above {usual}; a transit gateway takes {accepted}")),
-            );
+            findings.push(finding.label("one more and it ends the session").remedy(format!(
+                "leave `out` out to hold back what is above {usual}; a transit gateway takes {accepted}"
+            )));
         }
     }
     (

@@ -59,12 +59,7 @@ fn parse<T: Scalar>(suites: &[&str]) -> Option<Vec<T>> {
     suites.iter().map(|suite| T::parse(suite).ok()).collect()
 }
 
-fn listed<T>(
-    written: Field<Vec<Leaf<T>>>,
-    span: Span,
-    profile: Profile,
-    findings: &Findings,
-) -> Option<Vec<At<T>>> {
+fn listed<T>(written: Field<Vec<Leaf<T>>>, span: Span, profile: Profile, findings: &Findings) -> Option<Vec<At<T>>> {
     let proposals = written.at()?.value;
     if proposals.is_empty() {
         findings.push(

@@ -154,7 +154,9 @@ fn replay_window(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) ->
     match window {
         0 => findings.push(
             // RFC 4303 3.4.3: anti-replay is on unless the receiver has a reason.
-            Finding::warning(Code::ReplayWindow, span, "replayed packets would be accepted").label("off").remedy(remedy),
+            Finding::warning(Code::ReplayWindow, span, "replayed packets would be accepted")
+                .label("off")
+                .remedy(remedy),
         ),
         64..=4096 => {}
         _ => findings.push(

@@ -57,11 +57,13 @@ pub(super) fn resolve(
     if let Some(finding) = name.as_ref().and_then(|name| name_finding(&name.value, name.span)) {
         findings.push(finding);
     }
+    // Which host of the link is ours follows from the profile; without it there is nothing to say about the link.
+    let adrift = section.profile.is_unreadable();
     let profile = section.profile.value().unwrap_or(Profile::Generic);
     let cloud = profile.cloud();
     let (local, remote) = outside::resolve(section.local, section.remote, at, findings);
-    let inside = inside::resolve(section.inside, profile, at, findings);
-    let inside6 = inside6::resolve(section.inside6, profile, findings);
+    let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, findings) };
+    let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
     let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, inside6.is_some(), findings));
     TunnelDraft {
         at,
@@ -83,7 +85,13 @@ pub(super) fn resolve(
             cloud,
             findings,
         ),
-        selectors: selectors::resolve(section.selectors, inside.as_ref(), inside6.is_some(), session.is_some(), findings),
+        selectors: selectors::resolve(
+            section.selectors,
+            inside.as_ref(),
+            inside6.is_some(),
+            session.is_some(),
+            findings,
+        ),
         local,
         remote,
         inside,

@@ -1,1 +1,303 @@
+//! What each mistake looks like: one case per rule, rendered.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::{GOOD, changed, check, rendered};
+use crate::{Code, Severity};
+
+/// The rule that is broken, and how.
+type Case = (Code, &'static [(&'static str, &'static str)]);
+
+const T1: &str = "    inside: 169.254.21.0/30\n";
+
+const SHAPE: &[Case] = &[
+    (Code::Empty, &[(GOOD, "# nothing\n")]),
+    (Code::YamlSyntax, &[("asn: 65000", "asn: 65000: 1")]),
+    (Code::YamlSyntax, &[("name: edge", "name: !edge x")]),
+    (Code::YamlSyntax, &[("  asn: 65000", "\tasn: 65000")]),
+    (Code::TooDeep, &[("name: edge", "name: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]")]),
+    (Code::DuplicateKey, &[("asn: 65000", "asn: 65000\n  name: other")]),
+    (Code::UnknownKey, &[("router-id", "router_id")]),
+    (Code::UnknownKey, &[("{asn: 64512}", "{asn: 64512, hold-tim: 30s, colour: red}")]),
+    (Code::MissingKey, &[("  asn: 65000\n  router-id: 10.1.0.1\n", "")]),
+    (Code::MissingKey, &[("{asn: 64512}", "{}"), ("    remote: 203.0.113.11\n", "")]),
+    (Code::MissingKey, &[("router:\n", "x-router:\n")]),
+    (Code::Value, &[("asn: 65000", "asn: 4294967296"), ("asn: 64512", "asn: AS1")]),
+    (Code::Value, &[("router:\n", "router: []\nx:\n")]),
+    (Code::Value, &[("networks: [10.1.0.0/16]", "networks: 10.1.0.0/16")]),
+    (Code::Value, &[("[10.1.0.0/16]", "[10.1.0.1/16, 10.2.0.0]")]),
+    (Code::Value, &[("profile: aws", "profile: awz")]),
+    (Code::Value, &[("router-id: 10.1.0.1", "router-id:")]),
+    (
+        Code::Value,
+        &[("{asn: 64512}", "{asn: 64512, hold-time: 30, passive: yes, prepend: 17, import: [10.0.0.0/8 le 4]}")],
+    ),
+    (Code::Value, &[(T1, "    inside: [169.254.21.0/30]\n    esp: {lifetime: 1 h, bytes: 100}\n")]),
+    (
+        Code::Value,
+        &[(T1, "    inside: 169.254.21.0/30\n    ike: {proposals: [aes999-sha256-modp2048, aes256gcm16]}\n")],
+    ),
+];
+
+const ROUTER: &[Case] = &[
+    (Code::Name, &[("name: edge", "name: my router")]),
+    (Code::RouterId, &[("router-id: 10.1.0.1", "router-id: 169.254.21.2")]),
+    (Code::RouterId, &[("router-id: 10.1.0.1", "router-id: 0.0.0.0")]),
+    (Code::KernelTable, &[("asn: 65000", "asn: 65000\n  table: 255")]),
+    (Code::SocketPath, &[("asn: 65000", "asn: 65000\n  api: {socket: run/qs.sock}")]),
+    (Code::MetricsExposed, &[("asn: 65000", "asn: 65000\n  metrics: {listen: '0.0.0.0:9179'}")]),
+    (Code::AsnReserved, &[("asn: 65000", "asn: 23456"), ("asn: 64512", "asn: 65535")]),
+    (Code::AsnDocumentation, &[("asn: 65000", "asn: 64496")]),
+    (Code::AsnAzure, &[("asn: 65000", "asn: 65515"), ("profile: aws", "profile: azure")]),
+    (Code::AsnAws, &[("asn: 65000", "asn: 64086.59905")]),
+    (Code::AsnEqual, &[("asn: 64512", "asn: 65000")]),
+    (Code::NetworkDuplicate, &[("[10.1.0.0/16]", "[10.1.0.0/16, 10.1.0.0/16]")]),
+    (Code::NetworkMartian, &[("[10.1.0.0/16]", "[127.0.0.0/8, 169.254.0.0/17, 'ff02::/16']")]),
+    (
+        Code::NetworkInside,
+        &[
+            ("profile: aws", "profile: generic"),
+            ("[10.1.0.0/16]", "[10.0.0.0/8]"),
+            ("169.254.21.0/30", "{prefix: 10.9.0.0/30, side: first}"),
+            ("169.254.22.0/30", "{prefix: 169.254.22.0/30, side: first}"),
+        ],
+    ),
+    (Code::NetworkOutside, &[("[10.1.0.0/16]", "[203.0.113.0/24]")]),
+    (Code::NetworkDefault, &[("[10.1.0.0/16]", "[0.0.0.0/0]")]),
+    (Code::NothingAnnounced, &[("  networks: [10.1.0.0/16]\n", "")]),
+];
+
+const TUNNELS: &[Case] = &[
+    (Code::NoTunnels, &[("tunnels:\n", "tunnels: []\nx-tunnels:\n")]),
+    (Code::SingleTunnel, &[("  - name: t2\n    remote: 203.0.113.12\n    inside: 169.254.22.0/30\n", "")]),
+    (Code::NoSession, &[("  bgp: {asn: 64512}\n", "")]),
+    (Code::DuplicateName, &[("name: t2", "name: t1")]),
+    (Code::Interface, &[(T1, "    inside: 169.254.21.0/30\n    interface: much-too-long-a-name\n")]),
+    (Code::DuplicateInterface, &[(T1, "    inside: 169.254.21.0/30\n    interface: qs-t2\n")]),
+    (Code::OutsideForbidden, &[("203.0.113.11", "100.64.0.1"), ("local: 192.0.2.10", "local: 127.0.0.1")]),
+    (Code::OutsideForbidden, &[("203.0.113.11", "224.0.0.1"), ("203.0.113.12", "255.0.0.1")]),
+    (Code::OutsideShared, &[("local: 192.0.2.10", "local: 100.64.0.1")]),
+    (Code::OutsideFamily, &[("203.0.113.11", "2001:db8::11")]),
+    (Code::OutsideEqual, &[("203.0.113.11", "192.0.2.10")]),
+    (Code::OutsideSamePair, &[("203.0.113.12", "203.0.113.11")]),
+    (Code::InsideRange, &[("169.254.21.0/30", "10.9.0.0/30"), ("169.254.22.0/30", "169.254.22.0/29")]),
+    (Code::InsideReserved, &[("169.254.21.0/30", "169.254.5.0/30"), ("169.254.22.0/30", "169.254.169.252/30")]),
+    (Code::InsideAzureRange, &[("profile: aws", "profile: azure"), ("169.254.21.0/30", "169.254.20.252/30")]),
+    (Code::InsideAddress, &[("169.254.21.0/30", "{prefix: 169.254.21.0/30, local: 169.254.21.3, peer: 169.254.21.9}")]),
+    (Code::InsideAddress, &[("169.254.21.0/30", "{local: 169.254.21.2}")]),
+    (Code::InsideSide, &[("profile: aws", "profile: generic")]),
+    (Code::InsideCloudSide, &[("169.254.21.0/30", "{prefix: 169.254.21.0/30, side: first}")]),
+    (Code::InsideOverlap, &[("169.254.22.0/30", "169.254.21.0/30")]),
+    (
+        Code::IdentityEqual,
+        &[(T1, "    inside: 169.254.21.0/30\n    local-id: gw.example\n    remote-id: gw.example\n")],
+    ),
+];
+
+const SECRETS: &[Case] = &[
+    (Code::PskChoice, &[("{file: good.psk}", "{file: good.psk, env: PSK}")]),
+    (Code::PskChoice, &[("{file: good.psk}", "{}")]),
+    (Code::PskUnavailable, &[("good.psk", "absent.psk")]),
+    (Code::PskUnavailable, &[("{file: good.psk}", "{env: ABSENT}")]),
+    (Code::PskUnavailable, &[("{file: good.psk}", "{credential: absent}")]),
+    (Code::PskEmpty, &[("good.psk", "empty.psk")]),
+    (Code::PskInline, &[("{file: good.psk}", "{inline: Correct.Horse.Battery.Staple}")]),
+    (Code::PskFileMode, &[("good.psk", "open.psk")]),
+    (Code::PskShort, &[("good.psk", "short.psk")]),
+    (Code::PskWhiteSpace, &[("good.psk", "space.psk"), ("profile: aws", "profile: azure")]),
+    (Code::PskCloud, &[("good.psk", "dash.psk")]),
+];
+
+const IPSEC: &[Case] = &[
+    (Code::SuiteNone, &[(T1, "    inside: 169.254.21.0/30\n    ike: {proposals: []}\n")]),
+    (
+        Code::SuiteLegacy,
+        &[
+            (
+                "profile: aws",
+                "profile: generic\n  ike: {proposals: [aes128-sha1-modp1024]}\n  esp: {proposals: [aes128-sha1]}",
+            ),
+            ("169.254.21.0/30", "{prefix: 169.254.21.0/30, side: first}"),
+            ("169.254.22.0/30", "{prefix: 169.254.22.0/30, side: first}"),
+        ],
+    ),
+    (
+        Code::SuiteAwsWeakest,
+        &[(T1, "    inside: 169.254.21.0/30\n    esp: {proposals: [aes256gcm16-ecp384, aes128gcm16-ecp256]}\n")],
+    ),
+    (Code::PfsAzure, &[("profile: aws", "profile: azure\n  esp: {proposals: [aes256gcm16-ecp384]}")]),
+    (Code::LifetimeZero, &[(T1, "    inside: 169.254.21.0/30\n    ike: {lifetime: 0s}\n    esp: {lifetime: 0s}\n")]),
+    (Code::LifetimeCloud, &[(T1, "    inside: 169.254.21.0/30\n    ike: {lifetime: 24h}\n    esp: {lifetime: 2h}\n")]),
+    (Code::LifetimeOrder, &[(T1, "    inside: 169.254.21.0/30\n    ike: {lifetime: 30m}\n    esp: {lifetime: 1h}\n")]),
+    (Code::LifetimeVolume, &[(T1, "    inside: 169.254.21.0/30\n    esp: {bytes: 10kB, packets: 10}\n")]),
+    (Code::RekeyMargin, &[(T1, "    inside: 169.254.21.0/30\n    rekey: {margin: 30m}\n")]),
+    (Code::RekeyMargin, &[(T1, "    inside: 169.254.21.0/30\n    rekey: {margin: 0s}\n")]),
+    (
+        Code::ReplayWindow,
+        &[
+            (T1, "    inside: 169.254.21.0/30\n    esp: {replay-window: 32}\n"),
+            ("169.254.22.0/30", "169.254.22.0/30\n    esp: {replay-window: 0}"),
+        ],
+    ),
+    (Code::Dpd, &[(T1, "    inside: 169.254.21.0/30\n    dpd: {interval: 0s}\n")]),
+    (
+        Code::SelectorsInside,
+        &[(T1, "    inside: 169.254.21.0/30\n    selectors: {local: [10.1.0.0/16], remote: [10.2.0.0/16]}\n")],
+    ),
+];
+
+const BGP: &[Case] = &[
+    (Code::HoldTime, &[("{asn: 64512}", "{asn: 64512, hold-time: 2s}")]),
+    (Code::HoldTimeOff, &[("{asn: 64512}", "{asn: 64512, hold-time: 0s}")]),
+    (Code::Keepalive, &[("{asn: 64512}", "{asn: 64512, hold-time: 30s, keepalive: 20s}")]),
+    (Code::TimersAzure, &[("profile: aws", "profile: azure"), ("{asn: 64512}", "{asn: 64512, hold-time: 30s}")]),
+    (Code::PassiveAzure, &[("profile: aws", "profile: azure"), ("{asn: 64512}", "{asn: 64512, passive: true}")]),
+    (Code::PrefixLimitZero, &[("{asn: 64512}", "{asn: 64512, max-prefix: {in: 0}}")]),
+    (
+        Code::PrefixLimitOut,
+        &[("[10.1.0.0/16]", "[10.1.0.0/16, 10.3.0.0/16]"), ("{asn: 64512}", "{asn: 64512, max-prefix: {out: 1}}")],
+    ),
+    (Code::PrefixLimitCloud, &[("{asn: 64512}", "{asn: 64512, max-prefix: {out: 1001}}")]),
+    (Code::PrefixLimitCloud, &[("{asn: 64512}", "{asn: 64512, max-prefix: {out: 500}}")]),
+    (Code::FamilyWithoutLink, &[("{asn: 64512}", "{asn: 64512, families: [ipv4, ipv6]}")]),
+];
+
+const GROUPS: [(&str, &[Case]); 6] =
+    [("shape", SHAPE), ("router", ROUTER), ("tunnels", TUNNELS), ("secrets", SECRETS), ("ipsec", IPSEC), ("bgp", BGP)];
+
+fn text(changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(GOOD.to_owned(), |text, (from, to)| changed(&text, from, to))
+}
+
+fn codes(text: &str) -> Vec<Code> {
+    match check(text) {
+        Ok(loaded) => loaded.warnings.iter().map(crate::Diagnostic::code).collect(),
+        Err(report) => report.diagnostics().iter().map(crate::Diagnostic::code).collect(),
+    }
+}
+
+#[test]
+fn every_mistake_is_found_and_looks_like_this() {
+    for (group, cases) in GROUPS {
+        let mut all = String::new();
+        for (code, changes) in cases {
+            let text = text(changes);
+            assert!(codes(&text).contains(code), "{code} is not among\n{}", rendered(&text));
+            writeln!(all, "==== {code}\n\n{}", rendered(&text)).unwrap();
+        }
+        insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(group, all) });
+    }
+}
+
+#[test]
+fn every_rule_has_a_case() {
+    let shown: BTreeSet<_> = GROUPS.iter().flat_map(|(_, cases)| cases.iter().map(|(code, _)| *code)).collect();
+    let elsewhere = [Code::Unreadable, Code::TooLarge];
+    let missing: Vec<_> = Code::ALL.iter().filter(|code| !shown.contains(code) && !elsewhere.contains(code)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn codes_are_unique() {
+    let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(names.len(), Code::ALL.len());
+}
+
+#[test]
+fn all_seven_reserved_links_are_refused_with_every_profile() {
+    // S0-48.
+    for profile in ["aws", "azure", "generic"] {
+        for reserved in ["0.0", "1.0", "2.0", "3.0", "4.0", "5.0", "169.252"] {
+            let link = format!("{{prefix: 169.254.{reserved}/30, side: second}}");
+            let text =
+                changed(&changed(GOOD, "profile: aws", &format!("profile: {profile}")), "169.254.21.0/30", &link);
+            assert!(codes(&text).contains(&Code::InsideReserved), "{profile} {reserved}");
+        }
+    }
+}
+
+#[test]
+fn every_link_of_azures_range_is_taken_and_its_neighbours_are_not() {
+    // S4-06: 128 links.
+    let azure = changed(GOOD, "profile: aws", "profile: azure");
+    let mut taken = 0;
+    for number in 0..=255_u32 {
+        let (third, fourth) = (20 + number * 4 / 256, number * 4 % 256);
+        let text = changed(&azure, "169.254.21.0/30", &format!("169.254.{third}.{fourth}/30"));
+        let refused = codes(&text).contains(&Code::InsideAzureRange);
+        assert_eq!(refused, !(21..=22).contains(&third), "169.254.{third}.{fourth}");
+        taken += u32::from(!refused);
+    }
+    assert_eq!(taken, 128);
+}
+
+#[test]
+fn a_finding_knows_its_place_text_reason_and_remedy() {
+    let report = check(&changed(GOOD, "asn: 64512", "asn: 65000")).unwrap_err();
+    let [finding] = report.diagnostics() else { panic!("{report}") };
+    assert_eq!((finding.file(), finding.line(), finding.column()), ("edge.yaml", 10, 14));
+    assert_eq!((finding.text(), finding.severity()), ("65000", Severity::Error));
+    assert_eq!(finding.to_string(), "both ends are AS 65000");
+    assert_eq!(finding.brief(), "edge.yaml:10:14: error: both ends are AS 65000");
+    assert!(finding.remedy().contains("private number"));
+    assert_eq!(report.to_string(), "edge.yaml: 1 error");
+}
+
+#[test]
+fn all_findings_of_all_stages_come_at_once() {
+    let text = text(&[
+        ("name: edge", "name: my router"),
+        ("asn: 65000", "asn: x\n  colour: red"),
+        ("10.1.0.0/16", "127.0.0.0/8"),
+        ("good.psk", "absent.psk"),
+        ("169.254.22.0/30", "169.254.21.0/30"),
+    ]);
+    let found = codes(&text);
+    for code in
+        [Code::Name, Code::Value, Code::UnknownKey, Code::NetworkMartian, Code::PskUnavailable, Code::InsideOverlap]
+    {
+        assert!(found.contains(&code), "{code} is not among {found:?}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_defaults_is_reported_once() {
+    let text = changed(GOOD, "{asn: 64512}", "{asn: 64512, hold-time: 2s}");
+    assert_eq!(codes(&text), [Code::HoldTime]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_report_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = crate::load(&folder.path().join("absent.yaml")).unwrap_err();
+    assert_eq!(report.diagnostics()[0].code(), Code::Unreadable);
+    std::fs::write(folder.path().join("latin1.yaml"), [0x72, 0xfc]).unwrap();
+    let report = crate::load(&folder.path().join("latin1.yaml")).unwrap_err();
+    assert!(report.render(false).contains("not UTF-8"), "{}", report.render(false));
+}
+
+#[test]
+fn a_file_is_read_with_the_secrets_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("good.psk"), "Correct.Horse.Battery.Staple\r\n").unwrap();
+    std::fs::write(folder.path().join("edge.yaml"), GOOD).unwrap();
+    let loaded = crate::load(&folder.path().join("edge.yaml")).unwrap();
+    assert_eq!(loaded.router.tunnels[0].ike.psk.expose(), b"Correct.Horse.Battery.Staple");
+}
+
+#[test]
+fn places_are_right_whatever_line_ends_and_letters_precede_them() {
+    let place = |text: &str| {
+        let report = check(text).unwrap_err();
+        let [finding] = report.diagnostics() else { panic!("{}", report.render(false)) };
+        (finding.line(), finding.column(), finding.text().to_owned())
+    };
+    let wrong = changed(GOOD, "asn: 64512", "asn: 65000");
+    assert_eq!(place(&wrong), (10, 14, "65000".to_owned()));
+    assert_eq!(place(&wrong.replace('\n', "\r\n")), (10, 14, "65000".to_owned()));
+    let letters = changed(&wrong, "  psk:", "  # \u{fc}\u{20ac}\u{1f600}\n  psk:");
+    assert_eq!(place(&letters), (11, 14, "65000".to_owned()));
+    let quoted = changed(&wrong, "bgp: {asn: 65000}", "bgp: {import: [], \"asn\": \"65000\"}");
+    assert_eq!(place(&quoted), (10, 28, "\"65000\"".to_owned()));
+}

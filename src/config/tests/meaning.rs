@@ -115,8 +115,15 @@ fn the_inside_link_can_be_written_in_four_ways() {
         assert_eq!(link.prefix.to_string(), "169.254.21.0/30", "{inside}");
         assert_eq!((link.local.to_string(), link.peer.to_string()), ("169.254.21.2".into(), "169.254.21.1".into()));
     }
-    let link = first(&changed(&changed(GOOD, "profile: aws", "profile: generic"), "169.254.21.0/30", "{prefix: 10.9.0.4/31, side: first}")
-        .replace("169.254.22.0/30", "{prefix: 10.9.0.8/30, side: second}")).inside;
+    let link = first(
+        &changed(
+            &changed(GOOD, "profile: aws", "profile: generic"),
+            "169.254.21.0/30",
+            "{prefix: 10.9.0.4/31, side: first}",
+        )
+        .replace("169.254.22.0/30", "{prefix: 10.9.0.8/30, side: second}"),
+    )
+    .inside;
     assert_eq!((link.local.to_string(), link.peer.to_string()), ("10.9.0.4".into(), "10.9.0.5".into()));
 }
 
@@ -143,7 +150,8 @@ fn a_short_life_gets_a_short_margin() {
 #[test]
 fn ids_stay_with_their_names_over_a_reload() {
     let running = router(GOOD);
-    let added = changed(GOOD, "tunnels:\n", "tunnels:\n  - {name: t0, remote: 203.0.113.10, inside: 169.254.20.0/30}\n");
+    let added =
+        changed(GOOD, "tunnels:\n", "tunnels:\n  - {name: t0, remote: 203.0.113.10, inside: 169.254.20.0/30}\n");
     let mut reloaded = router(&added);
     reloaded.keep_ids(&running);
     let ids: Vec<_> = reloaded.tunnels.iter().map(|tunnel| (tunnel.name.as_str(), tunnel.id.0)).collect();
