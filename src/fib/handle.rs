@@ -35,8 +35,8 @@ impl Fib {
         config.check()?;
         let mailbox = Arc::new(Mailbox::default());
         let (events, receiver) = mpsc::channel(EVENTS);
-        let task = Task::open(config, Arc::clone(&mailbox), events).await?;
-        tokio::spawn(task.run());
+        let (task, lister) = Task::open(config, Arc::clone(&mailbox), events).await?;
+        tokio::spawn(task.run(lister));
         Ok((Self { writer: Arc::new(Writer { mailbox }) }, receiver))
     }
 

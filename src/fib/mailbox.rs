@@ -25,6 +25,14 @@ pub(crate) enum LinkWord {
     Down { since: Instant },
 }
 
+/// A tunnel reported dead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dead {
+    pub(crate) tunnel: TunnelId,
+    /// The moment of the report.
+    pub(crate) since: Instant,
+}
+
 /// Mail since the task last looked.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
@@ -68,6 +76,25 @@ impl Mailbox {
             *mail = Mail { closed: true, ..Mail::default() };
         }
         drop(mail);
+        self.arrival.notify_one();
+    }
+
+    /// Takes what cannot wait: the tunnels that died.
+    pub(crate) fn take_dead(&self) -> Vec<Dead> {
+        let mut mail = lock(&self.mail);
+        let downs = mail.links.iter().filter_map(|(tunnel, word)| match word {
+            LinkWord::Down { since } => Some(Dead { tunnel: *tunnel, since: *since }),
+            LinkWord::Up { .. } => None,
+        });
+        let dead: Vec<Dead> = downs.collect();
+        for Dead { tunnel, .. } in &dead {
+            mail.links.remove(tunnel);
+        }
+        dead
+    }
+
+    /// Makes the next wait return at once: what came was not taken yet.
+    pub(crate) fn remind(&self) {
         self.arrival.notify_one();
     }
 

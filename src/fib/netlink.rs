@@ -1,7 +1,8 @@
-//! Routing netlink (`man 7 rtnetlink`): the messages, and the two sockets they travel on.
+//! Routing netlink (`man 7 rtnetlink`): the messages, and the three sockets they travel on.
 //!
 //! ```text
-//!   requests: a batch of messages in one send, acknowledged by one answer plus one per refusal; dumps
+//!   requests: a batch of messages in one send, acknowledged by one answer plus one per refusal
+//!   lister:   dumps
 //!   monitor:  notifications about links, routes and nexthops, except those that our own requests caused
 //! ```
 //!
@@ -17,6 +18,7 @@ mod request;
 mod route;
 mod socket;
 
+pub(crate) use dump::{Dump, Lister};
 pub(crate) use monitor::{Monitor, Notice};
 pub(crate) use request::Requests;
 

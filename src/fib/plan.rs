@@ -151,8 +151,8 @@ impl Plan {
 
     /// An interface can, or can no longer, carry packets; true if it belongs to a tunnel and this is news.
     pub(crate) fn set_running(&mut self, interface: u32, running: bool) -> bool {
-        let set = &mut self.kernel.running;
-        let changed = if running { set.insert(interface) } else { set.remove(&interface) };
+        let changed =
+            if running { self.kernel.running.insert(interface) } else { self.kernel.stop_interface(interface) };
         let concerns = changed && self.links.values().any(|link| link.interface == interface);
         if concerns {
             self.look_at_everything();

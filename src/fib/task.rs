@@ -23,9 +23,9 @@ use tokio::time::Instant;
 use wire::ipsec::TunnelId;
 
 use crate::config::NexthopMode;
-use crate::mailbox::{LinkWord, Mailbox};
-use crate::netlink::{Marks, Monitor, Notice, Requests};
-use crate::plan::{Mode, Op, Owner, Plan, PlanConfig};
+use crate::mailbox::{Dead, LinkWord, Mailbox};
+use crate::netlink::{Lister, Marks, Monitor, Notice, Requests};
+use crate::plan::{Mode, Op, Owner, Plan, PlanConfig, Refusal};
 use crate::snapshot::{Failover, FibCounters, FibEvent};
 use crate::{FibConfig, FibError};
 
@@ -59,7 +59,7 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Opens the sockets and takes stock.
+    /// Opens the sockets and takes stock. The socket that lists stays apart, so that the task can act while it lists.
     ///
     /// # Errors
     /// When the kernel cannot be talked to.
@@ -67,13 +67,14 @@ impl Task {
         config: FibConfig,
         mailbox: Arc<Mailbox>,
         events: mpsc::Sender<FibEvent>,
-    ) -> Result<Self, FibError> {
+    ) -> Result<(Self, Lister), FibError> {
         let owner = Owner { protocol: config.protocol, ids: config.ids() };
         let marks = Marks { owner: owner.clone(), table: config.table, metric: config.metric };
-        let mut requests = Requests::open(marks.clone())?;
+        let requests = Requests::open(marks.clone())?;
+        let mut lister = Lister::open(marks.clone())?;
         // Listens before it looks: no change is missed in between.
         let monitor = Monitor::open(marks, requests.port())?;
-        let found = requests.dump().await?;
+        let found = lister.dump().await?;
         let objects = found.has_objects && config.nexthops == NexthopMode::Auto;
         let plan = PlanConfig {
             owner,
@@ -102,20 +103,20 @@ impl Task {
             settled: Vec::new(),
         };
         task.mailbox.publish(task.status());
-        Ok(task)
+        Ok((task, lister))
     }
 
     /// Works until stopped or abandoned.
-    pub(crate) async fn run(mut self) {
-        while self.turn().await.is_continue() {}
+    pub(crate) async fn run(mut self, mut lister: Lister) {
+        while self.turn(&mut lister).await.is_continue() {}
     }
 
-    async fn turn(&mut self) -> ControlFlow<()> {
-        self.read_mail().await?;
+    async fn turn(&mut self, lister: &mut Lister) -> ControlFlow<()> {
+        self.read_mail(lister).await?;
         self.hear_notices();
         self.end_adoption();
         if self.schedule.is_due() {
-            self.resync().await;
+            self.resync(lister).await;
         }
         if self.work().await {
             tokio::task::yield_now().await;
@@ -142,27 +143,11 @@ impl Task {
         self.hear(heard);
     }
 
-    async fn read_mail(&mut self) -> ControlFlow<()> {
-        let mail = self.mailbox.take();
-        let mut dead = Vec::new();
-        let mut new_links = false;
-        for (tunnel, word) in mail.links {
-            match word {
-                LinkWord::Up { interface, source } => {
-                    self.plan.link_up(tunnel, interface, source);
-                    new_links = true;
-                }
-                LinkWord::Down { since } => {
-                    self.plan.link_down(tunnel);
-                    dead.push((tunnel, since));
-                }
-            }
-        }
+    async fn read_mail(&mut self, lister: &mut Lister) -> ControlFlow<()> {
+        let dead = self.mailbox.take_dead();
         self.begin_failover(&dead).await;
-        if new_links {
-            self.schedule.reset_backoff();
-            self.look_at_links().await;
-        }
+        let mail = self.mailbox.take();
+        self.read_links(mail.links, lister).await;
         for (prefix, next_hops) in mail.routes {
             self.plan.set_route(prefix, next_hops);
         }
@@ -175,7 +160,7 @@ impl Task {
             let _ = asking.send(self.snapshot());
         }
         if let Some(asking) = mail.stop {
-            self.remove_everything().await;
+            self.remove_everything(lister).await;
             self.mailbox.publish(self.status());
             let _ = asking.send(());
             return ControlFlow::Break(());
@@ -183,12 +168,31 @@ impl Task {
         if mail.abandoned { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    async fn read_links(&mut self, words: BTreeMap<TunnelId, LinkWord>, lister: &mut Lister) {
+        let mut dead = Vec::new();
+        let mut news = false;
+        for (tunnel, word) in words {
+            match word {
+                LinkWord::Up { interface, source } => {
+                    self.plan.link_up(tunnel, interface, source);
+                    news = true;
+                }
+                LinkWord::Down { since } => dead.push(Dead { tunnel, since }),
+            }
+        }
+        self.begin_failover(&dead).await;
+        if news {
+            self.schedule.reset_backoff();
+            self.look_at_links(lister).await;
+        }
+    }
+
     /// An interface that was just made may be up before its notification is read.
-    async fn look_at_links(&mut self) {
+    async fn look_at_links(&mut self, lister: &mut Lister) {
         if self.plan.links_run() {
             return;
         }
-        match self.requests.links().await {
+        match lister.links().await {
             Ok(links) => {
                 for (index, name, running) in links {
                     self.names.insert(index, name);
@@ -257,10 +261,14 @@ impl Task {
     }
 
     async fn execute(&mut self, ops: &[Op]) {
-        if ops.is_empty() {
-            return;
+        if !ops.is_empty() {
+            let executed = self.requests.execute(ops).await;
+            self.note(ops, executed);
         }
-        match self.requests.execute(ops).await {
+    }
+
+    fn note(&mut self, ops: &[Op], executed: Result<Vec<Result<(), Refusal>>, FibError>) {
+        match executed {
             Ok(results) => {
                 for (op, result) in ops.iter().zip(results) {
                     match self.plan.handle_result(op, result) {
@@ -276,11 +284,11 @@ impl Task {
         }
     }
 
-    async fn remove_everything(&mut self) {
+    async fn remove_everything(&mut self, lister: &mut Lister) {
         for _ in 0..STOP_ROUNDS {
             self.plan.withdraw_all();
             while self.work().await {}
-            self.resync().await;
+            self.resync(lister).await;
             if self.plan.kernel().route_count() == 0 && self.plan.kernel().all_own().next().is_none() {
                 return;
             }
@@ -294,6 +302,3 @@ impl Drop for Task {
         self.mailbox.close();
     }
 }
-
-/// Tunnels reported dead, each with the moment of the report.
-type Dead = [(TunnelId, std::time::Instant)];

@@ -1,4 +1,5 @@
-//! Listing what the kernel holds.
+//! The socket that lists what the kernel holds. It is not the one that changes it: a long listing must not keep a dead
+//! tunnel waiting.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,8 +11,8 @@ use netlink_packet_route::AddressFamily;
 use super::link::LinkMessage;
 use super::message::{Rtnl, Verb, append, messages};
 use super::nexthop::NexthopMessage;
-use super::request::Requests;
-use super::route;
+use super::socket::{Socket, at};
+use super::{Marks, route};
 use crate::FibError;
 use crate::plan::Kernel;
 
@@ -20,6 +21,13 @@ const ATTEMPTS: usize = 5;
 
 /// Between two pieces of one listing.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The socket that lists.
+pub(crate) struct Lister {
+    socket: Socket,
+    marks: Marks,
+    sequence: u32,
+}
 
 /// What was found.
 pub(crate) struct Dump {
@@ -30,7 +38,21 @@ pub(crate) struct Dump {
     pub(crate) has_objects: bool,
 }
 
-impl Requests {
+impl Lister {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// [`FibError::Open`].
+    pub(crate) fn open(marks: Marks) -> Result<Self, FibError> {
+        let socket = Socket::open()?;
+        socket.raw().set_ext_ack(true).map_err(at("NETLINK_EXT_ACK"))?;
+        // Lets the kernel filter by table and protocol (Linux 4.20); what it does not filter is filtered here.
+        if let Err(error) = socket.raw().set_netlink_get_strict_chk(true) {
+            tracing::debug!(%error, "kernel does not filter dumps");
+        }
+        Ok(Self { socket, marks, sequence: 0 })
+    }
+
     /// Lists interfaces, nexthops and our routes.
     ///
     /// # Errors
@@ -56,55 +78,60 @@ impl Requests {
     /// # Errors
     /// As [`Requests::dump`].
     pub(crate) async fn links(&mut self) -> Result<Vec<(u32, String, bool)>, FibError> {
-        let found = self.list("links", &Rtnl::Link(Verb::List, LinkMessage::default())).await?;
-        let links = found.into_iter().filter_map(|message| match message {
+        let all = Rtnl::Link(Verb::List, LinkMessage::default());
+        let read = |message| match message {
             Rtnl::Link(Verb::New, link) => {
                 let running = link.is_running();
                 Some((link.index, link.name.unwrap_or_default(), running))
             }
             Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Other(_) => None,
-        });
-        Ok(links.collect())
+        };
+        self.list("links", &all, read).await
     }
 
     /// False if the kernel has no nexthop objects.
     async fn list_nexthops(&mut self, kernel: &mut Kernel) -> Result<bool, FibError> {
-        let found = match self.list("nexthops", &Rtnl::Nexthop(Verb::List, NexthopMessage::default())).await {
-            Ok(found) => found,
-            Err(FibError::Dump { source, .. }) if source.raw_os_error() == Some(libc::EOPNOTSUPP) => return Ok(false),
-            Err(error) => return Err(error),
+        let all = Rtnl::Nexthop(Verb::List, NexthopMessage::default());
+        let read = |message| match message {
+            Rtnl::Nexthop(Verb::New, nexthop) => Some(nexthop.to_nexthop()),
+            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Other(_) => None,
         };
-        for message in found {
-            if let Rtnl::Nexthop(Verb::New, nexthop) = message {
-                let (id, nexthop) = nexthop.to_nexthop();
-                kernel.insert_nexthop(id, nexthop);
+        match self.list("nexthops", &all, read).await {
+            Ok(found) => {
+                found.into_iter().for_each(|(id, nexthop)| kernel.insert_nexthop(id, nexthop));
+                Ok(true)
             }
+            Err(FibError::Dump { source, .. }) if source.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(false),
+            Err(error) => Err(error),
         }
-        Ok(true)
     }
 
     async fn list_routes(&mut self, family: AddressFamily, kernel: &mut Kernel) -> Result<(), FibError> {
-        let request = route::listing(family, &self.marks);
-        let found = match self.list("routes", &request).await {
-            Ok(found) => found,
-            // A table without routes does not exist, and a kernel may be without IPv6.
-            Err(FibError::Dump { source, .. }) if is_absent(&source) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        for message in found {
-            if let Rtnl::Route(Verb::New, message) = message
-                && message.header.address_family == family
-                && let Some((key, route)) = route::decode(&message, &self.marks)
-            {
-                kernel.insert_route(key, route);
+        let marks = self.marks.clone();
+        let read = |message| match message {
+            Rtnl::Route(Verb::New, message) if message.header.address_family == family => {
+                route::decode(&message, &marks)
             }
+            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Other(_) => None,
+        };
+        match self.list("routes", &route::listing(family, &marks), read).await {
+            Ok(found) => found.into_iter().for_each(|(key, route)| kernel.insert_route(key, route)),
+            // A table without routes does not exist, and a kernel may be without IPv6.
+            Err(FibError::Dump { source, .. }) if is_absent(&source) => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    async fn list(&mut self, what: &'static str, request: &Rtnl) -> Result<Vec<Rtnl>, FibError> {
+    /// Keeps of each message what `read` makes of it.
+    async fn list<T>(
+        &mut self,
+        what: &'static str,
+        request: &Rtnl,
+        read: impl Fn(Rtnl) -> Option<T>,
+    ) -> Result<Vec<T>, FibError> {
         for _ in 0..ATTEMPTS {
-            if let Some(found) = self.list_once(what, request).await? {
+            if let Some(found) = self.list_once(what, request, &read).await? {
                 return Ok(found);
             }
         }
@@ -112,9 +139,15 @@ impl Requests {
     }
 
     /// `None` if the kernel says that the listing is not consistent.
-    async fn list_once(&mut self, what: &'static str, request: &Rtnl) -> Result<Option<Vec<Rtnl>>, FibError> {
+    async fn list_once<T>(
+        &mut self,
+        what: &'static str,
+        request: &Rtnl,
+        read: impl Fn(Rtnl) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, FibError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
         let mut datagram = Vec::new();
-        let sequence = self.next_sequence();
         append(&mut datagram, request.clone(), NLM_F_REQUEST | NLM_F_DUMP, sequence);
         self.socket.send(&datagram).await?;
         let mut found = Vec::new();
@@ -125,7 +158,7 @@ impl Requests {
             for message in messages(received).filter(|message| message.header.sequence_number == sequence) {
                 consistent &= message.header.flags & NLM_F_DUMP_INTR == 0;
                 let code = if let NetlinkPayload::InnerMessage(inner) = message.payload {
-                    found.push(inner);
+                    found.extend(read(inner));
                     continue;
                 } else if let NetlinkPayload::Done(done) = message.payload {
                     done.code

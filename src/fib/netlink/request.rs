@@ -1,4 +1,4 @@
-//! The socket that asks: batches of operations.
+//! The socket that changes things: batches of operations.
 //!
 //! The kernel works through the messages of one datagram in order before `send` returns, goes on after a refusal, and
 //! answers only refusals and what asks for an acknowledgement. So the last message of a batch alone asks for one:
@@ -27,10 +27,10 @@ const REPEATED_HEADER: usize = 16;
 
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
-/// The socket that asks.
+/// The socket that changes things.
 pub(crate) struct Requests {
-    pub(super) socket: Socket,
-    pub(super) marks: Marks,
+    socket: Socket,
+    marks: Marks,
     sequence: u32,
 }
 
@@ -43,10 +43,6 @@ impl Requests {
         let socket = Socket::open()?;
         socket.raw().set_ext_ack(true).map_err(at("NETLINK_EXT_ACK"))?;
         socket.raw().set_cap_ack(true).map_err(at("NETLINK_CAP_ACK"))?;
-        // Lets the kernel filter dumps (Linux 4.20); what it does not filter is filtered here.
-        if let Err(error) = socket.raw().set_netlink_get_strict_chk(true) {
-            tracing::debug!(%error, "kernel does not filter dumps");
-        }
         Ok(Self { socket, marks, sequence: 0 })
     }
 
@@ -68,11 +64,6 @@ impl Requests {
         Ok(results)
     }
 
-    pub(super) fn next_sequence(&mut self) -> u32 {
-        self.sequence = self.sequence.wrapping_add(1);
-        self.sequence
-    }
-
     /// As many operations as fit one datagram, at least one.
     fn compose(&mut self, ops: &[Op]) -> (Vec<u8>, usize) {
         let mut datagram = Vec::with_capacity(ops.len().min(512) * 96);
@@ -81,8 +72,8 @@ impl Requests {
         for op in ops {
             let (message, flags) = route::encode(op, &self.marks);
             last = datagram.len();
-            let sequence = self.next_sequence();
-            append(&mut datagram, message, NLM_F_REQUEST | flags, sequence);
+            self.sequence = self.sequence.wrapping_add(1);
+            append(&mut datagram, message, NLM_F_REQUEST | flags, self.sequence);
             count += 1;
             if datagram.len() > DATAGRAM {
                 break;

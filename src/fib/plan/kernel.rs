@@ -197,6 +197,17 @@ impl Kernel {
         one_way(self, other) + gone(other, self)
     }
 
+    /// What the kernel does when an interface goes down or away: its nexthops go.
+    pub(crate) fn stop_interface(&mut self, interface: u32) -> bool {
+        let on_it = |nexthop: &Nexthop| matches!(&nexthop.body, Body::Hop(hop) if hop.interface == interface);
+        let dead: Vec<NexthopId> =
+            self.nexthops.iter().filter(|(_, nexthop)| on_it(nexthop)).map(|(id, _)| *id).collect();
+        for id in dead {
+            self.remove_nexthop(id);
+        }
+        self.running.remove(&interface)
+    }
+
     /// What the kernel does when `op` succeeds.
     pub(crate) fn apply(&mut self, op: &Op) {
         let protocol = self.owner.protocol;

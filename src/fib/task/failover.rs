@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::ipsec::TunnelId;
 
-use super::{Dead, Task};
-use crate::plan::Mode;
+use super::Task;
+use crate::mailbox::Dead;
+use crate::plan::{Mode, Op};
 use crate::snapshot::{Failover, FibEvent};
 
 /// A failover that takes one message per route.
@@ -17,17 +18,24 @@ pub(super) struct Running {
 }
 
 impl Task {
-    /// Takes the hops of dead tunnels out of the kernel before anything else is done.
-    pub(super) async fn begin_failover(&mut self, dead: &Dead) {
-        let Some((tunnel, since)) = dead.iter().min_by_key(|(_, since)| *since).copied() else { return };
+    /// Takes the hops of dead tunnels out of the kernel before anything else is done. Returns what it deleted.
+    pub(super) async fn begin_failover(&mut self, dead: &[Dead]) -> Vec<Op> {
+        let Some(first) = dead.iter().min_by_key(|dead| dead.since) else { return Vec::new() };
+        let mut running = Running { tunnel: first.tunnel, since: first.since, messages: 0 };
+        for Dead { tunnel, .. } in dead {
+            self.plan.link_down(*tunnel);
+        }
         match self.plan.mode() {
             Mode::Objects => {
                 let ops = self.plan.dead_hops();
                 self.execute(&ops).await;
-                self.record(&Running { tunnel, since, messages: ops.len() });
+                running.messages = ops.len();
+                self.record(&running);
+                ops
             }
             Mode::Multipath => {
-                self.failover.get_or_insert(Running { tunnel, since, messages: 0 });
+                self.failover.get_or_insert(running);
+                Vec::new()
             }
         }
     }

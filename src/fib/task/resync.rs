@@ -1,10 +1,13 @@
 //! When to compare with the kernel, and the comparison.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{BACKOFF, Task};
+use crate::FibError;
+use crate::netlink::{Dump, Lister};
 use crate::snapshot::FibEvent;
 
 /// Shortest time between two comparisons that others provoke, and how many times as long as a comparison itself it is
@@ -93,9 +96,9 @@ impl Schedule {
 
 impl Task {
     /// Compares with the kernel; what differs is put right by the next batches.
-    pub(super) async fn resync(&mut self) {
+    pub(super) async fn resync(&mut self, lister: &mut Lister) {
         let began = Instant::now();
-        match self.requests.dump().await {
+        match self.list_attentively(lister).await {
             Ok(found) => {
                 let refused = self.plan.refused_count();
                 let drift = self.plan.resync(found.kernel);
@@ -113,5 +116,31 @@ impl Task {
                 self.schedule.failed();
             }
         }
+    }
+
+    /// Lists what the kernel holds. Tunnels that die meanwhile do not wait for the end of it; what was deleted for
+    /// their sake is taken out of what was listed.
+    async fn list_attentively(&mut self, lister: &mut Lister) -> Result<Dump, FibError> {
+        let mut listing = pin!(lister.dump());
+        let mut deleted = Vec::new();
+        let mut disturbed = false;
+        let mut found = loop {
+            tokio::select! {
+                biased;
+                () = self.mailbox.arrival() => {
+                    disturbed = true;
+                    let dead = self.mailbox.take_dead();
+                    deleted.extend(self.begin_failover(&dead).await);
+                }
+                listed = &mut listing => break listed,
+            }
+        };
+        if disturbed {
+            self.mailbox.remind();
+        }
+        if let Ok(found) = &mut found {
+            deleted.iter().for_each(|op| found.kernel.apply(op));
+        }
+        found
     }
 }

@@ -123,8 +123,9 @@ impl World {
             } else {
                 Err(Refusal { errno: libc::EBUSY, text: None })
             };
-            // A replacement whose route was taken over between picture and message is the kernel's to judge.
-            if !matches!(op, Op::ReplaceRoute { .. } | Op::ReplaceGroup { .. }) {
+            // What was taken over between picture and message cannot be told from ours: the kernel knows a route to be
+            // replaced by its key alone, and a nexthop by its id alone.
+            if !matches!(op, Op::ReplaceRoute { .. } | Op::ReplaceGroup { .. } | Op::DelNexthop { .. }) {
                 assert_eq!(self.model.foreign(), before, "{op:?} touched what is foreign");
             }
             self.plan.handle_result(&op, result);

@@ -12,13 +12,15 @@ fn foreign_routes_and_nexthops_survive_start_updates_and_stop() {
         ip("route add 10.0.1.0/24 via 169.254.24.1 dev t4 metric 142 table 100 proto 142");
         ip("nexthop add id 77 via 169.254.24.1 dev t4 proto bird");
         ip("nexthop add id 1073741825 via 169.254.23.1 dev t3 proto bird");
+        // Without what the kernel itself adds when interfaces come up.
+        let is_foreign = |entry: &serde_json::Value| entry["protocol"] != "142" && entry["protocol"] != "kernel";
         let foreign = || {
-            let routes = ask("route show table all")
-                .into_iter()
-                .filter(|route| route["protocol"] != "142" || route["table"] == "100");
-            let nexthops = ask("nexthop show").into_iter().filter(|nexthop| nexthop["protocol"] != "142");
-            (routes.collect::<Vec<_>>(), nexthops.collect::<Vec<_>>())
+            let mut entries = ask("nexthop show");
+            entries.extend(ask("route show table all"));
+            entries.retain(|entry| is_foreign(entry) || entry["table"] == "100");
+            entries
         };
+        assert_eq!(foreign().len(), 5);
         let before = foreign();
         let fib = start(FibConfig::default(), 1..=4).await;
         fib.apply(many(10, &[1, 2]));

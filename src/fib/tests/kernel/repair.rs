@@ -22,6 +22,7 @@ fn deleted_routes_are_restored() {
         eventually("one route is back", || ours().0 == 20).await;
         batch(&(0..20).map(|n| format!("route del 10.0.{n}.0/24 proto 142\n")).collect::<String>());
         eventually("all routes are back", || ours().0 == 20).await;
+        fib.settled().await;
         assert!(fib.status().counters.drift >= 21);
         fib.stop().await;
     });
@@ -150,6 +151,7 @@ fn lost_notifications_lead_to_a_comparison() {
         batch(&routes);
         ip("route del 10.0.3.0/24 proto 142");
         eventually("the route is back", || ours().0 == 20).await;
+        fib.settled().await;
         assert!(fib.status().counters.overruns >= 1);
         fib.stop().await;
     });

@@ -57,3 +57,29 @@ fn a_dead_tunnel_does_not_wait_for_a_full_table() {
         assert_eq!(ours(), (0, 0));
     });
 }
+
+#[test]
+fn a_dead_tunnel_does_not_wait_for_a_comparison() {
+    with_tunnels(async || {
+        let resync_every = std::time::Duration::from_millis(20);
+        let fib = start(FibConfig { resync_every, ..FibConfig::default() }, 1..=4).await;
+        fib.apply(many(5_000, &[1, 2, 3]));
+        fib.settled().await;
+        for round in 0..5 {
+            // At a different moment of the endless comparisons each time.
+            tokio::time::sleep(std::time::Duration::from_millis(17 * round)).await;
+            fib.link_down(TunnelId(1));
+            fib.settled().await;
+            println!("tunnel out during comparisons in {:?}", fib.status().last_failover.unwrap().took);
+            assert_eq!(ways("10.0.0.0/24"), ["t2", "t3"]);
+            fib.link_up(TunnelId(1), index("t1"), None);
+            fib.settled().await;
+            assert_eq!(ways("10.0.0.0/24"), ["t1", "t2", "t3"]);
+        }
+        let status = fib.status();
+        assert_eq!((status.counters.failovers, status.counters.drift, status.counters.errors), (5, 0, 0));
+        assert_eq!(ours().0, 5_000);
+        fib.stop().await;
+        assert_eq!(ours(), (0, 0));
+    });
+}
