@@ -1,7 +1,7 @@
 //! Typed sections out of a [`Node`] tree.
 //!
 //! A `serde` deserialiser that does not stop at the first mistake: unknown keys are reported here and skipped, and what
-//! a [`Field`](crate::field::Field) holds is reported when it cannot be read, leaving the field empty but for its place.
+//! a [`Field`] holds is reported when it cannot be read, leaving the field empty but for its place.
 
 use std::fmt;
 

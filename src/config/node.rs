@@ -1,6 +1,6 @@
 //! A YAML document as a tree in which every key and value knows where it was written.
 
-use crate::source::Span;
+use crate::source::{SECRET_KEYS, Span};
 
 /// One value. Of a mapping, the span is its first key and what follows it on that line: enough to point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    /// Where secrets are written: the scalars below a `psk` key, except those that only refer to one.
+    /// Where secrets are written: the scalars below a `psk` key or one like it, except those that only refer to one.
     pub(crate) fn secrets(&self) -> Vec<Span> {
         let mut found = Vec::new();
         self.collect_secrets(false, &mut found);
@@ -46,7 +46,9 @@ impl Node {
             Kind::Map(entries) => {
                 for Entry { key, value, .. } in entries {
                     let reference = below_psk && matches!(key.as_str(), "file" | "env" | "credential");
-                    let secret = (below_psk && !reference) || key == "psk" || key == "inline";
+                    let name = key.to_ascii_lowercase();
+                    let introduces = SECRET_KEYS.iter().any(|word| name.contains(word));
+                    let secret = (below_psk && !reference) || introduces;
                     value.collect_secrets(secret, found);
                 }
             }

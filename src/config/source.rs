@@ -104,7 +104,8 @@ pub(crate) fn suspected_secrets(text: &str) -> Vec<Span> {
             spans.push(body);
         } else {
             deeper_than = None;
-            if let Some(at) = SECRET_KEYS.iter().filter_map(|key| line.find(key).map(|at| at + key.len())).min() {
+            let lower = line.to_ascii_lowercase();
+            if let Some(at) = SECRET_KEYS.iter().filter_map(|key| lower.find(key).map(|at| at + key.len())).min() {
                 spans.push(Span::new(start + at, body.end.max(start + at)));
                 deeper_than = Some(indent);
             }
@@ -114,7 +115,8 @@ pub(crate) fn suspected_secrets(text: &str) -> Vec<Span> {
     spans
 }
 
-const SECRET_KEYS: [&str; 2] = ["psk", "inline"];
+/// What the name of a key holds that introduces a secret, by our names or by what people may try.
+pub(crate) const SECRET_KEYS: [&str; 7] = ["psk", "inline", "secret", "passw", "shared-key", "shared_key", "sharedkey"];
 
 #[cfg(test)]
 mod tests {

@@ -84,6 +84,8 @@ fn no_rendering_shows_a_secret() {
         "psk: {inlin: hunter2hunter2}",
         "psk: {file: a, inline: hunter2hunter2}",
         "psk: [hunter2hunter2]",
+        "pre_shared_key: hunter2hunter2",
+        "Password: hunter2hunter2",
         "psk: {inline: {a: hunter2hunter2}}",
         "psk: {inline: hunter2hunter2",
         "psk:\n    inline: |\n      hunter2hunter2\n  : [",

@@ -158,3 +158,24 @@ fn ids_stay_with_their_names_over_a_reload() {
     assert_eq!(ids, [("t0", 3), ("t1", 1), ("t2", 2)]);
     assert!(reloaded.tunnels.iter().all(|tunnel| tunnel.bgp.as_ref().unwrap().policy.tunnel == tunnel.id));
 }
+
+#[test]
+fn a_file_made_by_a_program_is_understood() {
+    let text = "router:\n  name: router\n  asn: 65000\n  router-id: 198.51.100.1\n  networks:\n    - 10.1.0.0/16\n  \
+                dataplane: userspace\n  api:\n    socket: /tmp/lab/router.sock\n  metrics:\n    listen: 10.1.0.1:9179\n\
+                tunnels:\n  - name: aws1\n    local: 198.51.100.1\n    remote: 203.0.113.11\n    psk: {file: good.psk}\n    \
+                inside: {prefix: 169.254.21.0/30, side: second}\n    start: respond\n    encapsulation: always\n    \
+                ike: {proposals: [aes128gcm16-prfsha256-x25519], lifetime: 28800s}\n    \
+                esp: {proposals: [aes128gcm16], lifetime: 10s}\n    rekey: {margin: 3s, fuzz: 0}\n    \
+                dpd: {interval: 2s, timeout: 6s}\n    bgp: {asn: 64512, hold-time: 9s}\n";
+    let router = router(text);
+    assert_eq!((router.dataplane, router.tunnels.len()), (DataplaneChoice::Userspace, 1));
+    assert_eq!(router.metrics_listen, Some("10.1.0.1:9179".parse().unwrap()));
+    let tunnel = &router.tunnels[0];
+    assert_eq!((tunnel.ike.start, tunnel.ike.encapsulation), (StartAction::Respond, EncapsulationPolicy::Always));
+    assert_eq!((tunnel.ike.rekey_margin, tunnel.ike.rekey_fuzz), (seconds(3), 0));
+    assert_eq!(tunnel.inside.local.to_string(), "169.254.21.2");
+    let session = tunnel.bgp.as_ref().unwrap();
+    assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(9), seconds(3)));
+    assert_eq!(session.policy.max_prefix_out, None);
+}
