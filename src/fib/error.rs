@@ -49,10 +49,4 @@ pub enum FibError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The kernel's tables kept changing while they were listed.
-    #[error("the kernel's {what} changed while they were listed")]
-    Interrupted {
-        /// Links, nexthops, or routes.
-        what: &'static str,
-    },
 }

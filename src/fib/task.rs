@@ -140,7 +140,10 @@ impl Task {
             heard = self.monitor.next() => heard,
             () = tokio::time::sleep_until(deadline) => return,
         };
-        self.hear(heard);
+        if !self.hear(heard) {
+            // A socket that keeps failing must not keep the processor busy.
+            tokio::time::sleep(BACKOFF).await;
+        }
     }
 
     async fn read_mail(&mut self, lister: &mut Lister) -> ControlFlow<()> {
@@ -206,16 +209,19 @@ impl Task {
     fn hear_notices(&mut self) {
         for _ in 0..NOTICES {
             let Some(heard) = self.monitor.next().now_or_never() else { return };
-            self.hear(heard);
+            if !self.hear(heard) {
+                return;
+            }
         }
     }
 
-    fn hear(&mut self, heard: Result<Vec<Notice>, FibError>) {
+    /// False if nothing could be heard.
+    fn hear(&mut self, heard: Result<Vec<Notice>, FibError>) -> bool {
         let notices = match heard {
             Ok(notices) => notices,
             Err(error) => {
                 self.trouble(&error);
-                Vec::new()
+                return false;
             }
         };
         for notice in notices {
@@ -234,6 +240,7 @@ impl Task {
                 self.schedule.soon();
             }
         }
+        true
     }
 
     fn end_adoption(&mut self) {

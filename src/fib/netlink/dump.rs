@@ -16,7 +16,8 @@ use super::{Marks, route};
 use crate::FibError;
 use crate::plan::Kernel;
 
-/// How often a listing is begun anew when the kernel's tables change under it.
+/// How often a listing is begun anew when the kernel's tables change under it. After that, what was seen has to do:
+/// the tables are compared again, and a comparison too late is worse than one that leaves something for the next.
 const ATTEMPTS: usize = 5;
 
 /// Between two pieces of one listing.
@@ -56,7 +57,7 @@ impl Lister {
     /// Lists interfaces, nexthops and our routes.
     ///
     /// # Errors
-    /// When the kernel cannot be asked, or its tables do not hold still.
+    /// When the kernel cannot be asked.
     pub(crate) async fn dump(&mut self) -> Result<Dump, FibError> {
         let mut kernel = Kernel::new(self.marks.owner.clone());
         let mut names = BTreeMap::new();
@@ -76,7 +77,7 @@ impl Lister {
     /// Lists interfaces: index, name, and whether each is up with carrier.
     ///
     /// # Errors
-    /// As [`Requests::dump`].
+    /// As [`Lister::dump`].
     pub(crate) async fn links(&mut self) -> Result<Vec<(u32, String, bool)>, FibError> {
         let all = Rtnl::Link(Verb::List, LinkMessage::default());
         let read = |message| match message {
@@ -130,21 +131,22 @@ impl Lister {
         request: &Rtnl,
         read: impl Fn(Rtnl) -> Option<T>,
     ) -> Result<Vec<T>, FibError> {
-        for _ in 0..ATTEMPTS {
-            if let Some(found) = self.list_once(what, request, &read).await? {
+        for _ in 1..ATTEMPTS {
+            let (found, consistent) = self.list_once(what, request, &read).await?;
+            if consistent {
                 return Ok(found);
             }
         }
-        Err(FibError::Interrupted { what })
+        self.list_once(what, request, &read).await.map(|(found, _)| found)
     }
 
-    /// `None` if the kernel says that the listing is not consistent.
+    /// False if the kernel says that the listing is not consistent.
     async fn list_once<T>(
         &mut self,
         what: &'static str,
         request: &Rtnl,
         read: impl Fn(Rtnl) -> Option<T>,
-    ) -> Result<Option<Vec<T>>, FibError> {
+    ) -> Result<(Vec<T>, bool), FibError> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
         let mut datagram = Vec::new();
@@ -168,7 +170,7 @@ impl Lister {
                     continue;
                 };
                 return match code {
-                    0 => Ok(consistent.then_some(found)),
+                    0 => Ok((found, consistent)),
                     code => Err(FibError::Dump { what, source: io::Error::from_raw_os_error(code.saturating_abs()) }),
                 };
             }

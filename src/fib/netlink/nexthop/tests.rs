@@ -1,3 +1,5 @@
+//! Nexthop messages: golden octets, truncation, round trips.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Route messages: golden octets, ownership, round trips.
+
 use netlink_packet_core::{Emitable, Parseable};
 use proptest::prelude::*;
 
