@@ -1,9 +1,28 @@
 //! BGP-4 (RFC 4271) as pure state machines.
+//!
+//! ```text
+//!  TCP octets ──► Peer::handle_bytes ──► message::frame_len ──► message::* ──► FSM ──► Event (Update, Down, ...)
+//!  rib Update ──► Peer::send_update ──► message::encode_update ──► Output::Send
+//! ```
+//!
+//! * [`Peer`] is one session: two connection slots, timers, back-off. Nothing in it waits, reads a clock or draws
+//!   randomness.
+//! * [`message`] knows the octets: framing, OPEN and capabilities, UPDATE with the verdicts of RFC 7606, NOTIFICATION
+//!   in words.
+//! * [`Update`] and [`Attributes`] are routes as the routing tables see them.
 
 pub mod config;
+mod error;
 mod family;
+pub mod message;
+pub mod peer;
 mod route;
 
 pub use config::PeerConfig;
+pub use error::SessionError;
 pub use family::Family;
+pub use peer::{
+    ConnectionId, DownReason, Established, Event, LastDown, MessageCounts, NotificationRecord, Output, Peer,
+    PeerStatus, State, StopReason,
+};
 pub use route::{Announcement, AsPath, AsPathSegment, Attributes, Origin, UnknownAttribute, Update};

@@ -1,0 +1,38 @@
+//! Messages in octets (RFC 4271 4): framing, structure, validation, packing.
+//!
+//! ```text
+//!  octets ── frame_len ──► one message ── decode ──► Open | Notification | RouteRefresh
+//!                                      └─ decode_update ──► Update + faults (RFC 7606)
+//!  Update ── encode_update ──► messages of at most 4096 octets
+//! ```
+
+pub mod attribute;
+mod capability;
+mod fault;
+mod header;
+mod nlri;
+mod notification;
+mod open;
+mod pack;
+mod route_refresh;
+mod update;
+
+pub use capability::{Capability, CapabilityCode};
+pub use fault::{Fault, Problem, UpdateFaults, Verdict};
+pub use header::{HEADER_LEN, HeaderError, MAX_MESSAGE_LEN, MessageType, frame_len};
+pub use notification::{
+    CeaseSubcode, ErrorCode, FsmSubcode, HeaderSubcode, Notification, OpenSubcode, UpdateSubcode,
+};
+pub use open::{Open, OpenError};
+pub use pack::{Packed, encode_update};
+pub use route_refresh::RouteRefresh;
+pub use update::{Decoded, Terms, decode_update};
+
+/// The KEEPALIVE message (RFC 4271 4.4): a header only.
+pub const KEEPALIVE: [u8; HEADER_LEN] = {
+    let mut message = [0xff; HEADER_LEN];
+    message[16] = 0;
+    message[17] = 19;
+    message[18] = 4;
+    message
+};

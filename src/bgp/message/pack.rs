@@ -1,0 +1,243 @@
+//! From an [`Update`] of any size to messages of at most 4096 octets, as few as hold it.
+//!
+//! Withdrawals go first. Attributes are encoded once and copied in front of the prefixes of each message. IPv4
+//! travels in the classic fields, everything else in RFC 4760's attributes, MP_REACH_NLRI ahead of all others
+//! (RFC 7606 5.1). All messages share one allocation.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use ipnet::IpNet;
+
+use super::attribute::{ReachHeader, attribute_block};
+use super::header::{HEADER_LEN, MAX_MESSAGE_LEN, MessageType, begin, end};
+use super::nlri;
+use super::update::Terms;
+use crate::{Announcement, Attributes, Family, Update};
+
+/// Messages ready to be sent, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// Whole UPDATE messages.
+    pub messages: Vec<Bytes>,
+    /// Announced prefixes that are withdrawn instead: with their attributes they fit no message, or their next hop
+    /// is not of their family.
+    pub unsendable: usize,
+    /// Octets that the attributes of those take.
+    pub attribute_octets: usize,
+}
+
+/// Encodes `update`. Prefixes of families that were not negotiated are left out.
+#[must_use]
+pub fn encode_update(update: &Update, terms: &Terms) -> Packed {
+    let mut packer = Packer { terms, out: Vec::new(), ends: Vec::new() };
+    let mut packed = Packed::default();
+    let sendable: Vec<Ready<'_>> = update
+        .announced
+        .iter()
+        .filter_map(|announcement| match packer.prepare(announcement, &update.attributes) {
+            Prepared::Ready(ready) => Some(ready),
+            Prepared::Foreign => None,
+            Prepared::Unsendable { attribute_octets } => {
+                packed.unsendable += announcement.prefixes.len();
+                packed.attribute_octets = packed.attribute_octets.max(attribute_octets);
+                packer.withdraw(&announcement.prefixes);
+                None
+            }
+        })
+        .collect();
+    packer.withdraw(&update.withdrawn);
+    for ready in &sendable {
+        packer.announce(ready);
+    }
+    if let Some(family) = update.end_of_rib.filter(|family| terms.families.contains(family)) {
+        packer.end_of_rib(family);
+    }
+    packed.messages = packer.split();
+    packed
+}
+
+/// An announcement with its attributes in octets.
+struct Ready<'a> {
+    prefixes: &'a [IpNet],
+    /// Ahead of the prefixes' own place; with the attributes where that is the classic field.
+    before: Vec<u8>,
+    /// Where the prefixes travel in MP_REACH_NLRI: that attribute up to them, and the attributes behind it.
+    reach: Option<ReachHeader>,
+}
+
+enum Prepared<'a> {
+    Ready(Ready<'a>),
+    /// Of a family that was not negotiated, or nothing at all.
+    Foreign,
+    Unsendable {
+        attribute_octets: usize,
+    },
+}
+
+/// Octets of both length fields of an UPDATE and its header.
+const FIXED: usize = HEADER_LEN + 4;
+const LONGEST_V4: usize = 5;
+const LONGEST_V6: usize = 17;
+
+struct Packer<'a> {
+    terms: &'a Terms,
+    out: Vec<u8>,
+    /// Where each message ends.
+    ends: Vec<usize>,
+}
+
+impl Packer<'_> {
+    fn speaks(&self, family: Family) -> bool {
+        self.terms.families.contains(&family)
+    }
+
+    fn prepare<'u>(&self, announcement: &'u Announcement, attributes: &Attributes) -> Prepared<'u> {
+        let Announcement { next_hop, prefixes } = announcement;
+        let Some(family) = prefixes.first().map(Family::of).filter(|family| self.speaks(*family)) else {
+            return Prepared::Foreign;
+        };
+        let width = self.terms.width();
+        let (block, reach, longest) = match (family, next_hop) {
+            (Family::Ipv4Unicast, IpAddr::V4(next_hop)) => {
+                (attribute_block(attributes, Some(*next_hop), width), None, LONGEST_V4)
+            }
+            (Family::Ipv6Unicast, IpAddr::V6(_)) => {
+                let reach = ReachHeader::reach(family, *next_hop);
+                (attribute_block(attributes, None, width), Some(reach), LONGEST_V6)
+            }
+            (Family::Ipv4Unicast, IpAddr::V6(_)) | (Family::Ipv6Unicast, IpAddr::V4(_)) => {
+                return Prepared::Unsendable { attribute_octets: 0 };
+            }
+        };
+        let attribute_octets = block.len() + reach.as_ref().map_or(0, ReachHeader::len);
+        if FIXED + attribute_octets + longest > MAX_MESSAGE_LEN {
+            return Prepared::Unsendable { attribute_octets };
+        }
+        Prepared::Ready(Ready { prefixes, before: block.into_octets(), reach })
+    }
+
+    fn announce(&mut self, ready: &Ready<'_>) {
+        let mut rest = ready.prefixes;
+        while !rest.is_empty() {
+            let start = begin(&mut self.out, MessageType::Update);
+            self.out.extend_from_slice(&[0, 0]);
+            rest = match &ready.reach {
+                None => {
+                    self.counted(|packer| packer.out.extend_from_slice(&ready.before));
+                    self.fill(rest, start + MAX_MESSAGE_LEN)
+                }
+                Some(reach) => {
+                    let limit = start + MAX_MESSAGE_LEN - ready.before.len();
+                    self.counted(|packer| {
+                        let left = packer.attribute(reach, rest, limit);
+                        packer.out.extend_from_slice(&ready.before);
+                        left
+                    })
+                }
+            };
+            self.end(start);
+        }
+    }
+
+    fn withdraw(&mut self, prefixes: &[IpNet]) {
+        for family in [Family::Ipv4Unicast, Family::Ipv6Unicast] {
+            if !self.speaks(family) {
+                continue;
+            }
+            if prefixes.iter().all(|prefix| Family::of(prefix) == family) {
+                self.withdraw_family(family, prefixes);
+            } else {
+                let own: Vec<IpNet> = prefixes.iter().filter(|prefix| Family::of(prefix) == family).copied().collect();
+                self.withdraw_family(family, &own);
+            }
+        }
+    }
+
+    fn withdraw_family(&mut self, family: Family, mut rest: &[IpNet]) {
+        while !rest.is_empty() {
+            let start = begin(&mut self.out, MessageType::Update);
+            let limit = start + MAX_MESSAGE_LEN;
+            rest = match family {
+                Family::Ipv4Unicast => {
+                    // Two octets stay for the length of the attributes, of which there are none.
+                    let left = self.counted(|packer| packer.fill(rest, limit - 2));
+                    self.out.extend_from_slice(&[0, 0]);
+                    left
+                }
+                Family::Ipv6Unicast => {
+                    self.out.extend_from_slice(&[0, 0]);
+                    self.counted(|packer| packer.attribute(&ReachHeader::unreach(family), rest, limit))
+                }
+            };
+            self.end(start);
+        }
+    }
+
+    // RFC 4724 2
+    fn end_of_rib(&mut self, family: Family) {
+        let start = begin(&mut self.out, MessageType::Update);
+        self.out.extend_from_slice(&[0, 0]);
+        match family {
+            Family::Ipv4Unicast => self.out.extend_from_slice(&[0, 0]),
+            Family::Ipv6Unicast => {
+                let limit = start + MAX_MESSAGE_LEN;
+                self.counted(|packer| packer.attribute(&ReachHeader::unreach(family), &[], limit));
+            }
+        }
+        self.end(start);
+    }
+
+    /// Appends prefixes while they fit below `limit`; returns the others.
+    fn fill<'p>(&mut self, prefixes: &'p [IpNet], limit: usize) -> &'p [IpNet] {
+        for (position, prefix) in prefixes.iter().enumerate() {
+            if self.out.len() + nlri::encoded_len(prefix) > limit {
+                return &prefixes[position..];
+            }
+            nlri::encode(prefix, &mut self.out);
+        }
+        &[]
+    }
+
+    /// Appends one of RFC 4760's attributes with the prefixes that fit below `limit`; returns the others.
+    fn attribute<'p>(&mut self, header: &ReachHeader, prefixes: &'p [IpNet], limit: usize) -> &'p [IpNet] {
+        let at = self.out.len() + ReachHeader::LENGTH_AT;
+        self.out.extend_from_slice(header.as_slice());
+        let left = self.fill(prefixes, limit);
+        self.patch(at);
+        left
+    }
+
+    /// Appends a two-octet length and what it counts.
+    fn counted<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
+        let at = self.out.len();
+        self.out.extend_from_slice(&[0, 0]);
+        let value = body(self);
+        self.patch(at);
+        value
+    }
+
+    fn patch(&mut self, at: usize) {
+        let length = u16::try_from(self.out.len() - at - 2).expect("a part of a message is no longer than the message");
+        self.out[at..at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+
+    fn end(&mut self, start: usize) {
+        end(&mut self.out, start);
+        self.ends.push(self.out.len());
+    }
+
+    fn split(self) -> Vec<Bytes> {
+        let whole = Bytes::from(self.out);
+        let mut start = 0;
+        let slice = |end: usize| {
+            let message = whole.slice(start..end);
+            start = end;
+            message
+        };
+        self.ends.into_iter().map(slice).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

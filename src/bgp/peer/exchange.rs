@@ -1,0 +1,77 @@
+//! Routes in and out, while Established.
+
+use std::time::{Duration, Instant};
+
+use super::Peer;
+use super::output::{Event, Output};
+use crate::message::{Decoded, MessageType, RouteRefresh, UpdateFaults, decode_update, encode_update};
+use crate::{Family, SessionError, Update};
+
+/// A peer that sends nothing but faulty updates is told of this often.
+const FAULTS_EVERY: Duration = Duration::from_secs(10);
+
+/// Keeps a flood of faulty updates from becoming a flood of events.
+#[derive(Debug, Default)]
+pub(super) struct FaultLog {
+    quiet_until: Option<Instant>,
+    suppressed: u64,
+}
+
+impl Peer {
+    /// Sends routes to the peer, in as few messages as hold them. Without an Established session nothing is sent:
+    /// the routing tables begin anew when there is one.
+    pub fn send_update(&mut self, update: &Update) {
+        let (Some(agreed), Some(id)) = (self.established(), self.established_id()) else { return };
+        let packed = encode_update(update, &agreed.terms);
+        for bytes in packed.messages {
+            self.status.sent.count(MessageType::Update);
+            self.outputs.push_back(Output::Send { id, bytes });
+        }
+        if packed.unsendable > 0 {
+            let (prefixes, attribute_octets) = (packed.unsendable, packed.attribute_octets);
+            self.emit(Event::Unsendable { prefixes, attribute_octets });
+        }
+    }
+
+    /// Asks the peer to announce everything of `family` again (RFC 2918). A peer that cannot is not asked.
+    pub fn request_refresh(&mut self, family: Family) {
+        let (Some(agreed), Some(id)) = (self.established(), self.established_id()) else { return };
+        if agreed.established.route_refresh && agreed.terms.families.contains(&family) {
+            self.send(id, MessageType::RouteRefresh, RouteRefresh::request(family).encode());
+        }
+    }
+
+    pub(super) fn on_update(&mut self, body: &[u8], now: Instant) -> Result<(), SessionError> {
+        let Some(agreed) = self.established() else { return Ok(()) };
+        let Decoded { update, faults } = decode_update(body, &agreed.terms)?;
+        if let Some(faults) = faults {
+            self.report_faults(faults, now);
+        }
+        if !update.withdrawn.is_empty() || !update.announced.is_empty() || update.end_of_rib.is_some() {
+            self.emit(Event::Update(update));
+        }
+        Ok(())
+    }
+
+    // RFC 2918 4: a family that was not negotiated is ignored.
+    pub(super) fn on_route_refresh(&mut self, body: &[u8]) {
+        let family = RouteRefresh::decode(body).and_then(RouteRefresh::family);
+        let speaks = |family: &Family| self.established().is_some_and(|agreed| agreed.terms.families.contains(family));
+        if let Some(family) = family.filter(speaks) {
+            self.emit(Event::RefreshRequested(family));
+        }
+    }
+
+    // RFC 7606 8: what was discarded must not go unnoticed.
+    fn report_faults(&mut self, faults: UpdateFaults, now: Instant) {
+        self.status.faulty_updates += 1;
+        if self.faults.quiet_until.is_none_or(|until| until <= now) {
+            let suppressed = std::mem::take(&mut self.faults.suppressed);
+            self.faults.quiet_until = Some(now + FAULTS_EVERY);
+            self.emit(Event::UpdateFaulty { faults: faults.clone(), suppressed });
+        } else {
+            self.faults.suppressed += 1;
+        }
+        self.status.last_faults = Some(faults);
+    }
+}

@@ -1,0 +1,157 @@
+//! Why a session ends, in words a person can act on.
+
+use std::time::Duration;
+
+use crate::SessionError;
+use crate::message::{CeaseSubcode, ErrorCode, Notification, OpenSubcode};
+
+use super::state::State;
+
+/// Why the process ends a session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StopReason {
+    /// The operator, or the end of the process, with a text for the peer's operator (RFC 9003). Stays down.
+    #[error("shut down: {0}")]
+    AdminShutdown(String),
+    /// The tunnel below is gone, so that nothing can be sent. Stays down until the next start, which acts at once.
+    #[error("the tunnel is down")]
+    TunnelDown,
+    /// The peer announced too many prefixes (RFC 4486 4). Stays down: it would do so again.
+    #[error("the peer announced {count} prefixes, more than the {limit} it may")]
+    PrefixLimit {
+        /// Prefixes the peer may announce.
+        limit: u32,
+        /// Prefixes it announced.
+        count: u32,
+    },
+    /// The session is no longer configured. Stays down.
+    #[error("no longer configured")]
+    Deconfigured,
+    /// A fresh start, with a text for the peer's operator (RFC 9003). Opens again after a pause, or at once when
+    /// started.
+    #[error("reset: {0}")]
+    Reset(String),
+    /// The configuration changed in a way that needs a fresh session. Opens again like [`Self::Reset`].
+    #[error("the configuration changed")]
+    ConfigurationChanged,
+    /// Not enough memory or room in queues. Opens again like [`Self::Reset`].
+    #[error("out of resources: {0}")]
+    OutOfResources(String),
+}
+
+impl StopReason {
+    /// Whether the session opens again by itself.
+    #[must_use]
+    pub const fn reopens(&self) -> bool {
+        match self {
+            Self::AdminShutdown(_) | Self::TunnelDown | Self::PrefixLimit { .. } | Self::Deconfigured => false,
+            Self::Reset(_) | Self::ConfigurationChanged | Self::OutOfResources(_) => true,
+        }
+    }
+}
+
+/// Why a session, or an attempt at it, ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DownReason {
+    /// The process wanted it so.
+    #[error("{0}")]
+    Stopped(StopReason),
+    /// TCP did not connect.
+    #[error("cannot connect: {error}")]
+    ConnectFailed {
+        /// In the words of the operating system.
+        error: String,
+    },
+    /// TCP went away.
+    #[error("the connection was {how} in {state}", how = error.as_deref().map_or_else(|| "closed by the peer".into(), |error| format!("lost ({error})")))]
+    ConnectionClosed {
+        /// In the words of the operating system; without, the peer closed it.
+        error: Option<String>,
+        /// How far the connection had come.
+        state: State,
+    },
+    /// The peer was silent for too long.
+    #[error("nothing heard from the peer for {} s in {state} (hold timer expired)", hold_time.as_secs())]
+    HoldTimerExpired {
+        /// For how long.
+        hold_time: Duration,
+        /// How far the connection had come.
+        state: State,
+    },
+    /// The peer ended it.
+    #[error("the peer sent NOTIFICATION {0}")]
+    NotificationReceived(Notification),
+    /// The peer broke the protocol, or asked for what we cannot do.
+    #[error("{0}")]
+    Protocol(SessionError),
+}
+
+impl DownReason {
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Stopped(reason) => stop_remedy(reason),
+            Self::ConnectFailed { .. } => {
+                "check that the peer runs BGP, listens on its inside address and lets TCP port 179 in"
+            }
+            Self::ConnectionClosed { state: State::Established, .. } => "look at the peer's log; we connect again",
+            Self::ConnectionClosed { .. } => {
+                "the peer hung up before the session was up: check that it has our inside address as its neighbor"
+            }
+            Self::HoldTimerExpired { .. } => {
+                "check that packets pass both ways through the tunnel, large ones too (MTU), and that the peer is alive"
+            }
+            Self::NotificationReceived(notification) => received_remedy(notification),
+            Self::Protocol(error) => error.remedy(),
+        }
+    }
+}
+
+const fn stop_remedy(reason: &StopReason) -> &'static str {
+    match reason {
+        StopReason::AdminShutdown(_) | StopReason::Deconfigured => "nothing is wrong",
+        StopReason::TunnelDown => "see the tunnel's own failure; the session returns with the tunnel",
+        StopReason::PrefixLimit { .. } => {
+            "raise the session's max-prefix limit or have the peer announce less, then reset the session"
+        }
+        StopReason::Reset(_) | StopReason::ConfigurationChanged | StopReason::OutOfResources(_) => {
+            "the session opens again by itself"
+        }
+    }
+}
+
+fn received_remedy(notification: &Notification) -> &'static str {
+    let subcode = notification.subcode;
+    match notification.code {
+        ErrorCode::OPEN if subcode == OpenSubcode::BAD_PEER_AS.0 => {
+            "the peer expects another AS number of us: compare our `asn` with the one configured there"
+        }
+        ErrorCode::OPEN if subcode == OpenSubcode::BAD_BGP_IDENTIFIER.0 => {
+            "the peer refuses our router id: give this router another one"
+        }
+        ErrorCode::OPEN if subcode == OpenSubcode::UNACCEPTABLE_HOLD_TIME.0 => {
+            "the peer refuses our hold time: configure the one it expects"
+        }
+        ErrorCode::OPEN if subcode == OpenSubcode::UNSUPPORTED_CAPABILITY.0 => {
+            "the peer needs an address family or capability that is not enabled here"
+        }
+        ErrorCode::HOLD_TIMER_EXPIRED => {
+            "the peer heard nothing from us: check that packets pass both ways through the tunnel, large ones too (MTU)"
+        }
+        ErrorCode::CEASE if subcode == CeaseSubcode::MAXIMUM_PREFIXES.0 => {
+            "we announce more prefixes than the peer takes: aggregate, filter, or set max-prefix out below its limit"
+        }
+        ErrorCode::CEASE if subcode == CeaseSubcode::ADMINISTRATIVE_SHUTDOWN.0 => {
+            "the peer's operator shut the session down: enable it there"
+        }
+        ErrorCode::CEASE if subcode == CeaseSubcode::PEER_DECONFIGURED.0 => {
+            "the peer no longer has us configured: add the session there or remove it here"
+        }
+        ErrorCode::CEASE if subcode == CeaseSubcode::CONNECTION_REJECTED.0 => {
+            "the peer does not want this session: check that it has our inside address and AS number configured"
+        }
+        ErrorCode::CEASE => "we connect again; the peer's log says why it ended the session",
+        _ => "the peer holds what we sent to be wrong: its log and this text say what",
+    }
+}

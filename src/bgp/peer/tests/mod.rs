@@ -1,0 +1,3 @@
+//! The session, driven by hand and wired to another one.
+
+pub(super) mod support;
