@@ -190,7 +190,7 @@ impl Tunnel {
                 let new = NewChild { terms, spi: child, role: Role::Initiator, group: None, keys };
                 self.add_child(cx, spi, new);
                 if sole {
-                    self.forget_older(cx, spi, &DownReason::PeerRestarted);
+                    self.forget_older(spi);
                 }
             }
             Err(failure) => {
@@ -251,6 +251,7 @@ impl Tunnel {
                 low_nonce: first.nonce_i.min(first.nonce_r),
             },
             phase: Phase::Current,
+            forgotten: false,
             confirmed: role == Role::Initiator,
             requests,
             responses,
@@ -381,7 +382,7 @@ impl Tunnel {
         // RFC 7296 2.4: the peer has nothing else of ours. What was authenticated while this was under way is
         // younger than that statement.
         if contents.has(NotifyType::INITIAL_CONTACT) {
-            self.forget_older(cx, spi, &DownReason::PeerRestarted);
+            self.forget_older(spi);
         }
         self.yield_attempt(cx);
     }

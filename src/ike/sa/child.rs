@@ -222,14 +222,27 @@ impl Tunnel {
         self.release_outbound(cx, spi, reason);
     }
 
-    /// Forgets every CHILD SA under an IKE SA.
+    /// Lets go of every CHILD SA under an IKE SA that is gone. If another CHILD SA takes over, we receive what is
+    /// in flight on these.
     pub(crate) fn drop_children_of(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, reason: &DownReason) {
-        // Retired ones first: the last to go decides whether the tunnel is down.
-        let mut spis: Vec<_> =
-            self.children.iter().filter(|child| child.parent == ike).map(|child| child.spi).collect();
-        spis.sort_by_key(|spi| self.outbound == Some(*spi));
-        for spi in spis {
-            self.drop_child(cx, spi, reason);
+        let (doomed, others): (Vec<_>, Vec<_>) = self.children.iter().partition(|child| child.parent == ike);
+        let survives = others.iter().any(|child| self.outbound == Some(child.spi) || child.is_ready());
+        let mut doomed: Vec<_> = doomed.iter().map(|child| child.spi).collect();
+        // The one that carries traffic goes last, so that none of the others takes over from it.
+        doomed.sort_by_key(|spi| self.outbound == Some(*spi));
+        let until = cx.now + LINGER;
+        for spi in doomed {
+            if !survives {
+                self.drop_child(cx, spi, reason);
+                continue;
+            }
+            if let Some(child) = self.child_mut(spi) {
+                child.phase = match child.phase {
+                    ChildPhase::Live | ChildPhase::Closing => ChildPhase::Lingering { until },
+                    lingering @ ChildPhase::Lingering { .. } => lingering,
+                };
+            }
+            self.release_outbound(cx, spi, reason);
         }
     }
 }

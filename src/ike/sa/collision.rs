@@ -54,7 +54,10 @@ impl Tunnel {
         let heir = self.children.iter().filter(|child| child.parent == stays && child.is_live());
         let Some(heir) = heir.max_by_key(|child| child.established_at).map(|child| child.spi) else { return };
         self.switch_outbound(cx, heir);
-        if ours_to_delete {
+        let forgotten = self.sa(goes).is_some_and(|sa| sa.forgotten);
+        if forgotten {
+            self.close(cx, goes, &DownReason::PeerRestarted);
+        } else if ours_to_delete {
             self.close_politely(cx, goes, &DownReason::Superseded);
         }
     }

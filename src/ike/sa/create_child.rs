@@ -125,7 +125,7 @@ impl Tunnel {
                     sa.enqueue(Task::DeleteChild(expect.spi));
                 }
                 cx.names.release_esp(expect.spi);
-                self.child_failed(cx, expect.replaces, failure);
+                self.child_failed(cx, ike, expect.replaces, failure);
             }
         }
     }
@@ -149,7 +149,7 @@ impl Tunnel {
                     Some(_) => {}
                     None => {
                         let failure = refused_child(&self.config, notify, peer);
-                        self.child_failed(cx, expect.replaces, failure);
+                        self.child_failed(cx, ike, expect.replaces, failure);
                     }
                 }
             }
@@ -170,14 +170,16 @@ impl Tunnel {
             }
             _ => {
                 let failure = refused_child(&self.config, notify, peer);
-                self.child_failed(cx, expect.replaces, failure);
+                self.child_failed(cx, ike, expect.replaces, failure);
             }
         }
     }
 
-    /// The SA to be replaced stays in use; one that was missing stays missing.
-    fn child_failed(&mut self, cx: &mut Cx<'_>, replaces: Option<Spi>, failure: Failure) {
+    /// The SA to be replaced stays in use. Where one is missing, the IKE SA is of no use: another attempt from
+    /// the start negotiates the CHILD SA in another way, without a group.
+    fn child_failed(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, replaces: Option<Spi>, failure: Failure) {
         let Some(old) = replaces else {
+            self.close_politely(cx, ike, &DownReason::Failed(failure.clone()));
             self.fail(cx, failure);
             return;
         };

@@ -126,7 +126,7 @@ impl Tunnel {
         let has_children = self.children.iter().any(|child| child.parent == spi);
         match phase {
             Phase::Replaced { by, .. } if self.sa(by).is_some_and(|sa| !sa.is_closed()) => {
-                if has_children {
+                if has_children || self.sas.iter().any(|sa| sa.is_replaced_by(spi)) {
                     self.adopt(cx, spi, by, false);
                 }
             }
@@ -138,13 +138,12 @@ impl Tunnel {
         }
     }
 
-    /// Forgets all IKE SAs that were there before `spi` began: the peer has lost them.
-    pub(crate) fn forget_older(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, reason: &DownReason) {
+    /// Notes that the peer has lost all IKE SAs that were there before `spi` began. They go when `spi` has
+    /// proven to work: should the statement be a mistake, no packet is lost by it.
+    pub(crate) fn forget_older(&mut self, spi: IkeSpi) {
         let Some(began) = self.sa(spi).map(|sa| sa.origin.began) else { return };
-        let is_older = |sa: &&crate::sa::IkeSa| sa.spi != spi && sa.origin.authenticated <= began;
-        let older: Vec<_> = self.sas.iter().filter(is_older).map(|sa| sa.spi).collect();
-        for spi in older {
-            self.close(cx, spi, reason);
+        for sa in self.sas.iter_mut().filter(|sa| sa.spi != spi && sa.origin.authenticated <= began) {
+            sa.forgotten = true;
         }
     }
 }

@@ -128,6 +128,8 @@ pub(crate) struct IkeSa {
     pub(crate) protection: Protection,
     pub(crate) origin: Origin,
     pub(crate) phase: Phase,
+    /// The peer says that it has lost it.
+    pub(crate) forgotten: bool,
     /// The peer is known to have it.
     pub(crate) confirmed: bool,
     pub(crate) requests: Requests,

@@ -257,6 +257,7 @@ impl Tunnel {
             keys: new.keys,
             origin: sa.origin.clone(),
             phase: Phase::Current,
+            forgotten: false,
             confirmed: new.role == Role::Initiator,
             requests: Requests::starting_at(0),
             responses: Responses::starting_at(0),
@@ -275,6 +276,12 @@ impl Tunnel {
     pub(crate) fn adopt(&mut self, cx: &mut Cx<'_>, old: IkeSpi, new: IkeSpi, initiator: bool) {
         for child in self.children.iter_mut().filter(|child| child.parent == old) {
             child.parent = new;
+        }
+        // One rekey may follow another before the SA they began with is deleted.
+        for sa in self.sas.iter_mut().filter(|sa| sa.is_replaced_by(old)) {
+            if let Phase::Replaced { by, .. } = &mut sa.phase {
+                *by = new;
+            }
         }
         let tasks = self.sa_mut(old).map(|sa| std::mem::take(&mut sa.queue)).unwrap_or_default();
         if let Some(sa) = self.sa_mut(new) {

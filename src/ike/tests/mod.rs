@@ -1,1 +1,10 @@
-//! Two endpoints on a simulated network.
+//! Two endpoints on a simulated network with a pushed clock.
+
+mod bring_up;
+mod collisions;
+mod failures;
+mod hostile;
+mod liveness;
+mod network;
+mod random;
+mod rekey;

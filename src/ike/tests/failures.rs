@@ -1,0 +1,181 @@
+//! Every failure ends as a reason a person can act on, at the end that can know it.
+
+use std::time::Duration;
+
+use wire::Secret;
+use wire::ipsec::TrafficSelector;
+
+use super::network::*;
+use crate::config::{EncapsulationPolicy, TunnelConfig};
+use crate::message::ExchangeType;
+use crate::{Failure, TunnelState};
+
+/// What each end reports first when the configurations differ as told.
+fn fail(change_a: impl FnOnce(&mut TunnelConfig), change_b: impl FnOnce(&mut TunnelConfig)) -> (Network, [Failure; 2]) {
+    let (mut a, mut b) = (config_a(), config_b());
+    change_a(&mut a);
+    change_b(&mut b);
+    let mut network = Network::new(1, a, b);
+    network.run(Duration::from_secs(50));
+    let failures = [A, B].map(|end| network.failures(end).into_iter().next().expect("a failure"));
+    assert!(!network.ends[A].data.up && !network.ends[B].data.up);
+    (network, failures)
+}
+
+fn reasons(failures: &[Failure; 2]) -> [&'static str; 2] {
+    failures.each_ref().map(Failure::reason)
+}
+
+#[test]
+fn another_psk_is_named_by_the_responder_and_corrected_at_once() {
+    let (mut network, failures) = fail(|_| {}, |b| b.psk = Secret::from(b"other".as_slice()));
+    assert_eq!(reasons(&failures), ["auth", "psk"]);
+    assert!(failures[B].to_string().contains("192.0.2.1"), "{}", failures[B]);
+    assert!(failures[B].remedy().contains("pre-shared key"));
+    assert_eq!(network.ends[A].endpoint.status(TUNNEL).unwrap().state, TunnelState::Waiting);
+    network.with(B, |endpoint, now| endpoint.add_tunnel(TUNNEL, config_b(), now));
+    network.run_until(Duration::from_secs(40), Network::is_up);
+}
+
+#[test]
+fn a_responder_with_another_identity_is_refused_by_the_initiator() {
+    // B answers whatever identity is asked for, and says it is somebody else.
+    let (mut a, mut b) = (config_a(), config_b());
+    b.local_id = "somebody.example".parse().unwrap();
+    a.remote_id = "b.example".parse().unwrap();
+    let mut network = Network::new(1, a, b);
+    network.run(Duration::from_secs(5));
+    assert!(!network.is_up());
+    let failure = network.failures(A).remove(0);
+    assert_eq!(failure.reason(), "identity", "{failure}");
+    // B held the SA for established and is told.
+    assert_eq!(network.ends[B].endpoint.status(TUNNEL).unwrap().ike.len(), 0);
+    assert_eq!(network.downs(B).first(), Some(&crate::DownReason::PeerDeleted));
+}
+
+#[test]
+fn another_identity_is_named_with_what_was_expected() {
+    let (_, failures) = fail(|a| a.local_id = "a.example".parse().unwrap(), |_| {});
+    assert_eq!(reasons(&failures), ["auth", "identity"]);
+    let Failure::IdentityMismatch { expected, found, .. } = &failures[B] else { panic!("{:?}", failures[B]) };
+    assert_eq!((expected.to_string().as_str(), found.to_string().as_str()), ("192.0.2.1", "a.example"));
+}
+
+#[test]
+fn no_common_ike_proposal_names_both_lists() {
+    let (network, failures) = fail(|_| {}, |b| b.ike_proposals = vec!["aes256-sha256-modp2048".parse().unwrap()]);
+    assert_eq!(reasons(&failures), ["ike_no_proposal"; 2]);
+    let text = failures[B].to_string();
+    assert!(text.contains("aes256-sha256-modp2048") && text.contains("aes128gcm16"), "{text}");
+    // The pauses grow.
+    let attempts = network.ends[A].endpoint.status(TUNNEL).unwrap().counters.attempts;
+    assert!((3..10).contains(&attempts), "{attempts} attempts in 50 s");
+}
+
+#[test]
+fn no_common_esp_proposal_names_both_lists() {
+    let (network, failures) = fail(|_| {}, |b| b.esp_proposals = vec!["aes256-sha256".parse().unwrap()]);
+    assert_eq!(reasons(&failures), ["child_no_proposal"; 2]);
+    let text = failures[B].to_string();
+    assert!(text.contains("aes256-sha256") && text.contains("aes128gcm16"), "{text}");
+    assert_eq!(network.ends[B].endpoint.status(TUNNEL).unwrap().ike.len(), 0, "no IKE SA without a CHILD SA");
+}
+
+#[test]
+fn selectors_without_overlap_are_named() {
+    let far = TrafficSelector::range([10, 9, 9, 0].into(), [10, 9, 9, 9].into());
+    let near = TrafficSelector::range([10, 1, 1, 0].into(), [10, 1, 1, 9].into());
+    let (_, failures) = fail(|a| a.remote_selectors = vec![near], |b| b.local_selectors = vec![far]);
+    assert_eq!(reasons(&failures), ["ts_unacceptable"; 2]);
+    let text = failures[B].to_string();
+    assert!(text.contains("10.9.9.0") && text.contains("10.1.1.0"), "{text}");
+}
+
+#[test]
+fn a_group_that_only_the_peer_has_is_no_proposal() {
+    let (_, failures) = fail(|_| {}, |b| b.ike_proposals = vec!["aes128gcm16-prfsha256-ecp521".parse().unwrap()]);
+    assert_eq!(reasons(&failures), ["ike_no_proposal"; 2]);
+}
+
+#[test]
+fn a_silent_peer_is_asked_for_ever() {
+    let mut network = Network::bare(1);
+    network.add(A, config_a());
+    network.fate = Box::new(|_| None);
+    network.run(Duration::from_secs(3600));
+    let failures = network.failures(A);
+    assert!((90..130).contains(&failures.len()), "{} attempts in an hour", failures.len());
+    assert!(failures.iter().all(|failure| failure.reason() == "timeout"));
+    // It is noticed soon when the peer comes back.
+    network.add(B, config_b());
+    network.fate = Box::new(|_| Some(10));
+    network.run_until(Duration::from_secs(13), Network::is_up);
+}
+
+#[test]
+fn silence_after_the_first_exchange_points_at_4500() {
+    let mut network = Network::new(1, config_a(), config_b());
+    network.fate = Box::new(|packet| (packet.exchange == ExchangeType::IKE_SA_INIT).then_some(10));
+    network.run(Duration::from_secs(40));
+    let failure = network.failures(A).remove(0);
+    assert_eq!(failure.reason(), "timeout");
+    assert!(failure.remedy().contains("4500"));
+}
+
+#[test]
+fn a_nat_where_none_may_be_is_a_failure() {
+    let mut a = config_a();
+    a.encapsulation = EncapsulationPolicy::Never;
+    let mut network = Network::new(1, a, config_b());
+    network.nat = Some(7000);
+    network.run(Duration::from_secs(5));
+    assert_eq!(network.failures(A)[0].reason(), "nat_forbidden");
+    assert!(!network.is_up());
+
+    let mut b = config_b();
+    b.encapsulation = EncapsulationPolicy::Never;
+    let mut network = Network::new(2, config_a(), b);
+    network.nat = Some(7000);
+    network.run(Duration::from_secs(5));
+    assert_eq!(network.failures(B)[0].reason(), "nat_forbidden");
+    assert!(!network.is_up());
+}
+
+#[test]
+fn a_forged_refusal_does_not_stop_the_real_answer() {
+    use crate::message::{Frame, Message, Notify, NotifyType, Payload};
+    let mut network = Network::new(1, config_a(), config_b());
+    network.fate = Box::new(|packet| Some(if packet.from == B { 500 } else { 10 }));
+    network.run(Duration::from_millis(100));
+    let request = network.sent[0].clone();
+    let mut header = Frame::decode(&request.datagram).unwrap().header;
+    (header.flags.initiator, header.flags.response) = (false, true);
+    let payloads = vec![Payload::Notify(Notify::new(NotifyType::NO_PROPOSAL_CHOSEN))];
+    let forged = Message { header, payloads }.encode().unwrap();
+    network.with(A, |endpoint, now| endpoint.handle_datagram(request.source, request.destination, &forged, now));
+    network.run(Duration::from_secs(3));
+    network.assert_settled();
+    assert_eq!(network.failures(A), []);
+}
+
+#[test]
+fn a_stranger_is_refused_and_reported() {
+    let mut network = Network::bare(1);
+    network.add(A, config_a());
+    let mut b = config_b();
+    b.local = "198.51.100.77".parse().unwrap();
+    network.add(B, b);
+    network.run(Duration::from_secs(3));
+    assert_eq!(network.failures(A)[0].reason(), "ike_no_proposal");
+    let strangers = network.count(B, |event| matches!(event, crate::Event::Stranger { .. }));
+    assert!(strangers > 0);
+}
+
+#[test]
+fn failures_never_show_the_key() {
+    let (network, _) = fail(|_| {}, |b| b.psk = Secret::from(b"other".as_slice()));
+    for end in &network.ends {
+        let text = format!("{:?} {:?}", end.events, end.endpoint.tunnel(TUNNEL));
+        assert!(!text.contains("battery") && !text.contains("other"));
+    }
+}

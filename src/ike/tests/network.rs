@@ -1,0 +1,425 @@
+//! The simulated network: two endpoints, a model of each data plane, and a wire that delays, loses, repeats and
+//! reorders as told. Runs are repeatable: time is pushed, randomness is seeded.
+//!
+//! After every step the invariants are checked: once both ends are up and agree, what one sends with is what the
+//! other receives with, until one of them goes down; the `TunnelUp` and `TunnelDown` events agree with what is installed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use wire::ipsec::{Direction, SaAction, SecurityAssociation, Spi, TrafficSelector, TunnelId};
+use wire::{Entropy, Secret};
+
+use crate::config::{ChildLifetime, Dpd, EncapsulationPolicy, StartAction, TunnelConfig};
+use crate::message::{ExchangeType, Frame};
+use crate::sa::protect::max_datagram;
+use crate::{DownReason, Endpoint, Event, Failure, Output, TunnelState};
+
+/// The number of the tunnel in both endpoints.
+pub(super) const TUNNEL: TunnelId = TunnelId(7);
+/// One end.
+pub(super) const A: usize = 0;
+/// The other end.
+pub(super) const B: usize = 1;
+
+pub(super) const ADDRESS_A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+pub(super) const ADDRESS_B: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2));
+/// Where A appears when it is behind a NAT.
+pub(super) const ADDRESS_NAT: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 3));
+
+/// A small generator; quality does not matter, repeatability does.
+#[derive(Clone, Debug)]
+pub(super) struct Seeded(u64);
+
+impl Seeded {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    pub(super) fn percent(&mut self, percent: u64) -> bool {
+        self.next() % 100 < percent
+    }
+}
+
+impl Entropy for Seeded {
+    fn fill(&mut self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(8) {
+            let octets = self.next().to_be_bytes();
+            chunk.copy_from_slice(&octets[..chunk.len()]);
+        }
+    }
+}
+
+/// A configuration that lets A begin, with everything slow enough not to be in the way.
+pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> TunnelConfig {
+    TunnelConfig {
+        name: "t".into(),
+        local,
+        remote,
+        local_id: local.into(),
+        remote_id: remote.into(),
+        psk: Secret::from(b"correct horse battery staple".as_slice()),
+        ike_proposals: vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()],
+        esp_proposals: vec!["aes128gcm16-x25519".parse().unwrap()],
+        ike_lifetime: Duration::from_secs(28_800),
+        child_lifetime: ChildLifetime { time: Duration::from_secs(3600), bytes: None, packets: None },
+        rekey_margin: Duration::from_secs(300),
+        rekey_fuzz: 100,
+        local_selectors: vec![TrafficSelector::ANY_V4],
+        remote_selectors: vec![TrafficSelector::ANY_V4],
+        start,
+        encapsulation: EncapsulationPolicy::Auto,
+        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30) },
+        replay_window: 1024,
+    }
+}
+
+pub(super) fn config_a() -> TunnelConfig {
+    config(ADDRESS_A, ADDRESS_B, StartAction::Initiate)
+}
+
+pub(super) fn config_b() -> TunnelConfig {
+    config(ADDRESS_B, ADDRESS_A, StartAction::Respond)
+}
+
+/// What a data plane has.
+#[derive(Debug, Default)]
+pub(super) struct DataPlane {
+    pub(super) inbound: BTreeMap<Spi, SecurityAssociation>,
+    pub(super) outbound: Option<SecurityAssociation>,
+    pub(super) up: bool,
+    used: BTreeSet<Spi>,
+}
+
+impl DataPlane {
+    fn apply(&mut self, action: SaAction) {
+        match action {
+            SaAction::Install { direction: Direction::Inbound, sa, .. } => {
+                assert!(self.inbound.insert(sa.spi, *sa).is_none(), "inbound SA installed twice");
+            }
+            SaAction::Install { direction: Direction::Outbound, sa, .. } => {
+                assert!(self.used.insert(sa.spi), "outbound SA {} installed twice: its sequence would repeat", sa.spi);
+                self.outbound = Some(*sa);
+            }
+            SaAction::Remove { direction: Direction::Inbound, spi, .. } => {
+                assert!(self.inbound.remove(&spi).is_some(), "inbound SA removed that is not there");
+            }
+            SaAction::Remove { direction: Direction::Outbound, spi, .. } => {
+                if self.outbound.as_ref().is_some_and(|sa| sa.spi == spi) {
+                    self.outbound = None;
+                }
+            }
+            SaAction::Move { local, remote, .. } => {
+                for sa in self.inbound.values_mut().chain(&mut self.outbound) {
+                    (sa.local, sa.remote) = (local, remote);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::TunnelUp { inbound, outbound, .. } => {
+                assert!(!std::mem::replace(&mut self.up, true), "up twice");
+                assert!(self.inbound.contains_key(inbound), "up without its inbound SA");
+                assert_eq!(self.outbound.as_ref().map(|sa| sa.spi), Some(*outbound), "up without its outbound SA");
+            }
+            Event::TunnelDown { .. } => {
+                assert!(std::mem::replace(&mut self.up, false), "down twice");
+                assert!(self.outbound.is_none(), "down with an outbound SA left");
+            }
+            Event::IkeUp { .. }
+            | Event::IkeDown { .. }
+            | Event::Failed { .. }
+            | Event::ChildRekeyed { .. }
+            | Event::IkeRekeyed { .. }
+            | Event::RekeyFailed { .. }
+            | Event::PeerMoved { .. }
+            | Event::Stranger { .. } => {}
+        }
+    }
+}
+
+pub(super) struct End {
+    pub(super) endpoint: Endpoint,
+    pub(super) data: DataPlane,
+    pub(super) events: Vec<Event>,
+}
+
+impl End {
+    fn new(seed: u64) -> Self {
+        let endpoint = Endpoint::new(Box::new(Seeded::new(seed)));
+        Self { endpoint, data: DataPlane::default(), events: Vec::new() }
+    }
+}
+
+/// A datagram under way.
+#[derive(Clone, Debug)]
+pub(super) struct Packet {
+    pub(super) from: usize,
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
+    pub(super) datagram: Vec<u8>,
+    pub(super) exchange: ExchangeType,
+    pub(super) response: bool,
+    pub(super) message_id: u32,
+}
+
+/// What the wire does to a packet: deliver it after so many milliseconds, or `None`.
+pub(super) type Fate = Box<dyn FnMut(&Packet) -> Option<u64>>;
+
+pub(super) struct Network {
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) ends: [End; 2],
+    pub(super) fate: Fate,
+    /// Percent of packets lost and repeated, and random extra delay in milliseconds.
+    pub(super) loss: u64,
+    pub(super) repeat: u64,
+    pub(super) jitter: u64,
+    /// A's ports appear shifted by so much at [`ADDRESS_NAT`].
+    pub(super) nat: Option<u16>,
+    pub(super) sent: Vec<Packet>,
+    wire: BTreeMap<(Instant, u64), Packet>,
+    sequence: u64,
+    random: Seeded,
+    agreed: bool,
+}
+
+impl Network {
+    /// Both endpoints without tunnels, 10 ms apart.
+    pub(super) fn bare(seed: u64) -> Self {
+        let start = Instant::now();
+        Self {
+            start,
+            now: start,
+            ends: [End::new(seed * 2 + 1), End::new(seed * 2 + 2)],
+            fate: Box::new(|_| Some(10)),
+            loss: 0,
+            repeat: 0,
+            jitter: 0,
+            nat: None,
+            sent: Vec::new(),
+            wire: BTreeMap::new(),
+            sequence: 0,
+            random: Seeded::new(seed ^ 0x5eed),
+            agreed: false,
+        }
+    }
+
+    pub(super) fn new(seed: u64, a: TunnelConfig, b: TunnelConfig) -> Self {
+        let mut network = Self::bare(seed);
+        network.add(A, a);
+        network.add(B, b);
+        network
+    }
+
+    /// The usual two, up.
+    pub(super) fn up(seed: u64) -> Self {
+        Self::up_with(seed, config_a(), config_b())
+    }
+
+    pub(super) fn up_with(seed: u64, a: TunnelConfig, b: TunnelConfig) -> Self {
+        let mut network = Self::new(seed, a, b);
+        network.run(Duration::from_secs(2));
+        network.assert_up();
+        network.forget();
+        network
+    }
+
+    pub(super) fn add(&mut self, end: usize, config: TunnelConfig) {
+        self.with(end, |endpoint, now| endpoint.add_tunnel(TUNNEL, config, now));
+    }
+
+    /// Calls an endpoint and carries out what it asks for.
+    pub(super) fn with(&mut self, end: usize, operation: impl FnOnce(&mut Endpoint, Instant)) {
+        operation(&mut self.ends[end].endpoint, self.now);
+        self.drain(end);
+    }
+
+    /// Replaces an endpoint by a new one that knows nothing, as after SIGKILL.
+    pub(super) fn restart(&mut self, end: usize, config: TunnelConfig) {
+        let seed = self.random.next() >> 1;
+        self.ends[end] = End::new(seed);
+        self.agreed = false;
+        self.add(end, config);
+    }
+
+    fn drain(&mut self, end: usize) {
+        while let Some(output) = self.ends[end].endpoint.poll_output() {
+            match output {
+                Output::Transmit { local, remote, datagram } => self.send(end, local, remote, datagram),
+                Output::Sa(action) => self.ends[end].data.apply(action),
+                Output::Event(event) => {
+                    self.ends[end].data.note(&event);
+                    self.ends[end].events.push(event);
+                }
+            }
+        }
+        self.check();
+    }
+
+    fn send(&mut self, from: usize, source: SocketAddr, destination: SocketAddr, datagram: Vec<u8>) {
+        let frame = Frame::decode(&datagram).expect("an endpoint sends IKE messages");
+        let (exchange, message_id) = (frame.header.exchange, frame.header.message_id);
+        let response = frame.header.flags.response;
+        let mut packet = Packet { from, source, destination, datagram, exchange, response, message_id };
+        if exchange != ExchangeType::IKE_SA_INIT {
+            let limit = max_datagram(destination.ip());
+            assert!(packet.datagram.len() <= limit, "{} octets in one datagram", packet.datagram.len());
+        }
+        match self.nat {
+            Some(shift) if from == A => packet.source = SocketAddr::new(ADDRESS_NAT, source.port() + shift),
+            Some(shift) if destination.ip() == ADDRESS_NAT => {
+                let Some(port) = destination.port().checked_sub(shift).filter(|port| [500, 4500].contains(port)) else {
+                    return;
+                };
+                packet.destination = SocketAddr::new(ADDRESS_A, port);
+            }
+            Some(_) | None => {}
+        }
+        self.sent.push(packet.clone());
+        let copies = 1 + usize::from(self.random.percent(self.repeat));
+        for _ in 0..copies {
+            let Some(delay) = (self.fate)(&packet).filter(|_| !self.random.percent(self.loss)) else { continue };
+            let jitter = if self.jitter == 0 { 0 } else { self.random.next() % self.jitter };
+            self.sequence += 1;
+            let at = self.now + Duration::from_millis(delay + jitter);
+            self.wire.insert((at, self.sequence), packet.clone());
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        let mut steps = 0;
+        while self.step(end) {
+            steps += 1;
+            assert!(steps < 200_000, "the endpoints do not come to rest");
+        }
+        self.now = end;
+    }
+
+    /// Lets time pass until something holds.
+    pub(super) fn run_until(&mut self, limit: Duration, mut holds: impl FnMut(&Self) -> bool) {
+        let end = self.now + limit;
+        while !holds(self) {
+            assert!(self.step(end), "did not happen within {limit:?}");
+        }
+    }
+
+    fn step(&mut self, end: Instant) -> bool {
+        let delivery = self.wire.keys().next().map(|(at, _)| *at);
+        let timeouts = [A, B].map(|end| self.ends[end].endpoint.poll_timeout());
+        let next = timeouts.into_iter().chain([delivery]).flatten().min().filter(|at| *at <= end);
+        let Some(next) = next else { return false };
+        self.now = self.now.max(next);
+        if delivery.is_some_and(|at| at <= self.now) {
+            let (_, packet) = self.wire.pop_first().expect("there is a delivery");
+            self.deliver(&packet);
+        }
+        for end in [A, B] {
+            if self.ends[end].endpoint.poll_timeout().is_some_and(|at| at <= self.now) {
+                self.with(end, Endpoint::handle_timeout);
+            }
+        }
+        true
+    }
+
+    fn deliver(&mut self, packet: &Packet) {
+        let to = 1 - packet.from;
+        let Packet { source, destination, datagram, .. } = packet;
+        self.with(to, |endpoint, now| endpoint.handle_datagram(*destination, *source, datagram, now));
+    }
+
+    fn check(&mut self) {
+        let [a, b] = &self.ends;
+        if !(a.data.up && b.data.up) {
+            self.agreed = false;
+            return;
+        }
+        let receives = |from: &End, to: &End| {
+            let sends = from.data.outbound.as_ref().expect("up");
+            let Some(receives) = to.data.inbound.get(&sends.spi) else { return false };
+            assert_eq!(sends.keys.encryption, receives.keys.encryption, "other keys at the other end");
+            assert_eq!(sends.keys.integrity, receives.keys.integrity, "other keys at the other end");
+            assert_eq!((sends.suite, sends.encapsulation), (receives.suite, receives.encapsulation));
+            true
+        };
+        let agree = receives(a, b) && receives(b, a);
+        assert!(agree || !self.agreed, "one end sends on an SA that the other does not receive on");
+        self.agreed = agree;
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.ends.iter().all(|end| end.data.up)
+    }
+
+    pub(super) fn assert_up(&self) {
+        for (end, name) in self.ends.iter().zip(["A", "B"]) {
+            let status = end.endpoint.status(TUNNEL).unwrap();
+            assert_eq!(status.state, TunnelState::Up, "{name}: {:?}\n{:#?}", status.last_failure, end.events);
+        }
+    }
+
+    /// Both ends are up with exactly one IKE SA and one CHILD SA, which are the same, and nothing else is left.
+    pub(super) fn assert_settled(&self) {
+        self.assert_up();
+        let [a, b] = &self.ends;
+        for end in [a, b] {
+            let status = end.endpoint.status(TUNNEL).unwrap();
+            assert_eq!(status.ike.len(), 1, "IKE SAs: {:#?}", status.ike);
+            assert_eq!(status.children.len(), 1, "CHILD SAs: {:#?}", status.children);
+            assert_eq!(end.data.inbound.len(), 1, "inbound SAs left");
+            assert_eq!(end.endpoint.names_in_use(), (1, 1), "names left");
+        }
+        let (one, two) = (a.endpoint.status(TUNNEL).unwrap(), b.endpoint.status(TUNNEL).unwrap());
+        assert_eq!((one.ike[0].our_spi, one.ike[0].peer_spi), (two.ike[0].peer_spi, two.ike[0].our_spi));
+        let spis = |status: &crate::TunnelStatus| (status.children[0].inbound, status.children[0].outbound);
+        assert_eq!(spis(&one), (spis(&two).1, spis(&two).0));
+    }
+
+    /// Nothing happened to traffic.
+    pub(super) fn assert_no_flap(&self) {
+        for end in &self.ends {
+            let flap =
+                end.events.iter().find(|event| matches!(event, Event::TunnelUp { .. } | Event::TunnelDown { .. }));
+            assert_eq!(flap, None);
+        }
+    }
+
+    /// Forgets past events and packets.
+    pub(super) fn forget(&mut self) {
+        self.sent.clear();
+        self.ends.iter_mut().for_each(|end| end.events.clear());
+    }
+
+    pub(super) fn failures(&self, end: usize) -> Vec<Failure> {
+        let failures = self.ends[end].events.iter().filter_map(|event| match event {
+            Event::Failed { failure, .. } | Event::RekeyFailed { failure, .. } => Some(failure.clone()),
+            _ => None,
+        });
+        failures.collect()
+    }
+
+    pub(super) fn downs(&self, end: usize) -> Vec<DownReason> {
+        let downs = self.ends[end].events.iter().filter_map(|event| match event {
+            Event::TunnelDown { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        downs.collect()
+    }
+
+    pub(super) fn count(&self, end: usize, mut holds: impl FnMut(&Event) -> bool) -> usize {
+        self.ends[end].events.iter().filter(|event| holds(event)).count()
+    }
+}
