@@ -15,7 +15,8 @@ use socket2::SockAddr;
 use crate::socket::Socket;
 
 /// Datagrams taken in one call.
-pub(crate) const RECEIVE_BATCH: usize = 16;
+pub(crate) const RECEIVE_BATCH: usize = BATCH as usize;
+const BATCH: u32 = 16;
 /// Octets for each of them: the largest datagram, or several joined by the kernel.
 pub(crate) const RECEIVE_LEN: usize = 1 << 16;
 /// Room for control messages: two integers with their headers, with some to spare.
@@ -62,9 +63,8 @@ pub(crate) fn receive(socket: &Socket, buffer: &mut [u8], received: &mut Vec<Rec
     }
     // SAFETY: each header points at a name, one vector and a control buffer of the stated lengths, all alive beyond
     // the call; the vectors point at disjoint parts of `buffer`, which is borrowed mutably.
-    let count = unsafe {
-        libc::recvmmsg(socket.raw(), headers.as_mut_ptr(), RECEIVE_BATCH as u32, libc::MSG_DONTWAIT, ptr::null_mut())
-    };
+    let count =
+        unsafe { libc::recvmmsg(socket.raw(), headers.as_mut_ptr(), BATCH, libc::MSG_DONTWAIT, ptr::null_mut()) };
     let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
     for (index, header) in headers[..count].iter().enumerate() {
         let len = header.msg_len as usize;
@@ -102,15 +102,15 @@ pub(crate) fn send_each(
     ranges: &[Range<usize>],
     tos: u8,
 ) -> io::Result<usize> {
-    const BATCH: usize = 64;
-    let count = ranges.len().min(BATCH);
+    const MOST: usize = 64;
+    let count = ranges.len().min(MOST);
     let mut control = Control([0; CONTROL_LEN]);
-    let mut vectors: [iovec; BATCH] = std::array::from_fn(|index| {
+    let mut vectors: [iovec; MOST] = std::array::from_fn(|index| {
         let octets = ranges.get(index).map_or(&[][..], |range| &data[range.clone()]);
         iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() }
     });
     // SAFETY: `mmsghdr` is plain old data, for which zeros are a valid value.
-    let mut headers: [mmsghdr; BATCH] = unsafe { mem::zeroed() };
+    let mut headers: [mmsghdr; MOST] = unsafe { mem::zeroed() };
     let shared = outgoing(remote, &mut vectors[0], &mut control, tos, None);
     for (header, vector) in headers[..count].iter_mut().zip(&mut vectors) {
         header.msg_hdr = shared;

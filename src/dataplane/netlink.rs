@@ -79,8 +79,5 @@ pub(crate) fn set_sysctls(name: &str) -> io::Result<()> {
 }
 
 fn into_io(error: rtnetlink::Error) -> io::Error {
-    match error {
-        rtnetlink::Error::NetlinkError(message) => message.to_io(),
-        other => io::Error::other(other),
-    }
+    if let rtnetlink::Error::NetlinkError(message) = error { message.to_io() } else { io::Error::other(error) }
 }

@@ -124,7 +124,7 @@ impl ReplayWindow {
 
     fn position(&self, sequence: u64) -> (usize, u64) {
         let mask = self.words.len() as u64 - 1;
-        let word = usize::try_from(sequence / 64 & mask).expect("masked by a length");
+        let word = usize::try_from((sequence / 64) & mask).expect("masked by a length");
         (word, 1 << (sequence % 64))
     }
 }

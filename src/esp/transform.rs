@@ -39,13 +39,13 @@ impl Layout {
 /// Encrypts and authenticates.
 pub(crate) enum Sealer {
     Gcm { key: LessSafeKey, salt: [u8; 4] },
-    Cbc { key: EncryptingKey, mac: Mac },
+    Cbc { key: Box<EncryptingKey>, mac: Box<Mac> },
 }
 
 /// Authenticates and decrypts.
 pub(crate) enum Opener {
     Gcm { key: LessSafeKey, salt: [u8; 4] },
-    Cbc { key: DecryptingKey, mac: Mac },
+    Cbc { key: Box<DecryptingKey>, mac: Box<Mac> },
 }
 
 /// Authentication failed, or the cipher did.
@@ -62,7 +62,7 @@ impl Sealer {
             Some(integrity) => {
                 let key = cbc(suite.encryption, keys)?;
                 let key = EncryptingKey::cbc(key).map_err(|_| KeyError::Cipher(suite.encryption))?;
-                Self::Cbc { key, mac: Mac::new(integrity, keys) }
+                Self::Cbc { key: Box::new(key), mac: Box::new(Mac::new(integrity, keys)) }
             }
         })
     }
@@ -108,7 +108,7 @@ impl Opener {
             Some(integrity) => {
                 let key = cbc(suite.encryption, keys)?;
                 let key = DecryptingKey::cbc(key).map_err(|_| KeyError::Cipher(suite.encryption))?;
-                Self::Cbc { key, mac: Mac::new(integrity, keys) }
+                Self::Cbc { key: Box::new(key), mac: Box::new(Mac::new(integrity, keys)) }
             }
         })
     }

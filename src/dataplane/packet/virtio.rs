@@ -49,7 +49,7 @@ impl VnetHeader {
     }
 
     pub(crate) fn encode(self) -> [u8; LEN] {
-        let [words @ ..] = [self.hdr_len, self.gso_size, self.csum_start, self.csum_offset].map(u16::to_ne_bytes);
+        let words = [self.hdr_len, self.gso_size, self.csum_start, self.csum_offset].map(u16::to_ne_bytes);
         let mut octets = [0; LEN];
         octets[0] = self.flags;
         octets[1] = self.gso_type;

@@ -1,5 +1,6 @@
 //! The data plane in network namespaces of the tests' own making: engine against engine, and engine against a peer
 //! that the test plays itself. Needs root.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod scripted_peer;
 mod support;

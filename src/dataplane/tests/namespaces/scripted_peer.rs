@@ -81,18 +81,18 @@ async fn ike_esp_and_keepalives_are_told_apart() {
     peer.send(&[0xff, 0xff, 0xff]);
     peer.send(b"\0\0\0\0an IKE message");
     let (local, remote, datagram) = end
-        .event(|event| match event {
-            Event::Ike { local, remote, datagram } => Some((local, remote, datagram)),
-            _ => None,
+        .event(|event| {
+            let Event::Ike { local, remote, datagram } = event else { return None };
+            Some((local, remote, datagram))
         })
         .await;
     assert_eq!((local, remote, datagram.as_slice()), (engine(4500), (OUTSIDE[1], 4500).into(), &b"an IKE message"[..]));
     let old = lab.sides[1].run(|| bind(500));
     old.send_to(b"\0\0\0\0another", engine(500)).unwrap();
     let datagram = end
-        .event(|event| match event {
-            Event::Ike { local, datagram, .. } if local == engine(500) => Some(datagram),
-            _ => None,
+        .event(|event| {
+            let Event::Ike { local, datagram, .. } = event else { return None };
+            (local == engine(500)).then_some(datagram)
         })
         .await;
     assert_eq!(datagram, b"\0\0\0\0another");
@@ -191,9 +191,9 @@ async fn limits_are_reported_once_each_and_hold() {
     });
     let mut limits = Vec::new();
     while limits.len() < 4 {
-        let found = |event| match event {
-            Event::SaLimit { direction, limit, .. } => Some((direction, limit)),
-            _ => None,
+        let found = |event| {
+            let Event::SaLimit { direction, limit, .. } = event else { return None };
+            Some((direction, limit))
         };
         limits.push(end.event(found).await);
     }
