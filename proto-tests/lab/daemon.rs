@@ -75,7 +75,7 @@ impl Daemon {
             if process.ended()?.is_some() {
                 return not_yet(format!("it ended: {}", process.log_tail(20)));
             }
-            ask(&socket, &["status"])
+            ask(&socket, &["show", "tunnels"])
         })?;
         Ok(Self { process, socket })
     }
