@@ -1,22 +1,27 @@
 //! One TCP connection: a task that reads, a task that writes, both gone with the [`Connection`].
+//!
+//! Its socket never outlives it. `SO_LINGER` 0 makes the kernel forget the connection when it is closed: a tunnel that
+//! died cannot carry the end of a TCP conversation anyway, and where the tunnel lives, [`Connection::finish`] first
+//! waits for the peer to hang up, as a peer does that got a NOTIFICATION (RFC 4271 6).
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use bgp::ConnectionId;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Messages handed to the writing task; more wait in the connection.
 const WRITE_QUEUE: usize = 256;
 /// Octets read at once.
 const READ_SIZE: usize = 64 * 1024;
-/// How long a closing connection may take to hand its last messages to the peer.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long the peer may take to hang up after our last message.
+const LINGER: Duration = Duration::from_millis(700);
 
 /// What a connection reports to its session.
 #[derive(Debug)]
@@ -34,19 +39,25 @@ pub(super) enum IoEvent {
 pub(super) struct Connection {
     queue: mpsc::Sender<Bytes>,
     backlog: VecDeque<Bytes>,
+    closing: Option<oneshot::Sender<()>>,
     reader: JoinHandle<()>,
-    writer: Option<JoinHandle<()>>,
+    writer: JoinHandle<Option<OwnedWriteHalf>>,
 }
 
 impl Connection {
     pub(super) fn start(id: ConnectionId, stream: TcpStream, io: mpsc::Sender<IoEvent>) -> Self {
+        if let Err(error) = stream.set_zero_linger() {
+            tracing::debug!(%error, "closed connections linger");
+        }
         let (read, write) = stream.into_split();
         let (queue, queued) = mpsc::channel(WRITE_QUEUE);
+        let (closing, closed) = oneshot::channel();
         Self {
             queue,
             backlog: VecDeque::new(),
-            reader: tokio::spawn(read_all(id, read, io.clone())),
-            writer: Some(tokio::spawn(write_all(id, write, queued, io))),
+            closing: Some(closing),
+            reader: tokio::spawn(read_until_closed(id, read, io.clone(), closed)),
+            writer: tokio::spawn(write_all(id, write, queued, io)),
         }
     }
 
@@ -83,16 +94,19 @@ impl Connection {
         }
     }
 
-    /// Lets what is queued go out (a NOTIFICATION, last of all), then closes.
+    /// Lets what is queued go out (a NOTIFICATION, last of all), waits for the peer to hang up, then closes.
     pub(super) async fn finish(mut self) {
-        self.reader.abort();
-        let writer = self.writer.take();
+        drop(self.closing.take());
         drop(std::mem::replace(&mut self.queue, mpsc::channel(1).0));
-        if let Some(mut writer) = writer
-            && tokio::time::timeout(LINGER, &mut writer).await.is_err()
-        {
-            writer.abort();
-        }
+        let hung_up = async {
+            let write = (&mut self.writer).await;
+            drop((&mut self.reader).await);
+            if let Ok(Some(write)) = write {
+                write.forget();
+            }
+        };
+        // A peer that takes longer finds the connection reset.
+        drop(tokio::time::timeout(LINGER, hung_up).await);
     }
 
     /// [`Connection::finish`] without waiting for it.
@@ -104,13 +118,27 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.reader.abort();
-        if let Some(writer) = &self.writer {
-            writer.abort();
-        }
+        self.writer.abort();
     }
 }
 
-async fn read_all(id: ConnectionId, mut stream: OwnedReadHalf, io: mpsc::Sender<IoEvent>) {
+/// Reports what comes until we close; then waits for the peer to do the same.
+async fn read_until_closed(
+    id: ConnectionId,
+    mut stream: OwnedReadHalf,
+    io: mpsc::Sender<IoEvent>,
+    closed: oneshot::Receiver<()>,
+) {
+    tokio::select! {
+        biased;
+        _ = closed => {}
+        () = read_all(id, &mut stream, io) => return,
+    }
+    let mut unread = [0; 4096];
+    while matches!(stream.read(&mut unread).await, Ok(count) if count > 0) {}
+}
+
+async fn read_all(id: ConnectionId, stream: &mut OwnedReadHalf, io: mpsc::Sender<IoEvent>) {
     let mut buffer = BytesMut::new();
     let end = loop {
         buffer.reserve(READ_SIZE);
@@ -127,17 +155,18 @@ async fn read_all(id: ConnectionId, mut stream: OwnedReadHalf, io: mpsc::Sender<
     drop(io.send(IoEvent::Closed(id, end)).await);
 }
 
+/// Writes until there will be no more, and gives the open half back.
 async fn write_all(
     id: ConnectionId,
     mut stream: OwnedWriteHalf,
     mut queued: mpsc::Receiver<Bytes>,
     io: mpsc::Sender<IoEvent>,
-) {
+) -> Option<OwnedWriteHalf> {
     while let Some(bytes) = queued.recv().await {
         if let Err(error) = stream.write_all(&bytes).await {
             drop(io.send(IoEvent::Closed(id, Some(error))).await);
-            return;
+            return None;
         }
     }
-    drop(stream.shutdown().await);
+    Some(stream)
 }
