@@ -88,7 +88,7 @@ pub enum AsPathSegment {
 /// An attribute passed on unread.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnknownAttribute {
-    /// Attribute flags as received.
+    /// Optional, Transitive and Partial as received (RFC 4271 4.3).
     pub flags: u8,
     /// Attribute type.
     pub code: u8,

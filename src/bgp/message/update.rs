@@ -249,7 +249,7 @@ impl<'t> Draft<'t> {
             _ if !raw.is_optional() => return Err(Problem::UnknownWellKnown.reset()),
             // RFC 4271 9: kept and passed on; the non-transitive ones are quietly dropped.
             _ if raw.is_transitive() => {
-                let (flags, code, value) = (raw.flags, raw.code.0, raw.value.to_vec());
+                let (flags, code, value) = (raw.meaning(), raw.code.0, raw.value.to_vec());
                 attributes.unknown.push(UnknownAttribute { flags, code, value });
             }
             _ => {}
@@ -298,7 +298,7 @@ impl<'t> Draft<'t> {
             update.attributes.origin = self.origin.unwrap_or_default();
             update.attributes.as_path = self.as_path.unwrap_or_default();
             update.attributes.aggregator = self.aggregator;
-            update.attributes.unknown.sort_unstable();
+            update.attributes.unknown.sort_unstable_by_key(|attribute| attribute.code);
         }
         update.announced = announced;
         Ok(Decoded { update, faults: self.faults.finish(lost) })

@@ -14,6 +14,8 @@ use crate::message::{ErrorCode, Notification};
 pub(super) enum Timer {
     /// The pause after a failure.
     IdleHold,
+    /// A connection that outranks another must have proven itself before.
+    Parked,
     /// The next attempt to connect.
     ConnectRetry,
     /// The peer must be heard before.
@@ -28,6 +30,7 @@ impl Peer {
         while let Some(timer) = self.timers.pop_expired(now) {
             match timer {
                 Timer::IdleHold => self.open(now),
+                Timer::Parked => self.resume_parked(now),
                 Timer::ConnectRetry => self.on_connect_retry(now),
                 Timer::Hold(side) => self.on_hold_expired(side, now),
                 Timer::Keepalive(side) => self.on_keepalive_due(side, now),
@@ -78,7 +81,7 @@ impl Peer {
             Some(Phase::OpenConfirm(agreed) | Phase::Established { agreed, .. }) => {
                 (agreed.established.hold_time, agreed.established.keepalive)
             }
-            Some(Phase::OpenSent) | None => (OPEN_HOLD, Duration::ZERO),
+            Some(Phase::OpenSent | Phase::Parked { .. }) | None => (OPEN_HOLD, Duration::ZERO),
         }
     }
 }

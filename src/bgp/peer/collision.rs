@@ -1,16 +1,17 @@
 //! Two connections between the same two speakers: which one stays (RFC 4271 6.8, RFC 6286 2.3).
 //!
 //! ```text
-//!   connection in ──► OPEN received ──► the other is ...
-//!                                        connecting            its attempt is given up
-//!                                        OpenSent, OpenConfirm the higher identifier's connection stays
-//!                                        Established           (an accepted one is refused; never gets here)
-//!   connection in ──► Established  ──► the other is closed
+//!   OPEN on one connection, while the other is ...
+//!     being opened    the attempt is given up
+//!     OpenSent        outranked: it is closed;  outranks this one: this one waits for its OPEN, 5 s at most
+//!     OpenConfirm     the one that is outranked is closed
+//!   KEEPALIVE in OpenConfirm: the other is closed
 //! ```
 //!
-//! The RFC compares only with a connection in OpenConfirm. Here an OpenSent is compared as well, since the peer's
-//! identifier is known from the other connection by then: no connection goes on to KEEPALIVE that the peer is about to
-//! close, so both sides never close one each.
+//! The RFC compares only with a connection in OpenConfirm, so that both sides may come to KEEPALIVE on one connection
+//! while the OPEN that ends it is under way on the other; then each closes another one. The peer's identifier is known
+//! from either connection, so here OpenSent is compared as well. It does not win at once, though: it may be what is
+//! left of an attempt the peer has given up.
 
 use wire::{Asn, RouterId};
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Peer;
 use super::clock::Timer;
 use super::collision::Side;
 use super::connection::{Connection, Phase};
@@ -10,7 +11,6 @@ use super::negotiate;
 use super::output::{ConnectionId, Output};
 use super::reason::DownReason;
 use super::state::State;
-use super::Peer;
 use crate::message::{CeaseSubcode, KEEPALIVE, MessageType, Notification};
 
 /// RFC 4271 8.2.2: while the peer's OPEN is awaited, the hold timer has this large value.
@@ -21,7 +21,9 @@ impl Peer {
     pub fn handle_connected(&mut self, id: ConnectionId, now: Instant) {
         if self.attempt != Some(id) {
             // Given up in the meantime.
-            self.outputs.push_back(Output::Close { id });
+            if self.side_of(id).is_none() {
+                self.outputs.push_back(Output::Close { id });
+            }
             return;
         }
         self.attempt = None;

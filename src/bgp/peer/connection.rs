@@ -19,6 +19,12 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) enum Phase {
     OpenSent,
+    /// The peer's OPEN is fine, yet a connection that outranks this one is still to prove itself.
+    Parked {
+        agreed: Box<Agreed>,
+        /// Whether the peer has confirmed our OPEN in the meantime.
+        confirmed: bool,
+    },
     OpenConfirm(Box<Agreed>),
     Established { agreed: Box<Agreed>, since: std::time::Instant },
 }
@@ -26,7 +32,7 @@ pub(super) enum Phase {
 impl Connection {
     pub(super) const fn state(&self) -> State {
         match self.phase {
-            Phase::OpenSent => State::OpenSent,
+            Phase::OpenSent | Phase::Parked { .. } => State::OpenSent,
             Phase::OpenConfirm(_) => State::OpenConfirm,
             Phase::Established { .. } => State::Established,
         }
@@ -57,7 +63,7 @@ impl Peer {
     pub(super) fn established(&self) -> Option<&Agreed> {
         self.connections.iter().flatten().find_map(|connection| match &connection.phase {
             Phase::Established { agreed, .. } => Some(agreed.as_ref()),
-            Phase::OpenSent | Phase::OpenConfirm(_) => None,
+            Phase::OpenSent | Phase::Parked { .. } | Phase::OpenConfirm(_) => None,
         })
     }
 

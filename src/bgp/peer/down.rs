@@ -61,12 +61,13 @@ impl Peer {
     /// What follows from the end of `connection`, which is already gone.
     pub(super) fn ended(&mut self, connection: Connection, reason: DownReason, now: Instant) {
         let (was_established, lasted) = match connection.phase {
-            Phase::OpenSent | Phase::OpenConfirm(_) => (false, Duration::ZERO),
+            Phase::OpenSent | Phase::Parked { .. } | Phase::OpenConfirm(_) => (false, Duration::ZERO),
             Phase::Established { since, .. } => (true, now.saturating_duration_since(since)),
         };
         if self.has_another_way() {
             self.status.last_down = Some(LastDown { at: now, reason, was_established });
             self.sync_state(now);
+            self.resume_parked(now);
             return;
         }
         if lasted >= STABLE {

@@ -67,7 +67,12 @@ impl Peer {
                 self.restart_hold(side, now);
                 self.on_route_refresh(body);
             }
+            (Phase::Parked { confirmed, .. }, MessageType::Keepalive) if !*confirmed => *confirmed = true,
             (Phase::OpenSent, MessageType::Update | MessageType::Keepalive | MessageType::RouteRefresh)
+            | (
+                Phase::Parked { .. },
+                MessageType::Open | MessageType::Update | MessageType::Keepalive | MessageType::RouteRefresh,
+            )
             | (Phase::OpenConfirm(_), MessageType::Open | MessageType::Update | MessageType::RouteRefresh)
             | (Phase::Established { .. }, MessageType::Open) => {
                 return Err(SessionError::Unexpected { message: kind, state });

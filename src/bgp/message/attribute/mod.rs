@@ -87,6 +87,11 @@ impl RawAttribute<'_> {
         self.flags & flag::OPTIONAL != 0
     }
 
+    /// The flags without Extended Length, which is about the length field only.
+    pub(super) const fn meaning(&self) -> u8 {
+        self.flags & (flag::OPTIONAL | flag::TRANSITIVE | flag::PARTIAL)
+    }
+
     pub(super) const fn is_transitive(&self) -> bool {
         self.flags & flag::TRANSITIVE != 0
     }

@@ -1,3 +1,6 @@
-//! The session, driven by hand and wired to another one.
+//! The session: every event in every state, its life by hand, and two of them wired together.
 
+mod life;
+mod network;
 pub(super) mod support;
+mod transitions;

@@ -1,11 +1,13 @@
-//! Configurations and peers in any state.
+//! Configurations, peers in any state, and what they ask for.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wire::{Asn, RouterId};
 
-use crate::{Family, PeerConfig};
+use crate::message::{HEADER_LEN, KEEPALIVE, MessageType, Notification, Open, frame_len};
+use crate::peer::negotiate;
+use crate::{ConnectionId, DownReason, Event, Family, Output, Peer, PeerConfig, State};
 
 /// A session of AS `local` with AS `peer`; `host` makes up identifier and address.
 pub(in crate::peer) fn config(name: &str, local: u32, peer: u32, host: u8) -> PeerConfig {
@@ -21,5 +23,142 @@ pub(in crate::peer) fn config(name: &str, local: u32, peer: u32, host: u8) -> Pe
         connect_retry: Duration::from_secs(8),
         passive: false,
         families: vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
+    }
+}
+
+/// We: identifier 10.0.0.2. The peer of most tests is 10.0.0.1, so that our connection outranks its own.
+pub(in crate::peer) fn local() -> PeerConfig {
+    config("aws-1", 65000, 64512, 2)
+}
+
+/// The OPEN of the peer, with this identifier.
+pub(super) fn peer_open(host: u8) -> Vec<u8> {
+    peer_open_message(host).encode()
+}
+
+pub(super) fn peer_open_message(host: u8) -> Open {
+    Open { router_id: RouterId(Ipv4Addr::new(10, 0, 0, host)), ..negotiate::open(&config("peer", 64512, 65000, 1)) }
+}
+
+/// Randomness that is the same in every run.
+pub(in crate::peer) fn seeded(seed: u64) -> Box<dyn wire::Entropy> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    Box::new(move |out: &mut [u8]| {
+        for octet in out {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *octet = (state >> 56).to_le_bytes()[0];
+        }
+    })
+}
+
+/// A peer with its clock and everything it asked for so far.
+pub(super) struct Rig {
+    pub(super) peer: Peer,
+    pub(super) now: Instant,
+}
+
+impl Rig {
+    pub(super) fn new(config: PeerConfig) -> Self {
+        Self { peer: Peer::new(config, seeded(1)), now: Instant::now() }
+    }
+
+    pub(super) fn drain(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.peer.poll_output()).collect()
+    }
+
+    /// What it asks for, in a form that a table can hold.
+    pub(super) fn asked(&mut self) -> Vec<String> {
+        self.drain().iter().map(told).collect()
+    }
+
+    pub(super) fn start(&mut self) -> ConnectionId {
+        self.peer.start(self.now);
+        self.drain()
+            .into_iter()
+            .find_map(|output| match output {
+                Output::Connect { id } => Some(id),
+                Output::Close { .. } | Output::Send { .. } | Output::Event(_) => None,
+            })
+            .unwrap()
+    }
+
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.now += by;
+        self.peer.handle_timeout(self.now);
+    }
+
+    /// Lets the next timer fire.
+    pub(super) fn next_timer(&mut self) -> Duration {
+        let at = self.peer.poll_timeout().unwrap();
+        let after = at.saturating_duration_since(self.now);
+        self.advance(after);
+        after
+    }
+
+    pub(super) fn receive(&mut self, id: ConnectionId, octets: &[u8]) {
+        self.peer.handle_bytes(id, octets, self.now);
+    }
+
+    /// Brings a new session into `state`; gives the connection that it stands for.
+    pub(super) fn into_state(&mut self, state: State) -> ConnectionId {
+        let id = match state {
+            State::Idle => ConnectionId(99),
+            State::Connect | State::Active | State::OpenSent | State::OpenConfirm | State::Established => self.start(),
+        };
+        match state {
+            State::Idle | State::Connect => {}
+            State::Active => self.peer.handle_connect_failed(id, "refused".into(), self.now),
+            State::OpenSent | State::OpenConfirm | State::Established => self.peer.handle_connected(id, self.now),
+        }
+        if matches!(state, State::OpenConfirm | State::Established) {
+            self.receive(id, &peer_open(1));
+        }
+        if state == State::Established {
+            self.receive(id, &KEEPALIVE);
+        }
+        assert_eq!(self.peer.state(), state);
+        self.drain();
+        id
+    }
+}
+
+/// An output in short: `send 1 OPEN`, `send 1 NOTIFICATION 6/7`, `down peer sent ...`.
+pub(super) fn told(output: &Output) -> String {
+    match output {
+        Output::Connect { id } => format!("connect {id}"),
+        Output::Close { id } => format!("close {id}"),
+        Output::Send { id, bytes } => {
+            assert_eq!(frame_len(bytes), Ok(Some(bytes.len())));
+            let kind = MessageType::from_code(bytes[18]).unwrap();
+            match Notification::decode(&bytes[HEADER_LEN..]) {
+                Some(told) if kind == MessageType::Notification => format!("send {id} {}/{}", told.code.0, told.subcode),
+                Some(_) | None => format!("send {id} {kind}"),
+            }
+        }
+        Output::Event(event) => match event {
+            Event::Established(_) => "established".into(),
+            Event::Down { reason, was_established, retry_in } => {
+                let again = if retry_in.is_some() { "again" } else { "stay" };
+                format!("down {} {was_established} {again}", kind_of(reason))
+            }
+            Event::Update(update) => format!("update +{} -{}", update.announced.len(), update.withdrawn.len()),
+            Event::RefreshRequested(family) => format!("refresh {family}"),
+            Event::StateChanged { from, to } => format!("{from} > {to}"),
+            Event::NotificationReceived { code, subcode, .. } => format!("received {code}/{subcode}"),
+            Event::NotificationSent { code, subcode, .. } => format!("sent {code}/{subcode}"),
+            Event::UpdateFaulty { suppressed, .. } => format!("faulty {suppressed}"),
+            Event::Unsendable { prefixes, .. } => format!("unsendable {prefixes}"),
+        },
+    }
+}
+
+fn kind_of(reason: &DownReason) -> &'static str {
+    match reason {
+        DownReason::Stopped(_) => "stopped",
+        DownReason::ConnectFailed { .. } => "connect",
+        DownReason::ConnectionClosed { .. } => "closed",
+        DownReason::HoldTimerExpired { .. } => "hold",
+        DownReason::NotificationReceived(_) => "notified",
+        DownReason::Protocol(_) => "protocol",
     }
 }
