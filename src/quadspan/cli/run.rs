@@ -8,6 +8,10 @@ use crate::telemetry::logging;
 
 /// Runs until told to stop: 0 after a clean stop, 1 if it could not start, 2 if the configuration is wrong.
 pub(super) fn run(args: &RunArgs) -> ExitCode {
+    // Keys are about to be in memory: neither a core dump nor another process of this user may get at them.
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        complain(&format!("quadspan: core dumps stay possible: {error}"));
+    }
     let loaded = match config::load(&args.file) {
         Ok(loaded) => loaded,
         Err(report) => {

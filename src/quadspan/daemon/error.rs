@@ -33,13 +33,16 @@ impl StartError {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::Dataplane(dataplane::Error::Bind { address, source, .. }) => match source.kind() {
-                std::io::ErrorKind::AddrInUse => format!("stop the other IKE daemon on {address} (`ss -lunp`)"),
-                std::io::ErrorKind::AddrNotAvailable => {
-                    format!("give {} to an interface, or correct `local:`", address.ip())
-                }
-                _ => "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE".to_owned(),
-            },
+            Self::Dataplane(dataplane::Error::Bind { address, source, .. })
+                if source.kind() == std::io::ErrorKind::AddrInUse =>
+            {
+                format!("stop the other IKE daemon on {address} (`ss -lunp`)")
+            }
+            Self::Dataplane(dataplane::Error::Bind { address, source, .. })
+                if source.kind() == std::io::ErrorKind::AddrNotAvailable =>
+            {
+                format!("give {} to an interface, or correct `local:`", address.ip())
+            }
             Self::Dataplane(_) | Self::Fib(_) => {
                 "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; check that /dev/net/tun \
                  exists and that no interface has the tunnel's name"

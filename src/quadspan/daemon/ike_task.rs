@@ -53,15 +53,26 @@ pub(super) enum Command {
     },
 }
 
+/// Tunnels whose interface was taken away, waiting for the supervisor.
+pub(super) const LOST_QUEUE: usize = 64;
+
 /// Starts the task. It ends when `commands` closes.
 pub(super) fn spawn(
     dataplane: Dataplane,
     events: mpsc::Receiver<dataplane::Event>,
     coupling: Coupling,
+    lost_interfaces: mpsc::Sender<TunnelId>,
     reporter: Reporter,
 ) -> (mpsc::Sender<Command>, tokio::task::JoinHandle<()>) {
     let (handle, commands) = mpsc::channel(COMMAND_QUEUE);
-    let task = Task { endpoint: Endpoint::new(system_entropy()), dataplane, coupling, reporter, seen: BTreeMap::new() };
+    let task = Task {
+        endpoint: Endpoint::new(system_entropy()),
+        dataplane,
+        coupling,
+        lost_interfaces,
+        reporter,
+        seen: BTreeMap::new(),
+    };
     (handle, tokio::spawn(task.run(commands, events)))
 }
 
@@ -69,6 +80,7 @@ struct Task {
     endpoint: Endpoint,
     dataplane: Dataplane,
     coupling: Coupling,
+    lost_interfaces: mpsc::Sender<TunnelId>,
     reporter: Reporter,
     /// Tunnels served, with the time of the last inbound packet that was noted.
     seen: BTreeMap<TunnelId, Option<Instant>>,
@@ -145,6 +157,10 @@ impl Task {
             dataplane::Event::Failed { tunnel, failure } => {
                 let name = tunnel.map(|id| self.coupling.topology.borrow().name(id));
                 self.reporter.dataplane_failed(name.as_deref(), &failure);
+                if let (Some(tunnel), dataplane::Failure::InterfaceLost(_)) = (tunnel, &failure) {
+                    // A full queue has this tunnel's neighbours in it; the data plane says it again.
+                    drop(self.lost_interfaces.try_send(tunnel));
+                }
             }
         }
     }
@@ -179,8 +195,15 @@ impl Task {
         match &event {
             Event::TunnelUp { tunnel, .. } => self.coupling.tunnel_up(*tunnel).await,
             Event::TunnelDown { tunnel, .. } => self.coupling.tunnel_down(*tunnel).await,
-            // Everything else is for the log and the counters.
-            _ => {}
+            // These are for the log and the counters.
+            Event::IkeUp { .. }
+            | Event::IkeDown { .. }
+            | Event::Failed { .. }
+            | Event::ChildRekeyed { .. }
+            | Event::IkeRekeyed { .. }
+            | Event::RekeyFailed { .. }
+            | Event::PeerMoved { .. }
+            | Event::Stranger { .. } => {}
         }
         let topology = self.coupling.topology.borrow().clone();
         self.reporter.ike_event(topology.as_ref(), &event);

@@ -83,6 +83,15 @@ impl Supervisor {
         Ok(summary)
     }
 
+    /// Makes a tunnel anew whose interface was taken away.
+    pub(super) async fn restart(&mut self, id: TunnelId) {
+        let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
+        self.remove(id).await;
+        if let Err(error) = self.add(&part.tunnel).await {
+            self.reporter.tunnel_not_restarted(&part.tunnel.name, &error);
+        }
+    }
+
     /// Ends every session with a NOTIFICATION and waits until it is out.
     pub(super) async fn stop_sessions(&mut self) {
         let topology = self.topology.borrow().clone();

@@ -11,6 +11,7 @@ use fib::{Fib, FibConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use wire::ipsec::TunnelId;
 
 use super::control::Control;
 use super::coupling::Coupling;
@@ -44,6 +45,7 @@ pub async fn run(file: PathBuf, router: Router) -> Result<(), StartError> {
 struct Running {
     supervisor: Supervisor,
     reloads: mpsc::Receiver<ReloadRequest>,
+    lost_interfaces: mpsc::Receiver<TunnelId>,
     fib: Fib,
     dataplane: Dataplane,
     ike: mpsc::Sender<ike_task::Command>,
@@ -78,7 +80,8 @@ impl Running {
         let (topology, reader) = watch::channel(Arc::new(empty));
         let (rib, rib_commands) = rib_task::channel();
         let coupling = Coupling { fib: fib.clone(), rib: rib.clone(), topology: reader.clone() };
-        let (ike, _) = ike_task::spawn(dataplane.clone(), dataplane_events, coupling, reporter.clone());
+        let (lost, lost_interfaces) = mpsc::channel(ike_task::LOST_QUEUE);
+        let (ike, _) = ike_task::spawn(dataplane.clone(), dataplane_events, coupling, lost, reporter.clone());
         let tables = rib::Rib::new(router.rib.clone());
         rib_task::spawn(tables, rib_commands, fib.clone(), reader.clone(), reporter.clone());
 
@@ -100,7 +103,8 @@ impl Running {
             servers.push(tokio::spawn(metrics::serve(listener, control, reporter.metrics())));
         }
         let applied = supervisor.apply_first(&router).await;
-        let running = Self { supervisor, reloads, fib, dataplane, ike, host, socket, servers, reporter };
+        let running =
+            Self { supervisor, reloads, lost_interfaces, fib, dataplane, ike, host, socket, servers, reporter };
         if let Err(error) = applied {
             running.stop().await;
             return Err(error.into());
@@ -121,6 +125,7 @@ impl Running {
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => self.reload(None).await,
                 Some(request) = self.reloads.recv() => self.reload(Some(request)).await,
+                Some(tunnel) = self.lost_interfaces.recv() => self.supervisor.restart(tunnel).await,
             }
         }
     }

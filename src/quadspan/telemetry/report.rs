@@ -52,6 +52,10 @@ impl Reporter {
         info!(tunnel = tunnel.name, %local, %remote, interface = tunnel.interface, "tunnel added");
     }
 
+    pub(crate) fn tunnel_not_restarted(&self, tunnel: &str, error: &dataplane::Error) {
+        error!(tunnel, %error, remedy = "free the interface's name, then run `quadspan reload`", "tunnel not restarted");
+    }
+
     pub(crate) fn stopping(&self) {
         info!("stopping: telling the peers");
     }

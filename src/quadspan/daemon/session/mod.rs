@@ -288,9 +288,8 @@ impl Session {
 
 /// Moves queued messages of congested connections on; returns when one made progress.
 async fn flush(connections: &mut BTreeMap<ConnectionId, Connection>) {
-    for connection in connections.values_mut().filter(|connection| !connection.has_room()) {
+    if let Some(connection) = connections.values_mut().find(|connection| !connection.has_room()) {
         connection.flush().await;
-        return;
     }
 }
 
