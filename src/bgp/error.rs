@@ -1,8 +1,6 @@
 //! How a peer can break a session: one error for the room, with the NOTIFICATION that answers it.
 
-use crate::message::{
-    ErrorCode, Fault, FsmSubcode, HeaderError, MessageType, Notification, OpenError,
-};
+use crate::message::{ErrorCode, Fault, FsmSubcode, HeaderError, MessageType, Notification, OpenError};
 use crate::peer::State;
 
 /// What the peer did that ends the session.
@@ -48,7 +46,9 @@ impl SessionError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::Open(error) => error.remedy(),
-            Self::Header(_) => "what listens on TCP port 179 there is no BGP speaker, or something between changes data",
+            Self::Header(_) => {
+                "what listens on TCP port 179 there is no BGP speaker, or something between changes data"
+            }
             Self::Update(_) => "the peer sends broken routes: see its log; an upgrade there may be needed",
             Self::Unexpected { .. } => "the peer's BGP implementation is broken: see its log and version",
         }

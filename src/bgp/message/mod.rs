@@ -20,9 +20,7 @@ mod update;
 pub use capability::{Capability, CapabilityCode};
 pub use fault::{Fault, Problem, UpdateFaults, Verdict};
 pub use header::{HEADER_LEN, HeaderError, MAX_MESSAGE_LEN, MessageType, frame_len};
-pub use notification::{
-    CeaseSubcode, ErrorCode, FsmSubcode, HeaderSubcode, Notification, OpenSubcode, UpdateSubcode,
-};
+pub use notification::{CeaseSubcode, ErrorCode, FsmSubcode, HeaderSubcode, Notification, OpenSubcode, UpdateSubcode};
 pub use open::{Open, OpenError};
 pub use pack::{Packed, encode_update};
 pub use route_refresh::RouteRefresh;

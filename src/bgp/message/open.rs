@@ -130,7 +130,8 @@ fn decode_parameters(mut decoder: Decoder<'_>) -> Result<Vec<Capability>, OpenEr
     decoder.finish("OPEN")?;
     while !parameters.is_empty() {
         let kind = parameters.u8("Parameter Type")?;
-        let length = if extended { parameters.u16("Parameter Length")? } else { parameters.u8("Parameter Length")?.into() };
+        let length =
+            if extended { parameters.u16("Parameter Length")? } else { parameters.u8("Parameter Length")?.into() };
         let mut value = parameters.sub(length.into(), "Parameter Value")?;
         if kind != CAPABILITIES {
             return Err(OpenError::Parameter { kind });
@@ -300,10 +301,10 @@ mod tests {
         assert!(matches!(Open::decode(&body), Err(OpenError::Malformed(_))));
         let body = hex!("04 0001 005a 0a000002 0a 02 08 4602 abcd 8000 4500");
         let open = Open::decode(&body).unwrap();
-        assert_eq!(open.capabilities[0], Capability::Other {
-            code: CapabilityCode::ENHANCED_ROUTE_REFRESH,
-            value: vec![0xab, 0xcd]
-        });
+        assert_eq!(
+            open.capabilities[0],
+            Capability::Other { code: CapabilityCode::ENHANCED_ROUTE_REFRESH, value: vec![0xab, 0xcd] }
+        );
         assert_eq!(open.families(), [Family::Ipv4Unicast], "no multiprotocol capability means IPv4 unicast");
         assert!(!open.route_refresh());
     }

@@ -13,10 +13,10 @@ use ipnet::IpNet;
 use wire::{Asn, Decoder};
 
 use super::attribute::{
-    Aggregator, AttributeCode, RawAttribute, Reach, Unreach, Width, decode_aggregator, decode_as_path,
-    decode_as4_path, decode_cluster_list, decode_communities, decode_empty, decode_extended_communities,
-    decode_large_communities, decode_next_hop, decode_origin, decode_originator, decode_reach, decode_u32,
-    decode_unreach, first_as, has_as_zero, judge_next_hop, merge_aggregator, merge_as_path, next,
+    Aggregator, AttributeCode, RawAttribute, Reach, Unreach, Width, decode_aggregator, decode_as_path, decode_as4_path,
+    decode_cluster_list, decode_communities, decode_empty, decode_extended_communities, decode_large_communities,
+    decode_next_hop, decode_origin, decode_originator, decode_reach, decode_u32, decode_unreach, first_as, has_as_zero,
+    judge_next_hop, merge_aggregator, merge_as_path, next,
 };
 use super::fault::{Defect, Fault, FaultList, Place, Problem, UpdateFaults, Verdict};
 use super::nlri;
@@ -263,45 +263,47 @@ impl<'t> Draft<'t> {
 
     fn finish(mut self, mut update: Update, mut nlri: Vec<IpNet>) -> Result<Decoded, Fault> {
         self.restore_four_octets();
-        let mut reach = self.reach.take();
         let reaches = self.reaches || !nlri.is_empty();
-        if !nlri.is_empty() || reach.as_ref().is_some_and(|reach| !reach.prefixes.is_empty()) {
-            self.check_meaning(!nlri.is_empty(), reach.as_ref());
-        }
-        if negotiated(Family::Ipv4Unicast, self.terms).is_none() && !nlri.is_empty() {
-            let (afi, safi) = Family::Ipv4Unicast.codes();
-            self.faults.push(Place::Nlri, Problem::NotNegotiated { afi, safi }.discard(), &[]);
-            nlri.clear();
-        }
-        self.drop_unusable(Place::Nlri, &mut nlri);
-        if let Some(reach) = &mut reach {
-            self.drop_unusable(Place::Attribute(AttributeCode::MP_REACH_NLRI), &mut reach.prefixes);
-        }
+        let mut reach = self.reach.take();
+        self.examine(&mut nlri, reach.as_mut());
         let verdict = self.judge(reaches)?;
         self.add_withdrawn(&mut update);
-        let mut announced = Vec::new();
-        if let (Some(next_hop), false) = (self.next_hop, nlri.is_empty()) {
-            announced.push(Announcement { next_hop: next_hop.into(), prefixes: std::mem::take(&mut nlri) });
-        }
-        if let Some(Reach { next_hop, prefixes }) = reach.filter(|reach| !reach.prefixes.is_empty()) {
-            announced.push(Announcement { next_hop, prefixes });
-        }
         let mut lost = 0;
         if verdict == Some(Verdict::TreatAsWithdraw) {
             // RFC 7606 2: as though all of them had been withdrawn.
-            update.withdrawn.append(&mut nlri);
-            update.withdrawn.extend(announced.drain(..).flat_map(|announcement| announcement.prefixes));
-            lost = update.withdrawn.len();
+            let announced = nlri.into_iter().chain(reach.into_iter().flat_map(|reach| reach.prefixes));
+            let before = update.withdrawn.len();
+            update.withdrawn.extend(announced);
+            lost = update.withdrawn.len() - before;
+        } else {
+            let classic = self.next_hop.map(|next_hop| Announcement { next_hop: next_hop.into(), prefixes: nlri });
+            let reach = reach.map(|Reach { next_hop, prefixes }| Announcement { next_hop, prefixes });
+            update.announced = classic.into_iter().chain(reach).filter(|some| !some.prefixes.is_empty()).collect();
         }
-        if !announced.is_empty() {
+        if !update.announced.is_empty() {
             update.attributes = self.attributes;
             update.attributes.origin = self.origin.unwrap_or_default();
             update.attributes.as_path = self.as_path.unwrap_or_default();
             update.attributes.aggregator = self.aggregator;
             update.attributes.unknown.sort_unstable_by_key(|attribute| attribute.code);
         }
-        update.announced = announced;
         Ok(Decoded { update, faults: self.faults.finish(lost) })
+    }
+
+    /// What the attributes mean for the prefixes they describe, and which of these can be routes.
+    fn examine(&mut self, nlri: &mut Vec<IpNet>, reach: Option<&mut Reach>) {
+        if !nlri.is_empty() || reach.as_ref().is_some_and(|reach| !reach.prefixes.is_empty()) {
+            self.check_meaning(!nlri.is_empty(), reach.as_deref());
+        }
+        if !nlri.is_empty() && negotiated(Family::Ipv4Unicast, self.terms).is_none() {
+            let (afi, safi) = Family::Ipv4Unicast.codes();
+            self.faults.push(Place::Nlri, Problem::NotNegotiated { afi, safi }.discard(), &[]);
+            nlri.clear();
+        }
+        self.drop_unusable(Place::Nlri, nlri);
+        if let Some(reach) = reach {
+            self.drop_unusable(Place::Attribute(AttributeCode::MP_REACH_NLRI), &mut reach.prefixes);
+        }
     }
 
     // RFC 6793 4.2.3
@@ -315,11 +317,8 @@ impl<'t> Draft<'t> {
 
     fn check_meaning(&mut self, classic: bool, reach: Option<&Reach>) {
         // RFC 7606 3 d: those that failed to decode have their fault already.
-        let mandatory = [
-            (AttributeCode::ORIGIN, true),
-            (AttributeCode::AS_PATH, true),
-            (AttributeCode::NEXT_HOP, classic),
-        ];
+        let mandatory =
+            [(AttributeCode::ORIGIN, true), (AttributeCode::AS_PATH, true), (AttributeCode::NEXT_HOP, classic)];
         for (code, needed) in mandatory {
             if needed && self.is_first(code) {
                 self.fault(code, Problem::Missing.withdraw());

@@ -26,7 +26,10 @@ pub(super) enum Phase {
         confirmed: bool,
     },
     OpenConfirm(Box<Agreed>),
-    Established { agreed: Box<Agreed>, since: std::time::Instant },
+    Established {
+        agreed: Box<Agreed>,
+        since: std::time::Instant,
+    },
 }
 
 impl Connection {

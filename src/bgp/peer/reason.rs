@@ -87,6 +87,28 @@ pub enum DownReason {
 }
 
 impl DownReason {
+    /// A stable name for metrics and scripts.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Stopped(StopReason::AdminShutdown(_)) => "shutdown",
+            Self::Stopped(StopReason::TunnelDown) => "tunnel-down",
+            Self::Stopped(StopReason::PrefixLimit { .. }) => "prefix-limit",
+            Self::Stopped(StopReason::Deconfigured) => "deconfigured",
+            Self::Stopped(StopReason::Reset(_)) => "reset",
+            Self::Stopped(StopReason::ConfigurationChanged) => "configuration-changed",
+            Self::Stopped(StopReason::OutOfResources(_)) => "out-of-resources",
+            Self::ConnectFailed { .. } => "connect-failed",
+            Self::ConnectionClosed { .. } => "connection-closed",
+            Self::HoldTimerExpired { .. } => "hold-timer-expired",
+            Self::NotificationReceived(_) => "notification-received",
+            Self::Protocol(SessionError::Header(_)) => "bad-header",
+            Self::Protocol(SessionError::Open(_)) => "open-refused",
+            Self::Protocol(SessionError::Update(_)) => "malformed-update",
+            Self::Protocol(SessionError::Unexpected { .. }) => "unexpected-message",
+        }
+    }
+
     /// What the operator can do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {

@@ -19,7 +19,8 @@ use super::fault::{Defect, Problem};
 
 pub(super) use aggregator::{Aggregator, decode as decode_aggregator, merge as merge_aggregator};
 pub(super) use as_path::{
-    Width, decode as decode_as_path, decode_as4 as decode_as4_path, first as first_as, has_as_zero, merge as merge_as_path,
+    Width, decode as decode_as_path, decode_as4 as decode_as4_path, first as first_as, has_as_zero,
+    merge as merge_as_path,
 };
 pub(super) use community::{decode_communities, decode_extended_communities, decode_large_communities};
 pub(super) use next_hop::{decode_v4 as decode_next_hop, judge as judge_next_hop};

@@ -105,7 +105,9 @@ fn put_aggregation(attributes: &Attributes, width: Width, put: &mut Put<'_>) {
 fn put_lists(attributes: &Attributes, put: &mut Put<'_>) {
     let Attributes { communities, extended_communities, cluster_list, originator_id, .. } = attributes;
     if !communities.is_empty() {
-        put(AttributeCode::COMMUNITIES, &|out| communities.iter().for_each(|c| out.extend_from_slice(&c.to_be_bytes())));
+        put(AttributeCode::COMMUNITIES, &|out| {
+            communities.iter().for_each(|c| out.extend_from_slice(&c.to_be_bytes()))
+        });
     }
     if let Some(id) = originator_id {
         put(AttributeCode::ORIGINATOR_ID, &|out| out.extend_from_slice(&id.0.octets()));

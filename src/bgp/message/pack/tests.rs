@@ -60,7 +60,9 @@ fn read_back(messages: &[Bytes], terms: &Terms) -> Update {
             whole.attributes = attributes;
         }
         for Announcement { next_hop, mut prefixes } in announced {
-            let same = |a: &&mut Announcement| a.next_hop == next_hop && Family::of(&a.prefixes[0]) == Family::of(&prefixes[0]);
+            let same = |a: &&mut Announcement| {
+                a.next_hop == next_hop && Family::of(&a.prefixes[0]) == Family::of(&prefixes[0])
+            };
             match whole.announced.iter_mut().rev().find(same) {
                 Some(known) => known.prefixes.append(&mut prefixes),
                 None => whole.announced.push(Announcement { next_hop, prefixes }),
@@ -115,10 +117,7 @@ fn messages_are_filled_to_the_last_prefix_that_fits() {
     let packed = encode_update(&Update { withdrawn: many_v4(2000), ..Update::default() }, &terms());
     let sizes: Vec<usize> = packed.messages.iter().map(Bytes::len).collect();
     assert_eq!(sizes, [23 + 4 * 1018, 23 + 4 * 982]);
-    for update in [
-        announcing("2001:db8::1", many_v6(2000)),
-        Update { withdrawn: many_v6(2000), ..Update::default() },
-    ] {
+    for update in [announcing("2001:db8::1", many_v6(2000)), Update { withdrawn: many_v6(2000), ..Update::default() }] {
         let packed = encode_update(&update, &terms());
         let (last, full) = packed.messages.split_last().unwrap();
         assert!(full.iter().all(|message| message.len() + 9 > MAX_MESSAGE_LEN && message.len() <= MAX_MESSAGE_LEN));

@@ -89,10 +89,7 @@ fn a_golden_message_with_every_attribute_is_read() {
     assert_eq!(update.announced, [Announcement { next_hop, prefixes: nets("10.2.0.0/16 0.0.0.0/0") }]);
     let expected = Attributes {
         origin: Origin::Igp,
-        as_path: AsPath(vec![
-            AsPathSegment::Sequence(vec![Asn(64512), Asn(70000)]),
-            AsPathSegment::Set(vec![Asn(7)]),
-        ]),
+        as_path: AsPath(vec![AsPathSegment::Sequence(vec![Asn(64512), Asn(70000)]), AsPathSegment::Set(vec![Asn(7)])]),
         med: Some(100),
         local_preference: Some(200),
         atomic_aggregate: true,
@@ -114,7 +111,7 @@ fn ipv6_travels_in_its_own_attributes_wherever_they_stand() {
     let expected = Announcement { next_hop, prefixes: nets("2001:db8:2::/48") };
     for attributes in [[REACH, ORIGIN, PATH, UNREACH], [UNREACH, ORIGIN, PATH, REACH]] {
         let update = good(&body(&[], &attributes, &[]), &terms());
-        assert_eq!(update.announced, [expected.clone()]);
+        assert_eq!(update.announced, std::slice::from_ref(&expected));
         assert_eq!(update.withdrawn, nets("2001:db8:3::/48"));
     }
 }
@@ -311,11 +308,15 @@ fn what_hides_prefixes_ends_the_session() {
         ("MP_REACH_NLRI too short", ipv6(&hex!("80 0e 04 0002 01 00")), length),
         ("MP_REACH_NLRI next hop of 8", ipv6(&hex!("80 0e 0d 0002 01 08 20010db800000001 00")), length),
         ("MP_REACH_NLRI next hop overrun", ipv6(&hex!("80 0e 05 0002 01 10 00")), length),
-        ("MP_REACH_NLRI prefix overrun", {
-            let mut reach = REACH.to_vec();
-            reach[24] = 0x40;
-            ipv6(&reach)
-        }, optional),
+        (
+            "MP_REACH_NLRI prefix overrun",
+            {
+                let mut reach = REACH.to_vec();
+                reach[24] = 0x40;
+                ipv6(&reach)
+            },
+            optional,
+        ),
         ("MP_UNREACH_NLRI too short", body(&[], &[&hex!("80 0f 02 0002")], &[]), length),
         ("MP_UNREACH_NLRI prefix overrun", body(&[], &[&hex!("80 0f 05 0002 01 30 20")], &[]), optional),
         ("MP_REACH_NLRI twice", body(&[], &[REACH, ORIGIN, PATH, REACH], &[]), list),
@@ -389,7 +390,10 @@ fn a_prefix_that_is_no_unicast_destination_is_ignored_alone() {
     check("multicast", &both, &terms(), Expect::Discard);
     let decoded = decode_update(&both, &terms()).unwrap();
     assert_eq!(decoded.update.announced[0].prefixes, nets("10.2.0.0/16"));
-    assert_eq!(decoded.faults.unwrap().to_string(), "NLRI has the prefix 224.0.0.0/8, which is no unicast destination (discarded)");
+    assert_eq!(
+        decoded.faults.unwrap().to_string(),
+        "NLRI has the prefix 224.0.0.0/8, which is no unicast destination (discarded)"
+    );
 }
 
 #[test]
@@ -426,7 +430,10 @@ fn faults_name_place_problem_and_verdict() {
         "AS_PATH begins with AS 65001, expected AS 64512 (treated as withdrawn)"
     );
     assert_eq!(told(&hex!("40 03 04 a9fe1502")), "NEXT_HOP is 169.254.21.2, our own address (treated as withdrawn)");
-    assert_eq!(told(&hex!("c0 08 03 000000")), "COMMUNITIES is 3 octets long, expected a multiple of 4 (treated as withdrawn)");
+    assert_eq!(
+        told(&hex!("c0 08 03 000000")),
+        "COMMUNITIES is 3 octets long, expected a multiple of 4 (treated as withdrawn)"
+    );
 }
 
 fn any_terms() -> impl Strategy<Value = Terms> {

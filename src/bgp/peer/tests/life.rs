@@ -1,0 +1,461 @@
+//! The life of one session, event by event.
+
+use std::time::Duration;
+
+use hex_literal::hex;
+use wire::RouterId;
+
+use super::support::{Rig, config, local, peer_open, peer_open_message};
+use crate::message::{Capability, KEEPALIVE, Notification, Open, RouteRefresh, encode_update};
+use crate::{
+    Announcement, AsPath, AsPathSegment, Attributes, ConnectionId, DownReason, Event, Family, Output, PeerConfig,
+    State, StopReason, Update,
+};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn update(prefixes: u32) -> Update {
+    let prefixes = (0..prefixes).map(|n| format!("10.{}.{}.0/24", n / 256, n % 256).parse().unwrap()).collect();
+    let as_path = AsPath(vec![AsPathSegment::Sequence(vec![wire::Asn(64512)])]);
+    Update {
+        announced: vec![Announcement { next_hop: "169.254.21.1".parse().unwrap(), prefixes }],
+        attributes: Attributes { as_path, ..Attributes::default() },
+        ..Update::default()
+    }
+}
+
+fn down(rig: &Rig) -> DownReason {
+    rig.peer.status().last_down.unwrap().reason
+}
+
+/// A peer's UPDATEs, for a session that is up.
+fn updates_from_peer(update: &Update) -> Vec<u8> {
+    let mut rig = Rig::new(config("peer", 64512, 65000, 1));
+    let id = rig.start();
+    rig.peer.handle_connected(id, rig.now);
+    let open = Open { router_id: RouterId([10, 0, 0, 2].into()), ..crate::peer::negotiate::open(&local()) };
+    rig.receive(id, &open.encode());
+    rig.receive(id, &KEEPALIVE);
+    encode_update(update, &rig.peer.established().unwrap().terms).messages.concat()
+}
+
+#[test]
+fn our_open_is_golden() {
+    let mut rig = Rig::new(local());
+    let id = rig.start();
+    rig.peer.handle_connected(id, rig.now);
+    let sent = rig.drain();
+    let golden = hex!(
+        "ffffffffffffffffffffffffffffffff 0033 01 04 fde8 001e 0a000002 16"
+        "02 14 0104 00010001 0104 00020001 0200 4104 0000fde8"
+    );
+    assert_eq!(sent[0], Output::Send { id, bytes: golden.to_vec().into() });
+}
+
+#[test]
+fn a_session_is_told_in_the_order_things_happen() {
+    let mut rig = Rig::new(local());
+    let id = rig.start();
+    rig.peer.handle_connected(id, rig.now);
+    let octets = [peer_open(1), KEEPALIVE.to_vec(), updates_from_peer(&update(3))].concat();
+    // However the octets are cut.
+    for octet in octets {
+        rig.receive(id, &[octet]);
+    }
+    let asked = rig.asked();
+    assert_eq!(
+        asked,
+        [
+            "send 1 OPEN",
+            "Connect > OpenSent",
+            "send 1 KEEPALIVE",
+            "OpenSent > OpenConfirm",
+            "OpenConfirm > Established",
+            "established",
+            "update +1 -0"
+        ]
+    );
+    let negotiated = rig.peer.status().negotiated.unwrap();
+    assert_eq!(negotiated.peer_router_id, RouterId([10, 0, 0, 1].into()));
+    assert_eq!((negotiated.hold_time, negotiated.keepalive), (seconds(30), seconds(10)));
+    assert_eq!(negotiated.families, [Family::Ipv4Unicast, Family::Ipv6Unicast]);
+    assert!(negotiated.four_octet && negotiated.route_refresh && negotiated.opened_by_us);
+}
+
+#[test]
+fn keepalives_go_out_with_jitter_and_silence_ends_the_session_after_the_hold_time() {
+    let mut rig = Rig::new(local());
+    let id = rig.bring_to(State::Established);
+    let mut pauses = Vec::new();
+    for _ in 0..20 {
+        pauses.push(rig.next_timer());
+        assert_eq!(rig.asked(), ["send 1 KEEPALIVE"]);
+        rig.receive(id, &KEEPALIVE);
+    }
+    assert!(pauses.iter().all(|pause| (7_500..=10_000).contains(&pause.as_millis())), "{pauses:?}");
+    assert!(pauses.iter().any(|pause| *pause != pauses[0]), "jitter");
+    let silent_since = rig.now;
+    while rig.peer.state() == State::Established {
+        rig.next_timer();
+    }
+    assert_eq!(rig.now - silent_since, seconds(30));
+    assert_eq!(down(&rig), DownReason::HoldTimerExpired { hold_time: seconds(30), state: State::Established });
+    assert!(rig.asked().contains(&"send 1 4/0".to_owned()));
+}
+
+#[test]
+fn every_message_restarts_the_hold_timer() {
+    let mut rig = Rig::new(local());
+    let id = rig.bring_to(State::Established);
+    let messages =
+        [KEEPALIVE.to_vec(), RouteRefresh::request(Family::Ipv4Unicast).encode(), updates_from_peer(&update(1))];
+    for message in messages {
+        rig.advance(seconds(29));
+        rig.receive(id, &message);
+    }
+    rig.advance(seconds(29));
+    assert_eq!(rig.peer.state(), State::Established);
+    rig.advance(seconds(1));
+    assert_eq!(rig.peer.state(), State::Idle);
+}
+
+#[test]
+fn a_hold_time_of_zero_turns_both_timers_off() {
+    let mut rig = Rig::new(PeerConfig { hold_time: Duration::ZERO, ..local() });
+    rig.bring_to(State::Established);
+    assert_eq!(rig.peer.poll_timeout(), None);
+    rig.advance(seconds(1_000_000));
+    assert_eq!(rig.peer.state(), State::Established);
+    assert_eq!(rig.asked(), [""; 0]);
+}
+
+#[test]
+fn the_pause_after_a_failure_grows_until_a_session_has_lasted() {
+    let mut rig = Rig::new(local());
+    let id = rig.start();
+    let fail = |rig: &mut Rig, id| {
+        rig.peer.handle_connected(id, rig.now);
+        rig.receive(id, &Open { hold_time: 1, ..peer_open_message(1) }.encode());
+        let pause = rig.next_timer();
+        let connect = rig.drain().into_iter().find_map(|output| match output {
+            Output::Connect { id } => Some(id),
+            Output::Close { .. } | Output::Send { .. } | Output::Event(_) => None,
+        });
+        (pause, connect.unwrap())
+    };
+    let mut id = id;
+    for longest in [1, 2, 4, 8, 16, 32, 60, 60] {
+        let (pause, next) = fail(&mut rig, id);
+        id = next;
+        assert!(pause <= seconds(longest) && pause >= seconds(longest) * 3 / 4, "{pause:?} of {longest}");
+    }
+    // A session of a minute makes up for all of it.
+    rig.peer.handle_connected(id, rig.now);
+    rig.receive(id, &peer_open(1));
+    rig.receive(id, &KEEPALIVE);
+    for _ in 0..3 {
+        rig.advance(seconds(20));
+        rig.receive(id, &KEEPALIVE);
+    }
+    rig.peer.handle_closed(id, Some("reset".into()), rig.now);
+    assert!(rig.next_timer() <= seconds(1));
+    assert_eq!(rig.peer.status().flaps, 1);
+}
+
+#[test]
+fn a_start_does_not_wait_for_the_pause() {
+    let mut rig = Rig::new(local());
+    let id = rig.bring_to(State::OpenConfirm);
+    rig.receive(id, b"not BGP, not at all");
+    assert_eq!(rig.peer.state(), State::Idle);
+    rig.drain();
+    rig.peer.start(rig.now);
+    assert_eq!(rig.asked(), ["connect 2", "Idle > Connect"]);
+    rig.peer.start(rig.now);
+    assert_eq!(rig.asked(), [""; 0], "a second start changes nothing");
+}
+
+#[test]
+fn a_tunnel_that_goes_down_takes_everything_with_it_and_nothing_stale_comes_back() {
+    let mut rig = Rig::new(local());
+    let old = rig.bring_to(State::Established);
+    rig.peer.stop(StopReason::TunnelDown, rig.now);
+    assert_eq!(rig.asked(), ["close 1", "Established > Idle", "down stopped true stay"]);
+    assert_eq!(rig.peer.poll_timeout(), None);
+    rig.peer.start(rig.now);
+    assert_eq!(rig.asked(), ["connect 2", "Idle > Connect"]);
+    rig.receive(old, &updates_from_peer(&update(1)));
+    rig.peer.handle_closed(old, Some("gone".into()), rig.now);
+    rig.peer.handle_connect_failed(old, "gone".into(), rig.now);
+    assert_eq!(rig.asked(), [""; 0]);
+    rig.peer.handle_connected(old, rig.now);
+    assert_eq!(rig.asked(), ["close 1"], "a connection nobody wants is closed");
+}
+
+#[test]
+fn a_passive_side_waits_without_connecting() {
+    let mut rig = Rig::new(PeerConfig { passive: true, ..local() });
+    rig.peer.start(rig.now);
+    assert_eq!(rig.asked(), ["Idle > Active"]);
+    assert_eq!(rig.peer.poll_timeout(), None);
+    let id = rig.peer.handle_accepted(rig.now).unwrap();
+    rig.receive(id, &peer_open(1));
+    rig.receive(id, &KEEPALIVE);
+    assert_eq!(rig.peer.state(), State::Established);
+    rig.drain();
+    rig.peer.handle_closed(id, None, rig.now);
+    rig.next_timer();
+    assert_eq!(rig.peer.state(), State::Active);
+}
+
+#[test]
+fn a_failed_attempt_is_repeated_after_the_configured_pause() {
+    let mut rig = Rig::new(local());
+    let id = rig.start();
+    rig.advance(seconds(1));
+    rig.peer.handle_connect_failed(id, "connection refused".into(), rig.now);
+    assert_eq!(rig.asked(), ["Connect > Active", "down connect false again"]);
+    let status = rig.peer.status();
+    assert_eq!(status.last_down.unwrap().reason.to_string(), "cannot connect: connection refused");
+    assert_eq!(status.retry_at, rig.peer.poll_timeout());
+    let pause = rig.next_timer();
+    assert!(pause <= seconds(8) && pause >= seconds(6), "{pause:?}");
+    assert_eq!(rig.asked(), ["connect 2", "Active > Connect"]);
+}
+
+#[test]
+fn of_two_connections_the_higher_identifiers_stays_in_every_order() {
+    // We are 10.0.0.2. Who opened the connection on which OPEN comes first, the peer's identifier, what stays.
+    for (first_ours, host, ours_stays) in [(true, 1, true), (false, 1, true), (true, 9, false), (false, 9, false)] {
+        let mut rig = Rig::new(local());
+        let ours = rig.start();
+        let theirs = rig.peer.handle_accepted(rig.now).unwrap();
+        rig.peer.handle_connected(ours, rig.now);
+        let (first, second) = if first_ours { (ours, theirs) } else { (theirs, ours) };
+        let (stays, goes) = if ours_stays { (ours, theirs) } else { (theirs, ours) };
+        rig.drain();
+        rig.receive(first, &peer_open(host));
+        rig.receive(second, &peer_open(host));
+        rig.receive(stays, &KEEPALIVE);
+        let asked = rig.asked();
+        assert!(asked.contains(&format!("send {goes} 6/7")), "{asked:?}");
+        assert!(asked.contains(&format!("close {goes}")), "{asked:?}");
+        assert!(asked.contains(&"established".to_owned()), "{asked:?}");
+        assert!(!asked.iter().any(|line| line.starts_with("down")), "{asked:?}");
+        assert_eq!(rig.peer.status().negotiated.unwrap().opened_by_us, ours_stays);
+        assert_eq!(rig.peer.established_id(), Some(stays));
+    }
+}
+
+#[test]
+fn a_connection_in_open_confirm_gives_way_to_one_that_outranks_it() {
+    let mut rig = Rig::new(local());
+    let ours = rig.bring_to(State::OpenConfirm);
+    // The same peer with a higher identifier: its own connection outranks ours, which is in OpenConfirm.
+    let theirs = rig.peer.handle_accepted(rig.now).unwrap();
+    rig.receive(theirs, &peer_open(9));
+    assert_eq!(rig.asked()[1..], ["send 1 6/7", "sent 6/7", "close 1", "send 2 KEEPALIVE"]);
+    rig.receive(ours, &KEEPALIVE);
+    assert_eq!(rig.asked(), [""; 0], "what still arrives on a closed connection is ignored");
+}
+
+#[test]
+fn a_better_connection_that_never_speaks_is_not_waited_for() {
+    let mut rig = Rig::new(local());
+    let ours = rig.start();
+    let theirs = rig.peer.handle_accepted(rig.now).unwrap();
+    rig.peer.handle_connected(ours, rig.now);
+    rig.drain();
+    // Ours outranks theirs, yet only theirs speaks; the peer has confirmed it already.
+    rig.receive(theirs, &peer_open(1));
+    rig.receive(theirs, &KEEPALIVE);
+    assert_eq!((rig.asked(), rig.peer.state()), (Vec::new(), State::OpenSent));
+    assert_eq!(rig.next_timer(), seconds(5));
+    assert_eq!(rig.peer.established_id(), Some(theirs));
+    assert!(rig.asked().contains(&format!("close {ours}")));
+}
+
+#[test]
+fn a_waiting_connection_goes_on_at_once_when_the_better_one_is_gone() {
+    let mut rig = Rig::new(local());
+    let ours = rig.start();
+    let theirs = rig.peer.handle_accepted(rig.now).unwrap();
+    rig.peer.handle_connected(ours, rig.now);
+    rig.receive(theirs, &peer_open(1));
+    rig.drain();
+    rig.peer.handle_closed(ours, None, rig.now);
+    assert_eq!(rig.asked(), ["send 2 KEEPALIVE", "OpenSent > OpenConfirm"]);
+    rig.receive(theirs, &KEEPALIVE);
+    assert_eq!(rig.peer.state(), State::Established);
+}
+
+#[test]
+fn a_peer_that_connects_again_has_given_up_its_first_connection() {
+    let mut rig = Rig::new(PeerConfig { passive: true, ..local() });
+    rig.peer.start(rig.now);
+    let first = rig.peer.handle_accepted(rig.now).unwrap();
+    rig.drain();
+    let second = rig.peer.handle_accepted(rig.now).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(rig.asked(), ["send 1 6/7", "sent 6/7", "close 1", "send 2 OPEN"]);
+}
+
+#[test]
+fn an_established_session_refuses_a_connection_but_makes_sure_that_it_lives() {
+    let mut rig = Rig::new(local());
+    let id = rig.bring_to(State::Established);
+    assert_eq!(rig.peer.handle_accepted(rig.now), None);
+    assert_eq!(rig.asked(), ["send 1 KEEPALIVE"]);
+    rig.peer.handle_closed(id, Some("connection reset".into()), rig.now);
+    assert_eq!(rig.asked(), ["Established > Idle", "down closed true again"]);
+}
+
+#[test]
+fn nothing_is_read_behind_an_error() {
+    let mut rig = Rig::new(local());
+    let id = rig.bring_to(State::Established);
+    let mut octets = KEEPALIVE.to_vec();
+    octets[18] = 77;
+    octets.extend(updates_from_peer(&update(1)));
+    rig.receive(id, &octets);
+    assert_eq!(rig.asked(), ["send 1 1/3", "sent 1/3", "close 1", "Established > Idle", "down protocol true again"]);
+}
+
+#[test]
+fn routes_are_sent_only_while_established() {
+    let mut rig = Rig::new(local());
+    rig.peer.send_update(&update(5));
+    assert_eq!(rig.asked(), [""; 0]);
+    rig.bring_to(State::Established);
+    rig.peer.send_update(&update(3000));
+    assert_eq!(rig.asked(), ["send 1 UPDATE"; 3]);
+    assert_eq!(rig.peer.status().sent.update, 3);
+    let mut large = update(2);
+    large.attributes.communities = vec![7; 2000];
+    rig.peer.send_update(&large);
+    assert_eq!(rig.asked(), ["send 1 UPDATE", "unsendable 2"], "withdrawn instead");
+}
+
+#[test]
+fn a_refresh_is_asked_for_only_where_the_peer_can() {
+    let mut rig = Rig::new(local());
+    rig.bring_to(State::Established);
+    rig.peer.request_refresh(Family::Ipv6Unicast);
+    assert_eq!(rig.asked(), ["send 1 ROUTE-REFRESH"]);
+    let mut rig = Rig::new(local());
+    let id = rig.bring_to(State::OpenSent);
+    let mut open = peer_open_message(1);
+    open.capabilities.retain(|capability| !matches!(capability, Capability::RouteRefresh));
+    open.capabilities.retain(|capability| *capability != Capability::family(Family::Ipv6Unicast));
+    rig.receive(id, &open.encode());
+    rig.receive(id, &KEEPALIVE);
+    rig.drain();
+    rig.peer.request_refresh(Family::Ipv4Unicast);
+    rig.receive(id, &RouteRefresh::request(Family::Ipv6Unicast).encode());
+    assert_eq!(rig.asked(), [""; 0], "nor is a family refreshed that was not negotiated");
+}
+
+#[test]
+fn a_flood_of_faulty_updates_is_told_once_in_a_while_and_counted() {
+    let mut rig = Rig::new(local());
+    let id = rig.bring_to(State::Established);
+    let mut faulty = updates_from_peer(&update(1));
+    faulty[26] = 9;
+    for _ in 0..50 {
+        rig.receive(id, &faulty);
+    }
+    rig.receive(id, &KEEPALIVE);
+    rig.advance(seconds(10));
+    rig.receive(id, &faulty);
+    let told: Vec<String> = rig.asked().into_iter().filter(|line| line.starts_with("faulty")).collect();
+    assert_eq!(told, ["faulty 0", "faulty 49"]);
+    let status = rig.peer.status();
+    assert_eq!(status.faulty_updates, 51);
+    assert_eq!(status.last_faults.unwrap().to_string(), "ORIGIN has the undefined value 9 (treated as withdrawn)");
+}
+
+#[test]
+fn the_peer_is_told_why_it_is_stopped() {
+    let cases: [(StopReason, &str); 6] = [
+        (StopReason::AdminShutdown("back at noon".into()), "Cease: Administrative Shutdown (6/2): \"back at noon\""),
+        (StopReason::Reset(String::new()), "Cease: Administrative Reset (6/4)"),
+        (StopReason::Deconfigured, "Cease: Peer Deconfigured (6/3)"),
+        (StopReason::ConfigurationChanged, "Cease: Other Configuration Change (6/6)"),
+        (StopReason::OutOfResources("memory".into()), "Cease: Out Of Resources (6/8)"),
+        (
+            StopReason::PrefixLimit { limit: 100, count: 101 },
+            "Cease: Maximum Prefixes (6/1): at most 100 prefixes of ipv4-unicast",
+        ),
+    ];
+    for (reason, text) in cases {
+        let mut rig = Rig::new(PeerConfig { families: vec![Family::Ipv4Unicast], ..local() });
+        rig.bring_to(State::Established);
+        rig.peer.stop(reason.clone(), rig.now);
+        let status = rig.peer.status();
+        assert_eq!(status.notification_sent.unwrap().notification.to_string(), text);
+        assert_eq!(down(&rig), DownReason::Stopped(reason.clone()));
+        assert_eq!(rig.peer.poll_timeout().is_some(), reason.reopens());
+    }
+}
+
+#[test]
+fn the_status_tells_the_whole_story() {
+    let mut rig = Rig::new(local());
+    assert_eq!(rig.peer.status().since, None);
+    let id = rig.bring_to(State::Established);
+    let since = rig.now;
+    rig.receive(id, &updates_from_peer(&update(2)));
+    rig.advance(seconds(5));
+    let status = rig.peer.status();
+    assert_eq!((status.state, status.since), (State::Established, Some(since)));
+    assert_eq!((status.received.open, status.received.keepalive, status.received.update), (1, 1, 1));
+    assert_eq!((status.sent.open, status.sent.keepalive), (1, 1));
+    assert_eq!((status.retry_at, status.flaps), (None, 0));
+    rig.receive(id, &Notification::decode(&hex!("0601 0001 01 00000064")).unwrap().encode());
+    let status = rig.peer.status();
+    assert_eq!((status.flaps, status.negotiated, status.received.notification), (1, None, 1));
+    assert!(status.retry_at.is_some());
+    let down = status.last_down.unwrap();
+    assert!(down.was_established);
+    assert_eq!(
+        down.reason.to_string(),
+        "the peer sent NOTIFICATION Cease: Maximum Prefixes (6/1): at most 100 prefixes of ipv4-unicast"
+    );
+    assert!(down.reason.remedy().contains("max-prefix"), "{}", down.reason.remedy());
+    assert_eq!(down.reason.label(), "notification-received");
+}
+
+#[test]
+fn a_down_event_says_when_the_next_attempt_is() {
+    let mut rig = Rig::new(local());
+    let id = rig.bring_to(State::Established);
+    rig.peer.handle_closed(id, None, rig.now);
+    let retry = rig.drain().into_iter().find_map(|output| match output {
+        Output::Event(Event::Down { retry_in, .. }) => retry_in,
+        Output::Event(_) | Output::Connect { .. } | Output::Close { .. } | Output::Send { .. } => None,
+    });
+    assert_eq!(rig.now + retry.unwrap(), rig.peer.poll_timeout().unwrap());
+}
+
+#[test]
+fn no_octets_break_a_session_in_any_state() {
+    use proptest::prelude::*;
+    let states = prop_oneof![Just(State::OpenSent), Just(State::OpenConfirm), Just(State::Established)];
+    let octets = proptest::collection::vec(any::<u8>(), 0..120);
+    proptest!(|(state in states, kind in 1_u8..=5, body in octets, cut in 1_usize..50)| {
+        let mut rig = Rig::new(local());
+        let id: ConnectionId = rig.bring_to(state);
+        let mut message = vec![0xff; 16];
+        message.extend(u16::try_from(19 + body.len()).unwrap().to_be_bytes());
+        message.push(kind);
+        message.extend(&body);
+        message.extend(&KEEPALIVE);
+        for chunk in message.chunks(cut) {
+            rig.receive(id, chunk);
+        }
+        rig.drain();
+        prop_assert!(rig.peer.poll_timeout().is_some(), "it goes on somehow");
+    });
+}

@@ -118,7 +118,8 @@ impl Network {
                     }
                 }
                 Output::Send { id, bytes } => {
-                    let pipe = self.pipes.iter().position(|pipe| pipe.ids[end] == Some(id)).expect("sends only when open");
+                    let pipe =
+                        self.pipes.iter().position(|pipe| pipe.ids[end] == Some(id)).expect("sends only when open");
                     let cut = self.random(60) as usize + 1;
                     for chunk in bytes.chunks(cut) {
                         self.post(pipe, 1 - end, Delivery::Data(chunk.to_vec()));

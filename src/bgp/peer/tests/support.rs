@@ -100,7 +100,7 @@ impl Rig {
     }
 
     /// Brings a new session into `state`; gives the connection that it stands for.
-    pub(super) fn into_state(&mut self, state: State) -> ConnectionId {
+    pub(super) fn bring_to(&mut self, state: State) -> ConnectionId {
         let id = match state {
             State::Idle => ConnectionId(99),
             State::Connect | State::Active | State::OpenSent | State::OpenConfirm | State::Established => self.start(),
@@ -131,7 +131,9 @@ pub(super) fn told(output: &Output) -> String {
             assert_eq!(frame_len(bytes), Ok(Some(bytes.len())));
             let kind = MessageType::from_code(bytes[18]).unwrap();
             match Notification::decode(&bytes[HEADER_LEN..]) {
-                Some(told) if kind == MessageType::Notification => format!("send {id} {}/{}", told.code.0, told.subcode),
+                Some(told) if kind == MessageType::Notification => {
+                    format!("send {id} {}/{}", told.code.0, told.subcode)
+                }
                 Some(_) | None => format!("send {id} {kind}"),
             }
         }

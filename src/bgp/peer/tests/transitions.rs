@@ -51,7 +51,9 @@ const EVENTS: [(&str, Play); 24] = [
         }
     }),
     ("OPEN", |rig, id| rig.receive(id, &peer_open(1))),
-    ("OPEN of another AS", |rig, id| rig.receive(id, &Open { my_as: 7, capabilities: vec![], ..peer_open_message(1) }.encode())),
+    ("OPEN of another AS", |rig, id| {
+        rig.receive(id, &Open { my_as: 7, capabilities: vec![], ..peer_open_message(1) }.encode())
+    }),
     ("OPEN of version 3", |rig, id| {
         let mut open = peer_open(1);
         open[19] = 3;
@@ -89,10 +91,10 @@ const EVENTS: [(&str, Play); 24] = [
 fn rig_in(before: Before) -> (Rig, ConnectionId) {
     let mut rig = Rig::new(local());
     let id = match before {
-        Before::Stopped => rig.into_state(State::Idle),
-        Before::In(state) => rig.into_state(state),
+        Before::Stopped => rig.bring_to(State::Idle),
+        Before::In(state) => rig.bring_to(state),
         Before::Waiting => {
-            let id = rig.into_state(State::OpenConfirm);
+            let id = rig.bring_to(State::OpenConfirm);
             rig.peer.handle_closed(id, None, rig.now);
             rig.drain();
             id
@@ -148,7 +150,11 @@ fn no_state_is_left_without_a_way_on() {
                 rig.peer.status().last_down.map(|down| down.reason),
                 Some(DownReason::Stopped(reason)) if !reason.reopens()
             );
-            assert_eq!(rig.peer.poll_timeout().is_none(), stopped, "{before:?}, {event}: a started session has a timer");
+            assert_eq!(
+                rig.peer.poll_timeout().is_none(),
+                stopped,
+                "{before:?}, {event}: a started session has a timer"
+            );
         }
     }
 }
