@@ -255,7 +255,7 @@ impl Endpoint {
         EndpointCounters { half_open: self.half_open.len(), ..self.counters }
     }
 
-    fn with(&mut self, id: TunnelId, now: Instant, operation: impl FnOnce(&mut Tunnel, &mut Cx<'_>)) {
+    pub(crate) fn with(&mut self, id: TunnelId, now: Instant, operation: impl FnOnce(&mut Tunnel, &mut Cx<'_>)) {
         if let Some(slot) = self.slots.get(&id).copied() {
             self.with_slot(slot, now, operation);
         }

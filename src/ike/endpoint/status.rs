@@ -161,7 +161,7 @@ impl Tunnel {
     pub(crate) fn status(&self) -> TunnelStatus {
         let carrying = self.outbound.and_then(|spi| self.child(spi)).map(|child| child.parent);
         let alive = || self.sas.iter().filter(|sa| matches!(sa.phase, Phase::Current | Phase::Replaced { .. }));
-        let main = alive().find(|sa| Some(sa.spi) == carrying).or_else(|| alive().last());
+        let main = alive().find(|sa| Some(sa.spi) == carrying).or_else(|| alive().next_back());
         let path = main.map_or_else(|| self.first_path(), |sa| sa.path);
         let children = self.children.iter().filter(|child| !matches!(child.phase, ChildPhase::Lingering { .. }));
         TunnelStatus {

@@ -135,7 +135,10 @@ impl Tunnel {
         if attempt.deadline <= cx.now {
             let (spi, failure) = (attempt.spi, attempt.failure());
             self.drop_attempt(cx);
-            self.abandon(cx, spi, failure);
+            // The peer may have brought the tunnel up meanwhile.
+            if self.outbound.is_none() {
+                self.abandon(cx, spi, failure);
+            }
             return;
         }
         let path = attempt.path;
@@ -149,6 +152,7 @@ impl Tunnel {
     /// Brings the tunnel back to what it should be.
     pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
         self.resolve_duplicates(cx);
+        self.drop_idle_duplicates(cx);
         self.keep_connected(cx);
         self.start_tasks(cx);
     }

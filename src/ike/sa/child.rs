@@ -89,7 +89,8 @@ impl ChildSa {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             ChildPhase::Live => [self.rekey_at, self.expires_at, self.switch_at].into_iter().flatten().min(),
-            ChildPhase::Closing => self.expires_at,
+            // It goes when the peer answers, or with its IKE SA.
+            ChildPhase::Closing => None,
             ChildPhase::Lingering { until } => Some(until),
         }
     }
@@ -106,13 +107,17 @@ impl Tunnel {
 
     /// By the SPI the peer uses in DELETE and `REKEY_SA`: its own, our outbound one.
     pub(crate) fn child_by_peer_spi(&self, ike: IkeSpi, peer_spi: Spi) -> Option<&ChildSa> {
-        // The peer may use the successor of an IKE SA before its deletion of the old one gets here.
-        let replaced = |parent| self.sa(parent).is_some_and(|sa| sa.is_replaced_by(ike));
         self.children.iter().find(|child| {
             child.peer_spi == peer_spi
                 && !matches!(child.phase, ChildPhase::Lingering { .. })
-                && (child.parent == ike || replaced(child.parent))
+                && self.is_under(child, ike)
         })
+    }
+
+    /// Whether a CHILD SA belongs to an IKE SA, or will: the peer may use the successor of an IKE SA before its
+    /// deletion of the old one gets here.
+    pub(crate) fn is_under(&self, child: &ChildSa, ike: IkeSpi) -> bool {
+        child.parent == ike || self.sa(child.parent).is_some_and(|sa| sa.is_replaced_by(ike))
     }
 
     /// Takes in a new CHILD SA: receives on it at once, sends on it if nothing else carries traffic.
@@ -145,13 +150,16 @@ impl Tunnel {
             local_selectors: child.local_selectors.clone(),
             remote_selectors: child.remote_selectors.clone(),
         };
+        let parent = child.parent;
         match self.outbound.replace(spi).and_then(|before| self.child_mut(before)) {
             Some(before) => {
                 before.outbound = Outbound::Retired;
-                // Whoever replaced it deletes it; if that never happens, we do.
-                let overdue = cx.now + OVERDUE;
                 before.rekey_at = None;
-                before.expires_at = Some(before.expires_at.map_or(overdue, |expires| expires.min(overdue)));
+                if before.parent == parent {
+                    // Whoever replaced it deletes it; if that never happens, we do.
+                    let overdue = cx.now + OVERDUE;
+                    before.expires_at = Some(before.expires_at.map_or(overdue, |expires| expires.min(overdue)));
+                }
                 let before = before.peer_spi;
                 if before != peer_spi {
                     cx.sa(SaAction::Remove { tunnel, direction: Direction::Outbound, spi: before });
@@ -187,12 +195,17 @@ impl Tunnel {
         cx.event(Event::TunnelDown { tunnel, reason: reason.clone() });
     }
 
-    /// The newest SA that can take over from `spi`, preferably one that lost no collision.
+    /// The best SA to take over from `spi`: one that lost no collision, made under the same IKE SA, under one
+    /// that the peer is known to have, the newest.
     fn heir(&self, spi: Spi) -> Option<Spi> {
+        let parent = self.child(spi).map(|child| child.parent);
+        let confirmed = |child: &ChildSa| self.sa(child.parent).is_some_and(|sa| sa.confirmed);
         self.children
             .iter()
             .filter(|child| child.spi != spi && child.is_ready())
-            .max_by_key(|child| (!child.redundant, child.established_at))
+            .max_by_key(|child| {
+                (!child.redundant, Some(child.parent) == parent, confirmed(child), child.established_at)
+            })
             .map(|child| child.spi)
     }
 

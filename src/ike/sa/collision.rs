@@ -13,8 +13,7 @@
 use wire::ipsec::Spi;
 
 use crate::endpoint::{Cx, DownReason, Tunnel};
-use crate::message::IkeSpi;
-use crate::sa::{IkeSa, Task};
+use crate::sa::{IkeSa, Origin, Task};
 
 /// What the peer made in the meantime out of the SA that we are replacing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,55 +29,62 @@ pub(crate) fn loses<Name>(ours: (&[u8], &[u8]), rival: &Rival<Name>) -> bool {
     ours.0.min(ours.1) < rival.low_nonce.as_slice()
 }
 
-/// Two IKE SAs of one tunnel: the one that stays, the other, and who deletes it.
-struct Duplicate {
-    stays: IkeSpi,
-    goes: IkeSpi,
-    ours_to_delete: bool,
-}
-
 impl Tunnel {
-    /// Two IKE SAs where one is enough: both ends began at once, or the peer began anew. The one that stays is
-    /// the younger; of two that were under way at the same time, the one without the lowest nonce, as above.
+    /// Several IKE SAs where one is enough: both ends began at once, or the peer began anew. The one that stays
+    /// is the youngest; of two that were under way at the same time, the one without the lowest nonce, as above.
     ///
-    /// Traffic moves over once the peer is known to have the SA that stays; only then the other is deleted.
+    /// Traffic moves over once the peer is known to have the SA that stays; only then the others are deleted.
     pub(crate) fn resolve_duplicates(&mut self, cx: &mut Cx<'_>) {
-        let Some(Duplicate { stays, goes, ours_to_delete }) = self.find_duplicate() else { return };
-        let Some(sa) = self.sa_mut(stays) else { return };
+        let serving: Vec<_> = self.sas.iter().filter(|sa| self.serves(sa)).map(|sa| sa.spi).collect();
+        let winner = self
+            .sas
+            .iter()
+            .filter(|sa| serving.contains(&sa.spi))
+            .reduce(|a, b| if stays(&a.origin, &b.origin) { a } else { b });
+        let Some(winner) = winner.filter(|_| serving.len() > 1).map(|sa| sa.spi) else { return };
+        let Some(sa) = self.sa_mut(winner) else { return };
         if !sa.confirmed {
             if sa.is_idle() {
                 sa.enqueue(Task::Liveness);
             }
             return;
         }
-        let heir = self.children.iter().filter(|child| child.parent == stays && child.is_live());
-        let Some(heir) = heir.max_by_key(|child| child.established_at).map(|child| child.spi) else { return };
-        self.switch_outbound(cx, heir);
-        let forgotten = self.sa(goes).is_some_and(|sa| sa.forgotten);
-        if forgotten {
-            self.close(cx, goes, &DownReason::PeerRestarted);
-        } else if ours_to_delete {
-            self.close_politely(cx, goes, &DownReason::Superseded);
+        let origin = sa.origin.clone();
+        // The oldest: a newer one may just be in the making.
+        let heirs = self.children.iter().filter(|child| self.is_under(child, winner) && child.is_live());
+        let Some(heir) = heirs.min_by_key(|child| child.established_at).map(|child| child.spi) else { return };
+        if self.outbound.and_then(|spi| self.child(spi)).is_none_or(|child| !self.is_under(child, winner)) {
+            self.switch_outbound(cx, heir);
+        }
+        for spi in serving.into_iter().filter(|spi| *spi != winner) {
+            let Some(sa) = self.sa(spi) else { continue };
+            if sa.forgotten {
+                self.close(cx, spi, &DownReason::PeerRestarted);
+            } else if sa.origin.ours || sa.origin.authenticated <= origin.began {
+                self.close_politely(cx, spi, &DownReason::Superseded);
+            }
         }
     }
 
-    fn find_duplicate(&self) -> Option<Duplicate> {
-        let serves = |sa: &&IkeSa| {
-            sa.is_current() && self.children.iter().any(|child| child.parent == sa.spi && child.is_live())
+    /// Whether an IKE SA is in use and has a CHILD SA.
+    fn serves(&self, sa: &IkeSa) -> bool {
+        sa.is_current() && self.children.iter().any(|child| child.parent == sa.spi && child.is_live())
+    }
+
+    /// IKE SAs that lost their CHILD SA while another one carries the traffic.
+    pub(crate) fn drop_idle_duplicates(&mut self, cx: &mut Cx<'_>) {
+        let Some(carrying) = self.outbound.and_then(|spi| self.child(spi)).map(|child| child.parent) else { return };
+        let is_idle = |sa: &&IkeSa| {
+            sa.is_current()
+                && sa.spi != carrying
+                && sa.is_idle()
+                && !self.sas.iter().any(|other| other.is_replaced_by(sa.spi))
+                && !self.children.iter().any(|child| child.parent == sa.spi && child.is_live())
         };
-        let mut serving = self.sas.iter().filter(serves);
-        let (one, two) = (serving.next()?, serving.next()?);
-        let (a, b) = (&one.origin, &two.origin);
-        let (stays, goes, sequential) = if a.authenticated <= b.began {
-            (two, one, true)
-        } else if b.authenticated <= a.began {
-            (one, two, true)
-        } else if a.low_nonce < b.low_nonce {
-            (two, one, false)
-        } else {
-            (one, two, false)
-        };
-        Some(Duplicate { stays: stays.spi, goes: goes.spi, ours_to_delete: sequential || goes.origin.ours })
+        let idle: Vec<_> = self.sas.iter().filter(is_idle).map(|sa| sa.spi).collect();
+        for spi in idle {
+            self.close_politely(cx, spi, &DownReason::Superseded);
+        }
     }
 
     /// Marks a CHILD SA as the one that its initiator deletes.
@@ -90,6 +96,17 @@ impl Tunnel {
             child.switch_at = None;
             child.expires_at = Some(child.expires_at.map_or(at, |expires| expires.min(at)));
         }
+    }
+}
+
+/// Whether the IKE SA of the first origin stays, of two.
+fn stays(a: &Origin, b: &Origin) -> bool {
+    if a.authenticated <= b.began {
+        false
+    } else if b.authenticated <= a.began {
+        true
+    } else {
+        a.low_nonce > b.low_nonce
     }
 }
 

@@ -35,6 +35,10 @@ pub(crate) const OVERDUE: Duration = Duration::from_secs(30);
 pub(crate) const TEMPORARY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
 /// Pause after a rekey failed for a reason that may last.
 pub(crate) const REKEY_RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(20));
+/// Deletions of unknown SAs we remember during one exchange.
+const MAX_DELETED: usize = 8;
+/// CHILD SAs that a peer may pile up.
+const MAX_CHILDREN: usize = 16;
 /// Group changes we follow in one exchange.
 pub(crate) const MAX_GROUP_CHANGES: u8 = 3;
 
@@ -49,6 +53,8 @@ pub(crate) struct ExpectChildResponse {
     key: Option<KeyPair>,
     group_changes: u8,
     pub(crate) rival: Option<Rival<Spi>>,
+    /// What the peer deleted meanwhile and we never had: maybe what its answer, still on its way, brings.
+    deleted: Vec<Spi>,
 }
 
 struct Accepted {
@@ -92,7 +98,7 @@ impl Tunnel {
         // RFC 7296 2.9.2: not narrower than what is in use; the peer narrows as it did the first time.
         payloads.push(Payload::TsInitiator(self.config.local_selectors.clone()));
         payloads.push(Payload::TsResponder(self.config.remote_selectors.clone()));
-        let expect = ExpectChildResponse { replaces, spi, nonce, key, group_changes, rival };
+        let expect = ExpectChildResponse { replaces, spi, nonce, key, group_changes, rival, deleted: Vec::new() };
         self.request(cx, ike, ExchangeType::CREATE_CHILD_SA, payloads, Pending::Child(Box::new(expect)));
     }
 
@@ -112,12 +118,21 @@ impl Tunnel {
         mut expect: ExpectChildResponse,
         contents: &Contents,
     ) {
+        if self.sa(ike).is_none_or(|sa| sa.phase == Phase::Closing) {
+            // The IKE SA is about to go, and all under it.
+            cx.names.release_esp(expect.spi);
+            return;
+        }
         if let Some(notify) = contents.error() {
             cx.names.release_esp(expect.spi);
             self.child_refused(cx, ike, expect, notify);
             return;
         }
         match self.accept_child(ike, &mut expect, contents) {
+            Ok(accepted) if expect.deleted.contains(&accepted.new.terms.chosen.spi) => {
+                cx.names.release_esp(expect.spi);
+                self.try_child_later(cx, &expect);
+            }
             Ok(accepted) => self.settle_child(cx, ike, &expect, accepted),
             Err(failure) => {
                 // The peer has made the SA all the same.
@@ -153,15 +168,8 @@ impl Tunnel {
                     }
                 }
             }
-            NotifyType::TEMPORARY_FAILURE => {
-                // RFC 7296 2.25: the peer is busy with the same SAs; later.
-                let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
-                match expect.replaces.and_then(|old| self.child_mut(old)) {
-                    Some(old) if old.is_live() && expect.rival.is_none() => old.rekey_at = Some(at),
-                    Some(_) => {}
-                    None => self.retry_at = Some(at),
-                }
-            }
+            // RFC 7296 2.25: the peer is busy with the same SAs.
+            NotifyType::TEMPORARY_FAILURE => self.try_child_later(cx, &expect),
             NotifyType::CHILD_SA_NOT_FOUND => {
                 // RFC 7296 2.25.1: the peer has no such SA any more. What is missing then is made anew.
                 if let Some(old) = expect.replaces {
@@ -172,6 +180,24 @@ impl Tunnel {
                 let failure = refused_child(&self.config, notify, peer);
                 self.child_failed(cx, ike, expect.replaces, failure);
             }
+        }
+    }
+
+    fn try_child_later(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
+        let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
+        match expect.replaces.and_then(|old| self.child_mut(old)) {
+            Some(old) if old.is_live() && expect.rival.is_none() => old.rekey_at = Some(at),
+            Some(_) => {}
+            None => self.retry_at = Some(at),
+        }
+    }
+
+    /// The peer deleted an SA that we do not have.
+    pub(crate) fn note_unknown_delete(&mut self, ike: IkeSpi, peer_spi: Spi) {
+        if let Some(Pending::Child(expect)) = self.sa_mut(ike).and_then(|sa| sa.pending.as_mut())
+            && expect.deleted.len() < MAX_DELETED
+        {
+            expect.deleted.push(peer_spi);
         }
     }
 
@@ -216,9 +242,9 @@ impl Tunnel {
     /// Our new SA exists at both ends: take it into use, or see that it is redundant.
     fn settle_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, expect: &ExpectChildResponse, accepted: Accepted) {
         let nonces = (expect.nonce.as_slice(), accepted.peer_nonce.as_slice());
-        let rival = expect.rival.as_ref().filter(|rival| self.child(rival.spi).is_some_and(|rival| rival.is_live()));
-        let lost = rival.is_some_and(|rival| loses(nonces, rival));
-        let rival = rival.map(|rival| rival.spi);
+        // It counts even if the rival has since been replaced itself: the peer has come to its own conclusion.
+        let lost = expect.rival.as_ref().is_some_and(|rival| loses(nonces, rival));
+        let rival = expect.rival.as_ref().map(|rival| rival.spi);
         let (spi, peer_spi) = (accepted.new.spi, accepted.new.terms.chosen.spi);
         if lost {
             // It never carries what we send; we receive on it until the peer knows that it is gone.
@@ -290,6 +316,12 @@ impl Tunnel {
             return Err(busy(peer));
         }
         let old = self.rekeyed_child(ike, contents, peer)?;
+        if self.children.len() >= MAX_CHILDREN {
+            return Err(Refusal {
+                notify: Notify::new(NotifyType::NO_ADDITIONAL_SAS),
+                failure: protocol(peer, "it makes CHILD SAs and deletes none"),
+            });
+        }
         let terms = judge_offer(&self.config, contents, ChildExchange::Create, peer)?;
         let Some(peer_nonce) = contents.nonce.clone() else {
             return Err(Refusal::syntax(peer, "a request for a CHILD SA without a nonce"));
@@ -329,6 +361,8 @@ impl Tunnel {
             Some(child) if child.phase == ChildPhase::Live && !child.redundant => Ok(Some(child.spi)),
             // RFC 7296 2.25.1: it is being deleted.
             Some(_) => Err(busy(peer)),
+            // It may be the one that the peer has made at our request, in an answer still on its way.
+            None if self.sa(ike).is_some_and(|sa| matches!(sa.pending, Some(Pending::Child(_)))) => Err(busy(peer)),
             None => Err(Refusal {
                 notify: Notify::about_esp(NotifyType::CHILD_SA_NOT_FOUND, named),
                 failure: protocol(peer, "it rekeys a CHILD SA that does not exist"),

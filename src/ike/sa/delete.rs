@@ -38,7 +38,10 @@ impl Tunnel {
 
     /// The other half of what the peer deletes, for the answer.
     fn peer_deletes_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, peer_spi: Spi) -> Option<Spi> {
-        let child = self.child_by_peer_spi(ike, peer_spi)?;
+        let Some(child) = self.child_by_peer_spi(ike, peer_spi) else {
+            self.note_unknown_delete(ike, peer_spi);
+            return None;
+        };
         let (spi, phase) = (child.spi, child.phase);
         self.retire_child(cx, spi, &DownReason::PeerDeleted);
         match phase {
@@ -123,10 +126,11 @@ impl Tunnel {
     /// What lives under an IKE SA goes to its successor, or is gone.
     fn hand_over_or_drop(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, reason: &DownReason) {
         let Some(phase) = self.sa(spi).map(|sa| sa.phase) else { return };
-        let has_children = self.children.iter().any(|child| child.parent == spi);
+        let has_estate = self.children.iter().any(|child| child.parent == spi)
+            || self.sas.iter().any(|sa| sa.is_replaced_by(spi) || (sa.spi == spi && !sa.queue.is_empty()));
         match phase {
             Phase::Replaced { by, .. } if self.sa(by).is_some_and(|sa| !sa.is_closed()) => {
-                if has_children || self.sas.iter().any(|sa| sa.is_replaced_by(spi)) {
+                if has_estate {
                     self.adopt(cx, spi, by, false);
                 }
             }

@@ -27,6 +27,8 @@ impl Tunnel {
         }
         match sa.responses.judge(id, frame.datagram()) {
             Arrival::New => self.handle_request(cx, spi, frame, path),
+            // Its answer would establish what is gone.
+            Arrival::Repeated if sa.is_ending() && frame.header.exchange == ExchangeType::IKE_AUTH => {}
             Arrival::Repeated => {
                 // RFC 7296 2.1: the same answer again, to where the request came from.
                 let response = sa.responses.last_response().to_vec();
@@ -212,8 +214,10 @@ impl Tunnel {
     fn handle_hint(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, frame: &Frame<'_>) {
         let contents = frame.payloads().ok().and_then(|payloads| Contents::collect(payloads).ok());
         let lost = contents.is_some_and(|contents| contents.has(NotifyType::INVALID_IKE_SPI));
-        let current = self.sa(spi).is_some_and(IkeSa::is_current);
-        if lost && current && self.may_hint(cx.now) {
+        // Both ends must see the new SA as younger than the old, which the peer must have had, too.
+        let known = self.sa(spi).is_some_and(|sa| sa.is_current() && sa.confirmed);
+        let only = self.sas.iter().all(|sa| sa.spi == spi || !sa.is_current());
+        if lost && known && only && self.may_hint(cx.now) {
             self.begin_attempt(cx, true);
         }
     }

@@ -144,7 +144,10 @@ impl Tunnel {
         }
         if child.switch_at.is_some_and(|at| at <= now) {
             child.switch_at = None;
-            self.switch_outbound(cx, spi);
+            // Between IKE SAs something else decides.
+            if self.outbound.and_then(|spi| self.child(spi)).is_none_or(|child| child.parent == parent) {
+                self.switch_outbound(cx, spi);
+            }
         }
         self.rekey_child_if_due(cx, spi);
     }
@@ -154,11 +157,11 @@ impl Tunnel {
         let Some(child) = self.child_mut(spi).filter(|child| child.rekey_at.is_some_and(|at| at <= now)) else {
             return;
         };
-        let parent = child.parent;
+        let (parent, proven) = (child.parent, !child.awaits_switch());
         child.rekey_at = None;
         match self.sa_mut(parent) {
-            Some(sa) if sa.is_current() => sa.enqueue(Task::RekeyChild(spi)),
-            // Its IKE SA is being replaced; a moment later.
+            Some(sa) if sa.is_current() && proven => sa.enqueue(Task::RekeyChild(spi)),
+            // Its IKE SA is being replaced, or the peer may not have it yet; a moment later.
             Some(_) | None => {
                 let at = now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
                 if let Some(child) = self.child_mut(spi) {

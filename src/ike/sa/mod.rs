@@ -166,6 +166,11 @@ impl IkeSa {
         matches!(self.phase, Phase::Closed { .. })
     }
 
+    /// Deleted, or about to be.
+    pub(crate) const fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Closing | Phase::Closed { .. })
+    }
+
     /// Queues a task unless it is there already.
     pub(crate) fn enqueue(&mut self, task: Task) {
         if !self.queue.contains(&task) {

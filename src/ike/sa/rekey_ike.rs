@@ -84,10 +84,8 @@ impl Tunnel {
         let (spi, rival, nonce) = (expect.spi, expect.rival.clone(), expect.nonce.clone());
         match self.accept_ike(old, expect, contents) {
             Ok((successor, peer_nonce)) => {
-                let rival = rival.filter(|rival| self.sa(rival.spi).is_some_and(|rival| !rival.is_closed()));
                 let lost = rival.as_ref().is_some_and(|rival| loses((&nonce, &peer_nonce), rival));
-                let low_nonce = nonce.min(peer_nonce);
-                self.settle_ike(cx, old, successor, low_nonce, rival.map(|rival| rival.spi), lost);
+                self.settle_ike(cx, old, successor, rival.map(|rival| rival.spi), lost);
             }
             Err(failure) => {
                 cx.names.release(spi);
@@ -124,23 +122,16 @@ impl Tunnel {
         Ok((Successor { spi: expect.spi, peer_spi, role: Role::Initiator, suite, keys }, peer_nonce.clone()))
     }
 
-    fn settle_ike(
-        &mut self,
-        cx: &mut Cx<'_>,
-        old: IkeSpi,
-        successor: Successor,
-        low_nonce: Vec<u8>,
-        rival: Option<IkeSpi>,
-        lost: bool,
-    ) {
+    fn settle_ike(&mut self, cx: &mut Cx<'_>, old: IkeSpi, successor: Successor, rival: Option<IkeSpi>, lost: bool) {
         let spi = successor.spi;
-        self.add_successor(cx, old, successor, low_nonce);
-        if lost {
+        let unwanted = self.sa(old).is_none_or(|sa| sa.phase == Phase::Closing);
+        self.add_successor(cx, old, successor);
+        if lost || unwanted {
             // RFC 7296 2.8.2: we delete what we made; the peer deletes the old SA, whose CHILD SAs go to its own.
             self.begin_delete_ike(spi);
             return;
         }
-        if let Some(rival) = rival.and_then(|rival| self.sa_mut(rival)) {
+        if let Some(rival) = rival.and_then(|rival| self.sa_mut(rival)).filter(|rival| rival.is_current()) {
             // The peer deletes it.
             rival.phase = Phase::Replaced { by: spi, overdue_at: cx.now + OVERDUE };
         }
@@ -230,7 +221,7 @@ impl Tunnel {
         let payloads = vec![Payload::Sa(vec![chosen.answer(Some(spi))]), Payload::Nonce(nonce.clone()), key];
         let low_nonce = peer_nonce.clone().min(nonce);
         let successor = Successor { spi, peer_spi, role: Role::Responder, suite: chosen.proposal, keys };
-        self.add_successor(cx, old, successor, low_nonce.clone());
+        self.add_successor(cx, old, successor);
         let overdue_at = cx.now + OVERDUE;
         if let Some(sa) = self.sa_mut(old) {
             sa.phase = Phase::Replaced { by: spi, overdue_at };
@@ -242,10 +233,9 @@ impl Tunnel {
         Ok(payloads)
     }
 
-    fn add_successor(&mut self, cx: &mut Cx<'_>, old: IkeSpi, new: Successor, low_nonce: Vec<u8>) {
+    fn add_successor(&mut self, cx: &mut Cx<'_>, old: IkeSpi, new: Successor) {
         let lifetime = self.config.ike_lifetime;
         let Some(sa) = self.sa(old) else { return };
-        let _ = low_nonce;
         let successor = IkeSa {
             spi: new.spi,
             peer_spi: new.peer_spi,
@@ -257,7 +247,7 @@ impl Tunnel {
             keys: new.keys,
             origin: sa.origin.clone(),
             phase: Phase::Current,
-            forgotten: false,
+            forgotten: sa.forgotten,
             confirmed: new.role == Role::Initiator,
             requests: Requests::starting_at(0),
             responses: Responses::starting_at(0),

@@ -12,7 +12,7 @@ const FIRST: Duration = Duration::from_millis(1000);
 /// Growth, in percent.
 const GROWTH: u32 = 180;
 /// Longest interval.
-const CEILING: Duration = Duration::from_secs(8);
+const CEILING: Duration = Duration::from_secs(4);
 /// At most so much is added at random, in percent.
 const JITTER: u32 = 20;
 
@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(request.due(at, &mut entropy), Some([vec![1]].as_slice()));
             times.push((at - start).as_millis());
         }
-        assert_eq!(times, [1000, 2800, 6040, 11872, 19872, 27872, 35872]);
+        assert_eq!(times, [1000, 2800, 6040, 10040, 14040, 18040, 22040]);
         assert_eq!(request.tries(), 8);
     }
 

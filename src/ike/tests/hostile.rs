@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::network::*;
 use crate::config::StartAction;
+use crate::message::{Message, NotifyType, Payload};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
@@ -116,6 +117,77 @@ fn replayed_conversations_touch_nothing() {
             endpoint.handle_datagram(packet.destination, packet.source, &packet.datagram, now);
         });
         network.run(Duration::from_millis(500));
+    }
+    network.run(Duration::from_secs(60));
+    network.assert_settled();
+    network.assert_no_flap();
+}
+
+/// What B answers to `datagram` in the clear.
+fn answers(network: &mut Network, datagram: &[u8]) -> Vec<Vec<u8>> {
+    let (local, remote) = ("198.51.100.2:500".parse().unwrap(), "192.0.2.1:500".parse().unwrap());
+    network.forget();
+    network.with(B, |endpoint, now| endpoint.handle_datagram(local, remote, datagram, now));
+    network.sent.iter().map(|packet| packet.datagram.clone()).collect()
+}
+
+fn notifies(datagram: &[u8]) -> Vec<NotifyType> {
+    let payloads = Message::decode(datagram).unwrap().payloads;
+    let notify = |payload| if let Payload::Notify(notify) = payload { Some(notify.kind) } else { None };
+    payloads.into_iter().filter_map(notify).collect()
+}
+
+/// A header of a first message, a payload of an unknown kind after it.
+fn first_message(version: u8, critical: u8) -> Vec<u8> {
+    let mut datagram = vec![0x11; 8];
+    datagram.extend([0; 8]);
+    datagram.extend([200, version, 34, 0x08, 0, 0, 0, 0, 0, 0, 0, 32]);
+    datagram.extend([0, critical, 0, 4]);
+    datagram
+}
+
+#[test]
+fn an_unknown_critical_payload_is_named_and_an_uncritical_one_is_not() {
+    let mut network = Network::up(5);
+    let answered = answers(&mut network, &first_message(0x20, 0x80));
+    assert_eq!(notifies(&answered[0]), [NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD]);
+    assert!(answers(&mut network, &first_message(0x20, 0)).is_empty());
+}
+
+#[test]
+fn a_higher_version_is_told_ours_and_a_lower_one_nothing() {
+    let mut network = Network::up(6);
+    let answered = answers(&mut network, &first_message(0x30, 0));
+    assert_eq!(notifies(&answered[0]), [NotifyType::INVALID_MAJOR_VERSION]);
+    assert_eq!(answered[0][17], 0x20);
+    assert!(answers(&mut network, &first_message(0x10, 0)).is_empty());
+}
+
+#[test]
+fn messages_under_unknown_spis_are_answered_at_a_limited_rate() {
+    let mut network = Network::up(7);
+    let mut datagram = first_message(0x20, 0);
+    datagram[8] = 9;
+    datagram[18] = 37;
+    let count: usize = (0..100).map(|_| answers(&mut network, &datagram).len()).sum();
+    assert_eq!(count, 20);
+    datagram[19] = 0x28;
+    network.run(Duration::from_secs(1));
+    assert!(answers(&mut network, &datagram).is_empty(), "a response is never answered");
+}
+
+#[test]
+fn forged_beginnings_do_not_touch_an_established_tunnel() {
+    let mut network = Network::up(8);
+    for seed in 0..200 {
+        let mut forger = crate::Endpoint::new(Box::new(Seeded::new(3000 + seed)));
+        forger.add_tunnel(TUNNEL, config_a(), network.now);
+        forger.handle_timeout(network.now + Duration::from_secs(1));
+        while let Some(output) = forger.poll_output() {
+            if let crate::Output::Transmit { local, remote, datagram } = output {
+                network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
+            }
+        }
     }
     network.run(Duration::from_secs(60));
     network.assert_settled();

@@ -187,3 +187,24 @@ fn one_lost_child_is_made_anew_on_the_ike_sa() {
     let inits = network.sent.iter().filter(|packet| packet.exchange == ExchangeType::IKE_SA_INIT).count();
     assert_eq!(inits, 0);
 }
+
+#[test]
+fn a_granted_lifetime_makes_the_initiator_authenticate_anew_before_its_end() {
+    use crate::sa::contents::Contents;
+    let mut network = Network::up(13);
+    let lifetime = Notify::with_data(NotifyType::AUTH_LIFETIME, 100_u32.to_be_bytes().to_vec());
+    let contents = Contents::collect(vec![Payload::Notify(lifetime)]).unwrap();
+    network.with(A, |endpoint, now| {
+        endpoint.with(TUNNEL, now, |tunnel, cx| {
+            let spi = tunnel.sas[0].spi;
+            tunnel.note_auth_lifetime(cx, spi, &contents);
+        });
+    });
+    network.run(Duration::from_secs(85));
+    assert_eq!(network.count(B, |event| matches!(event, Event::IkeUp { .. })), 0);
+    network.run(Duration::from_secs(14));
+    assert_eq!(network.count(B, |event| matches!(event, Event::IkeUp { .. })), 1);
+    network.run(Duration::from_secs(30));
+    network.assert_settled();
+    network.assert_no_flap();
+}

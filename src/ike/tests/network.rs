@@ -178,7 +178,6 @@ pub(super) struct Packet {
 pub(super) type Fate = Box<dyn FnMut(&Packet) -> Option<u64>>;
 
 pub(super) struct Network {
-    pub(super) start: Instant,
     pub(super) now: Instant,
     pub(super) ends: [End; 2],
     pub(super) fate: Fate,
@@ -193,6 +192,8 @@ pub(super) struct Network {
     sequence: u64,
     random: Seeded,
     agreed: bool,
+    /// Until then the ends need not agree.
+    pub(super) lenient_until: Instant,
 }
 
 impl Network {
@@ -200,7 +201,6 @@ impl Network {
     pub(super) fn bare(seed: u64) -> Self {
         let start = Instant::now();
         Self {
-            start,
             now: start,
             ends: [End::new(seed * 2 + 1), End::new(seed * 2 + 2)],
             fate: Box::new(|_| Some(10)),
@@ -213,6 +213,7 @@ impl Network {
             sequence: 0,
             random: Seeded::new(seed ^ 0x5eed),
             agreed: false,
+            lenient_until: start,
         }
     }
 
@@ -343,7 +344,7 @@ impl Network {
 
     fn check(&mut self) {
         let [a, b] = &self.ends;
-        if !(a.data.up && b.data.up) {
+        if self.now < self.lenient_until || !(a.data.up && b.data.up) {
             self.agreed = false;
             return;
         }
@@ -404,19 +405,20 @@ impl Network {
     }
 
     pub(super) fn failures(&self, end: usize) -> Vec<Failure> {
-        let failures = self.ends[end].events.iter().filter_map(|event| match event {
-            Event::Failed { failure, .. } | Event::RekeyFailed { failure, .. } => Some(failure.clone()),
-            _ => None,
-        });
-        failures.collect()
+        let failure = |event: &Event| {
+            if let Event::Failed { failure, .. } | Event::RekeyFailed { failure, .. } = event {
+                Some(failure.clone())
+            } else {
+                None
+            }
+        };
+        self.ends[end].events.iter().filter_map(failure).collect()
     }
 
     pub(super) fn downs(&self, end: usize) -> Vec<DownReason> {
-        let downs = self.ends[end].events.iter().filter_map(|event| match event {
-            Event::TunnelDown { reason, .. } => Some(reason.clone()),
-            _ => None,
-        });
-        downs.collect()
+        let down =
+            |event: &Event| if let Event::TunnelDown { reason, .. } = event { Some(reason.clone()) } else { None };
+        self.ends[end].events.iter().filter_map(down).collect()
     }
 
     pub(super) fn count(&self, end: usize, mut holds: impl FnMut(&Event) -> bool) -> usize {

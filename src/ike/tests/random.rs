@@ -20,6 +20,7 @@ enum Step {
     Reconfigure(usize),
     Wait(u64),
     Cut(u64),
+    Outage(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -35,7 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => end.prop_map(Step::Reconfigure),
         8 => (1..200_u64).prop_map(Step::Wait),
         4 => (200..8000_u64).prop_map(Step::Wait),
-        1 => (1000..60_000_u64).prop_map(Step::Cut),
+        1 => (1000..18_000_u64).prop_map(Step::Cut),
+        1 => (18_000..90_000_u64).prop_map(Step::Outage),
     ]
 }
 
@@ -46,9 +48,9 @@ fn configs(both_initiate: bool, short: bool) -> [TunnelConfig; 2] {
     }
     for config in [&mut a, &mut b] {
         if short {
-            config.child_lifetime.time = Duration::from_secs(30);
-            config.ike_lifetime = Duration::from_secs(50);
-            config.rekey_margin = Duration::from_secs(10);
+            config.child_lifetime.time = Duration::from_secs(240);
+            config.ike_lifetime = Duration::from_secs(300);
+            config.rekey_margin = Duration::from_secs(110);
         }
     }
     [a, b]
@@ -68,7 +70,11 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
         Step::Terminate(end) => network.with(end, |endpoint, now| endpoint.terminate(TUNNEL, now)),
         Step::Initiate(end) => network.with(end, |endpoint, now| endpoint.initiate(TUNNEL, now)),
         Step::SoftLimit(end) => limit(network, end, crate::LimitReached::Soft),
-        Step::HardLimit(end) => limit(network, end, crate::LimitReached::Hard),
+        Step::HardLimit(end) => {
+            // From one moment to the next, an SA that was in use is none: the other end cannot know yet.
+            network.lenient_until = network.lenient_until.max(network.now + Duration::from_secs(10));
+            limit(network, end, crate::LimitReached::Hard);
+        }
         Step::Restart(end) => network.restart(end, configs[end].clone()),
         Step::Reconfigure(end) => network.add(end, configs[end].clone()),
         Step::Wait(millis) => network.run(Duration::from_millis(millis)),
@@ -76,6 +82,11 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
             network.fate = Box::new(|_| None);
             network.run(Duration::from_millis(millis));
             network.fate = Box::new(|_| Some(10));
+        }
+        Step::Outage(millis) => {
+            // The ends may find each other dead, one sooner than the other.
+            network.lenient_until = network.now + Duration::from_millis(millis) + Duration::from_secs(100);
+            take(network, Step::Cut(millis), configs);
         }
     }
 }
