@@ -29,6 +29,9 @@ pub(super) enum Command {
         tunnel: TunnelId,
         config: Box<ike::config::TunnelConfig>,
     },
+    /// Hear the peers: every tunnel of the first configuration has been added. A peer heard earlier would be refused as a
+    /// stranger by the tunnels that are there, and some take that for an answer.
+    Listen,
     /// Delete its SAs and forget it.
     Remove {
         tunnel: TunnelId,
@@ -72,6 +75,7 @@ pub(super) fn spawn(
         lost_interfaces,
         reporter,
         seen: BTreeMap::new(),
+        listening: false,
     };
     (handle, tokio::spawn(task.run(commands, events)))
 }
@@ -84,6 +88,7 @@ struct Task {
     reporter: Reporter,
     /// Tunnels served, with the time of the last inbound packet that was noted.
     seen: BTreeMap<TunnelId, Option<Instant>>,
+    listening: bool,
 }
 
 impl Task {
@@ -99,7 +104,7 @@ impl Task {
                     None => return,
                 },
                 () = sleep_until(self.endpoint.poll_timeout()) => self.endpoint.handle_timeout(Instant::now()),
-                Some(event) = events.recv() => self.handle_event(event),
+                Some(event) = events.recv(), if self.listening => self.handle_event(event),
                 _ = traffic.tick() => self.note_traffic(),
             }
         }
@@ -112,6 +117,7 @@ impl Task {
                 self.seen.insert(tunnel, None);
                 self.endpoint.add_tunnel(tunnel, *config, now);
             }
+            Command::Listen => self.listening = true,
             Command::Remove { tunnel, done } => {
                 self.endpoint.remove_tunnel(tunnel, now);
                 self.seen.remove(&tunnel);
@@ -159,7 +165,7 @@ impl Task {
                 self.reporter.dataplane_failed(name.as_deref(), &failure);
                 if let (Some(tunnel), dataplane::Failure::InterfaceLost(_)) = (tunnel, &failure) {
                     // A full queue has this tunnel's neighbours in it; the data plane says it again.
-                    drop(self.lost_interfaces.try_send(tunnel));
+                    let _ = self.lost_interfaces.try_send(tunnel);
                 }
             }
         }

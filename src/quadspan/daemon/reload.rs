@@ -62,6 +62,7 @@ impl Supervisor {
         for tunnel in &router.tunnels {
             self.add(tunnel).await?;
         }
+        drop(self.ike.send(ike_task::Command::Listen).await);
         Ok(())
     }
 
