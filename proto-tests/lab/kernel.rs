@@ -154,8 +154,14 @@ pub fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// With `nexthop_compat_mode` the kernel spells out where a next-hop object leads, without it does not: left out.
 fn lines(text: &str) -> BTreeSet<String> {
-    text.lines().map(|line| line.trim().to_owned()).collect()
+    text.lines()
+        .map(|line| match line.split_once(" nhid ") {
+            Some((route, rest)) => format!("{route} nhid {}", rest.split_whitespace().next().unwrap_or_default()),
+            None => line.trim().to_owned(),
+        })
+        .collect()
 }
 
 fn one_hop(value: &Value) -> NextHop {

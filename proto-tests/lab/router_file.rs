@@ -162,7 +162,7 @@ impl TunnelEntry {
             dpd_interval: 2,
             dpd_timeout: 6,
             peer_asn,
-            hold: 9,
+            hold: 30,
         }
     }
 

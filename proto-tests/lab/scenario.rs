@@ -231,7 +231,7 @@ pub fn cloud_plan(tunnel: &TunnelPlan, initiate: bool) -> Plan {
             local: tunnel.cloud_inside,
             peer: tunnel.router_inside,
             peer_asn: ROUTER_ASN,
-            hold: 9,
+            hold: 30,
             announce: vec![ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 2, 0, 0), 16)],
         },
         speaker: if tunnel.number % 2 == 1 { Speaker::Bird } else { Speaker::Frr },

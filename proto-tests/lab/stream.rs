@@ -83,10 +83,10 @@ struct Marks {
 }
 
 impl Stream {
-    /// A thousand packets per second over sixteen flows to `destination`.
+    /// A thousand packets per second over 64 flows to `destination`.
     #[must_use]
     pub fn to(destination: Ipv4Addr) -> Self {
-        Self { destination, port: 7007, flows: 16, rate: 1000, size: 64 }
+        Self { destination, port: 7007, flows: 64, rate: 1000, size: 64 }
     }
 
     /// Starts it.

@@ -28,7 +28,7 @@ fn carries_traffic_over_ecmp(lab: &mut FourTunnel, role: &str) -> Result<()> {
         ensure(tunnel["ike"]["role"] == role, "we have the expected role", || tunnel["ike"].to_string())?;
         let peer = lab.daemon()?.peer(plan.name)?;
         ensure(peer["prefixes"]["accepted"] == 1, "one prefix is accepted", || peer["prefixes"].to_string())?;
-        ensure(peer["hold_time"] == 9, "the hold time is the one both want", || peer["hold_time"].to_string())?;
+        ensure(peer["hold_time"] == 30, "the hold time is the one both want", || peer["hold_time"].to_string())?;
     }
     let objects = lab.layout.router.nexthop_objects()?;
     let groups: Vec<usize> = objects.iter().filter_map(|object| object["group"].as_array()).map(Vec::len).collect();

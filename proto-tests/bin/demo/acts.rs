@@ -55,7 +55,7 @@ pub(crate) fn play(story: &Story, keep: bool, sides: &mut Option<OwnSides>, verd
     let before = sides.layout.router.picture()?;
     bring_up(story, sides, verdict)?;
 
-    story.act(&format!("1,000 packets per second from {HOST_A} to {HOST_B} and back, in 16 flows"));
+    story.act(&format!("1,000 packets per second from {HOST_A} to {HOST_B} and back, in 64 flows"));
     let stream = sides.stream()?;
     std::thread::sleep(Duration::from_secs(1));
     story.line(&format!("    {}", stream.so_far()));
