@@ -26,7 +26,7 @@ mod action;
 
 /// Room for the largest name, less the terminating zero (`IFNAMSIZ`).
 const MAX_NAME: usize = 15;
-/// RFC 8200 5: an interface with a smaller MTU carries no IPv6, and no IPv4 worth having.
+/// RFC 791 3.1: what every IPv4 host takes. No path is so narrow that less is left inside.
 const LEAST_MTU: u32 = 576;
 
 /// How to run the data plane.

@@ -20,12 +20,23 @@ pub(crate) struct Tunnel {
     /// The MTU asked for. `None`: follow the suite.
     pub(crate) fixed_mtu: Option<u32>,
     mtu: AtomicU32,
+    /// The largest inner packet that the SA in use carries without outer fragments.
+    carried: AtomicU32,
 }
 
 impl Tunnel {
     pub(crate) fn new(id: TunnelId, name: String, ifindex: u32, tun: Tun, fixed_mtu: Option<u32>, mtu: u32) -> Self {
         let counters = RunningTunnelCounters::default();
-        Self { id, name, ifindex, tun, counters, fixed_mtu, mtu: AtomicU32::new(mtu) }
+        Self {
+            id,
+            name,
+            ifindex,
+            tun,
+            counters,
+            fixed_mtu,
+            mtu: AtomicU32::new(mtu),
+            carried: AtomicU32::new(u32::MAX),
+        }
     }
 
     /// The interface's MTU.
@@ -38,9 +49,14 @@ impl Tunnel {
         self.mtu.swap(mtu, Ordering::Relaxed) != mtu
     }
 
+    /// A new SA is in use.
+    pub(crate) fn set_carried(&self, mtu: u32) {
+        self.carried.store(mtu, Ordering::Relaxed);
+    }
+
     /// What TCP's maximum segment size is clamped to.
     pub(crate) fn mss(&self, v6: bool) -> u16 {
-        let mtu = self.mtu() as usize;
+        let mtu = self.mtu().min(self.carried.load(Ordering::Relaxed)) as usize;
         if v6 { overhead::mss_v6(mtu) } else { overhead::mss_v4(mtu) }
     }
 

@@ -70,6 +70,7 @@ fn install(engine: &Inner, id: TunnelId, direction: Direction, sa: Box<SecurityA
 /// The interface's MTU is that of the SA in use, unless it was fixed.
 fn follow_mtu(engine: &Inner, tunnel: &Arc<Tunnel>, mtu: usize) {
     let mtu = u32::try_from(mtu).unwrap_or(u32::MAX).max(LEAST_MTU);
+    tunnel.set_carried(mtu);
     if tunnel.fixed_mtu.is_none() && tunnel.set_mtu(mtu) {
         let command = control::Command::SetMtu { tunnel: Arc::clone(tunnel), mtu };
         if engine.control.try_send(command).is_err() {

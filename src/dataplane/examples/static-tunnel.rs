@@ -1,11 +1,11 @@
 //! One end of a tunnel with fixed keys, for measurements: `static-tunnel LOCAL REMOTE INTERFACE INSIDE SUITE CARRIER
-//! a|b`, until standard input ends.
+//! a|b`, until standard input ends. Then it prints its counters.
 //!
 //! SUITE is `gcm128`, `gcm256`, `cbc128-sha1` or `cbc256-sha256`, CARRIER is `udp` or `esp`. The keys are known to
 //! everybody: never use this on a network.
 
 use std::error::Error;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use dataplane::{Config, Dataplane, TunnelInterface};
@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         dataplane.apply(SaAction::Install { tunnel, direction, sa: Box::new(sa) });
     }
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    writeln!(std::io::stdout(), "{:?}", dataplane.counters(tunnel))?;
     dataplane.stop().await;
     Ok(())
 }

@@ -61,7 +61,25 @@ pub(crate) fn update(packet: &mut [u8], at: usize, old: u16, new: u16) {
     packet[at..at + 2].copy_from_slice(&sum.checksum());
 }
 
+/// The sum of all words, the last one filled up with zeros.
 fn sum(octets: &[u8]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        #[expect(unsafe_code, reason = "twice as fast as what every x86-64 can do, and it is most of what TCP costs")]
+        // SAFETY: the processor has the feature, as was just asked.
+        return unsafe { sum_avx2(octets) };
+    }
+    sum_words(octets)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn sum_avx2(octets: &[u8]) -> u64 {
+    sum_words(octets)
+}
+
+#[inline(always)]
+fn sum_words(octets: &[u8]) -> u64 {
     let (words, rest) = octets.as_chunks::<4>();
     let total: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
     let mut last = [0; 4];

@@ -199,7 +199,9 @@ async fn connections_agree_on_segments_that_fit() {
             end.install(direction, association(GCM, Encapsulation::Udp, end.side, direction, 1));
         }
     }
-    assert_eq!(ends[1].dataplane.interface(TUNNEL).unwrap().mss, 1398);
+    for end in &ends {
+        assert_eq!(end.dataplane.interface(TUNNEL).unwrap().mss, 1398);
+    }
     tcp(&lab, INSIDE[1]);
     assert_eq!(counters(&ends[0]).too_big_drops, 0, "segments are cut to the tunnel, not refused");
     // A datagram that must not be fragmented is answered, and the kernel learns the MTU.
