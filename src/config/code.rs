@@ -87,6 +87,8 @@ codes! {
     NetworkOutside = "network-outside",
     /// A default route is originated.
     NetworkDefault = "network-default",
+    /// An originated prefix of a family that no session carries.
+    NetworkFamily = "network-family",
 
     /// An outside address that no tunnel can use (S1-09).
     OutsideForbidden = "outside-forbidden",

@@ -318,7 +318,7 @@ layered! {
         connect_retry: Leaf<Duration>,
         /// Wait for the peer to connect; `false` by default: connect and listen.
         passive: Leaf<bool>,
-        /// Address families: `ipv4` (default), `ipv6`.
+        /// Address families: `ipv4`, `ipv6`; by default those the tunnel has inside links of.
         families: Field<Vec<Leaf<Family>>>,
         /// What to accept: rules, of which the first that matches decides; everything sensible by default.
         import: Field<Vec<Leaf<PrefixRule>>>,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::Arc;
 
-use bgp::{Announcement, Attributes, Update};
+use bgp::{Announcement, Attributes, Family, Update};
 use ipnet::IpNet;
 
 use crate::export::{BestRoute, Export};
@@ -18,7 +18,7 @@ use crate::limit::NAMED;
 use crate::peer::{AdjOut, Peer};
 use crate::rib::Rib;
 use crate::table::{Entry, Role, Table};
-use crate::{Output, PeerId};
+use crate::{Output, PeerId, PeerPolicy};
 
 /// How many prefixes are announced in one go: large enough to pack well, and a bound on what waits.
 const BATCH: usize = 16_384;
@@ -186,18 +186,29 @@ impl Packer {
     }
 
     fn finish(self, export: &Export<'_>) -> impl Iterator<Item = Output> {
-        let (peer, next_hop) = (export.peer, export.policy.local_address);
+        let (peer, policy) = (export.peer, export.policy.clone());
         let held_back = self.held_back.into_iter().map(move |(prefix, limit)| Output::HeldBack { peer, prefix, limit });
         let withdrawn = sorted(self.withdrawn);
         let gone = (!withdrawn.is_empty()).then(|| Update { withdrawn, ..Update::default() });
         let groups = self.groups.into_iter().map(move |(attributes, prefixes)| Update {
-            announced: vec![Announcement { next_hop, prefixes: sorted(prefixes) }],
+            announced: announcements(&policy, prefixes),
             attributes: (*attributes).clone(),
             ..Update::default()
         });
         held_back
             .chain(gone.into_iter().chain(groups).map(move |update| Output::Send { peer, update: Box::new(update) }))
     }
+}
+
+/// One per family, each with its own next hop.
+fn announcements(policy: &PeerPolicy, prefixes: Vec<IpNet>) -> Vec<Announcement> {
+    let mut ipv4 = sorted(prefixes);
+    let ipv6 = ipv4.split_off(ipv4.partition_point(|prefix| Family::of(prefix) == Family::Ipv4Unicast));
+    let announcement = |prefixes: Vec<IpNet>| {
+        let next_hop = policy.ends(Family::of(prefixes.first()?))?.local;
+        Some(Announcement { next_hop, prefixes })
+    };
+    [ipv4, ipv6].into_iter().filter_map(announcement).collect()
 }
 
 fn sorted(mut prefixes: Vec<IpNet>) -> Vec<IpNet> {

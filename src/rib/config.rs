@@ -1,7 +1,8 @@
 //! What the routing tables are configured with. Checked by the `config` room before it gets here.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
+use bgp::Family;
 use ipnet::IpNet;
 use wire::ipsec::TunnelId;
 use wire::{Asn, RouterId};
@@ -31,10 +32,13 @@ pub struct PeerPolicy {
     pub tunnel: TunnelId,
     /// The peer's autonomous system.
     pub peer_asn: Asn,
-    /// Our end of the inside link: the next hop we announce.
+    /// Our end of the inside link that the session runs over: the next hop we announce for prefixes of its family.
     pub local_address: IpAddr,
     /// The peer's end.
     pub peer_address: IpAddr,
+    /// The IPv6 link beside it in the same tunnel, if there is one. A session over IPv4 may carry IPv6 prefixes too
+    /// (RFC 4760); these are their next hops.
+    pub inside6: Option<Inside6>,
     /// What to accept; `None` accepts all but what is always refused (see the `policy` module).
     pub import: Option<Vec<PrefixRule>>,
     /// What to announce; `None` announces the originated prefixes and nothing learned.
@@ -49,6 +53,42 @@ pub struct PeerPolicy {
     pub med: Option<u32>,
     /// How many times our AS is put in front beyond the one that is due.
     pub prepend: u8,
+}
+
+/// The ends of the IPv6 link inside a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inside6 {
+    /// Ours.
+    pub local: Ipv6Addr,
+    /// The peer's.
+    pub peer: Ipv6Addr,
+}
+
+/// The ends of the inside link that routes of one family take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) local: IpAddr,
+    pub(crate) peer: IpAddr,
+}
+
+impl PeerPolicy {
+    /// The link for `family`: the session's own if it is of that family, or the one beside it.
+    pub(crate) fn ends(&self, family: Family) -> Option<Ends> {
+        self.all_ends().find(|ends| Family::of(&ends.local.into()) == family)
+    }
+
+    /// All links of the tunnel.
+    pub(crate) fn all_ends(&self) -> impl Iterator<Item = Ends> {
+        [Some(self.session_ends()), self.inside6_ends()].into_iter().flatten()
+    }
+
+    const fn session_ends(&self) -> Ends {
+        Ends { local: self.local_address, peer: self.peer_address }
+    }
+
+    fn inside6_ends(&self) -> Option<Ends> {
+        self.inside6.map(|link| Ends { local: link.local.into(), peer: link.peer.into() })
+    }
 }
 
 /// One line of a prefix list; the first that matches decides, no match refuses.

@@ -1,6 +1,6 @@
 //! Export policy: whether and how the best route is announced to a peer.
 //!
-//! The next hop is always our own end of the tunnel, on internal sessions too: the address we got the route with is
+//! The next hop is always our own end of the tunnel, of the prefix's family, on internal sessions too: the address we got the route with is
 //! of link scope and means nothing elsewhere (RFC 4271 5.1.3 permits it).
 
 use std::sync::Arc;
@@ -106,7 +106,7 @@ impl Export<'_> {
         if !self.families.contains(&family) {
             return Err(Withheld::FamilyNotNegotiated(family));
         }
-        if Family::of(&self.policy.local_address.into()) != family {
+        if self.policy.ends(family).is_none() {
             return Err(Withheld::NoAddressOfFamily(family));
         }
         let best = best.ok_or(Withheld::NoRoute)?;

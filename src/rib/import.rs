@@ -9,6 +9,7 @@ use wire::ipsec::TunnelId;
 use wire::{Asn, RouterId};
 
 use crate::as_path;
+use crate::config::Ends;
 use crate::policy::{InsideLink, ListVerdict, Special, consult};
 use crate::{PeerPolicy, PrefixRule, RibConfig};
 
@@ -21,15 +22,16 @@ pub enum Refusal {
     /// The next hop is our end of the tunnel.
     #[error("the next hop {0} is our own address")]
     OwnNextHop(IpAddr),
-    /// A next hop of the other address family than the tunnel's inside.
-    #[error("the next hop {next_hop} of {family} cannot be reached over a link with address {link}")]
+    /// No next hop of that family can be reached through the tunnel.
+    #[error("the tunnel has no inside address of {0}")]
+    NoAddressOfFamily(Family),
+    /// A next hop of another address family than its prefix.
+    #[error("the next hop {next_hop} is not of {family}")]
     NextHopFamily {
         /// As received.
         next_hop: IpAddr,
         /// Of the prefix.
         family: Family,
-        /// Our end.
-        link: IpAddr,
     },
     /// A next hop that is not the peer.
     #[error("the next hop {next_hop} is not the peer's inside address {peer}")]
@@ -111,15 +113,14 @@ impl Import<'_> {
     }
 
     fn judge_next_hop(&self, family: Family, next_hop: IpAddr) -> Result<(), Refusal> {
-        let link = self.policy.local_address;
-        if Family::of(&link.into()) != family || link.is_ipv4() != next_hop.is_ipv4() {
-            return Err(Refusal::NextHopFamily { next_hop, family, link });
+        let Ends { local, peer } = self.policy.ends(family).ok_or(Refusal::NoAddressOfFamily(family))?;
+        if Family::of(&next_hop.into()) != family {
+            return Err(Refusal::NextHopFamily { next_hop, family });
         }
         // RFC 4271 5.1.3
-        if next_hop == link {
+        if next_hop == local {
             return Err(Refusal::OwnNextHop(next_hop));
         }
-        let peer = self.policy.peer_address;
         if next_hop != peer { Err(Refusal::ThirdPartyNextHop { next_hop, peer }) } else { Ok(()) }
     }
 

@@ -27,6 +27,7 @@ use std::fmt;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use wire::ipsec::TunnelId;
 
+use crate::config::Ends;
 use crate::{PeerPolicy, PrefixRule, RuleAction};
 
 /// An address block that has no place in a routing table.
@@ -91,14 +92,15 @@ pub(crate) struct InsideLink {
 }
 
 impl InsideLink {
-    /// None if the ends are of different families.
-    pub(crate) fn of(policy: &PeerPolicy) -> Option<Self> {
-        let host = IpNet::from(policy.local_address);
-        let prefix = (0..=host.prefix_len()).rev().find_map(|length| {
-            let net = IpNet::new(policy.local_address, length).ok()?;
-            net.contains(&policy.peer_address).then(|| net.trunc())
-        })?;
-        Some(Self { tunnel: policy.tunnel, prefix })
+    /// Those of one tunnel, without any whose ends are of different families.
+    pub(crate) fn of(policy: &PeerPolicy) -> impl Iterator<Item = Self> {
+        policy.all_ends().filter_map(|Ends { local, peer }| {
+            let prefix = (0..=IpNet::from(local).prefix_len()).rev().find_map(|length| {
+                let net = IpNet::new(local, length).ok()?;
+                net.contains(&peer).then(|| net.trunc())
+            })?;
+            Some(Self { tunnel: policy.tunnel, prefix })
+        })
     }
 }
 

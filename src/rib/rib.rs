@@ -173,7 +173,8 @@ impl Rib {
         if state.policy == policy {
             return;
         }
-        let next_hop_moved = state.policy.local_address != policy.local_address;
+        let next_hops = |policy: &PeerPolicy| policy.all_ends().map(|ends| ends.local).collect::<Vec<_>>();
+        let next_hop_moved = next_hops(&state.policy) != next_hops(&policy);
         state.ebgp = policy.peer_asn != asn;
         state.tunnel = tunnel;
         state.policy = policy;
@@ -238,7 +239,7 @@ impl Rib {
 
     /// Collects the inside links again, and if they changed judges everything again; whether they did.
     fn relink(&mut self) -> bool {
-        let links: Vec<InsideLink> = self.peers.values().filter_map(|peer| InsideLink::of(&peer.policy)).collect();
+        let links: Vec<InsideLink> = self.peers.values().flat_map(|peer| InsideLink::of(&peer.policy)).collect();
         let changed = links != self.links;
         if changed {
             self.links = links;

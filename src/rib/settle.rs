@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bgp::Family;
+
 use crate::decision::{Candidate, Standing, decide};
 use crate::import::local_preference;
 use crate::peer::Peer;
@@ -26,6 +28,7 @@ impl Rib {
     fn settle_prefix(&mut self, id: u32) {
         let Self { config, peers, table, next_hops, vacant, ready, .. } = self;
         let entry = table.entry_mut(id);
+        let family = Family::of(&entry.prefix);
         let roles = roles(entry, peers, config.ecmp_width);
         let mut hops = Vec::new();
         for (path, role) in entry.paths.iter_mut().zip(roles) {
@@ -36,8 +39,11 @@ impl Rib {
                 peer.adj_in.enter_role(role);
                 path.role = role;
             }
-            if role != Role::Unused {
-                hops.push(NextHop { tunnel: peer.policy.tunnel, address: peer.policy.peer_address });
+            // What is in use was accepted, so there is a link for it.
+            if role != Role::Unused
+                && let Some(ends) = peer.policy.ends(family)
+            {
+                hops.push(NextHop { tunnel: peer.policy.tunnel, address: ends.peer });
             }
         }
         hops.sort_unstable();

@@ -169,7 +169,8 @@ impl Rib {
         self.table.iter().filter_map(move |(id, entry)| {
             let state = state?;
             let attributes = state.adj_out.advertised.get(&id)?;
-            Some(Advertised { prefix: entry.prefix, next_hop: state.policy.local_address, attributes })
+            let next_hop = state.policy.ends(Family::of(&entry.prefix))?.local;
+            Some(Advertised { prefix: entry.prefix, next_hop, attributes })
         })
     }
 

@@ -1,5 +1,6 @@
 //! The prefixes we announce of our own.
 
+use bgp::Family;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rib::{PrefixRule, RuleAction};
 
@@ -14,6 +15,7 @@ pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Fin
         let earlier = router.networks.get(..index).unwrap_or_default();
         alone(*network, earlier, findings);
         beside_tunnels(*network, tunnels, findings);
+        carried(*network, tunnels, findings);
     }
     let sessions = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
     sessions.clone().for_each(|session| within_limit(router, session, findings));
@@ -81,12 +83,13 @@ fn beside_tunnels(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findin
     if network.value.prefix_len() == 0 || martian(network.value).is_some() {
         return;
     }
-    let links = tunnels.iter().filter_map(|tunnel| Some((tunnel, tunnel.inside?)));
-    let inside = links.clone().find(|(_, link)| {
-        let prefix = IpNet::V4(link.value.prefix);
-        network.value.contains(&prefix) || prefix.contains(&network.value)
+    let links = tunnels.iter().flat_map(|tunnel| {
+        let inside = tunnel.inside.map(|link| At::new(IpNet::V4(link.value.prefix), link.span));
+        let inside6 = tunnel.inside6.map(|link| At::new(IpNet::V6(link.value.prefix), link.span));
+        inside.into_iter().chain(inside6).map(move |link| (tunnel, link))
     });
-    if let Some((tunnel, link)) = inside {
+    let overlaps = |link: IpNet| network.value.contains(&link) || link.contains(&network.value);
+    if let Some((tunnel, link)) = links.into_iter().find(|(_, link)| overlaps(link.value)) {
         findings.push(
             Finding::error(
                 Code::NetworkInside,
@@ -112,9 +115,32 @@ fn beside_tunnels(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findin
     }
 }
 
+fn carried(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findings) {
+    let family = Family::of(&network.value);
+    let mut sessions = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref()).peekable();
+    if martian(network.value).is_some()
+        || sessions.peek().is_none()
+        || sessions.any(|session| session.families.contains(&family))
+    {
+        return;
+    }
+    let remedy = match family {
+        Family::Ipv4Unicast => "add `ipv4` to the `families` of a session",
+        Family::Ipv6Unicast => "give a tunnel an IPv6 inside link: `inside6: fd00:...::/126`",
+    };
+    findings.push(
+        Finding::warning(Code::NetworkFamily, network.span, format!("nobody will hear of {}", network.value))
+            .label(format!("no session carries {family}"))
+            .remedy(remedy),
+    );
+}
+
 fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Findings) {
     let Some((limit, written)) = session.max_prefix_out else { return };
-    let announced = router.networks.iter().filter(|network| exported(network.value, session.export.as_deref())).count();
+    let is_announced = |network: &&At<IpNet>| {
+        session.families.contains(&Family::of(&network.value)) && exported(network.value, session.export.as_deref())
+    };
+    let announced = router.networks.iter().filter(is_announced).count();
     if u32::try_from(announced).is_ok_and(|announced| announced <= limit) {
         return;
     }

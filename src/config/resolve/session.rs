@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bgp::{Family, PeerConfig};
-use rib::{PeerPolicy, PrefixRule};
+use rib::{Inside6, PeerPolicy, PrefixRule};
 use wire::ipsec::TunnelId;
 use wire::{Asn, RouterId};
 
@@ -12,7 +12,7 @@ use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf};
 use crate::model::{BgpSection, MaxPrefixSection};
 use crate::profile::{Cloud, Profile};
-use crate::router::{InsideLink, Session};
+use crate::router::{InsideLink, InsideLink6, Session};
 use crate::scalar::Within;
 use crate::source::{At, Span};
 
@@ -28,7 +28,7 @@ pub(crate) struct SessionDraft {
     keepalive: Duration,
     connect_retry: Duration,
     passive: bool,
-    families: Vec<Family>,
+    pub(crate) families: Vec<Family>,
     import: Option<Vec<PrefixRule>>,
     max_prefix_in: Option<u32>,
     local_preference: u32,
@@ -145,7 +145,11 @@ fn families(written: Field<Vec<Leaf<Family>>>, ipv6_link: bool, findings: &Findi
     }
     families.sort_by_key(|at| at.value);
     families.dedup_by_key(|at| at.value);
-    if families.is_empty() { vec![Family::Ipv4Unicast] } else { families.into_iter().map(|at| at.value).collect() }
+    match families.as_slice() {
+        [] if ipv6_link => vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
+        [] => vec![Family::Ipv4Unicast],
+        written => written.iter().map(|at| at.value).collect(),
+    }
 }
 
 type Limit = Option<(u32, Option<Span>)>;
@@ -195,14 +199,14 @@ fn limit(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> Option<
 }
 
 impl SessionDraft {
-    /// The session; `None` if a part is missing, which was reported.
+    /// The session over `link` and what it says of `link6`; `None` if a part is missing, which was reported.
     pub(super) fn finish(
         self,
         name: &str,
         tunnel: TunnelId,
-        local_asn: Asn,
-        router_id: RouterId,
+        (local_asn, router_id): (Asn, RouterId),
         link: InsideLink,
+        link6: Option<InsideLink6>,
     ) -> Option<Session> {
         let peer_asn = self.asn?.value;
         Some(Session {
@@ -225,6 +229,7 @@ impl SessionDraft {
                 peer_asn,
                 local_address: link.local,
                 peer_address: link.peer,
+                inside6: link6.map(|InsideLink6 { local, peer, .. }| Inside6 { local, peer }),
                 import: self.import,
                 export: self.export,
                 max_prefix_in: self.max_prefix_in,

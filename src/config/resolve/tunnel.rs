@@ -145,14 +145,15 @@ impl TunnelDraft {
     pub(super) fn finish(self, id: TunnelId, asn: Asn, router_id: RouterId) -> Option<Tunnel> {
         let (local, remote) = (self.local?.value, self.remote?.value);
         let (name, inside) = (self.name?.value, self.inside?.value);
+        let inside6 = self.inside6.map(|link| link.value);
         Some(Tunnel {
             id,
             profile: self.profile,
             interface: self.interface?.value,
             inside,
-            inside6: self.inside6.map(|link| link.value),
+            inside6,
             bgp: match self.session {
-                Some(session) => Some(session.finish(&name, id, asn, router_id, inside)?),
+                Some(session) => Some(session.finish(&name, id, (asn, router_id), inside, inside6)?),
                 None => None,
             },
             ike: TunnelConfig {

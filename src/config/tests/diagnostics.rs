@@ -64,7 +64,15 @@ const ROUTER: &[Case] = &[
         ],
     ),
     (Code::NetworkOutside, &[("[10.1.0.0/16]", "[203.0.113.0/24]")]),
+    (
+        Code::NetworkInside,
+        &[
+            ("[10.1.0.0/16]", "[10.1.0.0/16, 'fd00:21::/48']"),
+            (T1, "    inside: 169.254.21.0/30\n    inside6: fd00:21::/126\n"),
+        ],
+    ),
     (Code::NetworkDefault, &[("[10.1.0.0/16]", "[0.0.0.0/0]")]),
+    (Code::NetworkFamily, &[("[10.1.0.0/16]", "[10.1.0.0/16, '2001:db8:1::/48']")]),
     (Code::NothingAnnounced, &[("  networks: [10.1.0.0/16]\n", "")]),
 ];
 

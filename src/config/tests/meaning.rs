@@ -5,6 +5,7 @@ use std::time::Duration;
 use bgp::Family;
 use ike::config::{EncapsulationPolicy, Pfs, StartAction};
 use ike::identity::Identity;
+use rib::Inside6;
 use wire::ipsec::{TrafficSelector, TunnelId};
 use wire::{Asn, Secret};
 
@@ -135,7 +136,19 @@ fn an_ipv6_link_widens_the_selectors() {
     let link = tunnel.inside6.unwrap();
     assert_eq!((link.local.to_string(), link.peer.to_string()), ("fd00:21::2".into(), "fd00:21::1".into()));
     assert_eq!(tunnel.ike.remote_selectors, vec![TrafficSelector::ANY_V4, TrafficSelector::ANY_V6]);
-    assert_eq!(tunnel.bgp.unwrap().peer.families, vec![Family::Ipv4Unicast, Family::Ipv6Unicast]);
+    let session = tunnel.bgp.unwrap();
+    assert_eq!(session.peer.families, vec![Family::Ipv4Unicast, Family::Ipv6Unicast]);
+    assert_eq!(session.policy.inside6, Some(Inside6 { local: link.local, peer: link.peer }));
+}
+
+#[test]
+fn a_session_carries_the_families_its_tunnel_has_links_of_unless_told_otherwise() {
+    let families = |line: &str| with(line).bgp.unwrap().peer.families;
+    let (v4, v6) = (Family::Ipv4Unicast, Family::Ipv6Unicast);
+    assert_eq!(families("mtu: 1400"), [v4]);
+    assert_eq!(families("inside6: fd00:21::/126"), [v4, v6]);
+    assert_eq!(families("inside6: fd00:21::/126\n    bgp: {families: [ipv4]}"), [v4]);
+    assert_eq!(families("inside6: fd00:21::/126\n    bgp: {families: [ipv6]}"), [v6]);
 }
 
 #[test]

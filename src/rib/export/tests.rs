@@ -3,7 +3,7 @@ use wire::RouterId;
 use wire::ipsec::TunnelId;
 
 use super::*;
-use crate::{PrefixRule, RuleAction};
+use crate::{Inside6, PrefixRule, RuleAction};
 
 const V4: &[Family] = &[Family::Ipv4Unicast];
 
@@ -18,6 +18,7 @@ fn policy() -> PeerPolicy {
         peer_asn: Asn(65515),
         local_address: "169.254.22.2".parse().unwrap(),
         peer_address: "169.254.22.1".parse().unwrap(),
+        inside6: None,
         import: None,
         export: Some(vec![PrefixRule {
             action: RuleAction::Permit,
@@ -115,6 +116,9 @@ fn a_family_needs_negotiation_and_an_address() {
     assert_eq!(judge(export(&policy)), Err(Withheld::FamilyNotNegotiated(Family::Ipv6Unicast)));
     let both = Export { families: &[Family::Ipv4Unicast, Family::Ipv6Unicast], ..export(&policy) };
     assert_eq!(judge(both), Err(Withheld::NoAddressOfFamily(Family::Ipv6Unicast)));
+    let inside6 = Some(Inside6 { local: "fd00::2".parse().unwrap(), peer: "fd00::1".parse().unwrap() });
+    let linked = PeerPolicy { inside6, export: None, ..policy.clone() };
+    assert_eq!(judge(Export { policy: &linked, ..both }), Ok(()));
 }
 
 #[test]

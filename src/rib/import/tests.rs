@@ -1,7 +1,7 @@
 use bgp::{AsPath, AsPathSegment};
 
 use super::*;
-use crate::RuleAction;
+use crate::{Inside6, RuleAction};
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -28,6 +28,7 @@ fn policy() -> PeerPolicy {
         peer_asn: Asn(64512),
         local_address: address("169.254.21.2"),
         peer_address: address("169.254.21.1"),
+        inside6: None,
         import: None,
         export: None,
         max_prefix_in: None,
@@ -45,7 +46,8 @@ fn received(next_hop: &str, path: &[u32]) -> ReceivedRoute {
 
 fn judge(policy: &PeerPolicy, prefix: &str, route: &ReceivedRoute) -> Result<(), Refusal> {
     let config = config();
-    let links = [InsideLink::of(policy).unwrap(), InsideLink { tunnel: TunnelId(9), prefix: net("10.255.0.0/30") }];
+    let other = InsideLink { tunnel: TunnelId(9), prefix: net("10.255.0.0/30") };
+    let links: Vec<_> = InsideLink::of(policy).chain([other]).collect();
     let ebgp = policy.peer_asn != config.asn;
     Import { config: &config, links: &links, policy, ebgp }.judge(&net(prefix), route)
 }
@@ -67,11 +69,7 @@ fn a_route_is_judged_by_next_hop_and_path() {
         ),
         (
             received("fd00::1", &[64512]),
-            Err(Refusal::NextHopFamily {
-                next_hop: address("fd00::1"),
-                family: Family::Ipv4Unicast,
-                link: address("169.254.21.2"),
-            }),
+            Err(Refusal::NextHopFamily { next_hop: address("fd00::1"), family: Family::Ipv4Unicast }),
         ),
     ];
     for (route, expected) in table {
@@ -80,12 +78,33 @@ fn a_route_is_judged_by_next_hop_and_path() {
 }
 
 #[test]
-fn ipv6_prefixes_need_an_ipv6_link() {
-    let route = received("169.254.21.1", &[64512]);
-    assert!(matches!(judge(&policy(), "2001:db8:2::/48", &route), Err(Refusal::NextHopFamily { .. })));
-    let v6 = PeerPolicy { local_address: address("fd00::2"), peer_address: address("fd00::1"), ..policy() };
-    assert_eq!(judge(&v6, "2001:db8:2::/48", &received("fd00::1", &[64512])), Ok(()));
-    assert!(matches!(judge(&v6, "10.2.0.0/16", &received("fd00::1", &[64512])), Err(Refusal::NextHopFamily { .. })));
+fn a_prefix_needs_a_link_of_its_family() {
+    let (v4, v6) = (Family::Ipv4Unicast, Family::Ipv6Unicast);
+    let over_v6 = PeerPolicy { local_address: address("fd00::2"), peer_address: address("fd00::1"), ..policy() };
+    let beside = Some(Inside6 { local: "fd00::2".parse().unwrap(), peer: "fd00::1".parse().unwrap() });
+    let both = PeerPolicy { inside6: beside, ..policy() };
+    let v6_both = PeerPolicy { inside6: beside, ..over_v6.clone() };
+    let wrong = |next_hop, family| Err(Refusal::NextHopFamily { next_hop: address(next_hop), family });
+    let third = |next_hop, peer| Err(Refusal::ThirdPartyNextHop { next_hop: address(next_hop), peer: address(peer) });
+    let table = [
+        (&policy(), "2001:db8:2::/48", "169.254.21.1", Err(Refusal::NoAddressOfFamily(v6))),
+        (&policy(), "2001:db8:2::/48", "fd00::1", Err(Refusal::NoAddressOfFamily(v6))),
+        (&over_v6, "2001:db8:2::/48", "fd00::1", Ok(())),
+        (&over_v6, "10.2.0.0/16", "fd00::1", Err(Refusal::NoAddressOfFamily(v4))),
+        (&v6_both, "2001:db8:2::/48", "fd00::1", Ok(())),
+        (&v6_both, "10.2.0.0/16", "fd00::1", Err(Refusal::NoAddressOfFamily(v4))),
+        (&both, "2001:db8:2::/48", "fd00::1", Ok(())),
+        (&both, "10.2.0.0/16", "169.254.21.1", Ok(())),
+        (&both, "2001:db8:2::/48", "fd00::2", Err(Refusal::OwnNextHop(address("fd00::2")))),
+        (&both, "2001:db8:2::/48", "fd00::3", third("fd00::3", "fd00::1")),
+        (&both, "2001:db8:2::/48", "fe80::1", third("fe80::1", "fd00::1")),
+        (&both, "2001:db8:2::/48", "::ffff:169.254.21.1", third("::ffff:169.254.21.1", "fd00::1")),
+        (&both, "2001:db8:2::/48", "169.254.21.1", wrong("169.254.21.1", v6)),
+        (&both, "10.2.0.0/16", "fd00::1", wrong("fd00::1", v4)),
+    ];
+    for (policy, prefix, next_hop, expected) in table {
+        assert_eq!(judge(policy, prefix, &received(next_hop, &[64512])), expected, "{prefix} via {next_hop}");
+    }
 }
 
 #[test]
@@ -160,13 +179,15 @@ fn local_preference_comes_from_policy_on_external_sessions() {
 }
 
 #[test]
-fn the_inside_link_is_the_smallest_common_prefix() {
-    let link = |local: &str, peer: &str| {
-        let policy = PeerPolicy { local_address: address(local), peer_address: address(peer), ..policy() };
-        InsideLink::of(&policy).map(|link| link.prefix)
+fn an_inside_link_is_the_smallest_common_prefix() {
+    let links = |local: &str, peer: &str, inside6: Option<Inside6>| {
+        let policy = PeerPolicy { local_address: address(local), peer_address: address(peer), inside6, ..policy() };
+        InsideLink::of(&policy).map(|link| link.prefix).collect::<Vec<_>>()
     };
-    assert_eq!(link("169.254.21.2", "169.254.21.1"), Some(net("169.254.21.0/30")));
-    assert_eq!(link("10.0.0.0", "10.0.0.1"), Some(net("10.0.0.0/31")));
-    assert_eq!(link("fd00::2", "fd00::1"), Some(net("fd00::/126")));
-    assert_eq!(link("10.0.0.1", "fd00::1"), None);
+    assert_eq!(links("169.254.21.2", "169.254.21.1", None), [net("169.254.21.0/30")]);
+    assert_eq!(links("10.0.0.0", "10.0.0.1", None), [net("10.0.0.0/31")]);
+    assert_eq!(links("fd00::2", "fd00::1", None), [net("fd00::/126")]);
+    assert_eq!(links("10.0.0.1", "fd00::1", None), []);
+    let beside = Some(Inside6 { local: "fd00:21::2".parse().unwrap(), peer: "fd00:21::1".parse().unwrap() });
+    assert_eq!(links("169.254.21.2", "169.254.21.1", beside), [net("169.254.21.0/30"), net("fd00:21::/126")]);
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::router::{Router, V4, announce, attributes, config, net, path, permit, policy, session, withdraw};
+use crate::router::{Router, V4, announce, attributes, config, net, path, permit, policy, sends, session, withdraw};
 use bgp::{Announcement, Attributes, Family, Update};
 use ipnet::IpNet;
 use rib::{Barrier, Output, PeerId, PrefixRule, Refusal, RuleAction, Step, TunnelState, Verdict, Withheld};
@@ -42,14 +42,6 @@ fn with_hub() -> Router {
 fn verdicts(router: &Router, prefix: &str) -> Vec<(u32, Verdict)> {
     let route = router.rib.route(&net(prefix)).unwrap();
     route.candidates.into_iter().map(|candidate| (candidate.peer.0, candidate.verdict)).collect()
-}
-
-fn sends(outputs: &[Output]) -> Vec<(PeerId, &Update)> {
-    let send = |output| {
-        let &Output::Send { peer, ref update } = output else { return None };
-        Some((peer, &**update))
-    };
-    outputs.iter().filter_map(send).collect()
 }
 
 /// Prefixes 20.0.0.0/24, 20.0.1.0/24 and so on.

@@ -7,4 +7,4 @@ mod model;
 #[cfg(test)]
 mod router;
 #[cfg(test)]
-mod scale;
+mod two_families;

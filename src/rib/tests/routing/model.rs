@@ -6,21 +6,23 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use bgp::{Announcement, Attributes, Family, Origin, Update};
 use ipnet::IpNet;
 use proptest::prelude::*;
-use rib::{NextHop, PeerCounts, PeerId, PeerPolicy, PeerSession, PrefixRule, RuleAction, TunnelState, Verdict};
+use rib::{
+    Inside6, NextHop, PeerCounts, PeerId, PeerPolicy, PeerSession, PrefixRule, RuleAction, TunnelState, Verdict,
+};
 use wire::Asn;
 use wire::ipsec::TunnelId;
 
 use crate::router::{Router, attributes, config, net, permit, policy, session};
 
 const OWN: u32 = 65000;
-/// Sessions 0 and 1 to one AS, 2 to another, 3 internal, 4 over IPv6.
+/// Sessions 0 and 1 to one AS, 2 to another, 3 internal, 4 over IPv6; 0, 1 and 3 have an IPv6 link beside them.
 const AS_OF: [u32; 5] = [64512, 64512, 65515, OWN, 64512];
-const PREFIXES: [&str; 12] = [
+const PREFIXES: [&str; 13] = [
     "10.1.0.0/16",
     "10.2.0.0/16",
     "10.2.0.0/17",
@@ -33,6 +35,7 @@ const PREFIXES: [&str; 12] = [
     "203.0.113.0/24",
     "2001:db8:1::/48",
     "2001:db8:2::/48",
+    "fd00::1:0/127",
 ];
 
 #[derive(Clone, Debug)]
@@ -60,7 +63,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => peer.clone().prop_map(Event::Down),
         2 => (peer.clone(), state).prop_map(|(peer, state)| Event::Tunnel(peer, state)),
         1 => prefixes().prop_map(Event::Originate),
-        2 => (peer.clone(), 0usize..9).prop_map(|(peer, variant)| Event::Policy { peer, variant }),
+        2 => (peer.clone(), 0usize..10).prop_map(|(peer, variant)| Event::Policy { peer, variant }),
         1 => peer.prop_map(Event::Refresh),
         1 => (1usize..4).prop_map(Event::Width),
         1 => any::<bool>().prop_map(Event::Protect),
@@ -94,8 +97,34 @@ fn base_policy(peer: usize) -> PeerPolicy {
     if peer == 4 {
         policy.local_address = "2001:db8:f::2".parse().unwrap();
         policy.peer_address = "2001:db8:f::1".parse().unwrap();
+    } else if peer != 2 {
+        policy.inside6 = Some(beside(peer));
     }
     policy
+}
+
+fn beside(peer: usize) -> Inside6 {
+    let end = |last| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, u16::try_from(peer).unwrap(), last);
+    Inside6 { local: end(2), peer: end(1) }
+}
+
+/// The next hop that a peer sends, whatever we think of it.
+fn next_hop(peer: usize, prefix: &IpNet) -> IpAddr {
+    match prefix {
+        IpNet::V6(_) if peer != 4 => beside(peer).peer.into(),
+        IpNet::V4(_) | IpNet::V6(_) => base_policy(peer).peer_address,
+    }
+}
+
+/// Our and the peer's address for routes to `prefix`.
+fn ends(policy: &PeerPolicy, prefix: &IpNet) -> Option<(IpAddr, IpAddr)> {
+    let session = (policy.local_address, policy.peer_address);
+    let beside = policy.inside6.map(|link| (link.local.into(), link.peer.into()));
+    [Some(session), beside].into_iter().flatten().find(|(local, _)| local.is_ipv6() == is_v6(prefix))
+}
+
+fn is_v6(prefix: &IpNet) -> bool {
+    matches!(prefix, IpNet::V6(_))
 }
 
 fn policy_variant(peer: usize, variant: usize) -> PeerPolicy {
@@ -111,7 +140,8 @@ fn policy_variant(peer: usize, variant: usize) -> PeerPolicy {
         5 => PeerPolicy { import: Some(vec![permit("0.0.0.0/0", 0), permit("10.0.0.0/8", 24)]), ..base },
         6 => PeerPolicy { local_preference: 200, med: Some(5), prepend: 2, export: all(), ..base },
         7 => PeerPolicy { max_prefix_in: Some(2), export: all(), ..base },
-        _ => PeerPolicy { max_prefix_out: Some(0), export: all(), ..base },
+        8 => PeerPolicy { max_prefix_out: Some(0), export: all(), ..base },
+        _ => PeerPolicy { inside6: None, export: all(), ..base },
     }
 }
 
@@ -161,14 +191,15 @@ impl Model {
 
     fn accepts(&self, peer: usize, prefix: &IpNet, route: &Attributes) -> bool {
         let policy = &self.policies[peer];
-        let v6 = peer == 4;
+        let links = self.policies.iter().filter_map(|policy| policy.inside6);
+        let inside = links.into_iter().any(|link| prefix.contains(&IpAddr::from(link.peer)));
         let special = *prefix == net("169.254.21.0/30");
         let captures = self.protected.iter().any(|address| prefix.contains(address));
         let listed = policy.import.as_ref().map(|list| first_match(list, prefix));
         let named = matches!(&listed, Some(Some(rule)) if rule.prefix.prefix_len() == 0 && rule.max_len == 0);
         let permitted = listed.is_none_or(|rule| rule.is_some_and(|rule| rule.action == RuleAction::Permit));
         let loops = format!("{route:?}").contains("AS65000");
-        matches!(prefix, IpNet::V6(_)) == v6 && !special && (!captures || named) && permitted && !loops
+        ends(policy, prefix).is_some() && !inside && !special && (!captures || named) && permitted && !loops
     }
 
     fn accepted(&self, peer: usize) -> usize {
@@ -226,13 +257,14 @@ impl Model {
     }
 
     fn kernel(&self) -> BTreeMap<IpNet, Vec<NextHop>> {
-        let hop = |candidate: Candidate<'_>| {
+        let hop = |prefix: &IpNet, candidate: Candidate<'_>| {
             let policy = &self.policies[candidate.peer];
-            NextHop { tunnel: policy.tunnel, address: policy.peer_address }
+            let (_, address) = ends(policy, prefix).unwrap();
+            NextHop { tunnel: policy.tunnel, address }
         };
         let mut kernel = BTreeMap::new();
         for prefix in self.prefixes() {
-            let hops: Vec<_> = self.decide(&prefix).into_iter().map(hop).collect();
+            let hops: Vec<_> = self.decide(&prefix).into_iter().map(|candidate| hop(&prefix, candidate)).collect();
             if !hops.is_empty() {
                 kernel.insert(prefix, hops);
             }
@@ -261,11 +293,12 @@ impl Model {
             .collect();
         ranked.sort_by_key(|(learned, length, prefix, _)| (*learned, *length, *prefix));
         ranked.truncate(policy.max_prefix_out.unwrap_or(u32::MAX) as usize);
-        ranked.into_iter().map(|(_, _, prefix, attributes)| (prefix, (policy.local_address, attributes))).collect()
+        let told = |prefix, attributes| (prefix, (ends(policy, &prefix).unwrap().0, attributes));
+        ranked.into_iter().map(|(_, _, prefix, attributes)| told(prefix, attributes)).collect()
     }
 
     fn permits(&self, peer: usize, prefix: &IpNet, originated: bool) -> bool {
-        let family = matches!(prefix, IpNet::V6(_)) == (peer == 4);
+        let family = ends(&self.policies[peer], prefix).is_some();
         let listed = self.policies[peer].export.as_ref().map(|list| first_match(list, prefix));
         let permitted = match listed {
             None => originated,
@@ -318,12 +351,14 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
     match event {
         Event::Update { peer, withdrawn, announced, variant } => {
             let attributes = route_variant(peer, variant);
-            let (withdrawn, announced) = (pick(&withdrawn), pick(&announced));
-            let next_hop = model.policies[peer].peer_address;
-            let announcement = Announcement { next_hop, prefixes: announced.clone() };
+            let (withdrawn, mut announced) = (pick(&withdrawn), pick(&announced));
+            announced.sort_by_key(is_v6);
+            let announcements = announced
+                .chunk_by(|a, b| is_v6(a) == is_v6(b))
+                .map(|prefixes| Announcement { next_hop: next_hop(peer, &prefixes[0]), prefixes: prefixes.to_vec() });
             let update = Update {
                 withdrawn: withdrawn.clone(),
-                announced: vec![announcement],
+                announced: announcements.collect(),
                 attributes: attributes.clone(),
                 end_of_rib: None,
             };
@@ -361,10 +396,17 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
             model.policies[peer] = policy.clone();
             // A lower limit takes effect in steps; from the next poll on it holds at every step.
             router.limits.remove(&peer_id(peer));
-            model.check_limit(peer);
+            // The links of one tunnel matter to all.
+            for peer in 0..AS_OF.len() {
+                model.check_limit(peer);
+            }
             router.rib.set_policy(peer_id(peer), policy);
         }
-        Event::Refresh(peer) => router.rib.handle_refresh(peer_id(peer), Family::Ipv4Unicast),
+        Event::Refresh(peer) => {
+            for family in [Family::Ipv4Unicast, Family::Ipv6Unicast] {
+                router.rib.handle_refresh(peer_id(peer), family);
+            }
+        }
         Event::Width(width) => {
             model.width = width;
             router.rib.set_ecmp_width(width);

@@ -47,6 +47,7 @@ pub(crate) fn policy(number: u32, peer_asn: u32) -> PeerPolicy {
         peer_asn: Asn(peer_asn),
         local_address: [169, 254, 21, base + 2].into(),
         peer_address: [169, 254, 21, base + 1].into(),
+        inside6: None,
         import: None,
         export: None,
         max_prefix_in: None,
@@ -72,6 +73,15 @@ pub(crate) fn announce(policy: &PeerPolicy, attributes: Attributes, prefixes: &[
 
 pub(crate) fn withdraw(prefixes: &[IpNet]) -> Update {
     Update { withdrawn: prefixes.to_vec(), ..Update::default() }
+}
+
+/// The updates among `outputs`.
+pub(crate) fn sends(outputs: &[Output]) -> Vec<(PeerId, &Update)> {
+    let send = |output| {
+        let &Output::Send { peer, ref update } = output else { return None };
+        Some((peer, &**update))
+    };
+    outputs.iter().filter_map(send).collect()
 }
 
 /// The tables, and what others know from their outputs.
