@@ -175,6 +175,14 @@ impl Tunnel {
         }
     }
 
+    /// Sends on `spi` from now on, unless another IKE SA than `ike` carries the traffic: which of several does is
+    /// decided by [`Self::resolve_duplicates`].
+    pub(crate) fn switch_within(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, spi: Spi) {
+        if self.outbound.and_then(|spi| self.child(spi)).is_none_or(|child| self.is_under(child, ike)) {
+            self.switch_outbound(cx, spi);
+        }
+    }
+
     /// Stops sending on `spi`. Another SA takes over if there is one; else the tunnel is down.
     pub(crate) fn release_outbound(&mut self, cx: &mut Cx<'_>, spi: Spi, reason: &DownReason) {
         if self.outbound != Some(spi) {

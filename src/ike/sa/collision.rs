@@ -42,8 +42,12 @@ impl Tunnel {
             .filter(|sa| serving.contains(&sa.spi))
             .reduce(|a, b| if stays(&a.origin, &b.origin) { a } else { b });
         let Some(winner) = winner.filter(|_| serving.len() > 1).map(|sa| sa.spi) else { return };
+        let carries = self.outbound.and_then(|spi| self.child(spi)).is_some_and(|child| self.is_under(child, winner));
+        let youngest = self.sas.iter().filter(|sa| serving.contains(&sa.spi)).map(|sa| sa.origin.authenticated).max();
         let Some(sa) = self.sa_mut(winner) else { return };
-        if !sa.confirmed {
+        // A sign of life that is younger than all of them: what established an SA may have been long under way.
+        let proven = sa.confirmed && (carries || Some(sa.last_heard) > youngest);
+        if !proven {
             if sa.is_idle() {
                 sa.enqueue(Task::Liveness);
             }
@@ -53,7 +57,7 @@ impl Tunnel {
         // The oldest: a newer one may just be in the making.
         let heirs = self.children.iter().filter(|child| self.is_under(child, winner) && child.is_live());
         let Some(heir) = heirs.min_by_key(|child| child.established_at).map(|child| child.spi) else { return };
-        if self.outbound.and_then(|spi| self.child(spi)).is_none_or(|child| !self.is_under(child, winner)) {
+        if !carries {
             self.switch_outbound(cx, heir);
         }
         for spi in serving.into_iter().filter(|spi| *spi != winner) {

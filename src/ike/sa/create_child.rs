@@ -252,7 +252,7 @@ impl Tunnel {
             return;
         }
         self.add_child(cx, ike, accepted.new);
-        self.switch_outbound(cx, spi);
+        self.switch_within(cx, ike, spi);
         if let Some(rival) = rival {
             self.mark_redundant(cx, rival);
         }

@@ -107,6 +107,8 @@ impl Tunnel {
                 let answer = self.answer_create_child(cx, spi, &contents);
                 self.respond(cx, spi, exchange, id, path, &key, answer);
             }
+            // Our own DELETE is the answer to whether we are there.
+            ExchangeType::INFORMATIONAL if self.is_closing(spi) && contents.deletes.is_empty() => {}
             ExchangeType::INFORMATIONAL => {
                 let (answer, closing) = self.answer_informational(cx, spi, &contents);
                 self.respond(cx, spi, exchange, id, path, &key, answer);
@@ -119,6 +121,10 @@ impl Tunnel {
                 self.respond(cx, spi, exchange, id, path, &key, answer);
             }
         }
+    }
+
+    fn is_closing(&self, spi: IkeSpi) -> bool {
+        self.sa(spi).is_some_and(|sa| sa.phase == Phase::Closing)
     }
 
     /// Sends the answer to a request, and keeps it for the case that it gets lost.

@@ -144,10 +144,7 @@ impl Tunnel {
         }
         if child.switch_at.is_some_and(|at| at <= now) {
             child.switch_at = None;
-            // Between IKE SAs something else decides.
-            if self.outbound.and_then(|spi| self.child(spi)).is_none_or(|child| child.parent == parent) {
-                self.switch_outbound(cx, spi);
-            }
+            self.switch_within(cx, parent, spi);
         }
         self.rekey_child_if_due(cx, spi);
     }

@@ -191,7 +191,7 @@ pub(super) struct Network {
     wire: BTreeMap<(Instant, u64), Packet>,
     sequence: u64,
     random: Seeded,
-    agreed: bool,
+    pub(super) agreed: bool,
     /// Until then the ends need not agree.
     pub(super) lenient_until: Instant,
 }

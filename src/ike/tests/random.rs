@@ -63,7 +63,17 @@ fn limit(network: &mut Network, end: usize, limit: crate::LimitReached) {
     });
 }
 
+/// What is taken down before both ends knew of it may come up at the other end for a moment.
+fn excuse_unsettled(network: &mut Network) {
+    if !network.agreed {
+        network.lenient_until = network.lenient_until.max(network.now + Duration::from_secs(15));
+    }
+}
+
 fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
+    if matches!(step, Step::Terminate(_) | Step::Restart(_) | Step::Reconfigure(_)) {
+        excuse_unsettled(network);
+    }
     match step {
         Step::RekeyChild(end) => network.with(end, |endpoint, now| endpoint.rekey_child(TUNNEL, now)),
         Step::RekeyIke(end) => network.with(end, |endpoint, now| endpoint.rekey_ike(TUNNEL, now)),
