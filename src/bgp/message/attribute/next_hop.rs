@@ -13,7 +13,7 @@ pub(in crate::message) fn decode_v4(value: &[u8]) -> Result<Ipv4Addr, Defect> {
 
 /// RFC 4271 6.3: must be an address of a host, and not the receiver's own.
 pub(in crate::message) fn judge(address: IpAddr, own: IpAddr) -> Result<(), Defect> {
-    let why = if address == own {
+    let why = if address.to_canonical() == own {
         "our own address"
     } else if address.is_unspecified() {
         "the unspecified address"
@@ -29,10 +29,11 @@ pub(in crate::message) fn judge(address: IpAddr, own: IpAddr) -> Result<(), Defe
     Err(Problem::NextHop { address, why }.withdraw())
 }
 
-/// 0.0.0.0/8 and 240.0.0.0/4, which no host has (RFC 1122 3.2.1.3, RFC 1112 4), and what only looks like IPv6.
+/// 0.0.0.0/8 and 240.0.0.0/4, which no host has (RFC 1122 3.2.1.3, RFC 1112 4). An IPv4-mapped address is not refused
+/// here: some speakers announce IPv6 over an IPv4 session with it, and policy can say why that is of no use.
 const fn is_reserved(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.octets()[0] == 0 || address.octets()[0] >= 240,
-        IpAddr::V6(address) => address.to_ipv4_mapped().is_some(),
+        IpAddr::V6(_) => false,
     }
 }

@@ -130,6 +130,18 @@ fn a_link_local_next_hop_may_follow_the_global_one() {
 }
 
 #[test]
+fn an_ipv4_mapped_next_hop_is_left_to_policy_unless_it_is_our_own() {
+    let reach = |last: u8| {
+        let mut reach = REACH.to_vec();
+        reach[7..23].copy_from_slice(&hex!("00000000000000000000ffffa9fe1500"));
+        reach[22] = last;
+        decode_update(&body(&[], &[&reach, ORIGIN, PATH], &[]), &terms()).unwrap()
+    };
+    assert_eq!(reach(1).update.announced[0].next_hop, "::ffff:169.254.21.1".parse::<IpAddr>().unwrap());
+    assert_eq!(reach(2).faults.unwrap().verdict(), Verdict::TreatAsWithdraw);
+}
+
+#[test]
 fn ipv4_may_travel_in_mp_reach_nlri_beside_the_classic_field() {
     let reach = hex!("80 0e 0c 0001 01 04 a9fe1501 00 10 0a03");
     let update = good(&body(&[], &[&reach, ORIGIN, PATH, NEXT_HOP], PREFIX), &terms());
