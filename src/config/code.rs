@@ -87,6 +87,8 @@ codes! {
     NetworkOutside = "network-outside",
     /// A default route is originated.
     NetworkDefault = "network-default",
+    /// A default route is accepted into the table that our own packets to the peers are routed by.
+    ImportDefault = "import-default",
     /// An originated prefix of a family that no session carries.
     NetworkFamily = "network-family",
 

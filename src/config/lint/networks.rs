@@ -19,6 +19,7 @@ pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Fin
     }
     let sessions = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
     sessions.clone().for_each(|session| within_limit(router, session, findings));
+    sessions.clone().for_each(|session| default_beside_peers(router, session, findings));
     let silent = router.silent && sessions.clone().all(|session| session.export.is_none());
     if silent && sessions.count() > 0 {
         findings.push(
@@ -52,6 +53,9 @@ fn alone(network: At<IpNet>, earlier: &[At<IpNet>], findings: &Findings) {
         );
     }
 }
+
+/// `RT_TABLE_MAIN`: what the kernel routes by unless a rule says otherwise.
+const MAIN_TABLE: u32 = 254;
 
 const MARTIANS_V4: [(Ipv4Net, &str); 5] = [
     (v4(0, 0, 8), "not addresses"),
@@ -156,6 +160,26 @@ fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Finding
         finding = finding.also(first.span, "announced from here on");
     }
     findings.push(finding);
+}
+
+/// A default route into a tunnel would carry the tunnel's own packets: they are routed by table `main`.
+fn default_beside_peers(router: &RouterDraft, session: &SessionDraft, findings: &Findings) {
+    let names_default = |rule: &PrefixRule| rule.action == RuleAction::Permit && rule.prefix.prefix_len() == 0;
+    let named = session.import.iter().flatten().any(|rule| names_default(rule) && rule.max_len == 0);
+    if named && router.table == MAIN_TABLE {
+        findings.push(
+            Finding::error(
+                Code::ImportDefault,
+                session.at,
+                "a learned default route would carry the tunnels themselves",
+            )
+            .label("its `import` names the default route, and learned routes go into table main")
+            .remedy(
+                "keep learned routes apart with `router: {table: 100}` and send what comes from your networks there: \
+                     `ip rule add iif LAN lookup 100`",
+            ),
+        );
+    }
 }
 
 fn exported(network: IpNet, rules: Option<&[PrefixRule]>) -> bool {

@@ -27,7 +27,7 @@ pub(crate) struct RouterDraft {
     /// Nothing was written under `networks`; what cannot be read is not nothing.
     pub(crate) silent: bool,
     dataplane: DataplaneChoice,
-    table: u32,
+    pub(crate) table: u32,
     metric: u32,
     ecmp: u32,
     api_socket: Option<PathBuf>,

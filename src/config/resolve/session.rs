@@ -29,7 +29,7 @@ pub(crate) struct SessionDraft {
     connect_retry: Duration,
     passive: bool,
     pub(crate) families: Vec<Family>,
-    import: Option<Vec<PrefixRule>>,
+    pub(crate) import: Option<Vec<PrefixRule>>,
     max_prefix_in: Option<u32>,
     local_preference: u32,
     med: Option<u32>,

@@ -72,6 +72,7 @@ const ROUTER: &[Case] = &[
         ],
     ),
     (Code::NetworkDefault, &[("[10.1.0.0/16]", "[0.0.0.0/0]")]),
+    (Code::ImportDefault, &[("{asn: 64512}", "{asn: 64512, import: [0.0.0.0/0]}")]),
     (Code::NetworkFamily, &[("[10.1.0.0/16]", "[10.1.0.0/16, '2001:db8:1::/48']")]),
     (Code::NothingAnnounced, &[("  networks: [10.1.0.0/16]\n", "")]),
 ];
