@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
+use std::ptr;
 use std::sync::Arc;
 
 use bgp::{Announcement, Attributes, Family, Update};
@@ -49,7 +50,7 @@ impl Rib {
 }
 
 /// The route to a prefix in the Loc-RIB.
-pub(crate) fn best(entry: &Entry, peers: &BTreeMap<PeerId, Peer>) -> Option<BestRoute> {
+pub(crate) fn best<'a>(entry: &'a Entry, peers: &BTreeMap<PeerId, Peer>) -> Option<BestRoute<'a>> {
     if entry.originated {
         return Some(BestRoute::Originated);
     }
@@ -59,17 +60,17 @@ pub(crate) fn best(entry: &Entry, peers: &BTreeMap<PeerId, Peer>) -> Option<Best
         from: path.peer,
         ebgp: peer.ebgp,
         local_preference: local_preference(&peer.policy, peer.ebgp, &path.route.attributes),
-        route: Arc::clone(&path.route),
+        route: &path.route,
     })
 }
 
 /// The next prefixes to tell a peer about, each once, with their best routes as far as policy lets them through.
-fn next_batch(
+fn next_batch<'a>(
     out: &mut AdjOut,
     export: &Export<'_>,
     peers: &BTreeMap<PeerId, Peer>,
-    table: &Table,
-) -> Vec<(u32, Option<BestRoute>)> {
+    table: &'a Table,
+) -> Vec<(u32, Option<BestRoute<'a>>)> {
     let mut batch = Vec::new();
     // Admitting one prefix may displace another, which then belongs to the same batch: it has to be withdrawn first.
     let mut moved = Vec::new();
@@ -77,9 +78,9 @@ fn next_batch(
         let Some(id) = moved.pop().or_else(|| out.pending.pop()) else { break };
         out.pending.remove(id);
         let entry = table.entry(id);
-        let best = best(entry, peers).filter(|best| export.judge(&entry.prefix, Some(best)).is_ok());
+        let best = best(entry, peers).filter(|best| export.judge(&entry.prefix, Some(*best)).is_ok());
         if let Some(limit) = &mut out.limit {
-            moved.extend(match &best {
+            moved.extend(match best {
                 Some(best) => limit.enter(entry.prefix, is_learned(best), id).moved,
                 None => limit.leave(entry.prefix),
             });
@@ -107,13 +108,13 @@ impl<'a> Export<'a> {
 
 impl AdjOut {
     /// The limit, if it keeps the prefix back.
-    pub(crate) fn held_back(&self, prefix: IpNet, best: &BestRoute) -> Option<u32> {
+    pub(crate) fn held_back(&self, prefix: IpNet, best: BestRoute<'_>) -> Option<u32> {
         let limit = self.limit.as_ref()?;
         (!limit.is_admitted(prefix, is_learned(best))).then(|| limit.limit())
     }
 }
 
-const fn is_learned(best: &BestRoute) -> bool {
+const fn is_learned(best: BestRoute<'_>) -> bool {
     matches!(best, BestRoute::Learned { .. })
 }
 
@@ -122,11 +123,12 @@ const fn is_learned(best: &BestRoute) -> bool {
 struct Packer {
     held_back: Vec<(IpNet, u32)>,
     withdrawn: Vec<IpNet>,
+    /// Attributes as the peer gets them, and the prefixes to announce with them.
     groups: Vec<(Arc<Attributes>, Vec<IpNet>)>,
     /// Where in `groups` the attributes at this address are.
     places: HashMap<usize, usize>,
-    /// Attributes as the peer gets them, by the address of what we got and from whom.
-    translated: HashMap<(usize, Option<PeerId>), Arc<Attributes>>,
+    /// Where in `groups` a route belongs: by the address of what we got and from whom.
+    translated: HashMap<(usize, Option<PeerId>), usize>,
 }
 
 impl Packer {
@@ -137,11 +139,11 @@ impl Packer {
         export: &Export<'_>,
         table: &Table,
         sent: &mut Interner<Attributes>,
-        (id, best): (u32, Option<BestRoute>),
+        (id, best): (u32, Option<BestRoute<'_>>),
     ) {
         let prefix = table.entry(id).prefix;
         let repeat = out.repeat.remove(id);
-        let held_back = best.as_ref().and_then(|best| out.held_back(prefix, best));
+        let held_back = best.and_then(|best| out.held_back(prefix, best));
         self.report(out, id, prefix, held_back);
         let Some(best) = best.filter(|_| held_back.is_none()) else {
             if out.advertised.remove(&id).is_some() {
@@ -149,17 +151,12 @@ impl Packer {
             }
             return;
         };
-        let attributes = self.translate(export, best, sent);
-        let told = out.advertised.insert(id, Arc::clone(&attributes));
-        if !repeat && told.is_some_and(|told| Arc::ptr_eq(&told, &attributes)) {
-            return;
+        let place = self.translate(export, best, sent);
+        let (attributes, prefixes) = &mut self.groups[place];
+        let told = out.advertised.insert(id, Arc::clone(attributes));
+        if repeat || told.is_none_or(|told| !Arc::ptr_eq(&told, attributes)) {
+            prefixes.push(prefix);
         }
-        let next = self.groups.len();
-        let place = *self.places.entry(Arc::as_ptr(&attributes).addr()).or_insert(next);
-        if place == next {
-            self.groups.push((attributes, Vec::new()));
-        }
-        self.groups[place].1.push(prefix);
     }
 
     /// Notes that a prefix is held back now and was not before, as long as few are.
@@ -176,13 +173,20 @@ impl Packer {
         }
     }
 
-    fn translate(&mut self, export: &Export<'_>, best: BestRoute, sent: &mut Interner<Attributes>) -> Arc<Attributes> {
-        let key = match &best {
+    /// The group of a route as the peer gets it.
+    fn translate(&mut self, export: &Export<'_>, best: BestRoute<'_>, sent: &mut Interner<Attributes>) -> usize {
+        let key = match best {
             BestRoute::Originated => (0, None),
-            BestRoute::Learned { from, route, .. } => (Arc::as_ptr(route).addr(), Some(*from)),
+            BestRoute::Learned { from, route, .. } => (ptr::from_ref(route).addr(), Some(from)),
         };
-        let attributes = self.translated.entry(key).or_insert_with(|| sent.share(export.attributes(&best)));
-        Arc::clone(attributes)
+        let Self { groups, places, translated, .. } = self;
+        *translated.entry(key).or_insert_with(|| {
+            let attributes = sent.share(export.attributes(best));
+            *places.entry(Arc::as_ptr(&attributes).addr()).or_insert_with(|| {
+                groups.push((attributes, Vec::new()));
+                groups.len() - 1
+            })
+        })
     }
 
     fn finish(self, export: &Export<'_>) -> impl Iterator<Item = Output> {
@@ -190,11 +194,14 @@ impl Packer {
         let held_back = self.held_back.into_iter().map(move |(prefix, limit)| Output::HeldBack { peer, prefix, limit });
         let withdrawn = sorted(self.withdrawn);
         let gone = (!withdrawn.is_empty()).then(|| Update { withdrawn, ..Update::default() });
-        let groups = self.groups.into_iter().map(move |(attributes, prefixes)| Update {
-            announced: announcements(&policy, prefixes),
-            attributes: (*attributes).clone(),
-            ..Update::default()
-        });
+        let groups =
+            self.groups.into_iter().filter(|(_, prefixes)| !prefixes.is_empty()).map(move |(attributes, prefixes)| {
+                Update {
+                    announced: announcements(&policy, prefixes),
+                    attributes: (*attributes).clone(),
+                    ..Update::default()
+                }
+            });
         held_back
             .chain(gone.into_iter().chain(groups).map(move |update| Output::Send { peer, update: Box::new(update) }))
     }

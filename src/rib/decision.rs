@@ -29,7 +29,7 @@
 //! routes through two different clouds never do. At most `ecmp_width` are used: the first in the order of the
 //! remaining steps, the best among them.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -108,9 +108,6 @@ impl fmt::Display for Barrier {
     }
 }
 
-/// Lower is better.
-type Cost = fn(&Candidate<'_>) -> usize;
-
 /// A route that takes part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'a> {
@@ -141,64 +138,84 @@ pub(crate) fn decide(originated: bool, candidates: &[Candidate<'_>], width: usiz
     if originated {
         return vec![Standing::Worse(Step::LocalOrigin); candidates.len()];
     }
-    let mut standings = vec![Standing::Best; candidates.len()];
-    if candidates.len() < 2 {
-        return standings;
+    let standings = vec![Standing::Best; candidates.len()];
+    let mut contest = Contest { candidates, alive: (0..candidates.len()).collect(), standings };
+    contest.keep_lowest(Step::LocalPreference, |route| Reverse(route.local_preference));
+    contest.keep_lowest(Step::AsPathLength, |route| as_path::length(&route.attributes.as_path));
+    contest.keep_lowest(Step::Origin, |route| route.attributes.origin);
+    contest.keep_lowest_med();
+    // RFC 4271 9.1.2.2 d): if any is external, all internal ones go.
+    contest.keep_lowest(Step::SessionType, |route| !route.ebgp);
+    contest.rank_ties(width);
+    contest.standings
+}
+
+/// The elimination, in the midst of it.
+struct Contest<'a> {
+    candidates: &'a [Candidate<'a>],
+    /// Indices of those not eliminated yet.
+    alive: Vec<usize>,
+    standings: Vec<Standing>,
+}
+
+impl Contest<'_> {
+    /// Eliminates all that cost more than the cheapest. Most often that is nobody.
+    fn keep_lowest<C: Ord>(&mut self, step: Step, cost: impl Fn(&Candidate<'_>) -> C) {
+        let costs = || self.alive.iter().map(|&at| cost(&self.candidates[at]));
+        let lowest = costs().min();
+        if costs().all(|cost| Some(&cost) == lowest.as_ref()) {
+            return;
+        }
+        self.keep(step, |route| Some(cost(route)) == lowest);
     }
-    let mut alive: Vec<usize> = (0..candidates.len()).collect();
-    let keep = |alive: &mut Vec<usize>, standings: &mut [Standing], step, best: &dyn Fn(usize) -> bool| {
+
+    // RFC 4271 9.1.2.2 c): MEDs compare within one neighbouring AS only.
+    fn keep_lowest_med(&mut self) {
+        let Self { candidates, alive, .. } = self;
+        let mut meds = alive.iter().map(|&at| candidates[at].med());
+        let first = meds.next();
+        if meds.all(|med| Some(med) == first) {
+            return;
+        }
+        let before: Vec<_> = alive.iter().map(|&at| candidates[at]).collect();
+        self.keep(Step::Med, |own| {
+            !before.iter().any(|other| other.neighbour() == own.neighbour() && other.med() < own.med())
+        });
+    }
+
+    fn keep(&mut self, step: Step, stays: impl Fn(&Candidate<'_>) -> bool) {
+        let Self { candidates, alive, standings } = self;
         alive.retain(|&at| {
-            let stays = best(at);
+            let stays = stays(&candidates[at]);
             if !stays {
                 standings[at] = Standing::Worse(step);
             }
             stays
         });
-    };
-    let costs: [(Step, Cost); 3] = [
-        (Step::LocalPreference, |route| usize::MAX - route.local_preference as usize),
-        (Step::AsPathLength, |route| as_path::length(&route.attributes.as_path)),
-        (Step::Origin, |route| route.attributes.origin as usize),
-    ];
-    for (step, cost) in costs {
-        let lowest = alive.iter().map(|&at| cost(&candidates[at])).min();
-        keep(&mut alive, &mut standings, step, &|at| Some(cost(&candidates[at])) == lowest);
     }
-    // RFC 4271 9.1.2.2 c): MEDs compare within one neighbouring AS only.
-    let before = alive.clone();
-    keep(&mut alive, &mut standings, Step::Med, &|at| {
-        let own = &candidates[at];
-        let mut peers = before.iter().map(|&other| &candidates[other]);
-        !peers.any(|other| other.neighbour() == own.neighbour() && other.med() < own.med())
-    });
-    // RFC 4271 9.1.2.2 d): if any is external, all internal ones go.
-    let any_external = alive.iter().any(|&at| candidates[at].ebgp);
-    keep(&mut alive, &mut standings, Step::SessionType, &|at| candidates[at].ebgp == any_external);
 
-    rank_ties(candidates, &mut alive, &mut standings, width);
-    standings
-}
-
-/// RFC 4271 9.1.2.2 f), g): among equals the order is arbitrary but fixed; the first are used side by side.
-fn rank_ties(candidates: &[Candidate<'_>], tied: &mut [usize], standings: &mut [Standing], width: usize) {
-    tied.sort_unstable_by(|&a, &b| candidates[a].tie_break(&candidates[b]).0);
-    let Some((&best, rest)) = tied.split_first() else { return };
-    let neighbour = candidates[best].neighbour();
-    let mut used = 1;
-    for &at in rest {
-        let own = candidates[at].neighbour();
-        let barrier = if own != neighbour {
-            Some(Barrier::NeighbourAs { own, best: neighbour })
-        } else if used >= width.max(1) {
-            Some(Barrier::Width(width.max(1)))
-        } else {
-            used += 1;
-            None
-        };
-        standings[at] = match barrier {
-            None => Standing::Multipath,
-            Some(barrier) => Standing::LeftOut { step: candidates[best].tie_break(&candidates[at]).1, barrier },
-        };
+    /// RFC 4271 9.1.2.2 f), g): among equals the order is arbitrary but fixed; the first are used side by side.
+    fn rank_ties(&mut self, width: usize) {
+        let Self { candidates, alive, standings } = self;
+        alive.sort_unstable_by(|&a, &b| candidates[a].tie_break(&candidates[b]).0);
+        let Some((&best, rest)) = alive.split_first() else { return };
+        let neighbour = candidates[best].neighbour();
+        let mut used = 1;
+        for &at in rest {
+            let own = candidates[at].neighbour();
+            let barrier = if own != neighbour {
+                Some(Barrier::NeighbourAs { own, best: neighbour })
+            } else if used >= width.max(1) {
+                Some(Barrier::Width(width.max(1)))
+            } else {
+                used += 1;
+                None
+            };
+            standings[at] = match barrier {
+                None => Standing::Multipath,
+                Some(barrier) => Standing::LeftOut { step: candidates[best].tie_break(&candidates[at]).1, barrier },
+            };
+        }
     }
 }
 

@@ -3,8 +3,6 @@
 //! The next hop is always our own end of the tunnel, of the prefix's family, on internal sessions too: the address we got the route with is
 //! of link scope and means nothing elsewhere (RFC 4271 5.1.3 permits it).
 
-use std::sync::Arc;
-
 use bgp::{Attributes, Family};
 use ipnet::IpNet;
 use wire::Asn;
@@ -83,10 +81,10 @@ pub enum Withheld {
 }
 
 /// The route in the Loc-RIB.
-#[derive(Clone)]
-pub(crate) enum BestRoute {
+#[derive(Clone, Copy)]
+pub(crate) enum BestRoute<'a> {
     Originated,
-    Learned { from: PeerId, ebgp: bool, local_preference: u32, route: Arc<ReceivedRoute> },
+    Learned { from: PeerId, ebgp: bool, local_preference: u32, route: &'a ReceivedRoute },
 }
 
 /// What the judgement about announcements to one peer rests on.
@@ -101,7 +99,7 @@ pub(crate) struct Export<'a> {
 
 impl Export<'_> {
     /// All but the limit.
-    pub(crate) fn judge(&self, prefix: &IpNet, best: Option<&BestRoute>) -> Result<(), Withheld> {
+    pub(crate) fn judge(&self, prefix: &IpNet, best: Option<BestRoute<'_>>) -> Result<(), Withheld> {
         let family = Family::of(prefix);
         if !self.families.contains(&family) {
             return Err(Withheld::FamilyNotNegotiated(family));
@@ -114,7 +112,7 @@ impl Export<'_> {
             return Err(Withheld::Special(special));
         }
         if let BestRoute::Learned { from, ebgp, route, .. } = best {
-            self.judge_learned(*from, *ebgp, &route.attributes)?;
+            self.judge_learned(from, ebgp, &route.attributes)?;
         }
         match (self.policy.export.as_deref().map(|list| consult(list, prefix)), best) {
             (None, BestRoute::Originated) | (Some(ListVerdict::Permit(_)), _) => Ok(()),
@@ -148,7 +146,7 @@ impl Export<'_> {
     }
 
     /// The attributes as this peer gets them.
-    pub(crate) fn attributes(&self, best: &BestRoute) -> Attributes {
+    pub(crate) fn attributes(&self, best: BestRoute<'_>) -> Attributes {
         let mut out = match best {
             BestRoute::Originated => Attributes::default(),
             BestRoute::Learned { route, .. } => route.attributes.clone(),
@@ -174,12 +172,12 @@ impl Export<'_> {
         out
     }
 
-    fn internal(&self, mut out: Attributes, best: &BestRoute) -> Attributes {
+    fn internal(&self, mut out: Attributes, best: BestRoute<'_>) -> Attributes {
         out.med = self.policy.med.or(out.med);
         // RFC 4271 5.1.5: always present on an internal session.
         out.local_preference = Some(match best {
             BestRoute::Originated => self.policy.local_preference,
-            BestRoute::Learned { local_preference, .. } => *local_preference,
+            BestRoute::Learned { local_preference, .. } => local_preference,
         });
         out
     }

@@ -18,20 +18,23 @@ impl Rib {
     /// Decides on a batch of prefixes; whether there were any.
     pub(crate) fn settle(&mut self) -> bool {
         let worked = !self.dirty.is_empty();
+        let mut recent = NextHopSet::default();
         for _ in 0..BATCH {
             let Some(id) = self.dirty.pop() else { break };
-            self.settle_prefix(id);
+            self.settle_prefix(id, &mut recent);
         }
         worked
     }
 
-    fn settle_prefix(&mut self, id: u32) {
+    /// `recent` are the next hops of another prefix, most often the same as of this one.
+    fn settle_prefix(&mut self, id: u32, recent: &mut NextHopSet) {
         let Self { config, peers, table, next_hops, vacant, ready, .. } = self;
         let entry = table.entry_mut(id);
         let family = Family::of(&entry.prefix);
-        let roles = roles(entry, peers, config.ecmp_width);
+        let mut standings = decide(entry.originated, &candidates(entry, peers), config.ecmp_width).into_iter();
         let mut hops = Vec::new();
-        for (path, role) in entry.paths.iter_mut().zip(roles) {
+        for path in &mut entry.paths {
+            let role = role(is_usable(path, peers).then(|| standings.next()).flatten());
             let Some(peer) = peers.get_mut(&path.peer) else { continue };
             if path.role != role {
                 entry.stale |= path.role == Role::Best || role == Role::Best;
@@ -49,7 +52,10 @@ impl Rib {
         hops.sort_unstable();
         hops.dedup();
         if hops != entry.installed.as_slice() {
-            entry.installed = NextHopSet::shared(next_hops.share(hops));
+            if hops != recent.as_slice() {
+                *recent = NextHopSet::shared(next_hops.share(hops));
+            }
+            entry.installed = recent.clone();
             ready.push_back(Output::Fib(FibChange { prefix: entry.prefix, next_hops: entry.installed.clone() }));
         }
         if entry.is_vacant() {
@@ -63,15 +69,12 @@ impl Rib {
     }
 }
 
-/// What each path of a prefix is to be used for.
-fn roles(entry: &Entry, peers: &BTreeMap<PeerId, Peer>, width: usize) -> Vec<Role> {
-    let mut standings = decide(entry.originated, &candidates(entry, peers), width).into_iter();
-    let role = |path: &Path| match is_usable(path, peers).then(|| standings.next()).flatten() {
+const fn role(standing: Option<Standing>) -> Role {
+    match standing {
         Some(Standing::Best) => Role::Best,
         Some(Standing::Multipath) => Role::Multipath,
         Some(Standing::Worse(_) | Standing::LeftOut { .. }) | None => Role::Unused,
-    };
-    entry.paths.iter().map(role).collect()
+    }
 }
 
 /// The usable paths, in the order of all paths.

@@ -262,9 +262,9 @@ impl Rib {
         let state = self.peers.get(&peer)?;
         let Some(export) = Export::of(self.config.asn, peer, state) else { return Some(Withheld::SessionDown) };
         let best = best(entry, &self.peers);
-        match export.judge(&entry.prefix, best.as_ref()) {
+        match export.judge(&entry.prefix, best) {
             Err(withheld) => Some(withheld),
-            Ok(()) => state.adj_out.held_back(entry.prefix, best.as_ref()?).map(|limit| Withheld::HeldBack { limit }),
+            Ok(()) => state.adj_out.held_back(entry.prefix, best?).map(|limit| Withheld::HeldBack { limit }),
         }
     }
 }

@@ -42,14 +42,14 @@ fn sequence(numbers: &[u32]) -> AsPath {
     AsPath(vec![AsPathSegment::Sequence(numbers.iter().copied().map(Asn).collect())])
 }
 
-fn learned(from: u32, ebgp: bool, change: impl FnOnce(&mut Attributes)) -> BestRoute {
+fn learned(from: u32, ebgp: bool, change: impl FnOnce(&mut Attributes)) -> BestRoute<'static> {
     let mut attributes = Attributes { as_path: sequence(&[64512]), ..Attributes::default() };
     change(&mut attributes);
-    let route = Arc::new(ReceivedRoute { attributes, next_hop: "169.254.21.1".parse().unwrap() });
+    let route = Box::leak(Box::new(ReceivedRoute { attributes, next_hop: "169.254.21.1".parse().unwrap() }));
     BestRoute::Learned { from: PeerId(from), ebgp, local_preference: 100, route }
 }
 
-fn communities(list: &[u32]) -> BestRoute {
+fn communities(list: &[u32]) -> BestRoute<'static> {
     learned(1, true, |attributes| attributes.communities = list.to_vec())
 }
 
@@ -67,7 +67,7 @@ fn external_peers_get_what_the_rules_let_through() {
         (communities(&[0xffff_ff04, 0]), Ok(())),
     ];
     for (best, expected) in table {
-        assert_eq!(export(&policy()).judge(&net("10.2.0.0/16"), Some(&best)), expected);
+        assert_eq!(export(&policy()).judge(&net("10.2.0.0/16"), Some(best)), expected);
     }
     assert_eq!(export(&policy()).judge(&net("10.2.0.0/16"), None), Err(Withheld::NoRoute));
 }
@@ -75,7 +75,7 @@ fn external_peers_get_what_the_rules_let_through() {
 #[test]
 fn internal_peers_get_external_routes_only() {
     let internal = PeerPolicy { peer_asn: Asn(65000), ..policy() };
-    let judge = |best: BestRoute| export(&internal).judge(&net("10.2.0.0/16"), Some(&best));
+    let judge = |best: BestRoute<'_>| export(&internal).judge(&net("10.2.0.0/16"), Some(best));
     assert_eq!(judge(learned(1, false, |_| ())), Err(Withheld::InternalToInternal));
     assert_eq!(judge(learned(1, true, |_| ())), Ok(()));
     assert_eq!(judge(communities(&[0xffff_ff01])), Ok(()));
@@ -86,8 +86,8 @@ fn internal_peers_get_external_routes_only() {
 #[test]
 fn without_a_list_only_what_is_originated_goes_out() {
     let quiet = PeerPolicy { export: None, ..policy() };
-    assert_eq!(export(&quiet).judge(&net("10.1.0.0/16"), Some(&BestRoute::Originated)), Ok(()));
-    let judge = export(&quiet).judge(&net("10.2.0.0/16"), Some(&learned(1, true, |_| ())));
+    assert_eq!(export(&quiet).judge(&net("10.1.0.0/16"), Some(BestRoute::Originated)), Ok(()));
+    let judge = export(&quiet).judge(&net("10.2.0.0/16"), Some(learned(1, true, |_| ())));
     assert_eq!(judge, Err(Withheld::Learned));
 }
 
@@ -96,7 +96,7 @@ fn a_list_decides_on_originated_prefixes_too() {
     let rule = |action, prefix| PrefixRule { action, prefix: net(prefix), min_len: 16, max_len: 24 };
     let list = vec![rule(RuleAction::Deny, "10.1.0.0/16"), rule(RuleAction::Permit, "10.2.0.0/16")];
     let listed = PeerPolicy { export: Some(list), ..policy() };
-    let judge = |prefix| export(&listed).judge(&net(prefix), Some(&BestRoute::Originated));
+    let judge = |prefix| export(&listed).judge(&net(prefix), Some(BestRoute::Originated));
     assert_eq!(judge("10.1.0.0/16"), Err(Withheld::DeniedByRule { line: 1 }));
     assert_eq!(judge("10.2.0.0/16"), Ok(()));
     assert_eq!(judge("10.3.0.0/16"), Err(Withheld::NoRuleMatches));
@@ -104,7 +104,7 @@ fn a_list_decides_on_originated_prefixes_too() {
 
 #[test]
 fn link_scope_is_never_announced_even_if_originated() {
-    let judge = export(&policy()).judge(&net("169.254.21.0/30"), Some(&BestRoute::Originated));
+    let judge = export(&policy()).judge(&net("169.254.21.0/30"), Some(BestRoute::Originated));
     assert_eq!(judge, Err(Withheld::Special(Special::LinkScope)));
 }
 
@@ -112,7 +112,7 @@ fn link_scope_is_never_announced_even_if_originated() {
 fn a_family_needs_negotiation_and_an_address() {
     let policy = policy();
     let prefix = net("2001:db8::/32");
-    let judge = |export: Export<'_>| export.judge(&prefix, Some(&BestRoute::Originated));
+    let judge = |export: Export<'_>| export.judge(&prefix, Some(BestRoute::Originated));
     assert_eq!(judge(export(&policy)), Err(Withheld::FamilyNotNegotiated(Family::Ipv6Unicast)));
     let both = Export { families: &[Family::Ipv4Unicast, Family::Ipv6Unicast], ..export(&policy) };
     assert_eq!(judge(both), Err(Withheld::NoAddressOfFamily(Family::Ipv6Unicast)));
@@ -141,21 +141,21 @@ fn toward_another_as_our_number_is_put_in_front_and_inner_attributes_stay() {
         unknown: vec![UnknownAttribute { flags: 0xe0, code: 99, value: vec![1] }],
         ..Attributes::default()
     };
-    assert_eq!(export(&policy()).attributes(&best), expected);
+    assert_eq!(export(&policy()).attributes(best), expected);
 }
 
 #[test]
 fn med_and_prepend_follow_the_configuration() {
     let steering = PeerPolicy { med: Some(50), prepend: 2, ..policy() };
-    let out = export(&steering).attributes(&BestRoute::Originated);
+    let out = export(&steering).attributes(BestRoute::Originated);
     assert_eq!((out.med, out.as_path), (Some(50), sequence(&[65000, 65000, 65000])));
 }
 
 #[test]
 fn inside_the_as_the_path_stays_and_local_pref_is_present() {
     let internal = PeerPolicy { peer_asn: Asn(65000), prepend: 3, ..policy() };
-    let out = export(&internal).attributes(&learned(1, true, |attributes| attributes.med = Some(7)));
+    let out = export(&internal).attributes(learned(1, true, |attributes| attributes.med = Some(7)));
     assert_eq!((out.as_path, out.med, out.local_preference), (sequence(&[64512]), Some(7), Some(100)));
-    let out = export(&internal).attributes(&BestRoute::Originated);
+    let out = export(&internal).attributes(BestRoute::Originated);
     assert_eq!((out.as_path, out.med, out.local_preference), (AsPath::default(), None, Some(150)));
 }
