@@ -165,7 +165,7 @@ fn traffic(counters: &TunnelCounters) -> TrafficView {
 pub(super) fn peer(part: &Part, status: &bgp::PeerStatus, counts: rib::PeerCounts, now: Instant) -> Option<PeerView> {
     let bgp = part.tunnel.bgp.as_ref()?;
     let last_error = status.last_down.as_ref().map(|down| FailureView {
-        reason: down_label(&down.reason).to_owned(),
+        reason: down.reason.label().to_owned(),
         text: down.reason.to_string(),
         remedy: down.reason.remedy().to_owned(),
         ago: seconds(now, down.at),
@@ -193,18 +193,6 @@ pub(super) fn peer(part: &Part, status: &bgp::PeerStatus, counts: rib::PeerCount
         flaps: status.flaps,
         last_error,
     })
-}
-
-/// A stable word for why a session ended.
-const fn down_label(reason: &bgp::DownReason) -> &'static str {
-    match reason {
-        bgp::DownReason::Stopped(_) => "stopped",
-        bgp::DownReason::ConnectFailed { .. } => "connect",
-        bgp::DownReason::ConnectionClosed { .. } => "closed",
-        bgp::DownReason::HoldTimerExpired { .. } => "hold_timer",
-        bgp::DownReason::NotificationReceived(_) => "notification",
-        bgp::DownReason::Protocol(_) => "protocol",
-    }
 }
 
 const fn messages(received: &bgp::MessageCounts, sent: &bgp::MessageCounts) -> MessageCounts {
