@@ -23,6 +23,8 @@ pub struct RouterFile {
     pub tunnels: Vec<TunnelEntry>,
     /// Where metrics are served, if anywhere.
     pub metrics: Option<String>,
+    /// What is logged, if not the default.
+    pub log_filter: Option<String>,
 }
 
 /// One tunnel's entry.
@@ -77,6 +79,7 @@ impl RouterFile {
             networks: vec![ROUTER_NETWORK.to_owned()],
             tunnels,
             metrics: None,
+            log_filter: None,
         }
     }
 
@@ -90,6 +93,7 @@ impl RouterFile {
             networks: vec![CLOUD_NETWORK.to_owned()],
             tunnels: vec![TunnelEntry::new(plan, plan.cloud_outside, plan.router_outside, true, initiate, ROUTER_ASN)],
             metrics: None,
+            log_filter: None,
         }
     }
 
@@ -123,6 +127,9 @@ impl RouterFile {
         let _infallible = write!(text, "  dataplane: userspace\n  api:\n    socket: {}\n", socket.display());
         if let Some(listen) = &self.metrics {
             let _infallible = write!(text, "  metrics:\n    listen: {listen}\n");
+        }
+        if let Some(filter) = &self.log_filter {
+            let _infallible = write!(text, "  log:\n    filter: {filter}\n");
         }
         text += "tunnels:\n";
         for tunnel in &self.tunnels {
