@@ -1,7 +1,7 @@
 //! The four-tunnel plan with real peers on the AWS side: strongSwan four times, BIRD twice, FRR twice.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::concentrator::{BgpSide, Concentrator, Plan, Speaker};
 use super::daemon::Daemon;
@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub struct FourTunnel {
     /// Our process, unless a test has taken it.
     pub daemon: Option<Daemon>,
+    /// When it was started last.
+    pub started: Option<Instant>,
     /// The AWS side, in the order of [`TUNNELS`].
     pub clouds: Vec<Concentrator>,
     /// What our process is told at its next start.
@@ -51,10 +53,18 @@ impl FourTunnel {
             .zip(&TUNNELS)
             .map(|(host, tunnel)| Concentrator::new(&lab, host, cloud_plan(tunnel, initiator == Initiator::Clouds)))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { daemon: None, clouds, file: RouterFile::router(initiator == Initiator::Router), layout, lab })
+        Ok(Self {
+            daemon: None,
+            started: None,
+            clouds,
+            file: RouterFile::router(initiator == Initiator::Router),
+            layout,
+            lab,
+        })
     }
 
-    /// Lays out, starts the concentrators and our process, runs `body` on it, and on any failure adds the ends of all logs.
+    /// Lays out, starts the concentrators and our process, runs `body` on it, and on any failure adds the ends of all logs
+    /// (on success too where `QUADSPAN_LAB_LOGS` is set).
     ///
     /// # Panics
     /// When the body fails: this is the frame of a test.
@@ -77,6 +87,7 @@ impl FourTunnel {
             body(&mut scenario)
         }));
         match outcome {
+            Ok(Ok(())) if std::env::var_os("QUADSPAN_LAB_LOGS").is_some() => super::tell(&scenario.logs()),
             Ok(Ok(())) => {}
             Ok(Err(error)) => panic!("{error}\n{}", scenario.logs()),
             Err(panic) => {
@@ -103,6 +114,7 @@ impl FourTunnel {
     /// # Errors
     /// When it does not answer.
     pub fn start_daemon(&mut self) -> Result<()> {
+        self.started = Some(Instant::now());
         self.daemon = Some(Daemon::start(&self.layout.router, self.lab.path(), &self.file)?);
         Ok(())
     }

@@ -140,13 +140,14 @@ impl StrongSwan {
         }
     }
 
-    /// Number of IKE SAs and of CHILD SAs in any state.
+    /// Number of established IKE SAs and of installed CHILD SAs. Those that a renewal has replaced stay listed, as
+    /// `REKEYED` or `DELETED`, for some seconds and do not count.
     ///
     /// # Errors
     /// As [`StrongSwan::swanctl`].
     pub fn sa_counts(&self) -> Result<(usize, usize)> {
         let sas = self.list_sas()?;
-        Ok((sas.matches(", IKEv2, ").count(), sas.matches(", reqid ").count()))
+        Ok((sas.matches(", ESTABLISHED, ").count(), sas.matches(", INSTALLED, ").count()))
     }
 
     /// Begins the tunnel.

@@ -46,12 +46,8 @@ fn four_sessions_with_a_thousand_prefixes_each_fill_the_fib() {
         |lab: &mut FourTunnel| lab.clouds.iter_mut().for_each(|cloud| cloud.plan.bgp.announce.extend(prefixes()));
     FourTunnel::run_with(Initiator::Router, announce, |lab| {
         wait_for(PATIENCE, "the FIB is complete", || expect_complete(&lab.layout.router))?;
-        lab.wait_all_up()?;
-        lab.take_daemon()?.stop()?;
-        let start = Instant::now();
-        lab.start_daemon()?;
-        wait_for(PATIENCE, "the FIB is complete again", || expect_complete(&lab.layout.router))?;
-        let (took, usage) = (start.elapsed(), lab.daemon()?.usage()?);
+        let took = lab.started.map_or(PATIENCE, |start| start.elapsed());
+        let usage = lab.daemon()?.usage()?;
         let objects = lab.layout.router.nexthop_objects()?.len();
         ensure(objects == 5, "a thousand routes share one group of four", || format!("{objects} next-hop objects"))?;
         let peer = lab.daemon()?.peer("aws1")?;
