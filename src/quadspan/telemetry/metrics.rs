@@ -113,7 +113,8 @@ async fn scrape(State((control, metrics)): State<(Control, Metrics)>) -> Respons
         return (StatusCode::SERVICE_UNAVAILABLE, "the router is stopping\n").into_response();
     };
     let mut families = metrics.registry.gather();
-    families.extend(snapshot);
+    // What nothing is known about has no samples, and a family without samples cannot be written.
+    families.extend(snapshot.into_iter().filter(|family| !family.get_metric().is_empty()));
     let mut body = Vec::new();
     match TextEncoder::new().encode(&families, &mut body) {
         Ok(()) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], body).into_response(),
