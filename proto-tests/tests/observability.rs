@@ -1,0 +1,291 @@
+//! What an operator sees is there and true: a real Prometheus scrapes the real process in the four-tunnel laboratory,
+//! every panel of the dashboard has data, every alert rule is quiet in health and speaks up in trouble, and nobody sees
+//! a key.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use proto_tests::lab::kernel::array;
+use proto_tests::lab::layout::TUNNELS;
+use proto_tests::lab::prometheus::{METRICS, Prometheus};
+use proto_tests::lab::scenario::{FourTunnel, Initiator};
+use proto_tests::lab::{LabError, Result, ensure, run, wait_for};
+use serde_json::Value;
+
+/// What stands behind the dashboard's variables.
+const VARIABLES: [(&str, &str); 4] =
+    [("$__rate_interval", "15s"), ("$__interval", "1s"), ("$__range", "60s"), ("$instance", ".*")];
+
+/// Runs `body` on four tunnels that are up, with metrics served and everything logged.
+fn watched(body: impl FnOnce(&mut FourTunnel) -> Result<()>) {
+    let prepare = |lab: &mut FourTunnel| {
+        lab.file.metrics = Some(METRICS.to_string());
+        lab.file.log_filter = Some("trace".to_owned());
+    };
+    FourTunnel::run_with(Initiator::Router, prepare, |lab| {
+        lab.wait_all_up()?;
+        body(lab)
+    });
+}
+
+fn prometheus(lab: &FourTunnel) -> Result<Prometheus<'_>> {
+    Prometheus::start(&lab.layout.router, lab.lab.path(), &grafana("alerts.yaml"))
+}
+
+fn grafana(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../grafana").join(file)
+}
+
+fn scrape(lab: &FourTunnel) -> Result<String> {
+    lab.layout.router.http_get(METRICS, "/metrics")
+}
+
+#[test]
+fn every_panel_of_the_dashboard_has_data() {
+    watched(|lab| {
+        let prometheus = prometheus(lab)?;
+        let _stream = lab.stream()?;
+        let queries = queries()?;
+        ensure(queries.len() >= 25, "the dashboard's queries", || format!("{queries:?}"))?;
+        wait_for(Duration::from_secs(30), "every panel has data", || {
+            let mut faults = Vec::new();
+            for query in &queries {
+                faults.extend(query.fault(&prometheus)?);
+            }
+            ensure(faults.is_empty(), "no panel is empty", || format!("{faults:#?}"))
+        })
+    });
+}
+
+/// One query of a panel.
+#[derive(Debug)]
+struct Query {
+    panel: String,
+    expression: String,
+    legend: String,
+}
+
+impl Query {
+    /// What is wrong with its answer, if anything is.
+    fn fault(&self, prometheus: &Prometheus<'_>) -> Result<Option<String>> {
+        let Self { panel, expression, legend } = self;
+        let expression = VARIABLES.iter().fold(expression.clone(), |text, (name, value)| text.replace(name, value));
+        let samples = prometheus.query(&expression)?;
+        let labels: Vec<&str> = legend
+            .split("{{")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("}}"))
+            .map(|(label, _)| label.trim())
+            .collect();
+        let bare = |sample: &Value| labels.iter().any(|label| sample["metric"][*label].is_null());
+        Ok(if expression.contains('$') {
+            Some(format!("{panel}: an unknown variable in {expression}"))
+        } else if samples.is_empty() {
+            Some(format!("{panel}: nothing for {expression}"))
+        } else if samples.iter().any(bare) {
+            Some(format!("{panel}: {expression} has not the labels of its legend {legend}"))
+        } else {
+            None
+        })
+    }
+}
+
+/// Every panel's queries, those in rows too, and what fills the variables.
+fn queries() -> Result<Vec<Query>> {
+    fn collect(node: &Value, queries: &mut Vec<Query>) {
+        for panel in array(&node["panels"]) {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            queries.extend(array(&panel["targets"]).iter().map(|target| Query {
+                panel: text(&panel["title"]),
+                expression: text(&target["expr"]),
+                legend: text(&target["legendFormat"]),
+            }));
+            collect(panel, queries);
+        }
+    }
+    let text = std::fs::read_to_string(grafana("quadspan.json")).expect("the dashboard is there");
+    let dashboard: Value = serde_json::from_str(&text)
+        .map_err(|error| LabError::Json { what: "the dashboard".to_owned(), detail: error.to_string() })?;
+    let mut queries = Vec::new();
+    collect(&dashboard, &mut queries);
+    for variable in array(&dashboard["templating"]["list"]) {
+        let definition = variable["definition"].as_str().unwrap_or_default();
+        if let Some((metric, label)) = definition
+            .strip_prefix("label_values(")
+            .and_then(|inner| inner.strip_suffix(')'))
+            .and_then(|inner| inner.rsplit_once(','))
+        {
+            let panel = format!("variable {}", variable["name"]);
+            let (expression, legend) = (metric.to_owned(), format!("{{{{{}}}}}", label.trim()));
+            queries.push(Query { panel, expression, legend });
+        }
+    }
+    Ok(queries)
+}
+
+#[test]
+fn alerts_are_quiet_in_health_and_name_the_tunnel_that_is_lost() {
+    watched(|lab| {
+        let prometheus = prometheus(lab)?;
+        let _stream = lab.stream()?;
+        let rules = wait_for(Duration::from_secs(20), "every rule was evaluated", || {
+            let rules = prometheus.rules()?;
+            let ill: Vec<&Value> = rules.iter().filter(|rule| rule["health"] != "ok").collect();
+            ensure(!rules.is_empty() && ill.is_empty(), "the rules are healthy", || format!("{ill:#?}"))?;
+            Ok(rules)
+        })?;
+        ensure(rules.len() == alert_names().len(), "all rules are loaded", || format!("{rules:#?}"))?;
+        std::thread::sleep(Duration::from_secs(3));
+        let alerts = prometheus.alerts()?;
+        ensure(alerts.is_empty(), "nothing is pending in health", || format!("{alerts:?}"))?;
+
+        lab.layout.cut(&TUNNELS[0])?;
+        let lost = ("TunnelDown".to_owned(), TUNNELS[0].name.to_owned());
+        wait_for(Duration::from_secs(20), "TunnelDown is pending", || {
+            let alerts = prometheus.alerts()?;
+            ensure(alerts.contains(&lost), "the alert", || format!("{alerts:?}"))
+        })?;
+        let alerts = prometheus.alerts()?;
+        ensure(alerts == [lost], "nothing else is said of one lost tunnel", || format!("{alerts:?}"))?;
+        lab.layout.mend(&TUNNELS[0])?;
+        lab.wait_all_up()?;
+        wait_for(Duration::from_secs(10), "the alert is over", || {
+            let alerts = prometheus.alerts()?;
+            ensure(alerts.is_empty(), "no alert", || format!("{alerts:?}"))
+        })
+    });
+}
+
+#[test]
+fn metrics_are_well_named_and_a_rekey_starts_no_series() {
+    watched(|lab| {
+        let _stream = lab.stream()?;
+        let before = scrape(lab)?;
+        lint(&before)?;
+        let mut churning = spis(lab)?;
+        ensure(churning.len() == 8, "two SPIs of each CHILD SA", || format!("{churning:?}"))?;
+        for plan in &TUNNELS {
+            lab.daemon()?.order(&["rekey", plan.name])?;
+            lab.daemon()?.order(&["rekey", plan.name, "--ike"])?;
+        }
+        wait_for(Duration::from_secs(15), "every SA is another one", || {
+            let now = spis(lab)?;
+            ensure(now.is_disjoint(&churning), "the SPIs", || format!("{churning:?} {now:?}"))?;
+            let metrics = scrape(lab)?;
+            for (plan, kind) in TUNNELS.iter().flat_map(|plan| ["ike", "child"].map(|kind| (plan, kind))) {
+                let counter =
+                    format!("quadspan_rekeys_total{{kind=\"{kind}\",result=\"ok\",tunnel=\"{}\"}} 0", plan.name);
+                ensure(!metrics.contains(&counter), "rekeyed", || counter)?;
+            }
+            Ok(())
+        })?;
+        churning.extend(spis(lab)?);
+        lab.wait_all_up()?;
+        let after = scrape(lab)?;
+        let (old, new) = (series(&before), series(&after));
+        let difference: Vec<_> = old.symmetric_difference(&new).collect();
+        ensure(difference.is_empty(), "the same series", || format!("{difference:#?}"))?;
+        let named = churning.iter().find(|spi| new.iter().any(|series| series.contains(spi.as_str())));
+        ensure(named.is_none(), "no SPI in a label", || format!("{named:?}"))
+    });
+}
+
+/// Names of series: what precedes the value.
+fn series(metrics: &str) -> BTreeSet<String> {
+    let lines = metrics.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// The SPIs of all CHILD SAs, as a person reads them.
+fn spis(lab: &FourTunnel) -> Result<BTreeSet<String>> {
+    let shown = lab.daemon()?.show("tunnels")?;
+    let children = array(&shown).iter().map(|tunnel| &tunnel["child"]);
+    let spis = children.flat_map(|child| [&child["spi_in"], &child["spi_out"]]).filter_map(Value::as_str);
+    Ok(spis.map(|spi| spi.trim_start_matches("0x").to_owned()).collect())
+}
+
+fn lint(metrics: &str) -> Result<()> {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed: `sudo ./scripts/test` installs it");
+    promtool.stdin.take().expect("a pipe").write_all(metrics.as_bytes()).expect("promtool reads");
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let said = [output.stdout, output.stderr].concat();
+    ensure(output.status.success() && said.is_empty(), "promtool has nothing to say", || {
+        String::from_utf8_lossy(&said).into_owned()
+    })
+}
+
+#[test]
+fn no_key_is_in_metrics_answers_or_logs() {
+    watched(|lab| {
+        lab.daemon()?.order(&["rekey", "aws1"])?;
+        lab.daemon()?.order(&["reset", "tunnel", "aws2"])?;
+        lab.reload()?;
+        lab.wait_all_up()?;
+        let mut seen = vec![("/metrics".to_owned(), scrape(lab)?), ("log".to_owned(), lab.daemon()?.log_text())];
+        for words in [&["status"][..], &["show", "tunnels"], &["show", "peers"], &["show", "routes"], &["show", "fib"]]
+        {
+            seen.push((words.join(" "), lab.daemon()?.ask(words)?.to_string()));
+        }
+        let log = &seen[1].1;
+        ensure(log.lines().count() > 50 && log.contains("TRACE"), "the log holds everything", || log.clone())?;
+        for (place, text) in &seen {
+            let shown = TUNNELS.iter().map(|plan| plan.psk()).find(|key| shows(text, key));
+            ensure(shown.is_none(), &format!("no key in {place}"), || format!("{shown:?}"))?;
+        }
+        Ok(())
+    });
+}
+
+/// Whether a text holds a key: as it is, in hexadecimal, or as a list of octets.
+fn shows(text: &str, key: &str) -> bool {
+    let hex: String = key.bytes().map(|octet| format!("{octet:02x}")).collect();
+    let list = key.bytes().map(|octet| octet.to_string()).collect::<Vec<_>>().join(", ");
+    text.contains(key) || text.to_lowercase().contains(&hex) || text.contains(&list)
+}
+
+#[test]
+fn one_tunnels_story_is_found_by_its_name_in_the_log() {
+    watched(|lab| {
+        lab.layout.cut(&TUNNELS[1])?;
+        lab.wait_fib(&[0, 2, 3], Duration::from_secs(15))?;
+        lab.layout.mend(&TUNNELS[1])?;
+        lab.wait_all_up()?;
+        let log = lab.daemon()?.log_text();
+        let story: Vec<&str> = log.lines().filter(|line| line.contains("aws2")).collect();
+        for chapter in ["INFO", "WARN"] {
+            ensure(story.iter().any(|line| line.contains(chapter)), chapter, || format!("{story:#?}"))?;
+        }
+        let others = story.iter().filter(|line| line.contains("tunnel=aws1") || line.contains("tunnel=\"aws1\""));
+        ensure(others.count() == 0, "lines about one tunnel name one", || format!("{story:#?}"))
+    });
+}
+
+#[test]
+fn every_alert_rule_fires_when_it_should_and_not_before() -> Result<()> {
+    run(Command::new("promtool").args(["check", "rules"]).arg(grafana("alerts.yaml")))?;
+    run(Command::new("promtool").args(["test", "rules"]).arg(grafana("alerts.test.yaml")))?;
+    let tests = std::fs::read_to_string(grafana("alerts.test.yaml")).expect("the tests are there");
+    for name in alert_names() {
+        let cases: Vec<&str> =
+            tests.split("- eval_time:").filter(|case| case.contains(&format!("alertname: {name}\n"))).collect();
+        let quiet = cases.iter().any(|case| case.contains("exp_alerts: []"));
+        let fires = cases.iter().any(|case| case.contains("exp_labels:"));
+        ensure(quiet && fires, "a case in which it fires and one in which it does not", || name.clone())?;
+    }
+    Ok(())
+}
+
+/// The alerts of the rule file.
+fn alert_names() -> Vec<String> {
+    let text = std::fs::read_to_string(grafana("alerts.yaml")).expect("the rules are there");
+    text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).map(str::to_owned).collect()
+}
