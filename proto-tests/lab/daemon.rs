@@ -173,6 +173,14 @@ impl Daemon {
         self.process.stop(Duration::from_secs(10))
     }
 
+    /// Waits for the end of one that has been told to stop.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn ended(mut self, limit: Duration) -> Result<ExitStatus> {
+        wait_for(limit, "the process ends", || self.process.ended()?.map_or_else(|| not_yet("it runs"), Ok))
+    }
+
     /// SIGKILL.
     ///
     /// # Errors

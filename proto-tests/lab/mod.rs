@@ -138,7 +138,7 @@ pub fn run(command: &mut Command) -> Result<String> {
 /// Says a measured figure on standard output, where the test's reader finds it.
 pub fn tell(figure: &str) {
     use std::io::Write as _;
-    let _reader_is_gone = writeln!(std::io::stdout(), "    {figure}");
+    let _reader_is_gone = writeln!(std::io::stdout(), "figure: {figure}");
 }
 
 /// Writes a file of the laboratory.

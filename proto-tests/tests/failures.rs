@@ -46,7 +46,9 @@ fn a_peer_killed_without_a_word_is_found_dead_and_taken_back() {
         lab.clouds[2].kill()?;
         lab.wait_fib(&[0, 1, 3], DETECTION)?;
         lab.daemon()?.expect_down("aws3")?;
-        ensure(lab.daemon()?.tunnel("aws3")?["last_failure"]["reason"] == "dpd", "the reason", || "another".to_owned())?;
+        ensure(lab.daemon()?.tunnel("aws3")?["last_failure"]["reason"] == "dpd", "the reason", || {
+            "another".to_owned()
+        })?;
         let dead = stream.so_far().lost;
         stream.flows_again(1000, Duration::from_secs(5))?;
         let after = stream.so_far().lost;

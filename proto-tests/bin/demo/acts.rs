@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use proto_tests::lab::kernel::Picture;
 use proto_tests::lab::layout::{CLOUD_NETWORK, HOST_A, HOST_B, TUNNELS};
 use proto_tests::lab::own::OwnSides;
@@ -130,7 +131,7 @@ fn lose(sides: &mut OwnSides, index: usize, loss: Loss) -> Result<()> {
     let missing = || gone(index);
     match loss {
         Loss::Killed => sides.kill_cloud(index),
-        Loss::Stopped => sides.clouds[index].take().ok_or_else(missing)?.stop().map(drop),
+        Loss::Stopped => sides.clouds[index].as_mut().ok_or_else(missing)?.process().signal(Signal::SIGTERM),
         Loss::Cut => sides.layout.cut(&TUNNELS[index]),
         // Cut first, so that the tunnel does not return before it has been seen missing.
         Loss::Deleted => {
@@ -143,7 +144,12 @@ fn lose(sides: &mut OwnSides, index: usize, loss: Loss) -> Result<()> {
 
 fn regain(sides: &mut OwnSides, index: usize, loss: Loss) -> Result<()> {
     match loss {
-        Loss::Killed | Loss::Stopped => sides.start_cloud(index),
+        Loss::Killed => sides.start_cloud(index),
+        Loss::Stopped => {
+            let ending = sides.clouds[index].take().ok_or_else(|| gone(index))?;
+            ending.ended(Duration::from_secs(10))?;
+            sides.start_cloud(index)
+        }
         Loss::Cut | Loss::Deleted => sides.layout.mend(&TUNNELS[index]),
     }
 }
