@@ -135,10 +135,14 @@ pub fn run(command: &mut Command) -> Result<String> {
     Err(LabError::Command { command: shown, status: output.status, complaint: complaint.trim().to_owned() })
 }
 
-/// Says a measured figure on standard output, where the test's reader finds it.
+/// Says a measured figure on standard output, where `scripts/test` looks for it.
 pub fn tell(figure: &str) {
+    print(&format!("figure: {figure}"));
+}
+
+fn print(text: &str) {
     use std::io::Write as _;
-    let _reader_is_gone = writeln!(std::io::stdout(), "figure: {figure}");
+    let _reader_is_gone = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Writes a file of the laboratory.

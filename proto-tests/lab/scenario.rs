@@ -87,7 +87,7 @@ impl FourTunnel {
             body(&mut scenario)
         }));
         match outcome {
-            Ok(Ok(())) if std::env::var_os("QUADSPAN_LAB_LOGS").is_some() => super::tell(&scenario.logs()),
+            Ok(Ok(())) if std::env::var_os("QUADSPAN_LAB_LOGS").is_some() => super::print(&scenario.logs()),
             Ok(Ok(())) => {}
             Ok(Err(error)) => panic!("{error}\n{}", scenario.logs()),
             Err(panic) => {
