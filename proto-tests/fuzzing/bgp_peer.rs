@@ -231,3 +231,19 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let ours = Script::default().octets(&[1, 9, 5, 9, 4, 8, 0, 29, 9, 1, 9, 0, 8, 0, 10, 6, 0, 7, 0, 9, 3]);
     vec![hello.done(), routes.done(), faulty.done(), broken.done(), crossing.done(), ours.done(), vec![2, 7, 0]]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_seed_establishes_a_session() {
+        let seed = seeds().swap_remove(0);
+        let mut input = Input::new(&seed[1..]);
+        let mut world = World::new(false);
+        while !input.is_empty() {
+            world.step(&mut input);
+        }
+        assert!(world.established && world.peer.state() == State::Established);
+    }
+}

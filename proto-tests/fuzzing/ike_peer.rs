@@ -264,3 +264,23 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds.push(step(Script::default().octets(&[0]), 0, &unproven).done());
     seeds
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_requests_of_the_seeds_are_granted() {
+        let mut peer = Peer::begin().unwrap();
+        peer.authenticate();
+        let requests = later_requests();
+        for (message, sas) in [(&requests[0], 1), (&requests[3], 2)] {
+            let script =
+                Script::default().octets(&[0, message[18], 0, message[16]]).piece(&message[HEADER_LEN..]).done();
+            peer.step(&mut Input::new(&script));
+            assert_eq!(peer.world.sent.len(), 1, "answered");
+            assert_eq!(peer.world.inbound.len(), sas, "exchange {}", message[18]);
+        }
+        assert!(peer.world.is_up());
+    }
+}

@@ -289,3 +289,22 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .octets(&[32, 11, 0]);
     vec![routes.done(), lost.done(), limits.done(), forbidden.done(), v6.done()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_seed_fills_the_kernel_and_the_peers() {
+        let seed = seeds().swap_remove(0);
+        let mut input = Input::new(&seed);
+        let mut world = World::new();
+        while !input.is_empty() {
+            world.step(&mut input);
+        }
+        let (prefix, hops) = world.kernel.first_key_value().unwrap();
+        assert_eq!((prefix.to_string().as_str(), hops.len()), ("10.2.0.0/16", 2), "both tunnels to one AS");
+        let told: Vec<usize> = world.told.values().map(BTreeSet::len).collect();
+        assert_eq!(told, [1, 1, 2, 2], "what was learned from one AS goes to the others");
+    }
+}
