@@ -200,11 +200,9 @@ pub struct TrafficSelector {
 
 impl TrafficSelector {
     /// Everything in IPv4.
-    pub const ANY_V4: Self =
-        Self::range(IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::BROADCAST));
+    pub const ANY_V4: Self = Self::range(IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::BROADCAST));
     /// Everything in IPv6.
-    pub const ANY_V6: Self =
-        Self::range(IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)));
+    pub const ANY_V6: Self = Self::range(IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)));
 
     /// Any protocol and port between two addresses of one family.
     #[must_use]
