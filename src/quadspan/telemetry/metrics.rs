@@ -1,7 +1,7 @@
 //! Prometheus metrics on `GET /metrics`.
 //!
 //! Two kinds: what *happened* is counted as it happens ([`Metrics`], fed by [`super::report`]); how things *are* is
-//! read from the tasks at the moment of the scrape ([`super::snapshot`]). Labels are configured names and fixed
+//! read from the tasks at the moment of the scrape (`super::snapshot`). Labels are configured names and fixed
 //! words only: no SPI, no address that changes, so that a rekey starts no new series.
 
 use axum::Router;
