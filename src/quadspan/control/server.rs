@@ -1,6 +1,6 @@
 //! The answering side of the control socket.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use axum::Router;
@@ -35,11 +35,21 @@ pub enum ServeError {
     },
 }
 
+/// A control socket's file; gone with this value.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
 /// Opens the socket, replacing one that a crash left behind.
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
+pub async fn bind(path: &Path) -> Result<(UnixListener, SocketFile), ServeError> {
     let fail = |error| ServeError::Path { path: path.to_owned(), error };
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(fail)?;
@@ -47,13 +57,20 @@ pub async fn bind(path: &Path) -> Result<UnixListener, ServeError> {
     if UnixStream::connect(path).await.is_ok() {
         return Err(ServeError::InUse(path.to_owned()));
     }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
-        Ok(()) | Err(_) => {}
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(fail(std::io::Error::new(
+                std::io::ErrorKind::AlreadyExists,
+                "something else than a socket is here",
+            )));
+        }
+        Ok(_) => std::fs::remove_file(path).map_err(fail)?,
+        Err(_) => {}
     }
     let listener = UnixListener::bind(path).map_err(fail)?;
+    let file = SocketFile(path.to_owned());
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(fail)?;
-    Ok(listener)
+    Ok((listener, file))
 }
 
 /// Answers for ever.
@@ -120,6 +137,8 @@ impl IntoResponse for ControlError {
         let status = match self {
             Self::NoTunnel { .. } | Self::NoSession { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotUp { .. } => StatusCode::CONFLICT,
+            Self::PartlyApplied { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Configuration { .. } | Self::Apply { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         refuse(status, self.to_string(), self.remedy())

@@ -47,6 +47,20 @@ pub enum ControlError {
         /// All errors, rendered.
         report: String,
     },
+    /// The configuration is in force, but for some tunnels.
+    #[error("applied ({summary}), but these tunnels cannot be made: {failed}")]
+    PartlyApplied {
+        /// What changed.
+        summary: String,
+        /// Tunnels and why.
+        failed: String,
+    },
+    /// There is nothing to renew or reset.
+    #[error("tunnel `{name}` is not up")]
+    NotUp {
+        /// The tunnel.
+        name: String,
+    },
     /// The configuration is right but can't be applied.
     #[error("not applied: {reason}")]
     Apply {
@@ -65,6 +79,8 @@ impl ControlError {
             Self::NoRoute { .. } => "see `quadspan show routes` for what is known; a prefix must match exactly",
             Self::Stopping => "start it again with `quadspan run FILE`",
             Self::Configuration { .. } => "correct the file; `quadspan check FILE` shows the same errors",
+            Self::PartlyApplied { .. } => "free what stands in the way; they are tried again every few seconds",
+            Self::NotUp { .. } => "see `quadspan show tunnels` for why",
             Self::Apply { .. } => "restart the router to apply the file",
         }
         .to_owned()
@@ -96,7 +112,7 @@ impl Control {
         let topology = self.topology.borrow().clone();
         Ok(StatusView {
             router: views::router(&topology.router, self.started, &self.warnings),
-            verdict: views::verdict(&tunnels, &peers, &routing),
+            verdict: views::verdict(&topology.router, &tunnels, &peers, &routing),
             tunnels,
             peers,
             routing,
@@ -106,9 +122,7 @@ impl Control {
     /// Every configured tunnel.
     pub async fn tunnels(&self) -> Result<Vec<TunnelView>, ControlError> {
         let topology = self.topology.borrow().clone();
-        let (reply, answer) = oneshot::channel();
-        self.ike.send(ike_task::Command::Status { reply }).await.map_err(|_| ControlError::Stopping)?;
-        let ike = answer.await.map_err(|_| ControlError::Stopping)?;
+        let ike = self.ike_statuses().await?;
         let bgp = self.session_statuses(&topology).await;
         let now = Instant::now();
         let view = |(id, part): (&TunnelId, &Part)| {
@@ -116,7 +130,8 @@ impl Control {
             let interface = self.dataplane.interface(*id).unwrap_or(part.interface);
             views::tunnel(part, interface, ike.get(id), bgp.get(id), &counters, now)
         };
-        Ok(topology.tunnels.iter().map(view).collect())
+        let unmade = topology.unmade.values().map(|unmade| views::unmade_tunnel(unmade, now));
+        Ok(topology.tunnels.iter().map(view).chain(unmade).collect())
     }
 
     /// Every configured session.
@@ -174,21 +189,21 @@ impl Control {
 
     /// Renews the CHILD SA's keys.
     pub async fn rekey_child(&self, name: &str) -> Result<String, ControlError> {
-        let tunnel = self.tunnel(name)?;
+        let tunnel = self.live_tunnel(name).await?;
         self.tell_ike(ike_task::Command::RekeyChild { tunnel }).await?;
         Ok(format!("tunnel {name}: rekeying the CHILD SA"))
     }
 
     /// Renews the IKE SA's keys.
     pub async fn rekey_ike(&self, name: &str) -> Result<String, ControlError> {
-        let tunnel = self.tunnel(name)?;
+        let tunnel = self.live_tunnel(name).await?;
         self.tell_ike(ike_task::Command::RekeyIke { tunnel }).await?;
         Ok(format!("tunnel {name}: rekeying the IKE SA"))
     }
 
     /// Ends the BGP session in a tunnel and opens it again.
     pub async fn reset_peer(&self, name: &str) -> Result<String, ControlError> {
-        let id = self.tunnel(name)?;
+        let id = self.live_tunnel(name).await?;
         let session = self.topology.borrow().tunnels.get(&id).and_then(|part| part.session.clone());
         let session = session.ok_or_else(|| ControlError::NoSession { name: name.to_owned() })?;
         session.commands.send(session::Command::Reset).await.map_err(|_| ControlError::Stopping)?;
@@ -201,6 +216,19 @@ impl Control {
             name: name.to_owned(),
             known: topology.tunnels.values().map(|part| part.tunnel.name.as_str()).collect::<Vec<_>>().join(", "),
         })
+    }
+
+    async fn live_tunnel(&self, name: &str) -> Result<TunnelId, ControlError> {
+        let id = self.tunnel(name)?;
+        let ike = self.ike_statuses().await?;
+        let is_up = ike.get(&id).is_some_and(|status| status.state == ike::TunnelState::Up);
+        if is_up { Ok(id) } else { Err(ControlError::NotUp { name: name.to_owned() }) }
+    }
+
+    async fn ike_statuses(&self) -> Result<BTreeMap<TunnelId, ike::TunnelStatus>, ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell_ike(ike_task::Command::Status { reply }).await?;
+        answer.await.map_err(|_| ControlError::Stopping)
     }
 
     async fn tell_ike(&self, command: ike_task::Command) -> Result<(), ControlError> {

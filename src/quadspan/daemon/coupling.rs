@@ -8,19 +8,22 @@
 //! ike: TunnelUp ──── the same three, so that everything comes back by itself
 //! ```
 //!
-//! The order is the order of urgency. All three happen while the event is handled, before the next one.
+//! The order is the order of urgency. All three are told while the event is handled, before the next one, and none of
+//! them can make the key exchange wait: FIB and RIB take a level, and a session always takes commands.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
 use wire::ipsec::TunnelId;
 
+use super::session;
 use super::topology::TopologyReader;
-use super::{rib_task, session};
+use super::tunnel_states::TunnelStates;
 
 /// The three that follow a tunnel's state.
 #[derive(Clone, Debug)]
 pub(super) struct Coupling {
     pub(super) fib: fib::Fib,
-    pub(super) rib: mpsc::Sender<rib_task::Command>,
+    pub(super) rib: Arc<TunnelStates>,
     pub(super) topology: TopologyReader,
 }
 
@@ -30,7 +33,7 @@ impl Coupling {
         let topology = self.topology.borrow().clone();
         let Some(part) = topology.tunnels.get(&id) else { return };
         self.fib.link_up(id, part.interface.ifindex, None);
-        drop(self.rib.send(rib_task::Command::Tunnel { tunnel: id, state: rib::TunnelState::Up }).await);
+        self.rib.set(id, rib::TunnelState::Up);
         if let Some(session) = &part.session {
             let link = session::Link { interface: part.tunnel.interface.clone(), mss: Some(part.interface.mss) };
             drop(session.commands.send(session::Command::TunnelUp(link)).await);
@@ -40,7 +43,7 @@ impl Coupling {
     /// No CHILD SA is left.
     pub(super) async fn tunnel_down(&self, id: TunnelId) {
         self.fib.link_down(id);
-        drop(self.rib.send(rib_task::Command::Tunnel { tunnel: id, state: rib::TunnelState::Down }).await);
+        self.rib.set(id, rib::TunnelState::Down);
         let session = self.topology.borrow().tunnels.get(&id).and_then(|part| part.session.clone());
         if let Some(session) = session {
             drop(session.commands.send(session::Command::TunnelDown).await);

@@ -1,54 +1,93 @@
-//! Settings of the machine that routing needs: made at start, undone at a clean stop.
+//! Settings of the machine that routing needs, made at start.
 //!
 //! Only the settings of the network namespace the process runs in are touched, and each change is logged with the
-//! value it replaced.
+//! value it replaced. A clean stop puts back what nobody has changed since, but for forwarding: others who started
+//! later may count on it.
 
 use std::fs;
 use std::path::PathBuf;
+
+use config::Router;
 
 /// A setting, the value it needs and why.
 struct Need {
     key: &'static str,
     value: &'static str,
     why: &'static str,
+    stays: bool,
 }
 
-const NEEDS: [Need; 4] = [
+const FORWARD_V6: Need = Need {
+    key: "net/ipv6/conf/all/forwarding",
+    value: "1",
+    why: "IPv6 packets between the tunnels and the networks are not forwarded",
+    stays: true,
+};
+
+const NEEDS: [Need; 3] = [
     Need {
         key: "net/ipv4/ip_forward",
         value: "1",
         why: "packets between the tunnels and the networks are not forwarded",
-    },
-    Need {
-        key: "net/ipv6/conf/all/forwarding",
-        value: "1",
-        why: "IPv6 packets between the tunnels and the networks are not forwarded",
+        stays: true,
     },
     Need {
         key: "net/ipv4/fib_multipath_hash_policy",
         value: "1",
         why: "connections between the same two hosts all take the same tunnel",
+        stays: false,
     },
-    // A nexthop group that changes would otherwise be announced route by route: failover then costs time per route.
-    Need { key: "net/ipv4/nexthop_compat_mode", value: "0", why: "failover takes longer the more routes there are" },
+    // A nexthop group that changes would otherwise be announced route by route.
+    Need {
+        key: "net/ipv4/nexthop_compat_mode",
+        value: "0",
+        why: "a tunnel's return takes longer the more routes there are",
+        stays: false,
+    },
 ];
+
+/// Interfaces that take router advertisements do so no longer once forwarding is on, unless told to by this value.
+const ACCEPT_RA_ALWAYS: &str = "2";
 
 /// What was changed, to be put back.
 #[derive(Debug, Default)]
 pub(super) struct HostSettings {
-    replaced: Vec<(PathBuf, String)>,
+    replaced: Vec<Replaced>,
     /// What could not be set and what follows from that.
     pub(super) warnings: Vec<String>,
 }
 
+#[derive(Debug)]
+struct Replaced {
+    path: PathBuf,
+    old: String,
+    new: &'static str,
+}
+
 impl HostSettings {
-    /// Makes all settings; what can't be made becomes a warning, not a failure.
-    pub(super) fn apply() -> Self {
+    /// Makes all settings; what can't be made becomes a warning, not a failure. IPv6 is touched only if a tunnel
+    /// carries it.
+    pub(super) fn apply(router: &Router) -> Self {
         let mut settings = Self::default();
         for need in &NEEDS {
             settings.set(need);
         }
+        if router.tunnels.iter().any(|tunnel| tunnel.inside6.is_some()) {
+            settings.keep_advertisements();
+            settings.set(&FORWARD_V6);
+        }
         settings
+    }
+
+    /// Without this, the machine's own IPv6 default route would end with the first `forwarding=1`.
+    fn keep_advertisements(&mut self) {
+        let Ok(interfaces) = fs::read_dir("/proc/sys/net/ipv6/conf") else { return };
+        for path in interfaces.filter_map(|entry| entry.ok().map(|entry| entry.path().join("accept_ra"))) {
+            let old = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+            if old == "1" && fs::write(&path, ACCEPT_RA_ALWAYS).is_ok() {
+                self.replaced.push(Replaced { path, old, new: ACCEPT_RA_ALWAYS });
+            }
+        }
     }
 
     fn set(&mut self, need: &Need) {
@@ -65,7 +104,9 @@ impl HostSettings {
         match fs::write(&path, need.value) {
             Ok(()) => {
                 tracing::info!(setting = name, old, new = need.value, "kernel setting changed");
-                self.replaced.push((path, old));
+                if !need.stays {
+                    self.replaced.push(Replaced { path, old, new: need.value });
+                }
             }
             Err(error) => {
                 let remedy = format!("sysctl -w {name}={}", need.value);
@@ -74,9 +115,13 @@ impl HostSettings {
         }
     }
 
-    /// Puts back what was found.
+    /// Puts back what was found, where it is still what we made it.
     pub(super) fn restore(self) {
-        for (path, old) in self.replaced.into_iter().rev() {
+        for Replaced { path, old, new } in self.replaced.into_iter().rev() {
+            let now = fs::read_to_string(&path).unwrap_or_default();
+            if now.trim() != new {
+                continue;
+            }
             if let Err(error) = fs::write(&path, &old) {
                 tracing::warn!(setting = %path.display(), old, %error, "kernel setting not put back");
             }

@@ -34,6 +34,7 @@ mod router;
 mod session;
 mod sleep;
 mod topology;
+mod tunnel_states;
 mod views;
 
 pub use control::{Control, ControlError};

@@ -1,13 +1,15 @@
 //! Makes the running router match a configuration: at start, and again at each reload.
 //!
 //! A reload changes what differs and leaves every other tunnel alone. A file with errors, or with a change that needs
-//! a restart, changes nothing.
+//! a restart, changes nothing. A tunnel that can't be made (its interface's name is taken, say) is listed as down with
+//! the reason and tried again, and keeps no other tunnel waiting.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bgp::StopReason;
 use config::{Router, Tunnel};
 use dataplane::{Dataplane, TunnelInterface};
 use ipnet::IpNet;
@@ -16,7 +18,7 @@ use tokio::task::JoinHandle;
 use wire::ipsec::TunnelId;
 
 use super::control::ControlError;
-use super::topology::{Part, Topology};
+use super::topology::{Part, Topology, Unmade};
 use super::{ike_task, rib_task, session};
 use crate::cli::rendered_report;
 use crate::telemetry::report::Reporter;
@@ -76,20 +78,28 @@ impl Supervisor {
         router.keep_ids(&current.router);
         let plan = Plan::between(&current, &router);
         let summary = plan.summary();
-        self.carry_out(plan, &router).await.map_err(|error| ControlError::Apply { reason: error.to_string() })?;
-        let router = Arc::new(router);
-        self.topology.send_modify(|topology| {
-            *topology = Arc::new(Topology { router, tunnels: topology.tunnels.clone() });
-        });
-        Ok(summary)
+        self.carry_out(plan, &router).await;
+        self.change_topology(|topology| topology.router = Arc::new(router));
+        let unmade = self.topology.borrow().unmade.clone();
+        if unmade.is_empty() {
+            return Ok(summary);
+        }
+        let failed = unmade.values().map(|unmade| format!("{}: {}", unmade.tunnel.name, unmade.error));
+        Err(ControlError::PartlyApplied { summary, failed: failed.collect::<Vec<_>>().join("; ") })
     }
 
     /// Makes a tunnel anew whose interface was taken away.
     pub(super) async fn restart(&mut self, id: TunnelId) {
         let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
-        self.remove(id).await;
-        if let Err(error) = self.add(&part.tunnel).await {
-            self.reporter.tunnel_not_restarted(&part.tunnel.name, &error);
+        self.remove(id, StopReason::ConfigurationChanged).await;
+        self.try_add(&part.tunnel).await;
+    }
+
+    /// Tries again to make what could not be made.
+    pub(super) async fn retry_unmade(&mut self) {
+        let unmade = self.topology.borrow().unmade.clone();
+        for Unmade { tunnel, .. } in unmade.values() {
+            self.try_add(tunnel).await;
         }
     }
 
@@ -97,25 +107,43 @@ impl Supervisor {
     pub(super) async fn stop_sessions(&mut self) {
         let topology = self.topology.borrow().clone();
         for part in topology.tunnels.values() {
-            self.end_session(part).await;
+            self.end_session(part, StopReason::AdminShutdown("router is stopping".to_owned())).await;
         }
         for (_, task) in std::mem::take(&mut self.sessions) {
             drop(tokio::time::timeout(SESSION_END, task).await);
         }
     }
 
-    async fn carry_out(&mut self, plan: Plan, router: &Router) -> Result<(), dataplane::Error> {
+    async fn carry_out(&mut self, plan: Plan, router: &Router) {
+        let returns = |id: &TunnelId| plan.add.iter().any(|tunnel| tunnel.id == *id);
         for id in &plan.remove {
-            self.remove(*id).await;
+            let reason = if returns(id) { StopReason::ConfigurationChanged } else { StopReason::Deconfigured };
+            self.remove(*id, reason).await;
         }
+        self.change_topology(|topology| topology.unmade.clear());
         self.tell_rib(rib_task::Command::Reconfigure(Box::new(router.rib.clone()))).await;
         for tunnel in &plan.add {
-            self.add(tunnel).await?;
+            self.try_add(tunnel).await;
         }
         for tunnel in plan.policy {
             self.change_policy(tunnel).await;
         }
-        Ok(())
+    }
+
+    /// Makes a tunnel, or keeps it in mind. One tunnel that can't be made must not keep others from being made.
+    async fn try_add(&mut self, tunnel: &Tunnel) {
+        let error = self.add(tunnel).await.err();
+        if let Some(error) = &error {
+            self.reporter.tunnel_not_made(&tunnel.name, error);
+        }
+        self.change_topology(|topology| match error {
+            None => drop(topology.unmade.remove(&tunnel.id)),
+            Some(error) => {
+                let since = topology.unmade.get(&tunnel.id).map_or_else(Instant::now, |unmade| unmade.since);
+                let unmade = Unmade { tunnel: Arc::new(tunnel.clone()), error: error.to_string(), since };
+                topology.unmade.insert(tunnel.id, unmade);
+            }
+        });
     }
 
     async fn add(&mut self, tunnel: &Tunnel) -> Result<(), dataplane::Error> {
@@ -144,9 +172,9 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn remove(&mut self, id: TunnelId) {
+    async fn remove(&mut self, id: TunnelId, reason: StopReason) {
         let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
-        self.end_session(&part).await;
+        self.end_session(&part, reason).await;
         if let Some(task) = self.sessions.remove(&id) {
             drop(tokio::time::timeout(SESSION_END, task).await);
         }
@@ -170,9 +198,9 @@ impl Supervisor {
         self.set_part(tunnel.id, Some(Part { tunnel: Arc::new(tunnel), ..part }));
     }
 
-    async fn end_session(&self, part: &Part) {
+    async fn end_session(&self, part: &Part, reason: StopReason) {
         if let Some(session) = &part.session {
-            drop(session.commands.send(session::Command::Shutdown).await);
+            drop(session.commands.send(session::Command::Shutdown(reason)).await);
         }
     }
 
@@ -181,12 +209,16 @@ impl Supervisor {
     }
 
     fn set_part(&self, id: TunnelId, part: Option<Part>) {
+        self.change_topology(|topology| match part {
+            Some(part) => drop(topology.tunnels.insert(id, part)),
+            None => drop(topology.tunnels.remove(&id)),
+        });
+    }
+
+    fn change_topology(&self, change: impl FnOnce(&mut Topology)) {
         self.topology.send_modify(|topology| {
             let mut next = Topology::clone(topology);
-            match part {
-                Some(part) => drop(next.tunnels.insert(id, part)),
-                None => drop(next.tunnels.remove(&id)),
-            }
+            change(&mut next);
             *topology = Arc::new(next);
         });
     }
@@ -267,6 +299,7 @@ fn refuse_restart_only(old: &Router, new: &Router) -> Result<(), ControlError> {
         ("dataplane", old.dataplane != new.dataplane),
         ("ecmp", old.ecmp_width != new.ecmp_width),
         ("api.socket", old.api_socket != new.api_socket),
+        ("log", old.log != new.log),
         ("metrics.listen", old.metrics_listen != new.metrics_listen),
         ("the set of local outside addresses", old.local_addresses() != new.local_addresses()),
     ];

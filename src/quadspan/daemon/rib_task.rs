@@ -2,15 +2,18 @@
 //!
 //! Sessions and tunnels tell it what changed; after each batch it hands what follows to the FIB and to the sessions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib, TunnelState};
+use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
 use super::session;
 use super::topology::TopologyReader;
+use super::tunnel_states::TunnelStates;
 use crate::telemetry::report::{Reporter, TunnelNames as _};
 
 /// Commands waiting for the routing tables; whoever finds the queue full waits.
@@ -18,7 +21,7 @@ const COMMAND_QUEUE: usize = 1024;
 /// Commands handled before their outcome is passed on.
 const BATCH: usize = 256;
 /// How long a session may refuse updates before it is given up.
-const STALL: Duration = Duration::from_secs(5);
+const STALL: Duration = Duration::from_secs(2);
 
 /// What others tell the routing tables.
 #[derive(Debug)]
@@ -36,8 +39,10 @@ pub(super) enum Command {
     },
     /// What a reload may change of the router as a whole.
     Reconfigure(Box<rib::RibConfig>),
+    /// `incarnation` numbers the establishments of one session: what was meant for an earlier one is not sent.
     PeerUp {
         tunnel: TunnelId,
+        incarnation: u64,
         established: bgp::Established,
     },
     PeerDown {
@@ -50,10 +55,6 @@ pub(super) enum Command {
     Refresh {
         tunnel: TunnelId,
         family: bgp::Family,
-    },
-    Tunnel {
-        tunnel: TunnelId,
-        state: TunnelState,
     },
     /// Reads something: the closure runs in the task, so that readers share nothing with it.
     Read(Read),
@@ -93,19 +94,23 @@ pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
 pub(super) fn spawn(
     rib: Rib,
     commands: mpsc::Receiver<Command>,
+    states: Arc<TunnelStates>,
     fib: fib::Fib,
     topology: TopologyReader,
     reporter: Reporter,
 ) -> tokio::task::JoinHandle<()> {
-    let task = Task { rib, fib, topology, reporter, complete: Some(BTreeSet::new()) };
+    let task =
+        Task { rib, states, fib, topology, reporter, incarnations: BTreeMap::new(), complete: Some(BTreeSet::new()) };
     tokio::spawn(task.run(commands))
 }
 
 struct Task {
     rib: Rib,
+    states: Arc<TunnelStates>,
     fib: fib::Fib,
     topology: TopologyReader,
     reporter: Reporter,
+    incarnations: BTreeMap<PeerId, u64>,
     /// Sessions that have announced all they had, until every one has.
     complete: Option<BTreeSet<PeerId>>,
 }
@@ -113,9 +118,23 @@ struct Task {
 impl Task {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::with_capacity(BATCH);
-        while commands.recv_many(&mut batch, BATCH).await > 0 {
-            for command in batch.drain(..) {
-                self.handle(command);
+        let states = Arc::clone(&self.states);
+        loop {
+            tokio::select! {
+                biased;
+                changed = states.take() => {
+                    for (tunnel, state) in changed {
+                        self.rib.handle_tunnel(tunnel, state);
+                    }
+                }
+                taken = commands.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    for command in batch.drain(..) {
+                        self.handle(command);
+                    }
+                }
             }
             self.drain_outputs().await;
         }
@@ -130,7 +149,8 @@ impl Task {
                 self.rib.set_originated(config.originated);
                 self.rib.set_protected(config.protected);
             }
-            Command::PeerUp { tunnel, established } => {
+            Command::PeerUp { tunnel, incarnation, established } => {
+                self.incarnations.insert(peer_id(tunnel), incarnation);
                 let session =
                     PeerSession { families: established.families, peer_router_id: established.peer_router_id };
                 self.rib.handle_peer_up(peer_id(tunnel), session);
@@ -138,7 +158,6 @@ impl Task {
             Command::PeerDown { tunnel } => self.rib.handle_peer_down(peer_id(tunnel)),
             Command::Update { tunnel, update } => self.rib.handle_update(peer_id(tunnel), update),
             Command::Refresh { tunnel, family } => self.rib.handle_refresh(peer_id(tunnel), family),
-            Command::Tunnel { tunnel, state } => self.rib.handle_tunnel(tunnel, state),
             Command::Read(Read(question)) => question(&self.rib),
         }
     }
@@ -189,18 +208,24 @@ impl Task {
 
     async fn send(&self, peer: PeerId, update: bgp::Update) {
         let Some(session) = self.session(peer) else { return };
-        if session.updates.send_timeout(update, STALL).await.is_err() {
+        let incarnation = self.incarnation(peer);
+        if let Err(SendTimeoutError::Timeout(_)) = session.updates.send_timeout((incarnation, update), STALL).await {
             let name = self.topology.borrow().name(TunnelId(peer.0));
             self.reporter.peer_stalled(&name, STALL);
-            self.stop_session(peer, bgp::StopReason::Reset("does not take updates".into()));
+            self.stop_session(peer, bgp::StopReason::OutOfResources("the peer takes no updates".into()));
         }
     }
 
     fn stop_session(&self, peer: PeerId, reason: bgp::StopReason) {
         if let Some(session) = self.session(peer) {
             // A full queue holds a command that ends or reports; the session is asked again with the next update.
-            drop(session.commands.try_send(session::Command::Stop(reason)));
+            let incarnation = self.incarnation(peer);
+            drop(session.commands.try_send(session::Command::Stop { incarnation, reason }));
         }
+    }
+
+    fn incarnation(&self, peer: PeerId) -> u64 {
+        self.incarnations.get(&peer).copied().unwrap_or_default()
     }
 
     fn session(&self, peer: PeerId) -> Option<session::Handle> {

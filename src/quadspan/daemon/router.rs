@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use config::Router;
 use dataplane::Dataplane;
 use fib::{Fib, FibConfig};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use wire::ipsec::TunnelId;
@@ -19,8 +19,9 @@ use super::error::StartError;
 use super::host::HostSettings;
 use super::reload::{ReloadRequest, Supervisor};
 use super::topology::Topology;
+use super::tunnel_states::TunnelStates;
 use super::{ike_task, rib_task};
-use crate::control::server;
+use crate::control::server::{self, SocketFile};
 use crate::telemetry::metrics::{self, Metrics};
 use crate::telemetry::report::Reporter;
 
@@ -28,6 +29,8 @@ use crate::telemetry::report::Reporter;
 const DATAPLANE_QUEUE: usize = 1024;
 /// Reload requests waiting: one runs, few wait.
 const RELOAD_QUEUE: usize = 4;
+/// How often tunnels that could not be made are tried again.
+const RETRY_UNMADE: Duration = Duration::from_secs(5);
 /// How long peers get to take our DELETEs and Ceases before the sockets close.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -50,7 +53,11 @@ struct Running {
     dataplane: Dataplane,
     ike: mpsc::Sender<ike_task::Command>,
     host: HostSettings,
-    socket: PathBuf,
+    /// Removed with this value.
+    _socket: SocketFile,
+    signals: Signals,
+    ike_ended: JoinHandle<()>,
+    rib_ended: JoinHandle<()>,
     servers: Vec<JoinHandle<()>>,
     reporter: Reporter,
 }
@@ -58,14 +65,16 @@ struct Running {
 impl Running {
     async fn start(file: PathBuf, router: Router) -> Result<Self, StartError> {
         let started = Instant::now();
-        let listener = server::bind(&router.api_socket).await?;
+        let signals = Signals::new().map_err(StartError::Signals)?;
+        let (listener, socket) = server::bind(&router.api_socket).await?;
         let metrics_listener = metrics_listener(&router).await?;
         let reporter = Reporter::new(Arc::new(Metrics::new()));
         reporter.starting(&router);
 
         let (events, dataplane_events) = mpsc::channel(DATAPLANE_QUEUE);
         let dataplane = Dataplane::start(dataplane::Config::new(router.local_addresses()), events)?;
-        let fib_config = FibConfig { table: router.table, metric: router.metric, ..FibConfig::default() };
+        let (table, metric, tag) = (router.table, router.metric, nexthop_tag(&router.name));
+        let fib_config = FibConfig { table, metric, tag, ..FibConfig::default() };
         let (fib, fib_events) = match Fib::start(fib_config).await {
             Ok(started) => started,
             Err(error) => {
@@ -73,17 +82,17 @@ impl Running {
                 return Err(error.into());
             }
         };
-        let host = HostSettings::apply();
+        let host = HostSettings::apply(&router);
 
-        let socket = router.api_socket.clone();
-        let empty = Topology { router: Arc::new(router.clone()), tunnels: BTreeMap::new() };
+        let empty = Topology { router: Arc::new(router.clone()), tunnels: BTreeMap::new(), unmade: BTreeMap::new() };
         let (topology, reader) = watch::channel(Arc::new(empty));
         let (rib, rib_commands) = rib_task::channel();
-        let coupling = Coupling { fib: fib.clone(), rib: rib.clone(), topology: reader.clone() };
+        let states = Arc::new(TunnelStates::default());
+        let coupling = Coupling { fib: fib.clone(), rib: Arc::clone(&states), topology: reader.clone() };
         let (lost, lost_interfaces) = mpsc::channel(ike_task::LOST_QUEUE);
-        let (ike, _) = ike_task::spawn(dataplane.clone(), dataplane_events, coupling, lost, reporter.clone());
+        let (ike, ike_ended) = ike_task::spawn(dataplane.clone(), dataplane_events, coupling, lost, reporter.clone());
         let tables = rib::Rib::new(router.rib.clone());
-        rib_task::spawn(tables, rib_commands, fib.clone(), reader.clone(), reporter.clone());
+        let rib_ended = rib_task::spawn(tables, rib_commands, states, fib.clone(), reader.clone(), reporter.clone());
 
         let (reload, reloads) = mpsc::channel(RELOAD_QUEUE);
         let control = Control {
@@ -103,8 +112,21 @@ impl Running {
             servers.push(tokio::spawn(metrics::serve(listener, control, reporter.metrics())));
         }
         let applied = supervisor.apply_first(&router).await;
-        let running =
-            Self { supervisor, reloads, lost_interfaces, fib, dataplane, ike, host, socket, servers, reporter };
+        let running = Self {
+            supervisor,
+            reloads,
+            lost_interfaces,
+            fib,
+            dataplane,
+            ike,
+            host,
+            _socket: socket,
+            signals,
+            ike_ended,
+            rib_ended,
+            servers,
+            reporter,
+        };
         if let Err(error) = applied {
             running.stop().await;
             return Err(error.into());
@@ -112,20 +134,21 @@ impl Running {
         Ok(running)
     }
 
-    /// Serves signals and reload requests until told to stop.
+    /// Serves signals and requests until told to stop.
     async fn live(&mut self) -> Result<(), StartError> {
-        let handler = |kind| signal(kind).map_err(StartError::Signals);
-        let mut terminate = handler(SignalKind::terminate())?;
-        let mut interrupt = handler(SignalKind::interrupt())?;
-        let mut hangup = handler(SignalKind::hangup())?;
+        let mut retry = tokio::time::interval(RETRY_UNMADE);
+        retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         notify(&[sd_notify::NotifyState::Ready]);
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => self.reload(None).await,
+                _ = self.signals.terminate.recv() => return Ok(()),
+                _ = self.signals.interrupt.recv() => return Ok(()),
+                _ = self.signals.hangup.recv() => self.reload(None).await,
                 Some(request) = self.reloads.recv() => self.reload(Some(request)).await,
                 Some(tunnel) = self.lost_interfaces.recv() => self.supervisor.restart(tunnel).await,
+                _ = retry.tick() => self.supervisor.retry_unmade().await,
+                _ = &mut self.ike_ended => return Err(StartError::Ended("IKE")),
+                _ = &mut self.rib_ended => return Err(StartError::Ended("RIB")),
             }
         }
     }
@@ -156,9 +179,33 @@ impl Running {
         self.fib.stop().await;
         self.dataplane.stop().await;
         self.host.restore();
-        drop(std::fs::remove_file(&self.socket));
         self.reporter.stopped();
     }
+}
+
+/// Signals that arrive from the first moment on wait for [`Running::live`], so that none ends the process half started.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Tells the nexthop objects of routers in one network namespace apart: the FNV-1a hash of the router's name, so that
+/// a router finds its own again after a crash.
+fn nexthop_tag(name: &str) -> u16 {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let [a, b, c, d] = hash.to_be_bytes();
+    u16::from_be_bytes([a ^ c, b ^ d])
 }
 
 async fn metrics_listener(router: &Router) -> Result<Option<tokio::net::TcpListener>, StartError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use config::{Router, Tunnel};
 use dataplane::InterfaceInfo;
@@ -18,6 +19,16 @@ pub(super) struct Topology {
     pub(super) router: Arc<Router>,
     /// Tunnels by number.
     pub(super) tunnels: BTreeMap<TunnelId, Part>,
+    /// Tunnels that could not be made; tried again by the supervisor.
+    pub(super) unmade: BTreeMap<TunnelId, Unmade>,
+}
+
+/// A tunnel that could not be made.
+#[derive(Clone, Debug)]
+pub(super) struct Unmade {
+    pub(super) tunnel: Arc<Tunnel>,
+    pub(super) error: String,
+    pub(super) since: Instant,
 }
 
 /// One tunnel's parts.

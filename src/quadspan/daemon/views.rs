@@ -9,7 +9,7 @@ use dataplane::{InterfaceInfo, TunnelCounters};
 use ipnet::IpNet;
 use rib::{CandidateView, Verdict as RibVerdict};
 
-use super::topology::{Part, Topology};
+use super::topology::{Part, Topology, Unmade};
 use crate::telemetry::report::TunnelNames as _;
 use crate::view::{
     ChildView, FailoverView, FailureView, FibNextHopView, FibRouteView, FibView, Health, IkeView, MessageCounts,
@@ -32,21 +32,20 @@ pub(super) fn router(router: &Router, started: Instant, warnings: &[String]) -> 
 }
 
 /// All in one word and one sentence.
-pub(super) fn verdict(tunnels: &[TunnelView], peers: &[PeerView], routing: &RoutingView) -> Verdict {
+pub(super) fn verdict(router: &Router, tunnels: &[TunnelView], peers: &[PeerView], routing: &RoutingView) -> Verdict {
+    // What should be is what the file says, whatever became of it.
+    let configured = router.tunnels.len();
+    let sessions = router.tunnels.iter().filter(|tunnel| tunnel.bgp.is_some()).count();
     let up = tunnels.iter().filter(|tunnel| tunnel.state == TunnelState::Up).count();
     let established = peers.iter().filter(|peer| peer.state == "Established").count();
-    let complete = up == tunnels.len() && established == peers.len();
+    let complete = up == configured && established == sessions;
     let health = match (up, complete && routing.fib_matches_kernel) {
         (0, _) => Health::Down,
         (_, true) => Health::Ok,
         (_, false) => Health::Degraded,
     };
     let kernel = if routing.fib_matches_kernel { "" } else { "; the kernel's routes differ and are being repaired" };
-    let text = format!(
-        "{up} of {} tunnels up, {established} of {} BGP sessions established{kernel}",
-        tunnels.len(),
-        peers.len()
-    );
+    let text = format!("{up} of {configured} tunnels up, {established} of {sessions} BGP sessions established{kernel}");
     Verdict { health, text }
 }
 
@@ -58,6 +57,36 @@ pub(super) fn routing(totals: rib::Totals, fib: &fib::FibStatus) -> RoutingView 
         fib_routes: fib.desired,
         fib_installed: fib.installed,
         fib_matches_kernel: fib.matches_kernel,
+    }
+}
+
+/// A tunnel that could not be made.
+pub(super) fn unmade_tunnel(unmade: &Unmade, now: Instant) -> TunnelView {
+    let tunnel = &unmade.tunnel;
+    let ago = seconds(now, unmade.since);
+    TunnelView {
+        name: tunnel.name.clone(),
+        state: TunnelState::Down,
+        since: ago,
+        profile: tunnel.profile.as_str().to_owned(),
+        local: tunnel.ike.local,
+        remote: tunnel.ike.remote,
+        interface: tunnel.interface.clone(),
+        mtu: None,
+        inside_local: tunnel.inside.local,
+        inside_peer: tunnel.inside.peer,
+        ike: None,
+        child: None,
+        traffic: TrafficView::default(),
+        last_failure: Some(FailureView {
+            reason: "interface".to_owned(),
+            text: unmade.error.clone(),
+            remedy: "free the interface's name or choose another with `interface:`; it is tried again by itself"
+                .to_owned(),
+            ago,
+        }),
+        retry_in: None,
+        bgp: None,
     }
 }
 

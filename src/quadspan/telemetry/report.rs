@@ -52,8 +52,8 @@ impl Reporter {
         info!(tunnel = tunnel.name, %local, %remote, interface = tunnel.interface, "tunnel added");
     }
 
-    pub(crate) fn tunnel_not_restarted(&self, tunnel: &str, error: &dataplane::Error) {
-        error!(tunnel, %error, remedy = "free the interface's name, then run `quadspan reload`", "tunnel not restarted");
+    pub(crate) fn tunnel_not_made(&self, tunnel: &str, error: &dataplane::Error) {
+        error!(tunnel, %error, remedy = "free the interface's name; it is tried again by itself", "tunnel not made");
     }
 
     pub(crate) fn stopping(&self) {
@@ -130,7 +130,9 @@ impl Reporter {
     fn tunnel_down(&self, tunnel: &str, reason: &DownReason) {
         let label = reason.reason();
         warn!(tunnel, %reason, label, "tunnel down");
-        self.metrics.failovers.with_label_values(&[tunnel]).inc();
+        if !matches!(reason, DownReason::Operator | DownReason::Removed | DownReason::Shutdown) {
+            self.metrics.failovers.with_label_values(&[tunnel]).inc();
+        }
         if matches!(reason, DownReason::PeerSilent(_)) {
             self.metrics.dpd_timeouts.with_label_values(&[tunnel]).inc();
         }
@@ -187,7 +189,7 @@ impl Reporter {
     }
 
     pub(crate) fn bgp_listen_failed(&self, config: &bgp::PeerConfig, error: &std::io::Error) {
-        let remedy = "stop the other program on TCP port 179 of this address; the session still opens actively";
+        let remedy = "stop the other program on TCP port 179 of this address; tried again in 5 s";
         warn!(tunnel = config.name, address = %config.local_address, %error, remedy, "BGP does not listen");
     }
 

@@ -15,7 +15,7 @@ mod connection;
 mod socket;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bgp::{ConnectionId, Event, Output, Peer, PeerStatus, StopReason};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +36,9 @@ const UPDATE_QUEUE: usize = 1024;
 /// Reads and connection results waiting for one session.
 const IO_QUEUE: usize = 64;
 
+/// Pause after a failure to listen.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+
 /// What others ask of a session.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -46,20 +49,21 @@ pub(super) enum Command {
     /// End the session and open it again.
     Reset,
     /// The peer announced more than it may, or takes no updates.
-    Stop(StopReason),
+    Stop { incarnation: u64, reason: StopReason },
     /// Ask the peer to announce everything again, after import policy changed.
     Refresh(bgp::Family),
     /// Report.
     Status(oneshot::Sender<PeerStatus>),
     /// End the session for good and the task with it.
-    Shutdown,
+    Shutdown(StopReason),
 }
 
 /// Where to reach a session's task.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
-    pub(super) updates: mpsc::Sender<bgp::Update>,
+    /// Each with the incarnation of the session it is meant for.
+    pub(super) updates: mpsc::Sender<(u64, bgp::Update)>,
 }
 
 /// Starts the session's task.
@@ -82,6 +86,8 @@ pub(super) fn spawn(
         io: io_tx,
         link: None,
         listener: None,
+        listen_again: None,
+        incarnation: 0,
         stopping: false,
         reporter,
     };
@@ -100,6 +106,9 @@ struct Session {
     io: mpsc::Sender<IoEvent>,
     link: Option<Link>,
     listener: Option<TcpListener>,
+    listen_again: Option<Instant>,
+    /// How often the session was established.
+    incarnation: u64,
     stopping: bool,
     reporter: Reporter,
 }
@@ -108,7 +117,7 @@ impl Session {
     async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
-        mut updates: mpsc::Receiver<bgp::Update>,
+        mut updates: mpsc::Receiver<(u64, bgp::Update)>,
         mut io: mpsc::Receiver<IoEvent>,
     ) {
         loop {
@@ -124,7 +133,7 @@ impl Session {
                 biased;
                 command = commands.recv() => match command {
                     Some(command) => self.handle_command(command),
-                    None => self.handle_command(Command::Shutdown),
+                    None => self.handle_command(Command::Shutdown(StopReason::AdminShutdown(String::new()))),
                 },
                 permit = rib.reserve(), if !rib_has_room => match (permit, self.to_rib.pop_front()) {
                     (Ok(permit), Some(event)) => permit.send(event),
@@ -132,10 +141,12 @@ impl Session {
                 },
                 () = flush(&mut self.connections), if !tcp_has_room => {}
                 () = sleep_until(deadline) => self.peer.handle_timeout(Instant::now()),
+                () = sleep_until(self.listen_again) => self.listen(),
                 event = io.recv(), if rib_has_room => if let Some(event) = event { self.handle_io(event) },
                 stream = accept(self.listener.as_ref()) => self.handle_accepted(stream),
-                update = updates.recv(), if tcp_has_room => if let Some(update) = update {
-                    self.peer.send_update(&update);
+                update = updates.recv(), if tcp_has_room => match update {
+                    Some((incarnation, update)) if incarnation == self.incarnation => self.peer.send_update(&update),
+                    Some(_) | None => {}
                 },
             }
         }
@@ -148,27 +159,29 @@ impl Session {
         let now = Instant::now();
         match command {
             Command::TunnelUp(link) => {
-                self.open_listener(&link);
                 self.link = Some(link);
+                self.listen();
                 self.peer.start(now);
             }
             Command::TunnelDown => {
                 self.peer.stop(StopReason::TunnelDown, now);
                 self.drain_outputs();
                 self.connections.clear();
-                self.listener = None;
+                self.stop_listening();
                 self.link = None;
             }
             Command::Reset => {
                 self.peer.stop(StopReason::Reset(String::new()), now);
                 self.restart(now);
             }
-            Command::Stop(reason) => self.peer.stop(reason, now),
+            Command::Stop { incarnation, reason } if incarnation == self.incarnation => self.peer.stop(reason, now),
+            // It was meant for a session that has ended by itself.
+            Command::Stop { .. } => {}
             Command::Refresh(family) => self.peer.request_refresh(family),
             Command::Status(reply) => drop(reply.send(self.peer.status())),
-            Command::Shutdown => {
-                self.peer.stop(StopReason::AdminShutdown("router is stopping".into()), now);
-                self.listener = None;
+            Command::Shutdown(reason) => {
+                self.peer.stop(reason, now);
+                self.stop_listening();
                 self.stopping = true;
             }
         }
@@ -181,21 +194,32 @@ impl Session {
         }
     }
 
-    /// Listens on the inside address. Without a listener the session still opens actively.
-    fn open_listener(&mut self, link: &Link) {
+    /// Listens on the inside address; where that fails, again after a pause.
+    fn listen(&mut self) {
+        self.stop_listening();
+        let Some(link) = &self.link else { return };
         match socket::listen(link, self.config.local_address) {
             Ok(listener) => self.listener = Some(listener),
-            Err(error) => self.reporter.bgp_listen_failed(&self.config, &error),
+            Err(error) => self.pause_listening(&error),
         }
+    }
+
+    fn pause_listening(&mut self, error: &std::io::Error) {
+        self.reporter.bgp_listen_failed(&self.config, error);
+        self.listener = None;
+        self.listen_again = Some(Instant::now() + LISTEN_AGAIN);
+    }
+
+    fn stop_listening(&mut self) {
+        self.listener = None;
+        self.listen_again = None;
     }
 
     fn handle_accepted(&mut self, accepted: std::io::Result<(TcpStream, std::net::SocketAddr)>) {
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Reopened with the next tunnel-up; a listener that fails must not spin.
-                self.reporter.bgp_listen_failed(&self.config, &error);
-                self.listener = None;
+                self.pause_listening(&error);
                 return;
             }
         };
@@ -267,7 +291,9 @@ impl Session {
         let tunnel = self.tunnel;
         match event {
             Event::Established(established) => {
-                self.to_rib.push_back(rib_task::Command::PeerUp { tunnel, established });
+                self.incarnation += 1;
+                let incarnation = self.incarnation;
+                self.to_rib.push_back(rib_task::Command::PeerUp { tunnel, incarnation, established });
             }
             Event::Down { was_established: true, .. } => {
                 self.to_rib.push_back(rib_task::Command::PeerDown { tunnel });
