@@ -41,6 +41,8 @@ const SECRET_AGE: Duration = Duration::from_secs(60);
 pub(crate) struct HalfOpen {
     pub(crate) spi: IkeSpi,
     pub(crate) peer_spi: IkeSpi,
+    /// Where the first message came from. It is counted there, wherever the next one comes from.
+    pub(crate) source: IpAddr,
     pub(crate) path: Path,
     pub(crate) began: Instant,
     pub(crate) suite: IkeProposal,
@@ -158,7 +160,7 @@ impl HalfOpenTable {
     }
 
     pub(crate) fn insert(&mut self, half: HalfOpen) {
-        let source = half.path.remote.ip();
+        let source = half.source;
         self.by_peer.insert((source, half.peer_spi), half.spi);
         *self.by_source.entry(source).or_default() += 1;
         self.ends.push_back((half.began + PATIENCE, half.spi));
@@ -167,7 +169,7 @@ impl HalfOpenTable {
 
     pub(crate) fn remove(&mut self, spi: IkeSpi) -> Option<HalfOpen> {
         let half = self.by_spi.remove(&spi)?;
-        let source = half.path.remote.ip();
+        let source = half.source;
         if self.by_peer.get(&(source, half.peer_spi)) == Some(&spi) {
             self.by_peer.remove(&(source, half.peer_spi));
         }
@@ -193,6 +195,12 @@ impl HalfOpenTable {
             }
         }
         None
+    }
+
+    /// Entries, peers and sources counted.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        (self.by_spi.len(), self.by_peer.len(), self.by_source.len())
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {

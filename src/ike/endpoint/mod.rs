@@ -286,6 +286,11 @@ impl Endpoint {
     }
 
     #[cfg(test)]
+    pub(crate) fn half_open_counts(&self) -> (usize, usize, usize) {
+        self.half_open.counts()
+    }
+
+    #[cfg(test)]
     pub(crate) fn tunnel(&self, id: TunnelId) -> Option<&Tunnel> {
         self.slots.get(&id).and_then(|slot| self.tunnels.get(slot))
     }

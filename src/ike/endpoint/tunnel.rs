@@ -23,6 +23,8 @@ use crate::sa::{IkeSa, Pending, Task};
 
 /// Pause before we connect again after an operator took the tunnel down.
 const AFTER_TERMINATE: Duration = Duration::from_secs(5);
+/// How much longer the end that listens waits before it asks for a missing CHILD SA.
+const COURTESY: Duration = Duration::from_secs(3);
 /// How often an unauthenticated hint may make us begin anew.
 const HINT_PAUSE: Duration = Duration::from_secs(10);
 /// Spread of the first attempts of many tunnels.
@@ -158,15 +160,24 @@ impl Tunnel {
     }
 
     fn keep_connected(&mut self, cx: &mut Cx<'_>) {
-        if self.will != Will::Connect || self.outbound.is_some() || self.attempt.is_some() {
+        if self.will == Will::Stop || self.outbound.is_some() || self.attempt.is_some() {
             return;
         }
         let current = self.sas.iter_mut().rev().find(|sa| sa.is_current());
         if current.as_ref().is_some_and(|sa| is_creating(sa)) {
             return;
         }
+        // Who listens begins nothing, yet an IKE SA that lost its CHILD SA is no beginning; the peer goes first.
+        let courtesy = match self.will {
+            Will::Connect | Will::Stop => Duration::ZERO,
+            Will::Listen if current.is_some() => COURTESY,
+            Will::Listen => {
+                self.retry_at = None;
+                return;
+            }
+        };
         let (now, backoff) = (cx.now, &mut self.backoff);
-        let retry_at = *self.retry_at.get_or_insert_with(|| backoff.fail(false, now, cx.entropy));
+        let retry_at = *self.retry_at.get_or_insert_with(|| backoff.fail(false, now, cx.entropy) + courtesy);
         if retry_at > now {
             return;
         }
@@ -180,7 +191,7 @@ impl Tunnel {
     /// When [`Self::handle_timeout`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let attempt = self.attempt.as_ref().map(|attempt| attempt.deadline.min(attempt.transmission().next()));
-        let waits = self.will == Will::Connect && self.outbound.is_none() && self.attempt.is_none();
+        let waits = self.will != Will::Stop && self.outbound.is_none() && self.attempt.is_none();
         let retry = self.retry_at.filter(|_| waits && !self.sas.iter().any(is_creating));
         let sas = self.sas.iter().filter_map(|sa| self.ike_deadline(sa));
         let children = self.children.iter().filter_map(ChildSa::next_deadline);

@@ -168,7 +168,7 @@ impl Tunnel {
             None => {
                 self.up_since = Some(cx.now);
                 self.since = cx.now;
-                self.backoff.reset();
+                self.backoff.up();
                 self.retry_at = None;
                 cx.event(up);
             }
@@ -193,7 +193,9 @@ impl Tunnel {
             return;
         }
         self.outbound = None;
-        self.up_since = None;
+        if let Some(since) = self.up_since.take() {
+            self.backoff.down(cx.now.saturating_duration_since(since));
+        }
         self.since = cx.now;
         let tunnel = self.id;
         if let Some(child) = self.child_mut(spi) {

@@ -382,6 +382,7 @@ pub(crate) fn answer_sa_init(
     Ok(HalfOpen {
         spi,
         peer_spi,
+        source: path.remote.ip(),
         path,
         began: cx.now,
         suite: chosen.proposal,

@@ -276,6 +276,20 @@ fn a_spoofed_flood_in_the_peers_name_does_not_keep_it_out() {
 }
 
 #[test]
+fn a_peer_that_authenticates_from_elsewhere_leaves_no_half_open_account() {
+    let mut network = Network::new(16, config_a(), config_b());
+    network.fate = Box::new(|packet| (packet.from == B || packet.exchange == ExchangeType::IKE_SA_INIT).then_some(10));
+    network.run(Duration::from_millis(500));
+    assert_eq!(network.ends[B].endpoint.half_open_counts(), (1, 1, 1));
+    let auth = network.sent.iter().find(|packet| packet.exchange == ExchangeType::IKE_AUTH).unwrap().clone();
+    let elsewhere = std::net::SocketAddr::new(ADDRESS_NAT, auth.source.port());
+    network.with(B, |endpoint, now| endpoint.handle_datagram(auth.destination, elsewhere, &auth.datagram, now));
+    assert_eq!(network.ends[B].endpoint.half_open_counts(), (0, 0, 0));
+    network.run(Duration::from_secs(1));
+    network.assert_settled();
+}
+
+#[test]
 fn a_listening_tunnel_can_be_told_to_begin() {
     let mut a = config_a();
     a.start = StartAction::Respond;

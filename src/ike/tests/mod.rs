@@ -7,4 +7,5 @@ mod hostile;
 mod liveness;
 mod network;
 mod random;
+mod recovery;
 mod rekey;
