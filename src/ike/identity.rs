@@ -92,6 +92,15 @@ impl Identity {
             (expected, found) => expected == found,
         }
     }
+
+    /// The same for all identities that match each other.
+    pub(crate) fn folded(&self) -> Self {
+        match self {
+            Self::Fqdn(name) => Self::Fqdn(name.to_ascii_lowercase()),
+            Self::Email(name) => Self::Email(name.to_ascii_lowercase()),
+            Self::Ip(_) | Self::KeyId(_) | Self::Other { .. } => self.clone(),
+        }
+    }
 }
 
 impl From<IpAddr> for Identity {

@@ -29,6 +29,7 @@ use self::context::Names;
 use self::half_open::HalfOpenTable;
 use self::tunnel::Will;
 use crate::config::TunnelConfig;
+use crate::identity::Identity;
 use crate::message::{ExchangeType, Frame, IkeSpi, Version};
 
 /// All IKE of a process. See the crate's documentation for its place.
@@ -42,6 +43,7 @@ pub struct Endpoint {
     tunnels: BTreeMap<Slot, Tunnel>,
     slots: BTreeMap<TunnelId, Slot>,
     by_address: BTreeMap<(IpAddr, IpAddr), Vec<Slot>>,
+    by_identities: BTreeMap<(Identity, Identity), BTreeSet<Slot>>,
     next_slot: u64,
     half_open: HalfOpenTable,
     deadlines: Deadlines,
@@ -106,6 +108,7 @@ impl Endpoint {
             tunnels: BTreeMap::new(),
             slots: BTreeMap::new(),
             by_address: BTreeMap::new(),
+            by_identities: BTreeMap::new(),
             next_slot: 0,
             half_open: HalfOpenTable::default(),
             deadlines: Deadlines::default(),
@@ -120,9 +123,12 @@ impl Endpoint {
         let slot = Slot(self.next_slot);
         self.next_slot += 1;
         self.by_address.entry((config.local, config.remote)).or_default().push(slot);
+        let identities = (config.local_id.folded(), config.remote_id.folded());
         let (mut cx, _) = self.split(now);
         let tunnel = Tunnel::new(&mut cx, slot, id, config);
         self.tunnels.insert(slot, tunnel);
+        self.by_identities.entry(identities.clone()).or_default().insert(slot);
+        self.note_shared_identities(&identities);
         self.slots.insert(id, slot);
         self.with_slot(slot, now, |_, _| {});
     }
@@ -134,10 +140,28 @@ impl Endpoint {
             slots.retain(|other| *other != slot);
         }
         self.by_address.retain(|_, slots| !slots.is_empty());
+        if let Some(TunnelConfig { local_id, remote_id, .. }) = self.tunnels.get(&slot).map(|tunnel| &tunnel.config) {
+            let identities = (local_id.folded(), remote_id.folded());
+            self.by_identities.entry(identities.clone()).or_default().remove(&slot);
+            self.note_shared_identities(&identities);
+        }
         self.with_slot(slot, now, |tunnel, cx| {
             tunnel.will = Will::Stop;
             tunnel.take_down(cx, &DownReason::Removed);
         });
+    }
+
+    /// Tells tunnels between the same two identities whether there are several of them.
+    fn note_shared_identities(&mut self, identities: &(Identity, Identity)) {
+        let Some(slots) = self.by_identities.get(identities) else { return };
+        for slot in slots {
+            if let Some(tunnel) = self.tunnels.get_mut(slot) {
+                tunnel.shares_identities = slots.len() > 1;
+            }
+        }
+        if slots.is_empty() {
+            self.by_identities.remove(identities);
+        }
     }
 
     /// Brings a tunnel up now, whoever is to begin it.

@@ -47,6 +47,8 @@ pub(crate) struct Tunnel {
     pub(crate) id: TunnelId,
     pub(crate) config: TunnelConfig,
     pub(crate) will: Will,
+    /// Another tunnel has the same two identities: no statement about all SAs between them can be made.
+    pub(crate) shares_identities: bool,
     pub(crate) attempt: Option<Attempt>,
     pub(crate) sas: Vec<IkeSa>,
     pub(crate) children: Vec<ChildSa>,
@@ -77,6 +79,7 @@ impl Tunnel {
             id,
             config,
             will,
+            shares_identities: false,
             attempt: None,
             sas: Vec::new(),
             children: Vec::new(),

@@ -65,8 +65,8 @@ impl Tunnel {
         let input = AuthInput { message: &first.request, peer_nonce: &first.nonce_r, id_body: &id.body() };
         let auth = first.keys.psk_auth(Role::Initiator, &self.config.psk, input);
         let mut payloads = vec![Payload::IdInitiator(id)];
-        // RFC 7296 2.4: whatever else the peer has of ours is gone.
-        if sole || !self.sas.iter().any(|sa| !sa.is_closed()) {
+        // RFC 7296 2.4: whatever else the peer has between these two identities is gone.
+        if !self.shares_identities && (sole || !self.sas.iter().any(|sa| !sa.is_closed())) {
             payloads.push(Payload::Notify(Notify::new(NotifyType::INITIAL_CONTACT)));
         }
         payloads.extend([

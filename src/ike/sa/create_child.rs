@@ -284,8 +284,13 @@ impl Tunnel {
         self.children.iter().filter(other).map(|child| child.spi).collect()
     }
 
-    /// Answers a request for a CHILD SA, or for the rekey of the IKE SA.
-    pub(crate) fn answer_create_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, contents: &Contents) -> Vec<Payload> {
+    /// Answers a request for a CHILD SA, or for the rekey of the IKE SA. A failure is one that ends the IKE SA.
+    pub(crate) fn answer_create_child(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ike: IkeSpi,
+        contents: &Contents,
+    ) -> (Vec<Payload>, Option<Failure>) {
         let is_ike =
             |sa: &Vec<crate::message::Proposal>| sa.iter().any(|proposal| proposal.protocol == ProtocolId::IKE);
         let answer = if contents.sa.as_ref().is_some_and(is_ike) {
@@ -294,7 +299,8 @@ impl Tunnel {
             self.answer_child(cx, ike, contents)
         };
         match answer {
-            Ok(payloads) => payloads,
+            Ok(payloads) => (payloads, None),
+            Err(refusal) if refusal.is_fatal() => (refusal.payloads(), Some(refusal.failure)),
             Err(refusal) => {
                 let temporary = matches!(
                     refusal.notify.kind,
@@ -303,7 +309,7 @@ impl Tunnel {
                 if !temporary {
                     self.note_failure(cx, refusal.failure.clone());
                 }
-                refusal.payloads()
+                (refusal.payloads(), None)
             }
         }
     }
@@ -355,7 +361,8 @@ impl Tunnel {
     ) -> Result<Option<Spi>, Refusal> {
         let Some(notify) = contents.notify(NotifyType::REKEY_SA) else { return Ok(None) };
         let Some(named) = notify.esp_spi() else {
-            return Err(Refusal::syntax(peer, "REKEY_SA names no ESP SA"));
+            let failure = protocol(peer, "REKEY_SA names no ESP SA");
+            return Err(Refusal { notify: Notify::new(NotifyType::CHILD_SA_NOT_FOUND), failure });
         };
         match self.child_by_peer_spi(ike, named) {
             Some(child) if child.phase == ChildPhase::Live && !child.redundant => Ok(Some(child.spi)),

@@ -57,6 +57,9 @@ impl Tunnel {
         self.heard(cx, spi, path);
         match (pending, contents) {
             (None, _) => {}
+            (Some(pending), Ok(contents)) if contents.has(NotifyType::INVALID_SYNTAX) => {
+                self.response_condemns(cx, spi, &pending);
+            }
             (Some(pending), Err(rejected)) => self.reject_response(cx, spi, pending, &rejected),
             (Some(Pending::Liveness), Ok(_)) => {}
             (Some(Pending::DeleteChild(child)), Ok(_)) => self.finish_delete_child(cx, child),
@@ -66,11 +69,36 @@ impl Tunnel {
         }
     }
 
+    /// RFC 7296 2.21.3: the peer could not read our request, and has forgotten the SA.
+    fn response_condemns(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, pending: &Pending) {
+        release(cx, pending);
+        let Some(sa) = self.sa(spi) else { return };
+        let (peer, what) = (sa.path.remote, pending.waiting());
+        let deleting = sa.phase == Phase::Closing;
+        let failure = Failure::Refused { peer, what, notify: NotifyType::INVALID_SYNTAX };
+        if deleting {
+            self.close(cx, spi, &DownReason::Superseded);
+        } else {
+            self.condemn(cx, spi, failure);
+        }
+    }
+
+    /// RFC 7296 2.21.3: after INVALID_SYNTAX both ends forget the SA without DELETE.
+    fn condemn(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, failure: Failure) {
+        self.close(cx, spi, &DownReason::Failed(failure.clone()));
+        self.fail(cx, failure);
+    }
+
     /// RFC 7296 2.21.3: a response that cannot be read leaves the ends in different states; the SA goes.
     fn reject_response(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, pending: Pending, rejected: &Rejected) {
         let Some(sa) = self.sa(spi) else { return };
         let failure = protocol(sa.path.remote, &rejected.detail);
         release(cx, &pending);
+        if matches!(pending, Pending::DeleteIke) {
+            // It answers our DELETE all the same.
+            self.close(cx, spi, &DownReason::Superseded);
+            return;
+        }
         self.close_politely(cx, spi, &DownReason::Failed(failure.clone()));
         self.fail(cx, failure);
     }
@@ -94,18 +122,18 @@ impl Tunnel {
                 let answer = vec![Payload::Notify(rejected.notify.clone())];
                 self.respond(cx, spi, exchange, id, path, &key, answer);
                 if rejected.is_syntax() {
-                    // RFC 7296 2.21.3: after INVALID_SYNTAX both ends forget the SA without DELETE.
-                    let failure = protocol(path.remote, &rejected.detail);
-                    self.close(cx, spi, &DownReason::Failed(failure.clone()));
-                    self.fail(cx, failure);
+                    self.condemn(cx, spi, protocol(path.remote, &rejected.detail));
                 }
                 return;
             }
         };
         match exchange {
             ExchangeType::CREATE_CHILD_SA => {
-                let answer = self.answer_create_child(cx, spi, &contents);
+                let (answer, fatal) = self.answer_create_child(cx, spi, &contents);
                 self.respond(cx, spi, exchange, id, path, &key, answer);
+                if let Some(failure) = fatal {
+                    self.condemn(cx, spi, failure);
+                }
             }
             // Our own DELETE is the answer to whether we are there.
             ExchangeType::INFORMATIONAL if self.is_closing(spi) && contents.deletes.is_empty() => {}
@@ -119,6 +147,7 @@ impl Tunnel {
             _ => {
                 let answer = vec![Payload::Notify(Notify::new(NotifyType::INVALID_SYNTAX))];
                 self.respond(cx, spi, exchange, id, path, &key, answer);
+                self.condemn(cx, spi, protocol(path.remote, "a request of an exchange that has no place here"));
             }
         }
     }

@@ -61,12 +61,20 @@ pub(crate) enum Stage {
 /// We sent `IKE_SA_INIT`.
 #[derive(Debug)]
 pub(crate) struct ExpectSaInitResponse {
-    key: KeyPair,
-    nonce: Vec<u8>,
-    cookie: Option<Vec<u8>>,
-    restarts: u8,
+    offer: Offer,
     request: Vec<u8>,
     transmission: Retransmit,
+}
+
+/// What a first message holds besides the proposals.
+#[derive(Debug)]
+struct Offer {
+    key: KeyPair,
+    nonce: Vec<u8>,
+    nat: [Payload; 2],
+    cookie: Option<Vec<u8>>,
+    /// Cookies and group changes followed so far.
+    restarts: u8,
 }
 
 impl Attempt {
@@ -117,8 +125,9 @@ impl Tunnel {
         self.counters.attempts += 1;
         let spi = cx.claim_ike_spi(Owner::Tunnel(self.slot));
         let path = self.first_path();
-        let nonce = cx.nonce();
-        let state = self.send_sa_init(cx, spi, path, group, nonce, None, 0);
+        let nat = nat::notifications(self.config.encapsulation, (spi, IkeSpi::ZERO), path, cx.entropy);
+        let (key, nonce) = (group.generate(cx.entropy), cx.nonce());
+        let state = self.send_sa_init(cx, spi, path, Offer { key, nonce, nat, cookie: None, restarts: 0 });
         self.attempt = Some(Attempt {
             spi,
             path,
@@ -130,36 +139,26 @@ impl Tunnel {
         });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a first message consists of; a struct would be used once")]
-    fn send_sa_init(
-        &self,
-        cx: &mut Cx<'_>,
-        spi: IkeSpi,
-        path: Path,
-        group: Group,
-        nonce: Vec<u8>,
-        cookie: Option<Vec<u8>>,
-        restarts: u8,
-    ) -> ExpectSaInitResponse {
-        let key = group.generate(cx.entropy);
+    fn send_sa_init(&self, cx: &mut Cx<'_>, spi: IkeSpi, path: Path, offer: Offer) -> ExpectSaInitResponse {
+        let group = offer.key.group().id();
         let spis = (spi, IkeSpi::ZERO);
         let mut payloads = Vec::new();
-        if let Some(cookie) = &cookie {
+        if let Some(cookie) = &offer.cookie {
             // RFC 7296 2.6: the cookie comes first, all else stays as it was.
             payloads.push(Payload::Notify(Notify::with_data(NotifyType::COOKIE, cookie.clone())));
         }
         payloads.extend([
             Payload::Sa(ike_proposals(&self.config.ike_proposals, None)),
-            Payload::KeyExchange(KeyExchange { group: group.id(), data: key.public().to_vec() }),
-            Payload::Nonce(nonce.clone()),
+            Payload::KeyExchange(KeyExchange { group, data: offer.key.public().to_vec() }),
+            Payload::Nonce(offer.nonce.clone()),
         ]);
-        payloads.extend(nat::notifications(self.config.encapsulation, spis, path, cx.entropy));
+        payloads.extend(offer.nat.clone());
         payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED)));
         let header = header(spis, ExchangeType::IKE_SA_INIT, true, false, 0);
         let request = Message { header, payloads }.encode().unwrap_or_default();
         cx.transmit(path, std::slice::from_ref(&request));
         let transmission = Retransmit::new(vec![request.clone()], cx.now, cx.entropy);
-        ExpectSaInitResponse { key, nonce, cookie, restarts, request, transmission }
+        ExpectSaInitResponse { offer, request, transmission }
     }
 
     /// Takes the answer to our first message.
@@ -180,7 +179,8 @@ impl Tunnel {
             return;
         };
         match judge(&self.config, &attempt, frame, &contents) {
-            Verdict::Restart { group, cookie } => self.restart(cx, attempt, group, cookie),
+            Verdict::Restart(restart) => self.restart(cx, attempt, restart),
+            Verdict::Repeated => self.attempt = Some(attempt),
             Verdict::Doubt(failure) => {
                 attempt.doubt(failure, cx.now);
                 self.attempt = Some(attempt);
@@ -191,12 +191,19 @@ impl Tunnel {
         }
     }
 
-    fn restart(&mut self, cx: &mut Cx<'_>, attempt: Attempt, group: Option<Group>, cookie: Option<Vec<u8>>) {
-        let Attempt { spi, path, stage: Stage::SaInit(state), .. } = &attempt else { return };
-        let group = group.unwrap_or_else(|| state.key.group());
-        let cookie = cookie.or_else(|| state.cookie.clone());
-        let state = self.send_sa_init(cx, *spi, *path, group, state.nonce.clone(), cookie, state.restarts + 1);
-        self.attempt = Some(Attempt { stage: Stage::SaInit(Box::new(state)), ..attempt });
+    fn restart(&mut self, cx: &mut Cx<'_>, attempt: Attempt, restart: Restart) {
+        let Attempt { spi, path, began, deadline, verdict, sole, stage: Stage::SaInit(state) } = attempt else {
+            return;
+        };
+        let mut offer = state.offer;
+        offer.restarts += 1;
+        match restart {
+            Restart::Group(group) => offer.key = group.generate(cx.entropy),
+            Restart::Cookie(cookie) => offer.cookie = Some(cookie),
+        }
+        let state = self.send_sa_init(cx, spi, path, offer);
+        let stage = Stage::SaInit(Box::new(state));
+        self.attempt = Some(Attempt { spi, path, began, deadline, verdict, sole, stage });
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one message, taken apart by its judge")]
@@ -210,11 +217,9 @@ impl Tunnel {
         public: &[u8],
         peer_nonce: Vec<u8>,
     ) {
-        let Attempt { spi, path, began, deadline, verdict, sole, stage: Stage::SaInit(state) } = attempt else {
-            return;
-        };
+        let Attempt { spi, path, began, sole, stage: Stage::SaInit(state), .. } = attempt else { return };
         let suite = chosen.proposal;
-        let ExpectSaInitResponse { key, nonce, request, .. } = *state;
+        let ExpectSaInitResponse { offer: Offer { key, nonce, .. }, request, .. } = *state;
         let Ok(shared) = key.agree(public) else {
             self.abandon(cx, spi, Failure::BadPublicValue { peer: path.remote, group: suite.group });
             return;
@@ -245,7 +250,9 @@ impl Tunnel {
         };
         let state = self.send_auth(cx, (spi, peer_spi), path, sole, first, protection);
         let stage = Stage::Auth(Box::new(state));
-        self.attempt = Some(Attempt { spi, path, began, deadline, verdict, sole, stage });
+        // What was doubtful about the first exchange is no longer: it has the time of an attempt.
+        let deadline = began + ATTEMPT;
+        self.attempt = Some(Attempt { spi, path, began, deadline, verdict: None, sole, stage });
     }
 }
 
@@ -263,9 +270,21 @@ pub(crate) struct FirstExchange {
 }
 
 enum Verdict {
-    Restart { group: Option<Group>, cookie: Option<Vec<u8>> },
+    Restart(Restart),
+    /// What it asks for has been done.
+    Repeated,
     Doubt(Failure),
-    Accept { chosen: ChosenIke, public: Vec<u8>, nonce: Vec<u8> },
+    Accept {
+        chosen: ChosenIke,
+        public: Vec<u8>,
+        nonce: Vec<u8>,
+    },
+}
+
+/// What the peer wants in our first message.
+enum Restart {
+    Group(Group),
+    Cookie(Vec<u8>),
 }
 
 fn judge(config: &TunnelConfig, attempt: &Attempt, frame: &Frame<'_>, contents: &Contents) -> Verdict {
@@ -273,17 +292,24 @@ fn judge(config: &TunnelConfig, attempt: &Attempt, frame: &Frame<'_>, contents: 
     let Stage::SaInit(state) = &attempt.stage else {
         return Verdict::Doubt(protocol(peer, "an answer out of turn"));
     };
-    let may_restart = state.restarts < MAX_RESTARTS;
+    let offer = &state.offer;
+    let may_restart = offer.restarts < MAX_RESTARTS;
     if let Some(cookie) = contents.notify(NotifyType::COOKIE).filter(|_| contents.sa.is_none() && may_restart) {
-        return Verdict::Restart { group: None, cookie: Some(cookie.data.clone()) };
+        return if offer.cookie.as_ref() == Some(&cookie.data) {
+            Verdict::Repeated
+        } else {
+            Verdict::Restart(Restart::Cookie(cookie.data.clone()))
+        };
     }
     if let Some(notify) = contents.notify(NotifyType::INVALID_KE_PAYLOAD) {
         // RFC 7296 1.2: only a group that we offered ourselves.
-        let group = notify.wanted_group().and_then(Group::from_id).filter(|group| {
-            config.ike_proposals.iter().any(|proposal| proposal.group == *group) && *group != state.key.group()
-        });
-        if group.is_some() && may_restart {
-            return Verdict::Restart { group, cookie: None };
+        let is_ours = |group: &Group| config.ike_proposals.iter().any(|proposal| proposal.group == *group);
+        match notify.wanted_group().and_then(Group::from_id).filter(is_ours) {
+            Some(group) if group == offer.key.group() && offer.restarts > 0 => return Verdict::Repeated,
+            Some(group) if group != offer.key.group() && may_restart => {
+                return Verdict::Restart(Restart::Group(group));
+            }
+            Some(_) | None => {}
         }
     }
     if let Some(notify) = contents.error() {
@@ -295,8 +321,8 @@ fn judge(config: &TunnelConfig, attempt: &Attempt, frame: &Frame<'_>, contents: 
     match accepted_ike(&config.ike_proposals, sa) {
         Err(error) => Verdict::Doubt(no_proposal(error, Negotiation::Ike, peer)),
         Ok(chosen)
-            if chosen.proposal.group != state.key.group()
-                || exchange.group != state.key.group().id()
+            if chosen.proposal.group != offer.key.group()
+                || exchange.group != offer.key.group().id()
                 || frame.header.responder_spi == IkeSpi::ZERO =>
         {
             Verdict::Doubt(protocol(peer, "an IKE_SA_INIT response contradicts itself or our request"))

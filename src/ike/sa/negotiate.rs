@@ -39,6 +39,11 @@ impl Refusal {
         vec![Payload::Notify(self.notify.clone())]
     }
 
+    /// RFC 7296 2.21.3: both ends forget the IKE SA after this one.
+    pub(crate) fn is_fatal(&self) -> bool {
+        self.notify.kind == NotifyType::INVALID_SYNTAX
+    }
+
     pub(crate) fn syntax(peer: SocketAddr, detail: &str) -> Self {
         Self {
             notify: Notify::new(NotifyType::INVALID_SYNTAX),
@@ -55,7 +60,8 @@ pub(crate) fn judge_offer(
     peer: SocketAddr,
 ) -> Result<Terms, Refusal> {
     let (Some(sa), Some(theirs), Some(ours)) = (&contents.sa, &contents.ts_initiator, &contents.ts_responder) else {
-        return Err(Refusal::syntax(peer, "an offer of a CHILD SA without proposals or traffic selectors"));
+        let failure = protocol(peer, "an offer of a CHILD SA without proposals or traffic selectors");
+        return Err(Refusal { notify: Notify::new(NotifyType::NO_PROPOSAL_CHOSEN), failure });
     };
     let chosen = select_esp(&config.esp_proposals, sa, exchange).map_err(|error| Refusal {
         notify: Notify::new(NotifyType::NO_PROPOSAL_CHOSEN),

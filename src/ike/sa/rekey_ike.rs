@@ -208,7 +208,8 @@ impl Tunnel {
             failure: no_proposal(error, Negotiation::Ike, peer),
         })?;
         let Some(peer_spi) = chosen.spi.filter(|spi| *spi != IkeSpi::ZERO) else {
-            return Err(Refusal::syntax(peer, "a request for an IKE SA names no SPI"));
+            let failure = protocol(peer, "a request for an IKE SA names no SPI");
+            return Err(Refusal { notify: Notify::new(NotifyType::NO_PROPOSAL_CHOSEN), failure });
         };
         let group = Some(chosen.proposal.group);
         let Some((key, shared)) = agree(cx, group, contents.key_exchange.as_ref(), peer)? else {

@@ -219,10 +219,8 @@ fn selectors_are_narrowed_to_what_both_allow() {
     }
 }
 
-#[test]
-fn many_half_open_strangers_bring_cookies_and_leave_nothing() {
-    let mut network = Network::bare(13);
-    network.add(B, config_b());
+/// A hundred others knock at B's door and say no more.
+fn crowd(network: &mut Network) {
     let mut strangers: Vec<_> = (0..100_u64)
         .map(|seed| {
             let mut endpoint = crate::Endpoint::new(Box::new(Seeded::new(1000 + seed)));
@@ -240,6 +238,48 @@ fn many_half_open_strangers_bring_cookies_and_leave_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn a_cookie_demanded_twice_is_returned_once_with_all_else_unchanged() {
+    use crate::message::{Message, Notify, NotifyType, Payload};
+    let mut network = Network::bare(17);
+    network.add(B, config_b());
+    crowd(&mut network);
+    network.repeat = 100;
+    network.add(A, config_a());
+    network.fate =
+        Box::new(|packet| (packet.destination.ip() == ADDRESS_B || packet.destination.ip() == ADDRESS_A).then_some(10));
+    network.run(Duration::from_millis(900));
+    network.assert_up();
+    let first = network.sent.iter().filter(|packet| packet.from == A && packet.exchange == ExchangeType::IKE_SA_INIT);
+    let first: Vec<_> = first.map(|packet| Message::decode(&packet.datagram).unwrap().payloads).collect();
+    assert_eq!(first.len(), 2);
+    // RFC 7296 2.6: the cookie comes first, all else stays as it was.
+    assert!(matches!(&first[1][0], Payload::Notify(Notify { kind: NotifyType::COOKIE, .. })));
+    assert_eq!(first[1][1..], first[0][..]);
+}
+
+#[test]
+fn a_repeated_wrong_guess_does_not_hurry_the_authentication() {
+    let (mut a, mut b) = (config_a(), config_b());
+    a.ike_proposals =
+        ["aes128gcm16-prfsha256-x25519", "aes128gcm16-prfsha256-ecp384"].map(|s| s.parse().unwrap()).into();
+    b.ike_proposals = vec!["aes128gcm16-prfsha256-ecp384".parse().unwrap()];
+    let mut network = Network::new(18, a, b);
+    network.repeat = 100;
+    network.fate = Box::new(|packet| Some(if packet.exchange == ExchangeType::IKE_AUTH { 900 } else { 10 }));
+    network.run(Duration::from_secs(5));
+    network.assert_up();
+    assert_eq!(network.failures(A), []);
+    assert_eq!(network.ends[A].endpoint.status(TUNNEL).unwrap().counters.attempts, 1);
+}
+
+#[test]
+fn many_half_open_strangers_bring_cookies_and_leave_nothing() {
+    let mut network = Network::bare(13);
+    network.add(B, config_b());
+    crowd(&mut network);
     let counters = network.ends[B].endpoint.counters();
     assert_eq!((counters.half_open, counters.cookies_sent), (30, 70));
     // The real peer returns its cookie and gets in.

@@ -6,8 +6,9 @@ use wire::ipsec::Direction;
 
 use super::network::*;
 use crate::config::{StartAction, TunnelConfig};
-use crate::message::ExchangeType;
-use crate::{DownReason, Event, LimitReached};
+use crate::message::{ExchangeType, Notify, NotifyType, Payload};
+use crate::sa::Pending;
+use crate::{DownReason, Event, Failure, LimitReached};
 
 fn respond(mut config: TunnelConfig) -> TunnelConfig {
     config.start = StartAction::Respond;
@@ -49,4 +50,77 @@ fn a_tunnel_that_is_lost_as_soon_as_it_is_up_is_begun_less_and_less_often() {
     network.forget();
     network.with(B, |endpoint, now| endpoint.terminate(TUNNEL, now));
     network.run_until(Duration::from_secs(1), |network| network.is_up() && !network.downs(A).is_empty());
+}
+
+/// Sends a request of A's that no operation of ours would send.
+fn ask(network: &mut Network, exchange: ExchangeType, payloads: Vec<Payload>) {
+    network.with(A, |endpoint, now| {
+        endpoint.with(TUNNEL, now, |tunnel, cx| {
+            let spi = tunnel.sas[0].spi;
+            tunnel.request(cx, spi, exchange, payloads, Pending::Liveness);
+        });
+    });
+}
+
+#[test]
+fn both_ends_forget_an_ike_sa_without_delete_after_invalid_syntax() {
+    let proposals = |network: &Network| {
+        let config = &network.ends[A].endpoint.tunnel(TUNNEL).unwrap().config;
+        let exchange = crate::message::ChildExchange::Create;
+        let sa = crate::message::esp_proposals(&config.esp_proposals, wire::ipsec::Spi(4711), exchange);
+        let (local, remote) = (config.local_selectors.clone(), config.remote_selectors.clone());
+        vec![Payload::Sa(sa), Payload::TsInitiator(local), Payload::TsResponder(remote)]
+    };
+    for exchange in [ExchangeType::CREATE_CHILD_SA, ExchangeType(40)] {
+        let mut network = Network::up(3);
+        let without_nonce = proposals(&network);
+        ask(&mut network, exchange, without_nonce);
+        network.run(Duration::from_millis(50));
+        assert!(matches!(network.downs(A).as_slice(), [DownReason::Failed(Failure::Refused { .. })]));
+        assert!(matches!(network.downs(B).as_slice(), [DownReason::Failed(Failure::Protocol { .. })]));
+        network.run(Duration::from_secs(5));
+        assert!(network.sent.iter().all(|packet| packet.exchange != ExchangeType::INFORMATIONAL));
+        network.run(Duration::from_secs(20));
+        network.assert_settled();
+    }
+}
+
+#[test]
+fn a_well_formed_request_that_makes_no_sense_costs_no_sa() {
+    let mut network = Network::up(4);
+    ask(&mut network, ExchangeType::CREATE_CHILD_SA, vec![Payload::Nonce(vec![1; 32])]);
+    network.run(Duration::from_secs(1));
+    let rekey = Notify::with_data(NotifyType::REKEY_SA, Vec::new());
+    ask(&mut network, ExchangeType::CREATE_CHILD_SA, vec![Payload::Notify(rekey)]);
+    network.run(Duration::from_secs(60));
+    network.assert_settled();
+    network.assert_no_flap();
+}
+
+/// Whether A's first `IKE_AUTH` with these tunnels, each to another peer, says that it is the only contact.
+fn claims_sole_contact(identities: &[&str]) -> bool {
+    let mut network = Network::new(5, config_a(), config_b());
+    for (number, identity) in (100..).zip(identities) {
+        let mut other = respond(config_a());
+        other.remote = std::net::IpAddr::from([203, 0, 113, number]);
+        other.local_id = identity.parse().unwrap();
+        network.with(A, |endpoint, now| endpoint.add_tunnel(wire::ipsec::TunnelId(number.into()), other, now));
+    }
+    network.run(Duration::from_secs(1));
+    network.assert_settled();
+    let auth = network.sent.iter().find(|packet| packet.exchange == ExchangeType::IKE_AUTH).unwrap();
+    let tunnel = network.ends[B].endpoint.tunnel(TUNNEL).unwrap();
+    let protected = crate::message::Frame::decode(&auth.datagram).unwrap().protected().unwrap().unwrap();
+    let opened = protected.open(&tunnel.sas[0].keys.ciphers(tunnel.sas[0].role).inbound).unwrap();
+    let crate::message::Opened::Whole(plaintext) = opened else { panic!("a fragment") };
+    let is_claim =
+        |payload: &Payload| matches!(payload, Payload::Notify(notify) if notify.kind == NotifyType::INITIAL_CONTACT);
+    plaintext.payloads().unwrap().iter().any(is_claim)
+}
+
+#[test]
+fn initial_contact_is_not_claimed_for_identities_that_several_tunnels_share() {
+    assert!(claims_sole_contact(&[]));
+    assert!(claims_sole_contact(&["elsewhere.example"]));
+    assert!(!claims_sole_contact(&["elsewhere.example", "192.0.2.1"]));
 }
