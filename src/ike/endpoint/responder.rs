@@ -190,13 +190,15 @@ impl Endpoint {
             half.refusal = Some((key.to_vec(), response.clone()));
             response.into_iter().for_each(|datagram| self.transmit(path, datagram));
         }
+        if !self.unauthenticated.take(now) {
+            return;
+        }
         match slot {
             Some(slot) => self.with_slot(slot, now, |tunnel, cx| tunnel.note_failure(cx, refusal.failure)),
-            None if self.unauthenticated.take(now) => {
+            None => {
                 let (local, remote, failure) = (path.local, path.remote, refusal.failure);
                 self.output.push_back(Output::Event(Event::Stranger { local, remote, failure }));
             }
-            None => {}
         }
     }
 

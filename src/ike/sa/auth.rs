@@ -26,6 +26,9 @@ use crate::sa::retransmit::Retransmit;
 use crate::sa::window::{Requests, Responses};
 use crate::sa::{IkeSa, Origin, Phase, Task};
 
+/// A shorter lifetime would have us authenticate without pause.
+const LEAST_GRANT: Duration = Duration::from_secs(60);
+
 /// We sent `IKE_AUTH`.
 #[derive(Debug)]
 pub(crate) struct ExpectAuthResponse {
@@ -251,6 +254,7 @@ impl Tunnel {
                 low_nonce: first.nonce_i.min(first.nonce_r),
             },
             phase: Phase::Current,
+            heir: None,
             forgotten: false,
             confirmed: role == Role::Initiator,
             requests,
@@ -287,7 +291,7 @@ impl Tunnel {
             .map(u32::from_be_bytes);
         let now = cx.now;
         if let Some((seconds, sa)) = seconds.zip(self.sa_mut(spi).filter(|sa| sa.origin.ours)) {
-            let granted = Duration::from_secs(seconds.into());
+            let granted = Duration::from_secs(seconds.into()).max(LEAST_GRANT);
             sa.reauthenticate_at = Some(now + granted * 9 / 10);
         }
     }

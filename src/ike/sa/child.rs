@@ -114,10 +114,12 @@ impl Tunnel {
         })
     }
 
-    /// Whether a CHILD SA belongs to an IKE SA, or will: the peer may use the successor of an IKE SA before its
-    /// deletion of the old one gets here.
+    /// Whether a CHILD SA belongs to an IKE SA, will, or did: the peer may use the successor of an IKE SA before its
+    /// deletion of the old one gets here, and the old one before it knows of the successor.
     pub(crate) fn is_under(&self, child: &ChildSa, ike: IkeSpi) -> bool {
-        child.parent == ike || self.sa(child.parent).is_some_and(|sa| sa.is_replaced_by(ike))
+        child.parent == ike
+            || self.sa(child.parent).is_some_and(|sa| sa.is_replaced_by(ike))
+            || self.sa(ike).is_some_and(|sa| sa.heir == Some(child.parent))
     }
 
     /// Takes in a new CHILD SA: receives on it at once, sends on it if nothing else carries traffic.

@@ -45,8 +45,9 @@ impl Tunnel {
         let carries = self.outbound.and_then(|spi| self.child(spi)).is_some_and(|child| self.is_under(child, winner));
         let youngest = self.sas.iter().filter(|sa| serving.contains(&sa.spi)).map(|sa| sa.origin.authenticated).max();
         let Some(sa) = self.sa_mut(winner) else { return };
-        // A sign of life that is younger than all of them: what established an SA may have been long under way.
-        let proven = sa.confirmed && (carries || Some(sa.last_heard) > youngest);
+        // A sign of life that is younger than all of them: what established an SA may have been long under way, and
+        // a peer may have dropped the SA when it took another for the only one.
+        let proven = sa.confirmed && Some(sa.last_heard) > youngest;
         if !proven {
             if sa.is_idle() {
                 sa.enqueue(Task::Liveness);
@@ -71,7 +72,7 @@ impl Tunnel {
     }
 
     /// Whether an IKE SA is in use and has a CHILD SA.
-    fn serves(&self, sa: &IkeSa) -> bool {
+    pub(crate) fn serves(&self, sa: &IkeSa) -> bool {
         sa.is_current() && self.children.iter().any(|child| child.parent == sa.spi && child.is_live())
     }
 

@@ -25,7 +25,12 @@ impl Tunnel {
             }
             return;
         }
-        match sa.responses.judge(id, frame.datagram()) {
+        let arrival = match sa.responses.judge(id, frame.datagram()) {
+            // RFC 7383 2.5.2: a sender that got no answer may have cut its request into smaller fragments.
+            Arrival::Altered if sa.protection.is_first_fragment(frame) => Arrival::Repeated,
+            arrival @ (Arrival::New | Arrival::Repeated | Arrival::Altered | Arrival::Stale) => arrival,
+        };
+        match arrival {
             Arrival::New => self.handle_request(cx, spi, frame, path),
             // Its answer would establish what is gone.
             Arrival::Repeated if sa.is_ending() && frame.header.exchange == ExchangeType::IKE_AUTH => {}
@@ -34,7 +39,7 @@ impl Tunnel {
                 let response = sa.responses.last_response().to_vec();
                 cx.transmit(path, &response);
             }
-            Arrival::Stale => {}
+            Arrival::Altered | Arrival::Stale => {}
         }
     }
 

@@ -12,6 +12,8 @@ use crate::sa::{IkeSa, Phase, Task};
 
 /// How long a DELETE is repeated: what it is about is gone here anyway.
 const DELETE_PATIENCE: Duration = Duration::from_secs(10);
+/// Pause before we authenticate anew once more, longer than an attempt takes.
+const REAUTHENTICATE_RETRY: Duration = Duration::from_secs(40);
 /// Fewer would mistake a busy peer for a dead one.
 const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 
@@ -59,7 +61,8 @@ impl Tunnel {
                     sa.enqueue(Task::Liveness);
                 }
                 if reauthenticate {
-                    sa.reauthenticate_at = None;
+                    // The new SA replaces this one; should it fail to come, once more.
+                    sa.reauthenticate_at = Some(now + REAUTHENTICATE_RETRY);
                     if self.attempt.is_none() {
                         self.begin_attempt(cx, false);
                     }
@@ -87,6 +90,10 @@ impl Tunnel {
         let patience = self.config.dpd.timeout.max(LEAST_PATIENCE);
         if sa.phase == Phase::Closing {
             return Some(first_sent + DELETE_PATIENCE.min(patience));
+        }
+        // ESP may belong to the other one, and traffic waits for the decision between them.
+        if sa.is_current() && self.sas.iter().any(|other| other.spi != sa.spi && self.serves(other)) {
+            return Some(sa.last_heard.max(first_sent) + LEAST_PATIENCE);
         }
         // RFC 7296 2.4: any authentic sign of life counts; yet an exchange must not hang for ever.
         let heard = self.last_heard(sa).clamp(first_sent, first_sent + patience * 3);

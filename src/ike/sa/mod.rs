@@ -128,6 +128,8 @@ pub(crate) struct IkeSa {
     pub(crate) protection: Protection,
     pub(crate) origin: Origin,
     pub(crate) phase: Phase,
+    /// The SA that has taken its CHILD SAs over.
+    pub(crate) heir: Option<IkeSpi>,
     /// The peer says that it has lost it.
     pub(crate) forgotten: bool,
     /// The peer is known to have it.

@@ -119,6 +119,15 @@ impl Protection {
     }
 }
 
+impl Protection {
+    /// Whether a datagram is an authentic first fragment. Nothing is kept of it.
+    pub(crate) fn is_first_fragment(&self, frame: &Frame<'_>) -> bool {
+        let protected = frame.protected().ok().flatten();
+        let opened = protected.and_then(|protected| protected.open(&self.ciphers.inbound).ok());
+        matches!(opened, Some(Opened::Fragment(fragment)) if fragment.number == 1)
+    }
+}
+
 fn collect(payloads: Result<Vec<Payload>, PayloadError>) -> Result<Contents, Rejected> {
     Contents::collect(payloads?).map_err(|duplicate| Rejected {
         detail: duplicate.to_string(),

@@ -248,6 +248,7 @@ impl Tunnel {
             keys: new.keys,
             origin: sa.origin.clone(),
             phase: Phase::Current,
+            heir: None,
             forgotten: sa.forgotten,
             confirmed: new.role == Role::Initiator,
             requests: Requests::starting_at(0),
@@ -267,6 +268,9 @@ impl Tunnel {
     pub(crate) fn adopt(&mut self, cx: &mut Cx<'_>, old: IkeSpi, new: IkeSpi, initiator: bool) {
         for child in self.children.iter_mut().filter(|child| child.parent == old) {
             child.parent = new;
+        }
+        for sa in self.sas.iter_mut().filter(|sa| sa.spi == old || sa.heir == Some(old)) {
+            sa.heir = Some(new);
         }
         // One rekey may follow another before the SA they began with is deleted.
         for sa in self.sas.iter_mut().filter(|sa| sa.is_replaced_by(old)) {

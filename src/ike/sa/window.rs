@@ -61,6 +61,8 @@ pub(crate) enum Arrival {
     New,
     /// The one answered last, bit by bit: send the answer again.
     Repeated,
+    /// It has the ID of the one answered last, and other octets: maybe the same, cut into other fragments.
+    Altered,
     /// Neither.
     Stale,
 }
@@ -90,9 +92,12 @@ impl Responses {
             return Arrival::New;
         }
         // RFC 7296 2.1: a retransmission is bitwise identical to the original.
-        let repeated = id.checked_add(1) == Some(self.expected)
-            && self.last.as_ref().is_some_and(|answered| answered.request == datagram);
-        if repeated { Arrival::Repeated } else { Arrival::Stale }
+        let last = self.last.as_ref().filter(|_| id.checked_add(1) == Some(self.expected));
+        match last {
+            Some(answered) if answered.request == datagram => Arrival::Repeated,
+            Some(_) => Arrival::Altered,
+            None => Arrival::Stale,
+        }
     }
 
     /// Keeps the answer to `request`, which had the expected ID.
@@ -131,7 +136,7 @@ mod tests {
         assert_eq!(responses.judge(0, b"a"), Arrival::New);
         responses.answered(b"a", vec![b"answer".to_vec()]);
         assert_eq!(responses.judge(0, b"a"), Arrival::Repeated);
-        assert_eq!(responses.judge(0, b"b"), Arrival::Stale);
+        assert_eq!(responses.judge(0, b"b"), Arrival::Altered);
         assert_eq!(responses.judge(1, b"b"), Arrival::New);
         assert_eq!(responses.judge(2, b"c"), Arrival::Stale);
         assert_eq!(responses.judge(u32::MAX, b"c"), Arrival::Stale);

@@ -193,3 +193,57 @@ fn forged_beginnings_do_not_touch_an_established_tunnel() {
     network.assert_settled();
     network.assert_no_flap();
 }
+
+#[test]
+fn refused_authentications_are_reported_at_a_limited_rate() {
+    let mut network = Network::bare(9);
+    network.add(B, config_b());
+    for seed in 0..60 {
+        let mut other = config_a();
+        other.psk = wire::Secret::from(b"guessed".as_slice());
+        let mut forger = crate::Endpoint::new(Box::new(Seeded::new(4000 + seed)));
+        forger.add_tunnel(TUNNEL, other, network.now);
+        forger.handle_timeout(network.now + Duration::from_secs(1));
+        // First message, answer, authentication.
+        for _ in 0..3 {
+            while let Some(output) = forger.poll_output() {
+                if let crate::Output::Transmit { local, remote, datagram } = output {
+                    network.sent.clear();
+                    network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
+                }
+            }
+            for packet in network.sent.clone() {
+                let (now, Packet { source, destination, datagram, .. }) = (network.now, packet);
+                forger.handle_datagram(destination, source, &datagram, now);
+            }
+        }
+    }
+    let refused = network.failures(B).len();
+    assert!((3..=20).contains(&refused), "{refused} reports");
+}
+
+#[test]
+fn a_request_cut_into_smaller_fragments_is_answered_again() {
+    use crate::message::{Header, Notify};
+    use crate::sa::protect::header;
+    let mut network = Network::up(10);
+    let tunnel = network.ends[A].endpoint.tunnel(TUNNEL).unwrap();
+    let (keys, role, spis) = (tunnel.sas[0].keys.clone(), tunnel.sas[0].role, tunnel.sas[0].spis());
+    let header: Header = header(spis, crate::message::ExchangeType::INFORMATIONAL, true, false, 2);
+    let note = Payload::Notify(Notify::with_data(NotifyType(50_000), vec![7; 3000]));
+    let mut entropy = Seeded::new(99);
+    let mut ciphers = keys.ciphers(role);
+    let mut cut = |limit| {
+        let message = Message { header, payloads: vec![note.clone()] };
+        message.seal(&mut ciphers.outbound, &mut entropy, Some(limit)).unwrap()
+    };
+    let said = |network: &mut Network, datagrams: &[Vec<u8>]| -> Vec<_> {
+        datagrams.iter().flat_map(|datagram| answers(network, datagram)).collect()
+    };
+    let first = said(&mut network, &cut(1200));
+    assert_eq!(first.len(), 1);
+    let mut again = cut(576);
+    assert_eq!(said(&mut network, &again), first);
+    again[0].last_mut().map(|octet| *octet ^= 1).unwrap();
+    assert!(said(&mut network, &again).is_empty());
+}

@@ -6,7 +6,7 @@ use wire::ipsec::Direction;
 
 use super::network::*;
 use crate::config::{StartAction, TunnelConfig};
-use crate::message::{ExchangeType, Notify, NotifyType, Payload};
+use crate::message::{Delete, ExchangeType, Notify, NotifyType, Payload};
 use crate::sa::Pending;
 use crate::{DownReason, Event, Failure, LimitReached};
 
@@ -123,4 +123,80 @@ fn initial_contact_is_not_claimed_for_identities_that_several_tunnels_share() {
     assert!(claims_sole_contact(&[]));
     assert!(claims_sole_contact(&["elsewhere.example"]));
     assert!(!claims_sole_contact(&["elsewhere.example", "192.0.2.1"]));
+}
+
+#[test]
+fn a_deletion_under_the_old_ike_sa_finds_the_child_under_the_new_one() {
+    let mut network = Network::up(6);
+    network.with(A, |endpoint, now| endpoint.rekey_ike(TUNNEL, now));
+    // B has answered, A has not got the answer yet.
+    network.run(Duration::from_millis(15));
+    network.with(B, |endpoint, now| {
+        endpoint.with(TUNNEL, now, |tunnel, cx| {
+            let (ike, child) = (tunnel.sas[0].spi, tunnel.children[0].spi);
+            let delete = vec![Payload::Delete(Delete::Esp(vec![child]))];
+            tunnel.request(cx, ike, ExchangeType::INFORMATIONAL, delete, Pending::DeleteChild(child));
+            tunnel.drop_child(cx, child, &DownReason::Operator);
+        });
+    });
+    network.run(Duration::from_secs(60));
+    assert_eq!(network.downs(A), [DownReason::PeerDeleted]);
+    network.assert_settled();
+}
+
+#[test]
+fn an_ike_sa_that_the_peer_dropped_silently_does_not_win_over_a_live_one() {
+    let mut deaths = 0;
+    for seed in 0..16 {
+        let mut network = Network::new(seed, config_a(), config_b());
+        network.fate = Box::new(|packet| {
+            let slow = packet.from == A && packet.exchange == ExchangeType::IKE_AUTH && !packet.response;
+            Some(if slow { 500 } else { 10 })
+        });
+        network.run_until(Duration::from_secs(1), |network| {
+            network.sent.iter().any(|packet| packet.exchange == ExchangeType::IKE_AUTH)
+        });
+        network.with(B, |endpoint, now| endpoint.initiate(TUNNEL, now));
+        network.run(Duration::from_millis(200));
+        network.assert_up();
+        network.with(B, |endpoint, now| {
+            endpoint.with(TUNNEL, now, |tunnel, cx| {
+                let spi = tunnel.sas[0].spi;
+                tunnel.close(cx, spi, &DownReason::Superseded);
+            });
+        });
+        // ESP goes on arriving at A all the time.
+        for _ in 0..100 {
+            network.with(A, |endpoint, now| endpoint.handle_inbound_traffic(TUNNEL, now));
+            network.run(Duration::from_millis(100));
+        }
+        assert!(network.agreed, "seed {seed}");
+        deaths += network.ends[A].endpoint.status(TUNNEL).unwrap().counters.dpd_timeouts;
+        network.run(Duration::from_secs(60));
+        network.assert_settled();
+        assert_eq!(network.downs(A), []);
+    }
+    assert!((1..16).contains(&deaths), "either of the two is preferred by its nonces: {deaths}");
+}
+
+#[test]
+fn authentication_anew_is_tried_again_while_the_old_sa_lives_and_never_without_pause() {
+    let mut network = Network::up(7);
+    let lifetime = Notify::with_data(NotifyType::AUTH_LIFETIME, 1_u32.to_be_bytes().to_vec());
+    let contents = crate::sa::contents::Contents::collect(vec![Payload::Notify(lifetime)]).unwrap();
+    network.with(A, |endpoint, now| {
+        endpoint.with(TUNNEL, now, |tunnel, cx| {
+            let spi = tunnel.sas[0].spi;
+            tunnel.note_auth_lifetime(cx, spi, &contents);
+        });
+    });
+    network.fate = Box::new(|packet| (packet.exchange != ExchangeType::IKE_SA_INIT).then_some(10));
+    network.run(Duration::from_secs(50));
+    assert!(network.sent.iter().all(|packet| packet.exchange != ExchangeType::IKE_SA_INIT));
+    network.run(Duration::from_secs(40));
+    network.fate = Box::new(|_| Some(10));
+    network.run(Duration::from_secs(60));
+    assert_eq!(network.count(B, |event| matches!(event, Event::IkeUp { .. })), 1);
+    network.assert_settled();
+    network.assert_no_flap();
 }
