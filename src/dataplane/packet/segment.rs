@@ -61,11 +61,12 @@ impl Plan {
         if transport < ip.header_len || vnet.gso_size == 0 || packet.len() < transport + 20 {
             return Err(Inconsistent);
         }
-        let (protocol, headers) = match kind {
-            Kind::Tcp => (TCP, transport + usize::from(packet[transport + 12] >> 4) * 4),
-            Kind::Udp | Kind::Whole => (UDP, transport + 8),
+        // RFC 9293 3.1: a TCP header has at least five words, whatever its data offset says.
+        let (protocol, headers, least) = match kind {
+            Kind::Tcp => (TCP, transport + usize::from(packet[transport + 12] >> 4) * 4, 20),
+            Kind::Udp | Kind::Whole => (UDP, transport + 8, 8),
         };
-        if headers < transport + 8 || headers >= packet.len() {
+        if headers < transport + least || headers >= packet.len() {
             return Err(Inconsistent);
         }
         let asked = usize::from(vnet.gso_size);

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use super::checksum::{Sum, fill_ipv4_header, pseudo_header};
 use super::coalesce::{Coalescer, Target};
 use super::ip::{Ip, TCP, UDP};
+use super::mss::{self, TcpChecksum};
 use super::segment::Plan;
+use super::too_big;
 use super::virtio::{self, DATA_VALID, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VnetHeader};
 use super::{be16, be32, len16, put16, put32};
 
@@ -191,6 +193,16 @@ fn inconsistent_offload_headers_are_refused() {
 }
 
 #[test]
+fn a_data_offset_short_of_a_tcp_header_is_refused() {
+    let (vnet, mut octets) = super_packet(PLAIN, &[1; 2500], 1000);
+    let ip = Ip::parse(&octets).unwrap();
+    for (words, refused) in [(0, true), (2, true), (4, true), (5, false), (15, false)] {
+        octets[20 + 12] = words << 4;
+        assert_eq!(Plan::new(&ip, &vnet, &mut octets.clone(), 1500).is_err(), refused, "{words} words");
+    }
+}
+
+#[test]
 fn a_run_of_full_segments_becomes_one_write() {
     let writes = coalesced(&tcp_run(10, 1000));
     assert_eq!(writes.len(), 1);
@@ -290,9 +302,12 @@ proptest! {
 
     #[test]
     fn any_octets_are_survived(
-        mut octets in prop::collection::vec(any::<u8>(), 1..200),
-        header: [u8; virtio::LEN],
+        mut octets in prop::collection::vec(any::<u8>(), 1..300),
+        gso_type in prop::sample::select(vec![virtio::GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, 0x81, 9]),
+        (flags, gso_size, csum_offset) in (0_u8..4, 0_u16..200, 0_u16..30),
+        csum_start in prop_oneof![Just(20_u16), Just(40), 0_u16..400],
         v6: bool,
+        mtu in 68_usize..1500,
     ) {
         octets[0] = if v6 { 0x60 } else { 0x45 };
         let len = octets.len();
@@ -305,16 +320,21 @@ proptest! {
             octets[6] &= 0x40;
             octets[7] = 0;
         }
-        if let Some(ip) = Ip::parse(&octets) {
-            let mut vnet = VnetHeader::decode(&header);
-            vnet.csum_start %= 60;
-            if let Ok(plan) = Plan::new(&ip, &vnet, &mut octets.clone(), 1400) {
-                for index in 0..plan.count() {
-                    let mut out = vec![0; plan.len(index)];
-                    plan.write(index, &octets, &mut out);
-                }
-            }
-            coalesced(&[octets.clone(), octets]);
+        let Some(ip) = Ip::parse(&octets) else { return Ok(()) };
+        let vnet = VnetHeader { flags, gso_type, gso_size, csum_start, csum_offset, ..VnetHeader::default() };
+        mss::clamp(&ip, &mut octets, 1300, TcpChecksum::Complete);
+        if let Some(answer) = too_big::answer(&ip, &octets, mtu) {
+            prop_assert!(Ip::parse(&answer).is_some());
         }
+        if let Ok(plan) = Plan::new(&ip, &vnet, &mut octets.clone(), mtu) {
+            let mut payload = 0;
+            for index in 0..plan.count() {
+                let mut out = vec![0; plan.len(index)];
+                plan.write(index, &octets, &mut out);
+                payload += out.len();
+            }
+            prop_assert!(payload >= octets.len(), "nothing is left out");
+        }
+        coalesced(&[octets.clone(), octets]);
     }
 }
