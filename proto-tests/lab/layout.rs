@@ -128,7 +128,24 @@ impl Layout {
     /// # Errors
     /// When `ip` refuses.
     pub fn cut(&self, tunnel: &TunnelPlan) -> Result<()> {
-        self.rules("add", tunnel)
+        self.cut_toward_cloud(tunnel)?;
+        self.cut_from_cloud(tunnel)
+    }
+
+    /// Cuts half of it: packets to the concentrator vanish, its own still arrive. [`Layout::mend`] wants both halves cut.
+    ///
+    /// # Errors
+    /// When `ip` refuses.
+    pub fn cut_toward_cloud(&self, tunnel: &TunnelPlan) -> Result<()> {
+        self.rule("add", tunnel, "to")
+    }
+
+    /// Cuts the other half.
+    ///
+    /// # Errors
+    /// When `ip` refuses.
+    pub fn cut_from_cloud(&self, tunnel: &TunnelPlan) -> Result<()> {
+        self.rule("add", tunnel, "from")
     }
 
     /// Joins it again.
@@ -136,15 +153,13 @@ impl Layout {
     /// # Errors
     /// When it was not cut.
     pub fn mend(&self, tunnel: &TunnelPlan) -> Result<()> {
-        self.rules("delete", tunnel)
+        self.rule("delete", tunnel, "to")?;
+        self.rule("delete", tunnel, "from")
     }
 
-    fn rules(&self, verb: &str, tunnel: &TunnelPlan) -> Result<()> {
+    fn rule(&self, verb: &str, tunnel: &TunnelPlan, direction: &str) -> Result<()> {
         let address = tunnel.cloud_outside.to_string();
-        for direction in ["to", "from"] {
-            self.net.ip(&["rule", verb, "preference", CUT_PREFERENCE, direction, &address, "blackhole"])?;
-        }
-        Ok(())
+        self.net.ip(&["rule", verb, "preference", CUT_PREFERENCE, direction, &address, "blackhole"]).map(drop)
     }
 }
 

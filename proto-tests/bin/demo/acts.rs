@@ -133,11 +133,11 @@ fn lose(sides: &mut OwnSides, index: usize, loss: Loss) -> Result<()> {
         Loss::Killed => sides.kill_cloud(index),
         Loss::Stopped => sides.clouds[index].as_mut().ok_or_else(missing)?.process().signal(Signal::SIGTERM),
         Loss::Cut => sides.layout.cut(&TUNNELS[index]),
-        // Cut first, so that the tunnel does not return before it has been seen missing.
+        // The DELETE arrives; the way back is cut first, or the tunnel would return within two milliseconds.
         Loss::Deleted => {
+            sides.layout.cut_toward_cloud(&TUNNELS[index])?;
             let cloud = sides.clouds[index].as_ref().ok_or_else(missing)?;
-            cloud.order(&["reset", "tunnel", TUNNELS[index].name])?;
-            sides.layout.cut(&TUNNELS[index])
+            cloud.order(&["reset", "tunnel", TUNNELS[index].name])
         }
     }
 }
@@ -150,7 +150,11 @@ fn regain(sides: &mut OwnSides, index: usize, loss: Loss) -> Result<()> {
             ending.ended(Duration::from_secs(10))?;
             sides.start_cloud(index)
         }
-        Loss::Cut | Loss::Deleted => sides.layout.mend(&TUNNELS[index]),
+        Loss::Cut => sides.layout.mend(&TUNNELS[index]),
+        Loss::Deleted => {
+            sides.layout.cut_from_cloud(&TUNNELS[index])?;
+            sides.layout.mend(&TUNNELS[index])
+        }
     }
 }
 
