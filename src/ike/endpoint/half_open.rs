@@ -25,12 +25,14 @@ use crate::sa::protect::{Incoming, Protection};
 
 /// Half-open SAs from which on everyone must return a cookie.
 pub(crate) const COOKIE_THRESHOLD: usize = 30;
-/// The same, for one source address.
+/// The same, for one source: an IPv4 address or an IPv6 /64, of which one host has as many addresses as it wants.
 pub(crate) const COOKIE_THRESHOLD_SOURCE: usize = 3;
-/// Half-open SAs of one source address beyond which it is ignored, cookie or not.
+/// Half-open SAs of one source beyond which it is ignored, cookie or not.
 pub(crate) const MAX_SOURCE: usize = 64;
 /// Half-open SAs beyond which everyone is ignored.
 pub(crate) const MAX: usize = 4096;
+/// Of these, places that only the addresses of configured peers get.
+const RESERVED: usize = 1024;
 /// How long a half-open SA waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one secret makes cookies; they are accepted twice as long.
@@ -96,6 +98,7 @@ pub(crate) struct HalfOpenTable {
     by_spi: BTreeMap<IkeSpi, HalfOpen>,
     /// By the peer's address and SPI, to know a first message that is sent again.
     by_peer: BTreeMap<(IpAddr, IkeSpi), IkeSpi>,
+    /// By what [`network`] makes of the peer's address.
     by_source: BTreeMap<IpAddr, usize>,
     /// In the order of their ends.
     ends: VecDeque<(Instant, IkeSpi)>,
@@ -128,17 +131,18 @@ impl HalfOpenTable {
         self.by_spi.get(spi).filter(|half| half.request == request)
     }
 
-    /// Whether a first message may have an entry.
+    /// Whether a first message may have an entry; `expected` if a tunnel is configured with its addresses.
     pub(crate) fn admit(
         &mut self,
         contents: &Contents,
         peer: IkeSpi,
-        source: IpAddr,
+        (source, expected): (IpAddr, bool),
         now: Instant,
         entropy: &mut dyn Entropy,
     ) -> Admission {
-        let from_source = self.by_source.get(&source).copied().unwrap_or(0);
-        if self.len() >= MAX || from_source >= MAX_SOURCE {
+        let from_source = self.by_source.get(&network(source)).copied().unwrap_or(0);
+        let most = if expected { MAX } else { MAX - RESERVED };
+        if self.len() >= most || from_source >= MAX_SOURCE {
             return Admission::Full;
         }
         if self.len() < COOKIE_THRESHOLD && from_source < COOKIE_THRESHOLD_SOURCE {
@@ -162,7 +166,7 @@ impl HalfOpenTable {
     pub(crate) fn insert(&mut self, half: HalfOpen) {
         let source = half.source;
         self.by_peer.insert((source, half.peer_spi), half.spi);
-        *self.by_source.entry(source).or_default() += 1;
+        *self.by_source.entry(network(source)).or_default() += 1;
         self.ends.push_back((half.began + PATIENCE, half.spi));
         self.by_spi.insert(half.spi, half);
     }
@@ -173,10 +177,10 @@ impl HalfOpenTable {
         if self.by_peer.get(&(source, half.peer_spi)) == Some(&spi) {
             self.by_peer.remove(&(source, half.peer_spi));
         }
-        if let Some(count) = self.by_source.get_mut(&source) {
+        if let Some(count) = self.by_source.get_mut(&network(source)) {
             *count -= 1;
             if *count == 0 {
-                self.by_source.remove(&source);
+                self.by_source.remove(&network(source));
             }
         }
         // Entries that were answered leave their end behind; those at the front are over soon enough.
@@ -219,5 +223,75 @@ impl HalfOpenTable {
             secrets.since = now;
         }
         secrets
+    }
+}
+
+/// What a source is counted under.
+fn network(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(_) => source,
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    fn half(source: IpAddr, spi: u64, now: Instant) -> HalfOpen {
+        let address = SocketAddr::new(source, 500);
+        HalfOpen {
+            spi: IkeSpi(spi),
+            peer_spi: IkeSpi(spi),
+            source,
+            path: Path { local: address, remote: address },
+            began: now,
+            suite: "aes128gcm16-prfsha256-x25519".parse().unwrap(),
+            nat: Nat::default(),
+            candidates: Vec::new(),
+            request: Vec::new(),
+            response: Vec::new(),
+            nonce_i: Vec::new(),
+            nonce_r: Vec::new(),
+            key: None,
+            fragmentation: false,
+            opened: None,
+            refusal: None,
+        }
+    }
+
+    fn admitted(table: &mut HalfOpenTable, source: &str, expected: bool, now: Instant) -> Admission {
+        let contents = Contents { nonce: Some(vec![1; 32]), ..Contents::default() };
+        let mut zeros = |out: &mut [u8]| out.fill(0);
+        table.admit(&contents, IkeSpi(1), (source.parse().unwrap(), expected), now, &mut zeros)
+    }
+
+    #[test]
+    fn all_addresses_of_an_ipv6_network_count_as_one_source() {
+        let now = Instant::now();
+        let mut table = HalfOpenTable::default();
+        for spi in 1..=3_u64 {
+            let source = format!("2001:db8:0:1::{spi}");
+            assert_eq!(admitted(&mut table, &source, false, now), Admission::Welcome);
+            table.insert(half(source.parse().unwrap(), spi, now));
+        }
+        assert!(matches!(admitted(&mut table, "2001:db8:0:1::99", false, now), Admission::Cookie(_)));
+        assert_eq!(admitted(&mut table, "2001:db8:0:2::99", false, now), Admission::Welcome);
+        assert_eq!(table.counts(), (3, 3, 1));
+        (1..=3).for_each(|spi| assert!(table.remove(IkeSpi(spi)).is_some()));
+        assert_eq!(table.counts(), (0, 0, 0));
+    }
+
+    #[test]
+    fn strangers_leave_places_for_configured_peers() {
+        let now = Instant::now();
+        let mut table = HalfOpenTable::default();
+        for spi in 1..=u64::try_from(MAX - RESERVED).unwrap() {
+            table.insert(half(std::net::Ipv4Addr::from_bits(u32::try_from(spi).unwrap()).into(), spi, now));
+        }
+        assert_eq!(admitted(&mut table, "192.0.2.1", false, now), Admission::Full);
+        assert!(matches!(admitted(&mut table, "192.0.2.1", true, now), Admission::Cookie(_)));
     }
 }

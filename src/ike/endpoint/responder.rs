@@ -36,7 +36,8 @@ impl Endpoint {
             self.counters.dropped += 1;
             return;
         };
-        match self.half_open.admit(&contents, peer, source, now, &mut *self.entropy) {
+        let expected = self.by_address.contains_key(&(path.local.ip(), source));
+        match self.half_open.admit(&contents, peer, (source, expected), now, &mut *self.entropy) {
             Admission::Welcome => {}
             Admission::Full => {
                 self.counters.refused_full += 1;
