@@ -212,8 +212,19 @@ impl Tunnel {
         let retry_at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
         if let Some(old) = self.child_mut(old).filter(|old| old.is_live()) {
             old.rekey_at = Some(retry_at);
+            let ends = old.expires_at;
+            self.renew_before(cx, ends);
         }
         self.rekey_failed(cx, RekeyKind::Child, failure, retry_at);
+    }
+
+    /// The peer refuses to rekey what `ends` soon: rather than let the tunnel go down we authenticate anew, which
+    /// negotiates everything in another way.
+    pub(crate) fn renew_before(&mut self, cx: &mut Cx<'_>, ends: Option<std::time::Instant>) {
+        let soon = ends.is_some_and(|ends| ends <= cx.now + self.config.rekey_margin / 2);
+        if soon && self.attempt.is_none() && self.outbound.is_some() {
+            self.begin_attempt(cx, false);
+        }
     }
 
     fn accept_child(

@@ -180,6 +180,8 @@ impl Tunnel {
         let retry_at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
         if let Some(sa) = self.sa_mut(old).filter(|sa| sa.is_current()) {
             sa.rekey_at = Some(retry_at);
+            let ends = sa.expires_at;
+            self.renew_before(cx, ends);
         }
         self.rekey_failed(cx, RekeyKind::Ike, failure, retry_at);
     }
