@@ -47,7 +47,7 @@ impl Loss {
 
 /// Plays all of it; `sides` keeps what runs, for the end or for a look at the logs.
 pub(crate) fn play(story: &Story, keep: bool, sides: &mut Option<OwnSides>, verdict: &mut Verdict) -> Result<()> {
-    story.act("hosts and cables: nine network namespaces");
+    story.act("hosts and cables: eight network namespaces");
     story.picture();
     let sides = sides.insert(OwnSides::lay_out(quick_to_notice)?);
     if keep {
