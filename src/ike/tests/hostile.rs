@@ -247,3 +247,24 @@ fn a_request_cut_into_smaller_fragments_is_answered_again() {
     again[0].last_mut().map(|octet| *octet ^= 1).unwrap();
     assert!(said(&mut network, &again).is_empty());
 }
+
+#[test]
+fn an_unreadable_answer_to_our_deletion_is_an_answer() {
+    use crate::sa::protect::header;
+    let mut network = Network::up(11);
+    network.fate = Box::new(|_| None);
+    network.with(A, |endpoint, now| endpoint.terminate(TUNNEL, now));
+    let request = network.sent.last().unwrap().clone();
+    let sa = &network.ends[B].endpoint.tunnel(TUNNEL).unwrap().sas[0];
+    let header = header(sa.spis(), request.exchange, false, true, request.message_id);
+    let payloads = vec![Payload::Nonce(vec![1; 32]), Payload::Nonce(vec![2; 32])];
+    let mut outbound = sa.keys.ciphers(sa.role).outbound;
+    let answer = Message { header, payloads }.seal(&mut outbound, &mut Seeded::new(5), None).unwrap();
+    network.forget();
+    network.with(A, |endpoint, now| {
+        endpoint.handle_datagram(request.source, request.destination, &answer[0], now);
+    });
+    network.run(Duration::from_secs(4));
+    assert_eq!(network.sent.iter().filter(|packet| packet.from == A).count(), 0);
+    assert_eq!(network.failures(A), []);
+}
