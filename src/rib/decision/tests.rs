@@ -1,3 +1,5 @@
+//! The order of preference and the multipath rule in tables.
+
 use std::net::Ipv4Addr;
 
 use bgp::{AsPath, AsPathSegment, Origin};

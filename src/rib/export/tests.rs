@@ -1,3 +1,5 @@
+//! What is announced, to whom, and why not.
+
 use bgp::{AsPath, AsPathSegment, UnknownAttribute};
 use wire::RouterId;
 use wire::ipsec::TunnelId;

@@ -1,3 +1,5 @@
+//! What is accepted, from whom, and why not.
+
 use bgp::{AsPath, AsPathSegment};
 
 use super::*;
