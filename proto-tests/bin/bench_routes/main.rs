@@ -37,8 +37,8 @@ struct Options {
     /// Each peer announces prefixes of its own; otherwise all announce the same.
     #[arg(short, long)]
     distinct: bool,
-    /// Rounds of each system; the figures are medians.
-    #[arg(short, long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
+    /// Rounds of each system.
+    #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
     runs: u8,
     /// Form of the result.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]

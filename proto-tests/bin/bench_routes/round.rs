@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proto_tests::lab::layout::{Layout, TUNNELS};
 use proto_tests::lab::process::tail;
-use proto_tests::lab::{Lab, LabError, Result, wait_for};
+use proto_tests::lab::{Lab, LabError, Result, ensure, wait_for};
 
 use crate::device::{Router, System, Way};
 use crate::feed::{Feed, Feeder};
@@ -16,7 +16,9 @@ use crate::watch::{Watch, now};
 /// For each step.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Until memory and the last notifications have settled.
-const SETTLE: Duration = Duration::from_secs(2);
+const SETTLE: Duration = Duration::from_secs(1);
+/// Without a change of any route.
+const QUIET: Duration = Duration::from_millis(500);
 /// Whose BGP speaker is killed.
 const SESSION_LOST: usize = 3;
 /// Whose way to the router is taken.
@@ -54,7 +56,7 @@ impl Bed {
         let watch = Watch::start(&self.layout.router)?;
         let start = now();
         let mut router = self.system.start(&self.layout.router, directory)?;
-        self.wait_right("the FIB is complete", &[0, 1, 2, 3])?;
+        self.wait_right(&watch, "the FIB is complete", &[0, 1, 2, 3])?;
         sleep(SETTLE);
         let complete = watch.last_route();
         let up = self.feeders.iter().map(Feeder::established).try_fold(start, |last, at| at.map(|at| last.max(at)))?;
@@ -62,14 +64,14 @@ impl Bed {
 
         let killed = now();
         self.feeders[SESSION_LOST].kill()?;
-        self.wait_right("the FIB is right after a session was lost", &[0, 1, 2])?;
+        self.wait_right(&watch, "the FIB is right after a session was lost", &[0, 1, 2])?;
         sleep(SETTLE);
         let session_lost = watch.left(TUNNELS[SESSION_LOST].cloud_inside) - killed;
 
         let taken = now();
         let interface = self.system.interface(&TUNNELS[WAY_LOST]);
         self.ways[WAY_LOST].lose(&self.layout.clouds[WAY_LOST], &interface)?;
-        self.wait_right("the FIB is right after a way was lost", &[0, 1])?;
+        self.wait_right(&watch, "the FIB is right after a way was lost", &[0, 1])?;
         sleep(SETTLE);
         let way_lost = watch.left(TUNNELS[WAY_LOST].cloud_inside) - taken;
         Ok(Sample { session_lost_ms: session_lost * 1e3, way_lost_ms: way_lost * 1e3, ..filled })
@@ -86,9 +88,14 @@ impl Bed {
         })
     }
 
-    fn wait_right(&self, what: &str, peers: &[usize]) -> Result<()> {
+    /// Waits without disturbing: a large table is listed only while it does not change.
+    fn wait_right(&self, watch: &Watch, what: &str, peers: &[usize]) -> Result<()> {
         let wanted = wanted(self.feed, peers);
-        wait_for(PATIENCE, what, || expect(&self.layout.router, &wanted))
+        sleep(QUIET);
+        wait_for(PATIENCE, what, || {
+            ensure(now() - watch.last_route() > QUIET.as_secs_f64(), "the table", || "still changes".to_owned())?;
+            expect(&self.layout.router, &wanted)
+        })
     }
 }
 
