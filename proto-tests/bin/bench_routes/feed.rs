@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ impl Feed {
 #[derive(Debug)]
 pub(crate) struct Feeder {
     process: Process,
+    /// Where it is asked questions.
+    pub(crate) socket: PathBuf,
 }
 
 impl Feeder {
@@ -65,7 +67,7 @@ impl Feeder {
         wait_for(Duration::from_secs(20), "BIRD answers", || {
             run(Command::new("birdc").arg("-s").arg(&socket).args(["show", "status"]))
         })?;
-        Ok(Self { process })
+        Ok(Self { process, socket })
     }
 
     /// When its session came up, in seconds since 1970.

@@ -33,8 +33,8 @@ pub(crate) struct Comparison {
 }
 
 const EXPLANATION: &str = "\
-The best round stands first, and in the ratio: a BIRD that announces over a tunnel now and then rests for up to a second
-before its last message. Quadspan runs over IPsec tunnels that it makes first, BIRD over cables that are there.";
+Medians, the best round beside them, and the ratio of the medians. Quadspan runs over IPsec tunnels that it makes first,
+BIRD over cables that are there.";
 
 type Figure = (&'static str, &'static str, fn(&Sample) -> f64);
 
@@ -56,10 +56,10 @@ impl Comparison {
             self.feed.prefixes,
             self.quadspan.len(),
             "",
-            "Quadspan:",
-            "median",
-            "BIRD:",
-            "median",
+            "Quadspan",
+            "best",
+            "BIRD",
+            "best",
             "ratio"
         );
         for (_, title, figure) in FIGURES {
@@ -67,11 +67,11 @@ impl Comparison {
             let _infallible = writeln!(
                 text,
                 "{title:<38}{:>10.1}{:>9.1}{:>10.1}{:>9.1}{:>8}",
-                ours.best,
                 ours.median,
-                theirs.best,
+                ours.best,
                 theirs.median,
-                ratio(ours.best, theirs.best)
+                theirs.best,
+                ratio(ours.median, theirs.median)
             );
         }
         text + EXPLANATION

@@ -15,6 +15,7 @@ mod feed;
 mod figures;
 mod forwarding;
 mod round;
+mod vigil;
 mod watch;
 
 use std::io::{self, Write as _};

@@ -11,6 +11,7 @@ use crate::device::{Router, System, Way};
 use crate::feed::{Feed, Feeder};
 use crate::figures::Sample;
 use crate::forwarding::{expect, wanted};
+use crate::vigil::Vigil;
 use crate::watch::{Watch, now};
 
 /// For each step.
@@ -54,9 +55,11 @@ impl Bed {
 
     fn measure(&mut self, directory: &std::path::Path) -> Result<Sample> {
         let watch = Watch::start(&self.layout.router)?;
+        let vigil = Vigil::over(&self.feeders);
         let start = now();
         let mut router = self.system.start(&self.layout.router, directory)?;
         self.wait_right(&watch, "the FIB is complete", &[0, 1, 2, 3])?;
+        drop(vigil);
         sleep(SETTLE);
         let complete = watch.last_route();
         let up = self.feeders.iter().map(Feeder::established).try_fold(start, |last, at| at.map(|at| last.max(at)))?;
