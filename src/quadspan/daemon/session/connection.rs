@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bgp::ConnectionId;
 use bytes::{Bytes, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -145,6 +146,7 @@ async fn read_all(id: ConnectionId, stream: &mut OwnedReadHalf, io: mpsc::Sender
         match stream.read_buf(&mut buffer).await {
             Ok(0) => break None,
             Ok(_) => {
+                acknowledge(stream);
                 if io.send(IoEvent::Received(id, buffer.split().freeze())).await.is_err() {
                     return;
                 }
@@ -153,6 +155,14 @@ async fn read_all(id: ConnectionId, stream: &mut OwnedReadHalf, io: mpsc::Sender
         }
     };
     drop(io.send(IoEvent::Closed(id, end)).await);
+}
+
+/// Acknowledges at once, where the kernel would wait for 40 ms: a peer with Nagle's algorithm (RFC 896) holds back the
+/// rest of its table as long.
+fn acknowledge(stream: &OwnedReadHalf) {
+    if let Err(error) = SockRef::from(stream.as_ref()).set_tcp_quickack(true) {
+        tracing::trace!(%error, "acknowledged later");
+    }
 }
 
 /// Writes until there will be no more, and gives the open half back.
