@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use ike::config::{ChildLifetime, Dpd, EncapsulationPolicy, IkeProposal, StartAction, TunnelConfig};
+use ike::config::{
+    ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeProposal, SelectorLayout, StartAction, TunnelConfig,
+};
 use ike::crypto::Group;
 use ike::message::{
     Auth, AuthMethod, ChildExchange, Delete, ExchangeType, Flags, Header, IkeSpi, KeyExchange, Message, Notify,
@@ -40,10 +42,12 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         rekey_fuzz: 0,
         local_selectors: vec![TrafficSelector::ANY_V4],
         remote_selectors: vec![TrafficSelector::ANY_V4],
+        layout: SelectorLayout::Together,
         start,
         encapsulation: EncapsulationPolicy::Auto,
-        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30) },
+        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30), action: DpdAction::Restart },
         replay_window: 1024,
+        early_rekey: false,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::identity::Identity;
 
 pub use wire::ipsec::{Encryption, Integrity};
 
-/// One tunnel: a peer, an IKE SA with it, and one CHILD SA under that.
+/// One tunnel: a peer, an IKE SA with it, and CHILD SAs under that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelConfig {
     /// The name the user gave it; for messages only.
@@ -42,6 +42,8 @@ pub struct TunnelConfig {
     pub local_selectors: Vec<TrafficSelector>,
     /// What we offer to carry on the peer's side.
     pub remote_selectors: Vec<TrafficSelector>,
+    /// How many CHILD SAs these selectors are spread over.
+    pub layout: SelectorLayout,
     /// Who begins.
     pub start: StartAction,
     /// Whether ESP travels in UDP.
@@ -50,6 +52,47 @@ pub struct TunnelConfig {
     pub dpd: Dpd,
     /// Anti-replay window in packets, 64 to 4096; 0 turns the check off.
     pub replay_window: u32,
+    /// Rekey the CHILD SA soon after we brought the tunnel up: the first one has its keys from the IKE SA, so that a
+    /// mismatch of PFS groups shows at the first rekey only.
+    pub early_rekey: bool,
+}
+
+impl TunnelConfig {
+    /// What each CHILD SA should carry. Never empty; pairs are of one family.
+    #[must_use]
+    pub fn wanted_children(&self) -> Vec<ChildSelectors> {
+        let together = || ChildSelectors { local: self.local_selectors.clone(), remote: self.remote_selectors.clone() };
+        let pairs: Vec<_> = match self.layout {
+            SelectorLayout::Together => Vec::new(),
+            SelectorLayout::PerPair => self
+                .local_selectors
+                .iter()
+                .flat_map(|local| self.remote_selectors.iter().map(move |remote| (*local, *remote)))
+                .filter(|(local, remote)| local.start.is_ipv4() == remote.start.is_ipv4())
+                .map(|(local, remote)| ChildSelectors { local: vec![local], remote: vec![remote] })
+                .collect(),
+        };
+        if pairs.is_empty() { vec![together()] } else { pairs }
+    }
+}
+
+/// What one CHILD SA carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildSelectors {
+    /// Inner addresses on our side.
+    pub local: Vec<TrafficSelector>,
+    /// Inner addresses on the peer's side.
+    pub remote: Vec<TrafficSelector>,
+}
+
+/// How many CHILD SAs the selectors are spread over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelectorLayout {
+    /// One CHILD SA carries all of them.
+    Together,
+    /// One CHILD SA for each pair of a local and a remote one (peers that take one pair each, such as Cisco ASA or
+    /// policy-based Azure gateways).
+    PerPair,
 }
 
 /// One IKE proposal: exactly one suite, so that what is negotiated is what was written.
@@ -70,6 +113,8 @@ pub struct IkeProposal {
 pub struct EspProposal {
     /// Cipher, integrity; `esn` is whether extended sequence numbers are used.
     pub suite: EspSuite,
+    /// With `suite.esn`: the peer may do without.
+    pub or_without_esn: bool,
     /// Group of the additional Diffie-Hellman exchange at each rekey (PFS).
     pub pfs: Pfs,
 }
@@ -102,6 +147,8 @@ pub struct ChildLifetime {
 pub enum StartAction {
     /// We do, at once, and again with back-off for ever. The peer may begin too.
     Initiate,
+    /// We do, when a packet waits for the tunnel; it is tried again as long as packets come. The peer may begin too.
+    OnDemand,
     /// The peer does.
     Respond,
 }
@@ -124,4 +171,18 @@ pub struct Dpd {
     pub interval: Duration,
     /// Time without an answer after which the peer is dead.
     pub timeout: Duration,
+    /// What becomes of the tunnel then.
+    pub action: DpdAction,
+}
+
+/// What becomes of a tunnel whose peer is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DpdAction {
+    /// It is down, and stays so until the peer begins, a packet waits for a tunnel that begins on demand, or an
+    /// operator wants it.
+    Clear,
+    /// We begin anew at once, and again with back-off for ever, whoever began before.
+    Restart,
+    /// We do not ask for signs of life. A request of ours that stays unanswered ends the IKE SA all the same.
+    None,
 }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use ike::config::{ChildLifetime, Dpd};
+use ike::config::{ChildLifetime, Dpd, DpdAction};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
@@ -145,6 +145,7 @@ fn liveness(section: DpdSection, cloud: &Cloud, findings: &Findings) -> Dpd {
     Dpd {
         interval: positive(section.interval, cloud.dpd_interval),
         timeout: positive(section.timeout, cloud.dpd_timeout),
+        action: DpdAction::Restart,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction, TunnelConfig};
+use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, TunnelConfig};
 use ike::identity::Identity;
 use wire::ipsec::TunnelId;
 use wire::{Asn, RouterId, Secret};
@@ -171,10 +171,12 @@ impl TunnelDraft {
                 rekey_fuzz: self.timing.rekey_fuzz,
                 local_selectors: self.selectors.local,
                 remote_selectors: self.selectors.remote,
+                layout: SelectorLayout::Together,
                 start: self.start,
                 encapsulation: self.encapsulation,
                 dpd: self.timing.dpd,
                 replay_window: self.timing.replay_window,
+                early_rekey: false,
             },
             mtu: self.mtu,
             name,

@@ -98,7 +98,11 @@ impl fmt::Display for EspProposal {
             Pfs::Required(group) => write!(f, "-{group}")?,
             Pfs::Preferred(group) => write!(f, "-{group}-modpnone")?,
         }
-        f.write_str(if self.suite.esn { "-esn" } else { "" })
+        f.write_str(match (self.suite.esn, self.or_without_esn) {
+            (true, true) => "-esn-noesn",
+            (true, false) => "-esn",
+            (false, _) => "",
+        })
     }
 }
 
@@ -107,7 +111,8 @@ impl FromStr for IkeProposal {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = Parts::collect(text, ike_keywords)?;
-        let misplaced = parts.no_group.map(|()| "modpnone").or(parts.esn.map(|esn| if esn { "esn" } else { "noesn" }));
+        let misplaced =
+            parts.no_group.map(|()| "modpnone").or(parts.esn.map(|()| "esn")).or(parts.no_esn.map(|()| "noesn"));
         if let Some(keyword) = misplaced {
             return Err(misplaced_in(keyword, text, "an IKE suite"));
         }
@@ -137,7 +142,9 @@ impl FromStr for EspProposal {
             (Some(group), None) => Pfs::Required(group),
             (Some(group), Some(())) => Pfs::Preferred(group),
         };
-        Ok(Self { suite: EspSuite { encryption, integrity, esn: parts.esn.unwrap_or(false) }, pfs })
+        let esn = parts.esn.is_some();
+        let or_without_esn = esn && parts.no_esn.is_some();
+        Ok(Self { suite: EspSuite { encryption, integrity, esn }, or_without_esn, pfs })
     }
 }
 
@@ -149,7 +156,8 @@ struct Parts {
     prf: Option<Prf>,
     group: Option<Group>,
     no_group: Option<()>,
-    esn: Option<bool>,
+    esn: Option<()>,
+    no_esn: Option<()>,
 }
 
 impl Parts {
@@ -166,7 +174,8 @@ impl Parts {
                 Part::Prf(value) => parts.prf.replace(value).map(|_| "PRF"),
                 Part::Group(value) => parts.group.replace(value).map(|_| "Diffie-Hellman group"),
                 Part::NoGroup => parts.no_group.replace(()).map(|()| "modpnone"),
-                Part::Esn(value) => parts.esn.replace(value).map(|_| "choice of sequence numbers"),
+                Part::Esn => parts.esn.replace(()).map(|()| "esn"),
+                Part::NoEsn => parts.no_esn.replace(()).map(|()| "noesn"),
             };
             if let Some(role) = repeated {
                 return Err(ParseSuiteError::Repeated { role, suite: suite.to_owned() });
@@ -195,7 +204,8 @@ enum Part {
     Prf(Prf),
     Group(Group),
     NoGroup,
-    Esn(bool),
+    Esn,
+    NoEsn,
 }
 
 impl Part {
@@ -225,8 +235,8 @@ impl Part {
             "sha2_512" => Self::Integrity(Integrity::HmacSha512),
             "curve25519" => Self::Group(Group::X25519),
             "modpnone" => Self::NoGroup,
-            "esn" => Self::Esn(true),
-            "noesn" => Self::Esn(false),
+            "esn" => Self::Esn,
+            "noesn" => Self::NoEsn,
             _ => return None,
         })
     }

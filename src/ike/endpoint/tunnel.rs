@@ -72,7 +72,7 @@ impl Tunnel {
             StartAction::Initiate => {
                 (Will::Connect, Some(cx.now + between(FIRST_ATTEMPT.0, FIRST_ATTEMPT.1, cx.entropy)))
             }
-            StartAction::Respond => (Will::Listen, None),
+            StartAction::OnDemand | StartAction::Respond => (Will::Listen, None),
         };
         Self {
             slot,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use wire::ipsec::{Direction, SaAction, SecurityAssociation, Spi, TrafficSelector, TunnelId};
 use wire::{Entropy, Secret};
 
-use crate::config::{ChildLifetime, Dpd, EncapsulationPolicy, StartAction, TunnelConfig};
+use crate::config::{ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, SelectorLayout, StartAction, TunnelConfig};
 use crate::message::{ExchangeType, Frame};
 use crate::sa::protect::max_datagram;
 use crate::{DownReason, Endpoint, Event, Failure, Output, TunnelState};
@@ -76,10 +76,12 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         rekey_fuzz: 100,
         local_selectors: vec![TrafficSelector::ANY_V4],
         remote_selectors: vec![TrafficSelector::ANY_V4],
+        layout: SelectorLayout::Together,
         start,
         encapsulation: EncapsulationPolicy::Auto,
-        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30) },
+        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30), action: DpdAction::Restart },
         replay_window: 1024,
+        early_rekey: false,
     }
 }
 

@@ -37,8 +37,8 @@ fn esp_suites_read_and_print_as_written() {
         ("aes256-sha256-modp2048-modpnone", cbc, Pfs::Preferred(Group::Modp2048)),
     ];
     for (text, suite, pfs) in cases {
-        assert_eq!(text.parse(), Ok(EspProposal { suite, pfs }), "{text}");
-        assert_eq!(EspProposal { suite, pfs }.to_string(), text);
+        assert_eq!(text.parse(), Ok(EspProposal { suite, or_without_esn: false, pfs }), "{text}");
+        assert_eq!(EspProposal { suite, or_without_esn: false, pfs }.to_string(), text);
     }
 }
 
@@ -55,6 +55,9 @@ fn other_spellings_mean_the_same() {
     for (text, plain) in same {
         assert_eq!(text.parse::<IkeProposal>().map(|suite| suite.to_string()), Ok(plain.to_owned()));
     }
+    let either: EspProposal = "aes128gcm16-noesn-esn-x25519".parse().unwrap();
+    assert!(either.suite.esn && either.or_without_esn);
+    assert_eq!(either.to_string(), "aes128gcm16-x25519-esn-noesn");
     let esp: EspProposal = "aes128gcm16-modpnone-noesn".parse().unwrap();
     assert_eq!(esp.to_string(), "aes128gcm16");
 }

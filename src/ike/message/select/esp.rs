@@ -97,18 +97,21 @@ struct Offer {
 
 /// What we would take, best first.
 fn offers(ours: &[EspProposal], exchange: ChildExchange) -> Vec<Offer> {
-    let mut offers = Vec::with_capacity(2 * ours.len());
-    for &EspProposal { suite, pfs } in ours {
+    let mut offers = Vec::with_capacity(4 * ours.len());
+    for &EspProposal { suite, or_without_esn, pfs } in ours {
         let groups = match (exchange, pfs) {
             // RFC 7296 1.2: the SA payloads of IKE_AUTH cannot contain a group.
             (ChildExchange::Auth, _) | (ChildExchange::Create, Pfs::Off) => [None, None],
             (ChildExchange::Create, Pfs::Required(group)) => [Some(group), Some(group)],
             (ChildExchange::Create, Pfs::Preferred(group)) => [Some(group), None],
         };
+        let suites = [suite, EspSuite { esn: suite.esn && !or_without_esn, ..suite }];
         for group in groups {
-            let offer = Offer { suite, group };
-            if !offers.contains(&offer) {
-                offers.push(offer);
+            for suite in suites {
+                let offer = Offer { suite, group };
+                if !offers.contains(&offer) {
+                    offers.push(offer);
+                }
             }
         }
     }
@@ -163,6 +166,6 @@ impl Offer {
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pfs = self.group.map_or(Pfs::Off, Pfs::Required);
-        EspProposal { suite: self.suite, pfs }.fmt(f)
+        EspProposal { suite: self.suite, or_without_esn: false, pfs }.fmt(f)
     }
 }
