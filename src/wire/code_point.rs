@@ -28,9 +28,12 @@ macro_rules! code_point {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis struct $name(pub $int);
 
-        #[allow(missing_docs, reason = "the registry named on the type documents its values")]
         impl $name {
-            $( $(#[$inner])* pub const $constant: Self = Self($value); )*
+            $(
+                $(#[$inner])*
+                #[doc = concat!("Registered as ", stringify!($value), ".")]
+                pub const $constant: Self = Self($value);
+            )*
 
             /// The registered name, if this value has one here.
             #[must_use]
