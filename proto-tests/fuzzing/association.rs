@@ -9,8 +9,8 @@ use wire::ipsec::{
 
 /// One of each kind of cipher, with and without extended sequence numbers.
 pub(super) const SUITES: [EspSuite; 4] = [
-    EspSuite { encryption: Encryption::AesGcm16(128), integrity: None, esn: false },
-    EspSuite { encryption: Encryption::AesGcm16(256), integrity: None, esn: true },
+    EspSuite { encryption: Encryption::gcm16(128), integrity: None, esn: false },
+    EspSuite { encryption: Encryption::gcm16(256), integrity: None, esn: true },
     EspSuite { encryption: Encryption::AesCbc(128), integrity: Some(Integrity::HmacSha1), esn: false },
     EspSuite { encryption: Encryption::AesCbc(256), integrity: Some(Integrity::HmacSha256), esn: true },
 ];

@@ -139,8 +139,10 @@ codes! {
 
     /// A list of proposals without any.
     SuiteNone = "suite-none",
-    /// A suite with a broken or weak algorithm.
+    /// A suite with a weak algorithm, or with a broken one that is allowed.
     SuiteLegacy = "suite-legacy",
+    /// A suite with a broken algorithm.
+    SuiteBroken = "suite-broken",
     /// AWS takes the weakest of several proposals.
     SuiteAwsWeakest = "suite-aws-weakest",
     /// PFS is demanded of a cloud whose default policy offers none.

@@ -16,7 +16,7 @@ use wire::Asn;
 use crate::field::{Field, Layer, Leaf, OneOf};
 use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
-use crate::scalar::{Count, Octets, Text, Within};
+use crate::scalar::{Count, Legacy, Octets, Text, Within};
 
 /// A Quadspan router.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -104,6 +104,8 @@ pub(crate) struct Defaults {
     pub(crate) ike: Field<IkeSection>,
     /// The CHILD SAs.
     pub(crate) esp: Field<EspSection>,
+    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed: `refuse` (default) or `allow`.
+    pub(crate) legacy: Leaf<Legacy>,
     /// When SAs are renewed.
     pub(crate) rekey: Field<RekeySection>,
     /// Who begins: `initiate` (default) or `respond`.
@@ -147,6 +149,8 @@ pub(crate) struct TunnelSection {
     pub(crate) ike: Field<IkeSection>,
     /// The CHILD SAs.
     pub(crate) esp: Field<EspSection>,
+    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed: `refuse` (default) or `allow`.
+    pub(crate) legacy: Leaf<Legacy>,
     /// When SAs are renewed.
     pub(crate) rekey: Field<RekeySection>,
     /// What the tunnel may carry; everything by default.
@@ -173,6 +177,7 @@ impl TunnelSection {
             psk: self.psk.or(defaults.psk),
             ike: self.ike.over(defaults.ike),
             esp: self.esp.over(defaults.esp),
+            legacy: self.legacy.or(defaults.legacy),
             rekey: self.rekey.over(defaults.rekey),
             start: self.start.or(defaults.start),
             encapsulation: self.encapsulation.or(defaults.encapsulation),

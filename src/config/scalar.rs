@@ -34,6 +34,15 @@ pub(crate) struct Octets(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count(pub(crate) u64);
 
+/// Whether broken algorithms may be proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Legacy {
+    /// They are an error.
+    Refuse,
+    /// They are a warning.
+    Allow,
+}
+
 impl Scalar for Text {
     const EXPECTED: &'static str = "some text";
 
@@ -370,6 +379,10 @@ keywords! {
         "auto" => EncapsulationPolicy::Auto,
         "always" => EncapsulationPolicy::Always,
         "never" => EncapsulationPolicy::Never,
+    };
+    Legacy, "`refuse` or `allow`", {
+        "refuse" => Legacy::Refuse,
+        "allow" => Legacy::Allow,
     };
     LogFormat, "`text` or `json`", {
         "text" => LogFormat::Text,

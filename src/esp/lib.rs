@@ -14,7 +14,8 @@
 //! * [`SaDb`] finds the inbound SA of a packet by its SPI.
 //! * [`overhead`] is the arithmetic of MTU and MSS.
 //!
-//! Suites: AES-GCM-16 (RFC 4106) and AES-CBC (RFC 3602) with HMAC-SHA1-96 (RFC 2404) or HMAC-SHA2 (RFC 4868).
+//! Suites: AES-GCM (RFC 4106) and ChaCha20-Poly1305 (RFC 7634); AES-CBC (RFC 3602), 3DES (RFC 2451) and DES (RFC 2405)
+//! with HMAC-MD5-96 (RFC 2403), HMAC-SHA1-96 (RFC 2404) or HMAC-SHA2 (RFC 4868).
 
 mod database;
 mod error;

@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn mtu_and_mss_are_those_that_aws_publishes() {
-        let gcm = |bits| suite(Encryption::AesGcm16(bits), None);
+        let gcm = |bits| suite(Encryption::gcm16(bits), None);
         let cbc = |integrity| suite(Encryption::AesCbc(256), Some(integrity));
         // Suite, MTU and MSS without NAT traversal, MTU and MSS with it.
         let table = [
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_path_too_narrow_has_no_mtu() {
-        assert_eq!(inner_mtu(suite(Encryption::AesGcm16(128), None), Encapsulation::Udp, V6, 80), 0);
+        assert_eq!(inner_mtu(suite(Encryption::gcm16(128), None), Encapsulation::Udp, V6, 80), 0);
         assert_eq!(mss_v4(0), 0);
         assert_eq!(mss_v6(59), 0);
     }
@@ -102,7 +102,7 @@ mod tests {
         #[test]
         fn the_mtu_fits_and_one_more_does_not(
             encryption in prop_oneof![
-                Just((Encryption::AesGcm16(256), None)),
+                Just((Encryption::gcm16(256), None)),
                 Just((Encryption::AesCbc(128), Some(Integrity::HmacSha1))),
                 Just((Encryption::AesCbc(256), Some(Integrity::HmacSha384))),
             ],

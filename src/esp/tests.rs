@@ -14,10 +14,10 @@ use crate::{InboundSa, KeyError, Malformed, OpenError, OutboundSa, ReplayReject,
 const INNER: [u8; 28] = hex!("4500001c00010000401166cec0000201c633640a03e8003500080000");
 const SPI: Spi = Spi(0x1122_3344);
 
-const SUITES: [(Encryption, Option<Integrity>); 10] = [
-    (Encryption::AesGcm16(128), None),
-    (Encryption::AesGcm16(192), None),
-    (Encryption::AesGcm16(256), None),
+const SUITES: [(Encryption, Option<Integrity>); 23] = [
+    (Encryption::gcm16(128), None),
+    (Encryption::gcm16(192), None),
+    (Encryption::gcm16(256), None),
     (Encryption::AesCbc(128), Some(Integrity::HmacSha1)),
     (Encryption::AesCbc(128), Some(Integrity::HmacSha256)),
     (Encryption::AesCbc(192), Some(Integrity::HmacSha256)),
@@ -25,6 +25,19 @@ const SUITES: [(Encryption, Option<Integrity>); 10] = [
     (Encryption::AesCbc(256), Some(Integrity::HmacSha256)),
     (Encryption::AesCbc(256), Some(Integrity::HmacSha384)),
     (Encryption::AesCbc(256), Some(Integrity::HmacSha512)),
+    (Encryption::AesGcm { bits: 128, tag: 12 }, None),
+    (Encryption::AesGcm { bits: 192, tag: 12 }, None),
+    (Encryption::AesGcm { bits: 256, tag: 12 }, None),
+    (Encryption::AesGcm { bits: 128, tag: 8 }, None),
+    (Encryption::AesGcm { bits: 192, tag: 8 }, None),
+    (Encryption::AesGcm { bits: 256, tag: 8 }, None),
+    (Encryption::ChaCha20Poly1305, None),
+    (Encryption::TripleDesCbc, Some(Integrity::HmacMd5)),
+    (Encryption::TripleDesCbc, Some(Integrity::HmacSha1)),
+    (Encryption::TripleDesCbc, Some(Integrity::HmacSha512)),
+    (Encryption::DesCbc, Some(Integrity::HmacMd5)),
+    (Encryption::DesCbc, Some(Integrity::HmacSha256)),
+    (Encryption::AesCbc(192), Some(Integrity::HmacMd5)),
 ];
 
 fn suite((encryption, integrity): (Encryption, Option<Integrity>), esn: bool) -> EspSuite {
@@ -97,7 +110,7 @@ fn published_gcm_packets_open() {
     }
     let vectors = [
         Vector {
-            encryption: Encryption::AesGcm16(128),
+            encryption: Encryption::gcm16(128),
             key: &hex!("4c80cdefbb5d10da906ac73c3613a6342e443b68"),
             sequence: 0x8765_4321_0000_0000,
             esn: true,
@@ -115,7 +128,7 @@ fn published_gcm_packets_open() {
             ),
         },
         Vector {
-            encryption: Encryption::AesGcm16(192),
+            encryption: Encryption::gcm16(192),
             key: &hex!("feffe9928665731c6d6a8f9467308308feffe9928665731ccafebabe"),
             sequence: 0x0a,
             esn: false,
@@ -131,7 +144,7 @@ fn published_gcm_packets_open() {
             ),
         },
         Vector {
-            encryption: Encryption::AesGcm16(256),
+            encryption: Encryption::gcm16(256),
             key: &hex!("abbccddef00112233445566778899aababbccddef00112233445566778899aab11223344"),
             sequence: 2,
             esn: false,
@@ -150,10 +163,27 @@ fn published_gcm_packets_open() {
     for mut vector in vectors {
         let suite = suite((vector.encryption, None), vector.esn);
         let keys = SaKeys { encryption: Secret::from(vector.key), integrity: Secret::default() };
-        let opener = Opener::new(suite, &keys).unwrap();
+        let mut opener = Opener::new(suite, &keys).unwrap();
         opener.open(&mut vector.packet, vector.sequence, Layout::of(suite)).unwrap();
         assert_eq!(&vector.packet[16..vector.packet.len() - 16], vector.text, "{suite}");
     }
+}
+
+/// RFC 7634 appendix A.
+#[test]
+fn the_published_chacha20_poly1305_packet_opens() {
+    let suite = suite((Encryption::ChaCha20Poly1305, None), false);
+    let key: Vec<u8> = (0x80..0xa0).chain(0xa0..0xa4).collect();
+    let keys = SaKeys { encryption: Secret::new(key), integrity: Secret::default() };
+    let mut packet = hex!(
+        "0102030400000005 1011121314151617"
+        "24039428b97f417e3c13753a4f05087b67c352e6a7fab1b982d466ef407ae5c614ee8099d52844eb61aa95dfab4c02f72aa71e7c4c4f64c9befe2facc638e8f3cbec163fac469b502773f6fb94e664da9165b82829f641e076aaa8266b7fb0f7b11b369907e1ad43"
+    );
+    Opener::new(suite, &keys).unwrap().open(&mut packet, 5, Layout::of(suite)).unwrap();
+    let text = hex!(
+        "45000054a6f200004001e778c6336405c000020508005b7a3a080000553bec100007362708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363701020204"
+    );
+    assert_eq!(packet[16..packet.len() - 16], text);
 }
 
 #[test]
@@ -193,7 +223,7 @@ fn published_cbc_texts_decrypt() {
 #[test]
 fn sealed_packets_are_as_an_independent_implementation_makes_them() {
     let late = 0x2_0000_0005;
-    let golden: [(usize, bool, u64, &[u8]); 7] = [
+    let golden: [(usize, bool, u64, &[u8]); 21] = [
         (
             0,
             false,
@@ -248,6 +278,118 @@ fn sealed_packets_are_as_an_independent_implementation_makes_them() {
             1,
             &hex!(
                 "1122334400000001f05d76ae4ab99fe5a6f69b3148c2363d76846a147649de20fa64284c91c15837e42ca66f8954a1799c41229107965bf402140391f2447285c678c1180792e08e51bcae91fbb1ff6325e271b17821b537"
+            ),
+        ),
+        (
+            10,
+            false,
+            1,
+            &hex!(
+                "1122334400000001000000000000000103711cee6c857750c77d20d91b049667d7c17d89951d80976df98b101da45d16994846643500b9c63b362d81"
+            ),
+        ),
+        (
+            11,
+            true,
+            late,
+            &hex!(
+                "11223344000000050000000200000005b781263850472c0435ccb780033e894bf6c6d5904a0fef419463aa33264667a4f30ba9eb3d3d93ce42bdd0d7"
+            ),
+        ),
+        (
+            12,
+            false,
+            1,
+            &hex!(
+                "11223344000000010000000000000001f5afb8926c75c6b45bcbcba4bb6b0f8b8b29fd576b881c18a9dd8d5e2ffc25976ebdc7fcbf975a0e1d76dbe0"
+            ),
+        ),
+        (
+            13,
+            false,
+            1,
+            &hex!(
+                "1122334400000001000000000000000103711cee6c857750c77d20d91b049667d7c17d89951d80976df98b101da45d16994846643500b9c6"
+            ),
+        ),
+        (
+            14,
+            true,
+            late,
+            &hex!(
+                "11223344000000050000000200000005b781263850472c0435ccb780033e894bf6c6d5904a0fef419463aa33264667a4f30ba9eb3d3d93ce"
+            ),
+        ),
+        (
+            15,
+            false,
+            1,
+            &hex!(
+                "11223344000000010000000000000001f5afb8926c75c6b45bcbcba4bb6b0f8b8b29fd576b881c18a9dd8d5e2ffc25976ebdc7fcbf975a0e"
+            ),
+        ),
+        (
+            16,
+            false,
+            1,
+            &hex!(
+                "1122334400000001000000000000000162dc35d25ab45a704982addadcc9c2af03f06afa1b57fc3e9c7de54092b6ec3ed13cbe2f0c7dc5872b27671fca54fc40"
+            ),
+        ),
+        (
+            16,
+            true,
+            late,
+            &hex!(
+                "11223344000000050000000200000005228ec516af82c9a40f9b616930d6bca80244c68a2969f7a34d86f6f7e71b603bd29d0f94ddfeff6b965d197adab5a138"
+            ),
+        ),
+        (
+            17,
+            false,
+            1,
+            &hex!(
+                "112233440000000174768beb02846c448d1a6a0628b4958e3823c82edcac44e9ed6e578e1e95eb77e572ffbc3025a8c0fb704a0a83daaffe05cf0d14"
+            ),
+        ),
+        (
+            18,
+            true,
+            late,
+            &hex!(
+                "11223344000000054c095056741e658d167b698b6ae5eb37fc3c6cdd1ff9042d63e3cace32f35560e751bb08da3be77ef4b08de99434c929c24a2d96"
+            ),
+        ),
+        (
+            19,
+            false,
+            1,
+            &hex!(
+                "112233440000000174768beb02846c448d1a6a0628b4958e3823c82edcac44e9ed6e578e1e95eb77e572ffbc3025a8c0dadd71c737e77629dff6da0ca591cf95fd9c94c3ad02a7a4a3b7cab11d1cfc56"
+            ),
+        ),
+        (
+            20,
+            true,
+            late,
+            &hex!(
+                "1122334400000005f193a4e878d2ef608668bedfbdca168dc20b91561ae14c8c682972e83344b579f6c7190740676e568f4cf59f4c08ad5ee317fdf3"
+            ),
+        ),
+        (
+            21,
+            false,
+            1,
+            &hex!(
+                "1122334400000001f1536b499928b38e2cf1886849cdac72728cd620a6dce428c8eb6622be760fbeb7deaf4fc714dc1f5e11a4b3836e0194fc85c35cbc1d0a1f"
+            ),
+        ),
+        (
+            22,
+            false,
+            1,
+            &hex!(
+                "1122334400000001494e385a4b3fafb713eaeca808626717062f340b3dd5e0ebe3c7c640670b1863ed01a33a59e1d0c251c3a3af919da92d90e72055e0726ba76f9c91cb"
             ),
         ),
     ];
@@ -460,7 +602,7 @@ fn no_key_is_printed() {
     let (out, inbound) = pair(suite(SUITES[0], false));
     assert_eq!(
         format!("{out:?}"),
-        "OutboundSa { spi: 0x11223344, suite: EspSuite { encryption: AesGcm16(128), integrity: None, esn: false }, .. }"
+        "OutboundSa { spi: 0x11223344, suite: EspSuite { encryption: AesGcm { bits: 128, tag: 16 }, integrity: None, esn: false }, .. }"
     );
     assert!(!format!("{inbound:?}").contains("a0, a1"));
 }

@@ -43,24 +43,71 @@ impl fmt::Debug for Spi {
 pub enum Encryption {
     /// AES in CBC mode (RFC 3602), key size in bits: 128, 192 or 256.
     AesCbc(u16),
-    /// AES-GCM with a 16-octet tag (RFC 4106 in ESP, RFC 5282 in IKE), key size in bits: 128, 192 or 256.
-    AesGcm16(u16),
+    /// AES-GCM (RFC 4106 in ESP, RFC 5282 in IKE).
+    AesGcm {
+        /// Key size in bits: 128, 192 or 256.
+        bits: u16,
+        /// Octets of integrity check value: 8, 12 or 16.
+        tag: u8,
+    },
+    /// ChaCha20 with Poly1305 (RFC 7634).
+    ChaCha20Poly1305,
+    /// Triple DES in CBC mode (RFC 2451): kept for old gateways.
+    TripleDesCbc,
+    /// DES in CBC mode (RFC 2405): broken.
+    DesCbc,
 }
 
 impl Encryption {
+    /// All there are, the weakest last.
+    pub const ALL: [Self; 15] = [
+        Self::AesCbc(128),
+        Self::AesCbc(192),
+        Self::AesCbc(256),
+        Self::gcm16(128),
+        Self::gcm16(192),
+        Self::gcm16(256),
+        Self::AesGcm { bits: 128, tag: 12 },
+        Self::AesGcm { bits: 192, tag: 12 },
+        Self::AesGcm { bits: 256, tag: 12 },
+        Self::AesGcm { bits: 128, tag: 8 },
+        Self::AesGcm { bits: 192, tag: 8 },
+        Self::AesGcm { bits: 256, tag: 8 },
+        Self::ChaCha20Poly1305,
+        Self::TripleDesCbc,
+        Self::DesCbc,
+    ];
+
+    /// AES-GCM with the whole tag of 16 octets, key size in bits.
+    #[must_use]
+    pub const fn gcm16(bits: u16) -> Self {
+        Self::AesGcm { bits, tag: 16 }
+    }
+
     /// Whether it authenticates too, so that no integrity algorithm goes with it.
     #[must_use]
     pub const fn is_aead(self) -> bool {
-        matches!(self, Self::AesGcm16(_))
+        match self {
+            Self::AesGcm { .. } | Self::ChaCha20Poly1305 => true,
+            Self::AesCbc(_) | Self::TripleDesCbc | Self::DesCbc => false,
+        }
     }
 
-    /// Octets of key material to derive: the key and, for GCM, the 4-octet salt (RFC 4106 8.1).
+    /// Octets of key, without salt.
+    #[must_use]
+    pub const fn key_len(self) -> usize {
+        match self {
+            Self::AesCbc(bits) | Self::AesGcm { bits, .. } => bits as usize / 8,
+            Self::ChaCha20Poly1305 => 32,
+            Self::TripleDesCbc => 24,
+            Self::DesCbc => 8,
+        }
+    }
+
+    /// Octets of key material to derive: the key and, for an AEAD, the 4-octet salt (RFC 4106 8.1, RFC 7634 2).
     #[must_use]
     pub const fn key_material_len(self) -> usize {
-        match self {
-            Self::AesCbc(bits) => bits as usize / 8,
-            Self::AesGcm16(bits) => bits as usize / 8 + 4,
-        }
+        self.key_len() + if self.is_aead() { 4 } else { 0 }
     }
 
     /// Octets of initialisation vector on the wire.
@@ -68,7 +115,7 @@ impl Encryption {
     pub const fn iv_len(self) -> usize {
         match self {
             Self::AesCbc(_) => 16,
-            Self::AesGcm16(_) => 8,
+            Self::AesGcm { .. } | Self::ChaCha20Poly1305 | Self::TripleDesCbc | Self::DesCbc => 8,
         }
     }
 
@@ -77,7 +124,18 @@ impl Encryption {
     pub const fn block_len(self) -> usize {
         match self {
             Self::AesCbc(_) => 16,
-            Self::AesGcm16(_) => 4,
+            Self::TripleDesCbc | Self::DesCbc => 8,
+            Self::AesGcm { .. } | Self::ChaCha20Poly1305 => 4,
+        }
+    }
+
+    /// Octets of integrity check value of its own; 0 where an integrity algorithm makes it.
+    #[must_use]
+    pub const fn tag_len(self) -> usize {
+        match self {
+            Self::AesGcm { tag, .. } => tag as usize,
+            Self::ChaCha20Poly1305 => 16,
+            Self::AesCbc(_) | Self::TripleDesCbc | Self::DesCbc => 0,
         }
     }
 }
@@ -86,7 +144,10 @@ impl fmt::Display for Encryption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AesCbc(bits) => write!(f, "aes{bits}"),
-            Self::AesGcm16(bits) => write!(f, "aes{bits}gcm16"),
+            Self::AesGcm { bits, tag } => write!(f, "aes{bits}gcm{tag}"),
+            Self::ChaCha20Poly1305 => f.write_str("chacha20poly1305"),
+            Self::TripleDesCbc => f.write_str("3des"),
+            Self::DesCbc => f.write_str("des"),
         }
     }
 }
@@ -94,6 +155,8 @@ impl fmt::Display for Encryption {
 /// An integrity algorithm for IKE or ESP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Integrity {
+    /// HMAC-MD5-96 (RFC 2403): kept for old gateways.
+    HmacMd5,
     /// HMAC-SHA1-96 (RFC 2404).
     HmacSha1,
     /// HMAC-SHA2-256-128 (RFC 4868).
@@ -105,10 +168,14 @@ pub enum Integrity {
 }
 
 impl Integrity {
+    /// All there are, the strongest last.
+    pub const ALL: [Self; 5] = [Self::HmacMd5, Self::HmacSha1, Self::HmacSha256, Self::HmacSha384, Self::HmacSha512];
+
     /// Octets of key.
     #[must_use]
     pub const fn key_len(self) -> usize {
         match self {
+            Self::HmacMd5 => 16,
             Self::HmacSha1 => 20,
             Self::HmacSha256 => 32,
             Self::HmacSha384 => 48,
@@ -120,7 +187,7 @@ impl Integrity {
     #[must_use]
     pub const fn icv_len(self) -> usize {
         match self {
-            Self::HmacSha1 => 12,
+            Self::HmacMd5 | Self::HmacSha1 => 12,
             Self::HmacSha256 => 16,
             Self::HmacSha384 => 24,
             Self::HmacSha512 => 32,
@@ -131,6 +198,7 @@ impl Integrity {
 impl fmt::Display for Integrity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::HmacMd5 => "md5",
             Self::HmacSha1 => "sha1",
             Self::HmacSha256 => "sha256",
             Self::HmacSha384 => "sha384",
@@ -156,7 +224,7 @@ impl EspSuite {
     pub const fn icv_len(self) -> usize {
         match self.integrity {
             Some(integrity) => integrity.icv_len(),
-            None => 16,
+            None => self.encryption.tag_len(),
         }
     }
 }
@@ -174,7 +242,7 @@ impl fmt::Display for EspSuite {
     }
 }
 
-/// The keys of one SA. `encryption` ends with the salt where the cipher has one.
+/// The keys of one SA. `encryption` ends with the salt where the cipher is an AEAD.
 #[derive(Clone, Debug)]
 pub struct SaKeys {
     /// Cipher key, then salt.

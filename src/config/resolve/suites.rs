@@ -2,48 +2,51 @@
 
 use ike::config::{EspProposal, IkeProposal, Pfs};
 use ike::crypto::{Group, Prf};
-use wire::ipsec::Integrity;
+use wire::ipsec::{Encryption, EspSuite, Integrity};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf, Scalar};
 use crate::model::EspSection;
 use crate::profile::Profile;
+use crate::scalar::Legacy;
 use crate::source::{At, Span};
 
 pub(super) fn ike(
     written: Field<Vec<Leaf<IkeProposal>>>,
     profile: Profile,
+    legacy: Legacy,
     findings: &Findings,
 ) -> Option<Vec<IkeProposal>> {
     let Some(span) = written.span() else { return parse(profile.cloud().ike_proposals) };
     let proposals = listed(written, span, profile, findings)?;
     for At { value, span } in &proposals {
-        let weak = if value.group == Group::Modp1024 {
-            Some("group 2 (modp1024) is within reach of large attackers")
-        } else if value.integrity == Some(Integrity::HmacSha1) || value.prf == Prf::HmacSha1 {
-            Some("SHA-1 is retired")
-        } else {
-            None
+        let parts = Parts {
+            encryption: value.encryption,
+            integrity: value.integrity,
+            prf: Some(value.prf),
+            group: Some(value.group),
         };
-        report_legacy(weak, *span, findings);
+        parts.judge(legacy, *span, findings);
     }
     Some(proposals.into_iter().map(|proposal| proposal.value).collect())
 }
 
-pub(super) fn esp(section: EspSection, profile: Profile, findings: &Findings) -> Option<Vec<EspProposal>> {
+pub(super) fn esp(
+    section: EspSection,
+    profile: Profile,
+    legacy: Legacy,
+    findings: &Findings,
+) -> Option<Vec<EspProposal>> {
     let Some(span) = section.proposals.span() else { return parse(profile.cloud().esp_proposals) };
     let proposals = listed(section.proposals, span, profile, findings)?;
     for At { value, span } in &proposals {
-        let weak = match value.pfs {
-            Pfs::Required(Group::Modp1024) | Pfs::Preferred(Group::Modp1024) => {
-                Some("group 2 (modp1024) is within reach of large attackers")
-            }
-            Pfs::Off | Pfs::Required(_) | Pfs::Preferred(_) => {
-                (value.suite.integrity == Some(Integrity::HmacSha1)).then_some("SHA-1 is retired")
-            }
+        let group = match value.pfs {
+            Pfs::Off => None,
+            Pfs::Required(group) | Pfs::Preferred(group) => Some(group),
         };
-        report_legacy(weak, *span, findings);
+        let EspSuite { encryption, integrity, esn: _ } = value.suite;
+        Parts { encryption, integrity, prf: None, group }.judge(legacy, *span, findings);
         if let (Profile::Azure, Pfs::Required(_)) = (profile, value.pfs) {
             findings.push(
                 Finding::warning(Code::PfsAzure, *span, "Azure's default policy offers no PFS when it rekeys")
@@ -78,12 +81,78 @@ fn listed<T>(written: Field<Vec<Leaf<T>>>, span: Span, profile: Profile, finding
     Some(proposals.into_iter().filter_map(Leaf::scalar).collect())
 }
 
-fn report_legacy(weak: Option<&str>, span: Span, findings: &Findings) {
-    if let Some(reason) = weak {
-        findings.push(
-            Finding::warning(Code::SuiteLegacy, span, "this suite is kept for old peers only")
-                .label(reason)
-                .remedy("prefer `aes256gcm16-prfsha384-ecp384` for IKE and `aes256gcm16-ecp384` for ESP"),
-        );
+/// The algorithms of one suite.
+struct Parts {
+    encryption: Encryption,
+    integrity: Option<Integrity>,
+    prf: Option<Prf>,
+    group: Option<Group>,
+}
+
+impl Parts {
+    fn judge(&self, legacy: Legacy, span: Span, findings: &Findings) {
+        match (self.broken(), legacy) {
+            (Some(reason), Legacy::Refuse) => findings.push(
+                Finding::error(Code::SuiteBroken, span, "this suite protects nothing any more").label(reason).remedy(
+                    "prefer `aes256-sha256-modp2048`; for a peer that knows nothing better, write `legacy: allow`",
+                ),
+            ),
+            (Some(reason), Legacy::Allow) => report_legacy(reason, span, findings),
+            (None, Legacy::Refuse | Legacy::Allow) => {
+                if let Some(reason) = self.weak() {
+                    report_legacy(reason, span, findings);
+                }
+            }
+        }
     }
+
+    /// RFC 8247: what must not be used.
+    fn broken(&self) -> Option<&'static str> {
+        if self.encryption == Encryption::DesCbc {
+            return Some("DES has keys of 56 bits, which are found by trying them all");
+        }
+        if self.integrity == Some(Integrity::HmacMd5) || self.prf == Some(Prf::HmacMd5) {
+            return Some("MD5 is broken");
+        }
+        match self.group? {
+            Group::Modp768 => Some("group 1 (modp768) is within reach of anyone"),
+            Group::Modp1024s160 => Some("group 22 (modp1024s160) has a prime that nobody can explain, and a short one"),
+            Group::Modp2048s224 => Some("group 23 (modp2048s224) has a prime that nobody can explain"),
+            Group::Modp2048s256 => Some("group 24 (modp2048s256) has a prime that nobody can explain"),
+            Group::Modp1024
+            | Group::Modp1536
+            | Group::Modp2048
+            | Group::Modp3072
+            | Group::Modp4096
+            | Group::Modp6144
+            | Group::Modp8192
+            | Group::Ecp256
+            | Group::Ecp384
+            | Group::Ecp521
+            | Group::X25519 => None,
+        }
+    }
+
+    /// What clouds and gateways still take or default to, and should not.
+    fn weak(&self) -> Option<&'static str> {
+        if self.group == Some(Group::Modp1024) {
+            return Some("group 2 (modp1024) is within reach of large attackers");
+        }
+        if self.group == Some(Group::Modp1536) {
+            return Some("group 5 (modp1536) is below 112 bits of strength");
+        }
+        if self.encryption == Encryption::TripleDesCbc {
+            // S0-26: too slow for gateways of 200 Mbit/s and more.
+            return Some("3DES is slow, and leaks after some gigabytes under one key");
+        }
+        (self.integrity == Some(Integrity::HmacSha1) || self.prf == Some(Prf::HmacSha1)).then_some("SHA-1 is retired")
+    }
+}
+
+fn report_legacy(reason: &str, span: Span, findings: &Findings) {
+    findings.push(
+        Finding::warning(Code::SuiteLegacy, span, "this suite is kept for old peers only")
+            .label(reason)
+            .remedy("prefer `aes256gcm16-prfsha384-ecp384` for IKE and `aes256gcm16-ecp384` for ESP"),
+    );
 }

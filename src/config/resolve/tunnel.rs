@@ -16,7 +16,7 @@ use crate::field::Leaf;
 use crate::model::{Defaults, TunnelSection};
 use crate::profile::Profile;
 use crate::router::{InsideLink, InsideLink6, Tunnel};
-use crate::scalar::Text;
+use crate::scalar::{Legacy, Text};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
 
@@ -61,6 +61,7 @@ pub(super) fn resolve(
     let adrift = section.profile.is_unreadable();
     let profile = section.profile.value().unwrap_or(Profile::Generic);
     let cloud = profile.cloud();
+    let legacy = section.legacy.value().unwrap_or(Legacy::Refuse);
     let (local, remote) = outside::resolve(section.local, section.remote, at, findings);
     let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, findings) };
     let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
@@ -73,8 +74,8 @@ pub(super) fn resolve(
         local_id: section.local_id.scalar(),
         remote_id: section.remote_id.scalar(),
         psk: psk::resolve(section.psk, profile, at, secrets, findings),
-        ike_proposals: suites::ike(section.ike.clone().section(at).value.proposals, profile, findings),
-        esp_proposals: suites::esp(section.esp.clone().section(at).value, profile, findings),
+        ike_proposals: suites::ike(section.ike.clone().section(at).value.proposals, profile, legacy, findings),
+        esp_proposals: suites::esp(section.esp.clone().section(at).value, profile, legacy, findings),
         timing: timing::resolve(
             timing::Sections {
                 ike: section.ike.section(at).value,

@@ -132,6 +132,16 @@ const IPSEC: &[Case] = &[
         ],
     ),
     (
+        Code::SuiteBroken,
+        &[
+            (T1, "    inside: 169.254.21.0/30\n    ike: {proposals: [des-md5-modp768, aes256-sha256-modp2048s256]}\n"),
+            (
+                "169.254.22.0/30",
+                "169.254.22.0/30\n    legacy: allow\n    esp: {proposals: [3des-md5-modp1024s160, 3des-sha256]}",
+            ),
+        ],
+    ),
+    (
         Code::SuiteAwsWeakest,
         &[(T1, "    inside: 169.254.21.0/30\n    esp: {proposals: [aes256gcm16-ecp384, aes128gcm16-ecp256]}\n")],
     ),

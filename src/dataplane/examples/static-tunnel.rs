@@ -68,8 +68,8 @@ fn association(
 
 fn parse_suite(name: &str) -> Result<EspSuite, String> {
     let (encryption, integrity) = match name {
-        "gcm128" => (Encryption::AesGcm16(128), None),
-        "gcm256" => (Encryption::AesGcm16(256), None),
+        "gcm128" => (Encryption::gcm16(128), None),
+        "gcm256" => (Encryption::gcm16(256), None),
         "cbc128-sha1" => (Encryption::AesCbc(128), Some(Integrity::HmacSha1)),
         "cbc256-sha256" => (Encryption::AesCbc(256), Some(Integrity::HmacSha256)),
         _ => return Err(format!("unknown suite {name}")),

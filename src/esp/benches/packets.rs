@@ -16,7 +16,7 @@ fn main() {
 
 #[divan::bench(args = LENGTHS)]
 fn seal_aes128_gcm(bencher: Bencher<'_, '_>, len: usize) {
-    seal(bencher, Encryption::AesGcm16(128), None, len);
+    seal(bencher, Encryption::gcm16(128), None, len);
 }
 
 #[divan::bench(args = LENGTHS)]
@@ -26,7 +26,7 @@ fn seal_aes256_cbc_sha256(bencher: Bencher<'_, '_>, len: usize) {
 
 #[divan::bench(args = LENGTHS)]
 fn open_aes128_gcm(bencher: Bencher<'_, '_>, len: usize) {
-    open(bencher, Encryption::AesGcm16(128), None, len);
+    open(bencher, Encryption::gcm16(128), None, len);
 }
 
 #[divan::bench(args = LENGTHS)]

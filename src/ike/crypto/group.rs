@@ -11,20 +11,34 @@ use crate::message::GroupId;
 /// A Diffie-Hellman group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
+    /// Group 1: broken (RFC 7296 B.1).
+    Modp768,
     /// Group 2: weak, kept for gateways that default to it (RFC 7296 B.2).
     Modp1024,
+    /// Group 5: weak (RFC 3526).
+    Modp1536,
     /// Group 14 (RFC 3526).
     Modp2048,
     /// Group 15 (RFC 3526).
     Modp3072,
     /// Group 16 (RFC 3526).
     Modp4096,
+    /// Group 17 (RFC 3526).
+    Modp6144,
+    /// Group 18 (RFC 3526).
+    Modp8192,
     /// Group 19, NIST P-256 (RFC 5903).
     Ecp256,
     /// Group 20, NIST P-384 (RFC 5903).
     Ecp384,
     /// Group 21, NIST P-521 (RFC 5903).
     Ecp521,
+    /// Group 22: broken; its prime is of unknown origin, as are those of groups 23 and 24 (RFC 5114, RFC 8247 2.4).
+    Modp1024s160,
+    /// Group 23 (RFC 5114).
+    Modp2048s224,
+    /// Group 24 (RFC 5114).
+    Modp2048s256,
     /// Group 31 (RFC 8031).
     X25519,
 }
@@ -66,14 +80,21 @@ enum Kind {
 
 impl Group {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 15] = [
+        Self::Modp768,
         Self::Modp1024,
+        Self::Modp1536,
         Self::Modp2048,
         Self::Modp3072,
         Self::Modp4096,
+        Self::Modp6144,
+        Self::Modp8192,
         Self::Ecp256,
         Self::Ecp384,
         Self::Ecp521,
+        Self::Modp1024s160,
+        Self::Modp2048s224,
+        Self::Modp2048s256,
         Self::X25519,
     ];
 
@@ -81,13 +102,20 @@ impl Group {
     #[must_use]
     pub const fn id(self) -> GroupId {
         match self {
+            Self::Modp768 => GroupId::MODP_768,
             Self::Modp1024 => GroupId::MODP_1024,
+            Self::Modp1536 => GroupId::MODP_1536,
             Self::Modp2048 => GroupId::MODP_2048,
             Self::Modp3072 => GroupId::MODP_3072,
             Self::Modp4096 => GroupId::MODP_4096,
+            Self::Modp6144 => GroupId::MODP_6144,
+            Self::Modp8192 => GroupId::MODP_8192,
             Self::Ecp256 => GroupId::ECP_256,
             Self::Ecp384 => GroupId::ECP_384,
             Self::Ecp521 => GroupId::ECP_521,
+            Self::Modp1024s160 => GroupId::MODP_1024_160,
+            Self::Modp2048s224 => GroupId::MODP_2048_224,
+            Self::Modp2048s256 => GroupId::MODP_2048_256,
             Self::X25519 => GroupId::CURVE25519,
         }
     }
@@ -102,10 +130,14 @@ impl Group {
     #[must_use]
     pub const fn public_len(self) -> usize {
         match self {
-            Self::Modp1024 => 128,
-            Self::Modp2048 => 256,
+            Self::Modp768 => 96,
+            Self::Modp1024 | Self::Modp1024s160 => 128,
+            Self::Modp1536 => 192,
+            Self::Modp2048 | Self::Modp2048s224 | Self::Modp2048s256 => 256,
             Self::Modp3072 => 384,
             Self::Modp4096 => 512,
+            Self::Modp6144 => 768,
+            Self::Modp8192 => 1024,
             // RFC 5903 7: both coordinates, each padded to the size of the field.
             Self::Ecp256 => 64,
             Self::Ecp384 => 96,
@@ -132,10 +164,17 @@ impl Group {
 
     const fn kind(self) -> Kind {
         match self {
+            Self::Modp768 => Kind::Modp(Modulus::Bits768),
             Self::Modp1024 => Kind::Modp(Modulus::Bits1024),
+            Self::Modp1536 => Kind::Modp(Modulus::Bits1536),
             Self::Modp2048 => Kind::Modp(Modulus::Bits2048),
             Self::Modp3072 => Kind::Modp(Modulus::Bits3072),
             Self::Modp4096 => Kind::Modp(Modulus::Bits4096),
+            Self::Modp6144 => Kind::Modp(Modulus::Bits6144),
+            Self::Modp8192 => Kind::Modp(Modulus::Bits8192),
+            Self::Modp1024s160 => Kind::Modp(Modulus::Bits1024Order160),
+            Self::Modp2048s224 => Kind::Modp(Modulus::Bits2048Order224),
+            Self::Modp2048s256 => Kind::Modp(Modulus::Bits2048Order256),
             Self::Ecp256 => Kind::Curve(Curve::P256),
             Self::Ecp384 => Kind::Curve(Curve::P384),
             Self::Ecp521 => Kind::Curve(Curve::P521),
@@ -147,10 +186,17 @@ impl Group {
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Modp768 => "modp768",
             Self::Modp1024 => "modp1024",
+            Self::Modp1536 => "modp1536",
             Self::Modp2048 => "modp2048",
             Self::Modp3072 => "modp3072",
             Self::Modp4096 => "modp4096",
+            Self::Modp6144 => "modp6144",
+            Self::Modp8192 => "modp8192",
+            Self::Modp1024s160 => "modp1024s160",
+            Self::Modp2048s224 => "modp2048s224",
+            Self::Modp2048s256 => "modp2048s256",
             Self::Ecp256 => "ecp256",
             Self::Ecp384 => "ecp384",
             Self::Ecp521 => "ecp521",

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::digest;
 use wire::Secret;
 
-use super::prf::sign;
+use super::Prf;
+use super::mac::MacKey;
 use crate::message::IkeSpi;
 
 /// Octets of a cookie of ours.
@@ -29,11 +30,11 @@ pub fn nat_detection_hash(initiator: IkeSpi, responder: IkeSpi, address: SocketA
 /// (RFC 7296 2.6). Nothing is stored for it.
 #[must_use]
 pub fn cookie(secret: &Secret, nonce: &[u8], address: IpAddr, initiator: IkeSpi) -> [u8; COOKIE_LEN] {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
+    let key = MacKey::new(Prf::HmacSha256, secret.expose());
     let mut cookie = [0; COOKIE_LEN];
     update_address(address, |octets| {
         // Address and SPI have known lengths, so that only one nonce fits what was hashed.
-        cookie.copy_from_slice(sign(&key, &[&initiator.to_be_bytes(), octets, nonce]).as_ref());
+        cookie.copy_from_slice(key.sign(&[&initiator.to_be_bytes(), octets, nonce]).as_ref());
     });
     cookie
 }

@@ -10,14 +10,17 @@
 //!                                                               \--> ChildKeys for ESP
 //! ```
 //!
-//! The primitives come from aws-lc-rs; the MODP groups, which it lacks, stand on crypto-bigint. Randomness is
-//! always a parameter, so that a run can be repeated.
+//! The primitives come from aws-lc-rs. What it lacks comes from elsewhere: the MODP groups stand on crypto-bigint, DES
+//! and MD5 on RustCrypto. Randomness is always a parameter, so that a run can be repeated.
 
+mod aead;
+mod cbc;
 mod cipher;
 mod ecdh;
 mod group;
 mod hash;
 mod keys;
+mod mac;
 mod modp;
 mod prf;
 mod suite;

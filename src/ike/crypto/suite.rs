@@ -4,6 +4,7 @@
 //! IKE  aes256-sha256-modp2048             the PRF of the same hash (S0-28)
 //!      aes256-sha256-prfsha384-modp2048   another one
 //!      aes128gcm16-prfsha256-x25519       an AEAD has no hash of its own: the PRF is written out
+//!      chacha20poly1305-prfsha256-x25519
 //! ESP  aes128gcm16                        no perfect forward secrecy
 //!      aes256-sha256-modp2048             with this group and nothing else
 //!      aes256-sha256-modp2048-modpnone    with this group where the peer has it
@@ -212,10 +213,10 @@ impl Part {
     fn parse(keyword: &str) -> Option<Self> {
         let keyword = keyword.to_ascii_lowercase();
         let same = |known: &dyn fmt::Display| known.to_string() == keyword;
-        if let Some(encryption) = ENCRYPTIONS.into_iter().find(|known| same(known)) {
+        if let Some(encryption) = Encryption::ALL.into_iter().find(|known| same(known)) {
             return Some(Self::Encryption(encryption));
         }
-        if let Some(integrity) = INTEGRITIES.into_iter().find(|known| same(known)) {
+        if let Some(integrity) = Integrity::ALL.into_iter().find(|known| same(known)) {
             return Some(Self::Integrity(integrity));
         }
         if let Some(prf) = Prf::ALL.into_iter().find(|known| same(known)) {
@@ -226,9 +227,6 @@ impl Part {
         }
         Some(match keyword.as_str() {
             "aes" => Self::Encryption(Encryption::AesCbc(128)),
-            "aes128gcm" | "aes128gcm128" => Self::Encryption(Encryption::AesGcm16(128)),
-            "aes192gcm" | "aes192gcm128" => Self::Encryption(Encryption::AesGcm16(192)),
-            "aes256gcm" | "aes256gcm128" => Self::Encryption(Encryption::AesGcm16(256)),
             "sha" => Self::Integrity(Integrity::HmacSha1),
             "sha2_256" => Self::Integrity(Integrity::HmacSha256),
             "sha2_384" => Self::Integrity(Integrity::HmacSha384),
@@ -237,29 +235,35 @@ impl Part {
             "modpnone" => Self::NoGroup,
             "esn" => Self::Esn,
             "noesn" => Self::NoEsn,
-            _ => return None,
+            other => Self::Encryption(gcm_by_tag_bits(other)?),
         })
     }
 }
 
-const ENCRYPTIONS: [Encryption; 6] = [
-    Encryption::AesCbc(128),
-    Encryption::AesCbc(192),
-    Encryption::AesCbc(256),
-    Encryption::AesGcm16(128),
-    Encryption::AesGcm16(192),
-    Encryption::AesGcm16(256),
-];
-
-const INTEGRITIES: [Integrity; 4] =
-    [Integrity::HmacSha1, Integrity::HmacSha256, Integrity::HmacSha384, Integrity::HmacSha512];
+/// strongSwan's other names of AES-GCM: without its tag, or with the tag in bits.
+fn gcm_by_tag_bits(keyword: &str) -> Option<Encryption> {
+    let (cipher, tag) = keyword.split_once("gcm")?;
+    let bits = match cipher {
+        "aes128" => 128,
+        "aes192" => 192,
+        "aes256" => 256,
+        _ => return None,
+    };
+    let tag = match tag {
+        "" | "128" => 16,
+        "96" => 12,
+        "64" => 8,
+        _ => return None,
+    };
+    Some(Encryption::AesGcm { bits, tag })
+}
 
 fn ike_keywords() -> String {
-    [list(&ENCRYPTIONS), list(&INTEGRITIES), list(&Prf::ALL), list(&Group::ALL)].join(", ")
+    [list(&Encryption::ALL), list(&Integrity::ALL), list(&Prf::ALL), list(&Group::ALL)].join(", ")
 }
 
 fn esp_keywords() -> String {
-    [list(&ENCRYPTIONS), list(&INTEGRITIES), list(&Group::ALL), "modpnone, esn, noesn".to_owned()].join(", ")
+    [list(&Encryption::ALL), list(&Integrity::ALL), list(&Group::ALL), "modpnone, esn, noesn".to_owned()].join(", ")
 }
 
 fn list(known: &[impl fmt::Display]) -> String {

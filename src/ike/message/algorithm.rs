@@ -9,16 +9,26 @@ use crate::crypto::{Group, Prf};
 impl From<Encryption> for Transform {
     fn from(encryption: Encryption) -> Self {
         let (id, bits) = match encryption {
-            Encryption::AesCbc(bits) => (EncryptionId::AES_CBC, bits),
-            Encryption::AesGcm16(bits) => (EncryptionId::AES_GCM_16, bits),
+            Encryption::AesCbc(bits) => (EncryptionId::AES_CBC, Some(bits)),
+            Encryption::AesGcm { bits, tag: 8 } => (EncryptionId::AES_GCM_8, Some(bits)),
+            Encryption::AesGcm { bits, tag: 12 } => (EncryptionId::AES_GCM_12, Some(bits)),
+            Encryption::AesGcm { bits, .. } => (EncryptionId::AES_GCM_16, Some(bits)),
+            // RFC 7296 3.3.5: no key length where the algorithm knows only one.
+            Encryption::ChaCha20Poly1305 => (EncryptionId::CHACHA20_POLY1305, None),
+            Encryption::TripleDesCbc => (EncryptionId::TRIPLE_DES, None),
+            Encryption::DesCbc => (EncryptionId::DES, None),
         };
-        Self::with_key_length(TransformType::ENCRYPTION, id.0, bits)
+        match bits {
+            Some(bits) => Self::with_key_length(TransformType::ENCRYPTION, id.0, bits),
+            None => Self::new(TransformType::ENCRYPTION, id.0),
+        }
     }
 }
 
 impl From<Integrity> for Transform {
     fn from(integrity: Integrity) -> Self {
         let id = match integrity {
+            Integrity::HmacMd5 => IntegrityId::HMAC_MD5_96,
             Integrity::HmacSha1 => IntegrityId::HMAC_SHA1_96,
             Integrity::HmacSha256 => IntegrityId::HMAC_SHA2_256_128,
             Integrity::HmacSha384 => IntegrityId::HMAC_SHA2_384_192,
@@ -31,6 +41,7 @@ impl From<Integrity> for Transform {
 impl From<Prf> for Transform {
     fn from(prf: Prf) -> Self {
         let id = match prf {
+            Prf::HmacMd5 => PrfId::HMAC_MD5,
             Prf::HmacSha1 => PrfId::HMAC_SHA1,
             Prf::HmacSha256 => PrfId::HMAC_SHA2_256,
             Prf::HmacSha384 => PrfId::HMAC_SHA2_384,
@@ -59,12 +70,19 @@ impl Transform {
         if self.kind != TransformType::ENCRYPTION {
             return None;
         }
-        let &[Attribute::KeyLength(bits @ (128 | 192 | 256))] = self.attributes.as_slice() else {
-            return None;
+        let bits = match self.attributes.as_slice() {
+            [] => None,
+            &[Attribute::KeyLength(bits @ (128 | 192 | 256))] => Some(bits),
+            [_, ..] => return None,
         };
-        match EncryptionId(self.id) {
-            EncryptionId::AES_CBC => Some(Encryption::AesCbc(bits)),
-            EncryptionId::AES_GCM_16 => Some(Encryption::AesGcm16(bits)),
+        match (EncryptionId(self.id), bits) {
+            (EncryptionId::AES_CBC, Some(bits)) => Some(Encryption::AesCbc(bits)),
+            (EncryptionId::AES_GCM_8, Some(bits)) => Some(Encryption::AesGcm { bits, tag: 8 }),
+            (EncryptionId::AES_GCM_12, Some(bits)) => Some(Encryption::AesGcm { bits, tag: 12 }),
+            (EncryptionId::AES_GCM_16, Some(bits)) => Some(Encryption::gcm16(bits)),
+            (EncryptionId::CHACHA20_POLY1305, None) => Some(Encryption::ChaCha20Poly1305),
+            (EncryptionId::TRIPLE_DES, None) => Some(Encryption::TripleDesCbc),
+            (EncryptionId::DES, None) => Some(Encryption::DesCbc),
             _ => None,
         }
     }
@@ -73,6 +91,7 @@ impl Transform {
     #[must_use]
     pub fn integrity(&self) -> Option<Integrity> {
         match IntegrityId(self.plain(TransformType::INTEGRITY)?) {
+            IntegrityId::HMAC_MD5_96 => Some(Integrity::HmacMd5),
             IntegrityId::HMAC_SHA1_96 => Some(Integrity::HmacSha1),
             IntegrityId::HMAC_SHA2_256_128 => Some(Integrity::HmacSha256),
             IntegrityId::HMAC_SHA2_384_192 => Some(Integrity::HmacSha384),
@@ -85,6 +104,7 @@ impl Transform {
     #[must_use]
     pub fn prf(&self) -> Option<Prf> {
         match PrfId(self.plain(TransformType::PRF)?) {
+            PrfId::HMAC_MD5 => Some(Prf::HmacMd5),
             PrfId::HMAC_SHA1 => Some(Prf::HmacSha1),
             PrfId::HMAC_SHA2_256 => Some(Prf::HmacSha256),
             PrfId::HMAC_SHA2_384 => Some(Prf::HmacSha384),

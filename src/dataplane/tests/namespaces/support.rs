@@ -17,7 +17,7 @@ use wire::ipsec::{
 };
 
 pub(crate) const TUNNEL: TunnelId = TunnelId(7);
-pub(crate) const GCM: EspSuite = EspSuite { encryption: Encryption::AesGcm16(128), integrity: None, esn: true };
+pub(crate) const GCM: EspSuite = EspSuite { encryption: Encryption::gcm16(128), integrity: None, esn: true };
 pub(crate) const CBC: EspSuite =
     EspSuite { encryption: Encryption::AesCbc(256), integrity: Some(Integrity::HmacSha256), esn: false };
 /// Outside addresses of the two ends.

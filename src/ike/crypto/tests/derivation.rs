@@ -18,7 +18,7 @@ const AES256_SHA256_PRFSHA384: IkeProposal = IkeProposal {
     group: Group::Modp2048,
 };
 const AES128GCM16_PRFSHA256: IkeProposal =
-    IkeProposal { encryption: Encryption::AesGcm16(128), integrity: None, prf: Prf::HmacSha256, group: Group::X25519 };
+    IkeProposal { encryption: Encryption::gcm16(128), integrity: None, prf: Prf::HmacSha256, group: Group::X25519 };
 const AES128_SHA1: IkeProposal = IkeProposal {
     encryption: Encryption::AesCbc(128),
     integrity: Some(Integrity::HmacSha1),
@@ -28,7 +28,7 @@ const AES128_SHA1: IkeProposal = IkeProposal {
 
 const ESP_CBC: EspSuite =
     EspSuite { encryption: Encryption::AesCbc(256), integrity: Some(Integrity::HmacSha256), esn: false };
-const ESP_GCM: EspSuite = EspSuite { encryption: Encryption::AesGcm16(128), integrity: None, esn: true };
+const ESP_GCM: EspSuite = EspSuite { encryption: Encryption::gcm16(128), integrity: None, esn: true };
 
 fn nonce_i() -> Vec<u8> {
     (0x10..0x30).collect()

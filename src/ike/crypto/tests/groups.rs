@@ -4,12 +4,21 @@ use aws_lc_rs::digest::{SHA256, digest};
 use hex_literal::hex;
 
 use super::{once, seeded};
+use crate::crypto::modp::constants;
 use crate::crypto::{Group, KeyExchangeError};
 use crate::message::GroupId;
 
 /// Exponent lengths in octets.
-const MODP: [(Group, usize); 4] =
-    [(Group::Modp1024, 32), (Group::Modp2048, 40), (Group::Modp3072, 54), (Group::Modp4096, 60)];
+const MODP: [(Group, usize); 8] = [
+    (Group::Modp768, 30),
+    (Group::Modp1024, 32),
+    (Group::Modp1536, 32),
+    (Group::Modp2048, 40),
+    (Group::Modp3072, 54),
+    (Group::Modp4096, 60),
+    (Group::Modp6144, 68),
+    (Group::Modp8192, 78),
+];
 
 #[test]
 fn both_ends_agree_in_every_group() {
@@ -53,15 +62,23 @@ fn numbers_and_groups_correspond() {
         assert!(group.id().name().is_some(), "{group}");
     }
     assert_eq!(Group::from_id(GroupId::NONE), None);
-    assert_eq!(Group::from_id(GroupId::MODP_8192), None);
+    assert_eq!(Group::from_id(GroupId::CURVE448), None);
 }
 
 #[test]
 fn modp_powers_equal_those_of_an_independent_implementation() {
     let expected = [
         (
+            hex!("42283aa84e8bdb98e1a6c3614ad35e789b98ee2a0cbf06a5c859255ce383a2bb"),
+            hex!("e9c88b616a749c47f206f3bd2d61cafd409251cdfd99edc1c3b1edbe77060872"),
+        ),
+        (
             hex!("2963f96caa115e3d59da73ea769621662937a3484097bac8e8aa9c2384fd397d"),
             hex!("85851150048bef63e09c2d79e908852997b6b541aae870a3103f12549edf4419"),
+        ),
+        (
+            hex!("df3e7398f51bbecb3d2be6b28a17ac68ae7ae1454164a436f74790bdfb668fa2"),
+            hex!("d8e707c22cad2d6320cc7594d96db4ebc8cf6d81bc06f3b09aa0b3b38ecbc0c7"),
         ),
         (
             hex!("69bd94290bd4d9e0ff4ac209cc3f361a0e8ae671c2a6ee99315d652a2ec21e2b"),
@@ -75,15 +92,24 @@ fn modp_powers_equal_those_of_an_independent_implementation() {
             hex!("779b472051f601086a43d27a151c96321a9a7854d80102499f9480b5aae1c812"),
             hex!("925e02d815faab16ebd1ad5e2d1e090c28ebc6db8f2df36e9b4f55ae10b33de5"),
         ),
+        (
+            hex!("596f047b9ba72c4b06c75215d1af844b9fd3debd34cdd64262a12764e5819bd7"),
+            hex!("1ea4c8ca234202fee2a38396766fd63f9f026aa35ff22faefd96529c2d3c4b94"),
+        ),
+        (
+            hex!("0153c67597396c5d5450b415f62f81c42de279fd63f80f3b1f6e2a7976a9a703"),
+            hex!("a243606d238580457923aea708f4921f3e51be49dfafa5275aca1583b1764177"),
+        ),
     ];
     for ((group, exponent_len), (public, shared)) in MODP.into_iter().zip(expected) {
         let exponent: Vec<u8> = (0..exponent_len).map(|i| (i * 7 + 3).to_le_bytes()[0]).collect();
         let pair = group.generate(&mut once(&exponent));
         assert_eq!(digest(&SHA256, pair.public()).as_ref(), public, "{group}");
-        // The peer's value is 3 * 2^1000 + 5.
+        // The peer's value is 3 * 2^1000 + 5, or 3 * 2^600 + 5 where the prime is shorter.
+        let bits = if group == Group::Modp768 { 600 } else { 1000 };
         let mut peer = vec![0; group.public_len()];
         peer[group.public_len() - 1] = 5;
-        peer[group.public_len() - 1 - 1000 / 8] = 3;
+        peer[group.public_len() - 1 - bits / 8] = 3;
         assert_eq!(digest(&SHA256, pair.agree(&peer).unwrap().expose()).as_ref(), shared, "{group}");
     }
 }
@@ -91,10 +117,17 @@ fn modp_powers_equal_those_of_an_independent_implementation() {
 /// The prime as octets.
 fn prime(group: Group) -> Vec<u8> {
     let text = match group {
-        Group::Modp1024 => super::super::modp::PRIME_1024,
-        Group::Modp2048 => super::super::modp::PRIME_2048,
-        Group::Modp3072 => super::super::modp::PRIME_3072,
-        Group::Modp4096 => super::super::modp::PRIME_4096,
+        Group::Modp768 => constants::PRIME_768,
+        Group::Modp1024 => constants::PRIME_1024,
+        Group::Modp1536 => constants::PRIME_1536,
+        Group::Modp2048 => constants::PRIME_2048,
+        Group::Modp3072 => constants::PRIME_3072,
+        Group::Modp4096 => constants::PRIME_4096,
+        Group::Modp6144 => constants::PRIME_6144,
+        Group::Modp8192 => constants::PRIME_8192,
+        Group::Modp1024s160 => constants::PRIME_1024_160,
+        Group::Modp2048s224 => constants::PRIME_2048_224,
+        Group::Modp2048s256 => constants::PRIME_2048_256,
         Group::Ecp256 | Group::Ecp384 | Group::Ecp521 | Group::X25519 => unreachable!("not modular"),
     };
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
@@ -151,6 +184,67 @@ fn points_off_the_curve_and_of_small_order_are_refused() {
     for point in [[0; 32], order_eight] {
         let pair = Group::X25519.generate(&mut seeded(6));
         assert_eq!(pair.agree(&point), Err(KeyExchangeError::Element(Group::X25519)));
+    }
+}
+
+#[test]
+fn powers_in_groups_of_small_order_equal_those_of_an_independent_implementation() {
+    // Exponent length; public value hashed; the peer's value, g^12345; the shared secret hashed.
+    type Row = (Group, usize, [u8; 32], &'static [u8], [u8; 32]);
+    let table: [Row; 3] = [
+        (
+            Group::Modp1024s160,
+            20,
+            hex!("5205a1b3aa5f262e6a4426ce0043e7608afdd077c96422aaf1aab3a222413118"),
+            &hex!(
+                "4e5513c6620c3cb4f343cc1967d26b6b9077c28a862f1988e16b10cff3c190c59376f9e217551d7fab45438dad0ba075e77be9f76628a0462e72670af6b563bc830c68d2f0e1ea491daa51dc566d2a64ce1509dd2fff78a7026a4c77b26f08eb04f8038143dcf6786a5c389894d51650a3b71457a59a6bc2936f1f1fee088f45"
+            ),
+            hex!("303f8ccb745a1291ade507fd1abd7535167f9b7010c1075b8a74b2195c2ea90c"),
+        ),
+        (
+            Group::Modp2048s224,
+            28,
+            hex!("526eb08bb6a0a6bfeefaaae740664eebf3ad6b6319f88f25fb6d2e01925228e1"),
+            &hex!(
+                "104dbe74d83453b503a0de1aaf2d73282a23f6e58e6381caffa40ccd59e9d1c0949a70cf6c79bb302d5899fae8f034ea8714838110cf52502de95dec8d853a4a8ddc18ddf392121705b80cbe8da98cf295c260fb3785125304b051864799d6a4e7ca4031dbdf84493f9c9d9def62def8b1c11ccee09d7855f2cc4e80b584f210f40ad6736b02f962c920efe5f5b358dac935e88be5a8a575c36347aafdf86171bfefbd8fe87988bf8cc5ef6d7f040f66f2019d5f7f8c4da2971e4294a1565e60e3806af65808a4cbceffe9f57e5985dbc9eebae1cce6a55db1b0bdd6f7b228bc69587ebc66f094500c72a6f671e1a4e04f9f995796bd8a70f570b21a344d1a0e"
+            ),
+            hex!("9e0f75393b56f90bfa6a16a00e9814a2afdfe550d93559f7549143908e193530"),
+        ),
+        (
+            Group::Modp2048s256,
+            32,
+            hex!("40650bd5982abf43e2ecc3d106186e733e9b37f750e735fb52b30945b450270a"),
+            &hex!(
+                "5f01e85ceff1b64bcc2bfb6470deee217655eab3776dbd7161ec62f0831767ff43dd19eec84d9a5bdca699971c72b7aa44a207944886c259335da33632611f0d099a8b3386b475e16e32228ccf8aff72416c2b1e93a97170cd04a0948bb736f9b948ea793e152b6fea889eb6378952a9b29ba823e66a9d99faf9f7b1697b231d76236fe80e3d704f35f950e4789a46a38f0670ac5b9783d5ae50806be7217be38d4e5eaf9a73ae00d1a7d596acc397775ec16867786c86edb6a8d49fa7cd3c360a68b11c1a1fc0195019a0d1efa562324d65bb8938fe587bd19dffef015998a30fc2f912332c959efa2a298e188842b45741c9a08c52cf56c47619affdc5488a"
+            ),
+            hex!("55554a274b25fb312de8003b35e64749ea9aa220bcf7a87983dfa6a8c6d2e447"),
+        ),
+    ];
+    for (group, exponent_len, public, peer, shared) in table {
+        let exponent: Vec<u8> = (0..exponent_len).map(|i| (i * 7 + 3).to_le_bytes()[0]).collect();
+        let pair = group.generate(&mut once(&exponent));
+        assert_eq!(digest(&SHA256, pair.public()).as_ref(), public, "{group}");
+        assert_eq!(digest(&SHA256, pair.agree(peer).unwrap().expose()).as_ref(), shared, "{group}");
+    }
+}
+
+#[test]
+fn groups_with_a_small_order_take_only_values_of_that_order() {
+    for group in [Group::Modp1024s160, Group::Modp2048s224, Group::Modp2048s256] {
+        let refused = Err(KeyExchangeError::Element(group));
+        let (prime, len) = (prime(group), group.public_len());
+        let agree = |peer: &[u8]| group.generate(&mut seeded(3)).agree(peer).map(drop);
+        // In range, but generators of more than the subgroup.
+        for value in 2..6 {
+            let mut peer = vec![0; len];
+            peer[len - 1] = value;
+            assert_eq!(agree(&peer), refused, "{group} {value}");
+        }
+        let mut last = prime.clone();
+        last[len - 1] -= 1;
+        assert_eq!(agree(&last), refused, "{group}");
+        assert_eq!(agree(&prime), refused, "{group}");
+        assert_eq!(agree(group.generate(&mut seeded(9)).public()), Ok(()), "{group}");
     }
 }
 

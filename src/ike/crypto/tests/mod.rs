@@ -5,6 +5,7 @@ pub(crate) mod cipher;
 mod derivation;
 mod groups;
 mod suite;
+mod vectors;
 
 /// A repeatable source of entropy.
 pub(crate) fn seeded(mut seed: u64) -> impl FnMut(&mut [u8]) + Send {

@@ -17,7 +17,7 @@ fn ike_suites_read_and_print_as_written() {
             "aes128-sha1-prfsha512-ecp384",
             suite(Encryption::AesCbc(128), Some(Integrity::HmacSha1), Prf::HmacSha512, Group::Ecp384),
         ),
-        ("aes128gcm16-prfsha256-x25519", suite(Encryption::AesGcm16(128), None, Prf::HmacSha256, Group::X25519)),
+        ("aes128gcm16-prfsha256-x25519", suite(Encryption::gcm16(128), None, Prf::HmacSha256, Group::X25519)),
     ];
     for (text, proposal) in cases {
         assert_eq!(text.parse(), Ok(proposal), "{text}");
@@ -27,7 +27,7 @@ fn ike_suites_read_and_print_as_written() {
 
 #[test]
 fn esp_suites_read_and_print_as_written() {
-    let gcm = |esn| EspSuite { encryption: Encryption::AesGcm16(128), integrity: None, esn };
+    let gcm = |esn| EspSuite { encryption: Encryption::gcm16(128), integrity: None, esn };
     let cbc = EspSuite { encryption: Encryption::AesCbc(256), integrity: Some(Integrity::HmacSha256), esn: false };
     let cases = [
         ("aes128gcm16", gcm(false), Pfs::Off),
@@ -51,6 +51,8 @@ fn other_spellings_mean_the_same() {
         ("modp2048-aes256-sha256", "aes256-sha256-modp2048"),
         ("aes256gcm128-prfsha384-ecp384", "aes256gcm16-prfsha384-ecp384"),
         ("aes128gcm-prfsha256-curve25519", "aes128gcm16-prfsha256-x25519"),
+        ("aes192gcm96-prfsha256-x25519", "aes192gcm12-prfsha256-x25519"),
+        ("aes256gcm64-prfsha256-x25519", "aes256gcm8-prfsha256-x25519"),
     ];
     for (text, plain) in same {
         assert_eq!(text.parse::<IkeProposal>().map(|suite| suite.to_string()), Ok(plain.to_owned()));
@@ -60,6 +62,24 @@ fn other_spellings_mean_the_same() {
     assert_eq!(either.to_string(), "aes128gcm16-x25519-esn-noesn");
     let esp: EspProposal = "aes128gcm16-modpnone-noesn".parse().unwrap();
     assert_eq!(esp.to_string(), "aes128gcm16");
+}
+
+#[test]
+fn every_algorithm_reads_as_it_prints() {
+    for encryption in Encryption::ALL {
+        for prf in Prf::ALL {
+            for group in Group::ALL {
+                let integrity = (!encryption.is_aead()).then_some(Integrity::HmacMd5);
+                let suite = IkeProposal { encryption, integrity, prf, group };
+                assert_eq!(suite.to_string().parse(), Ok(suite), "{suite}");
+            }
+        }
+    }
+    for integrity in Integrity::ALL {
+        let suite = EspSuite { encryption: Encryption::TripleDesCbc, integrity: Some(integrity), esn: true };
+        let proposal = EspProposal { suite, or_without_esn: false, pfs: Pfs::Required(Group::Modp2048s256) };
+        assert_eq!(proposal.to_string().parse(), Ok(proposal), "{proposal}");
+    }
 }
 
 #[test]
@@ -92,7 +112,8 @@ fn a_bad_esp_suite_says_what_would_be_right() {
         ("aes128gcm16-prfsha256", "`prfsha256` in `aes128gcm16-prfsha256` has no place in an ESP suite"),
         ("aes128gcm16-sha256", "`aes128gcm16-sha256`: aes128gcm16 authenticates by itself, leave out `sha256`"),
         ("aes128gcm16-esn-noesn", "`aes128gcm16-esn-noesn` has more than one choice of sequence numbers"),
-        ("chacha20poly1305", "`chacha20poly1305` in `chacha20poly1305` is not known; known are "),
+        ("aes256ccm16", "`aes256ccm16` in `aes256ccm16` is not known; known are "),
+        ("aes256gcm15", "`aes256gcm15` in `aes256gcm15` is not known; known are "),
     ];
     for (text, message) in cases {
         let error = text.parse::<EspProposal>().unwrap_err();

@@ -50,7 +50,7 @@ fn proposals() -> Vec<Golden> {
                     number: 2,
                     protocol: ProtocolId::ESP,
                     spi: hex!("c1c2c3c4").to_vec(),
-                    transforms: vec![Encryption::AesGcm16(128).into(), Transform::esn(true)],
+                    transforms: vec![Encryption::gcm16(128).into(), Transform::esn(true)],
                 },
             ]),
         ),

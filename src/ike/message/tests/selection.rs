@@ -84,7 +84,7 @@ fn without_a_common_suite_both_lists_are_told() {
         Transform::new(TransformType(6), 36),
     ];
     let refused = select_ike(&ike("aes256-sha256-modp2048"), &[exotic]).unwrap_err();
-    assert_eq!(refused.theirs, "TRIPLE_DES/AES_CTR_128-GroupId(999)-TransformType(6)=36");
+    assert_eq!(refused.theirs, "3des/AES_CTR_128-GroupId(999)-TransformType(6)=36");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_proposal_with_what_is_not_understood_is_unacceptable() {
 #[test]
 fn an_aead_goes_without_integrity_or_with_none() {
     let ours = ike("aes128gcm16-prfsha256-x25519");
-    let base = [Encryption::AesGcm16(128).into(), Prf::HmacSha256.into(), Group::X25519.into()];
+    let base = [Encryption::gcm16(128).into(), Prf::HmacSha256.into(), Group::X25519.into()];
     let select = |extra: &[Transform]| {
         let offer = [proposal(ProtocolId::IKE, &[], &[&base[..], extra].concat())];
         select_ike(&ours, &offer).map(|chosen| chosen.answer(None))
@@ -203,7 +203,7 @@ fn a_preferred_group_is_offered_with_and_without() {
 
 #[test]
 fn extended_sequence_numbers_are_what_both_say() {
-    let base = [Transform::from(Encryption::AesGcm16(128))];
+    let base = [Transform::from(Encryption::gcm16(128))];
     let offers = [
         ("absent", vec![], [true, false]),
         ("no", vec![Transform::esn(false)], [true, false]),
@@ -227,7 +227,7 @@ fn extended_sequence_numbers_are_what_both_say() {
 fn an_esp_spi_is_four_octets_and_not_reserved() {
     let ours = esp("aes128gcm16");
     for (spi, ok) in [(vec![0, 0, 1, 0], true), (vec![0, 0, 0, 255], false), (vec![], false), (vec![1; 8], false)] {
-        let offer = [proposal(ProtocolId::ESP, &spi, &[Encryption::AesGcm16(128).into(), Transform::esn(false)])];
+        let offer = [proposal(ProtocolId::ESP, &spi, &[Encryption::gcm16(128).into(), Transform::esn(false)])];
         assert_eq!(select_esp(&ours, &offer, ChildExchange::Auth).is_ok(), ok, "{spi:?}");
     }
 }
