@@ -72,13 +72,13 @@ pub enum LabError {
 
 impl LabError {
     /// Wraps an I/O error with what was tried.
-    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }
 
     /// Wraps a system call's error with what was tried.
-    pub(crate) fn errno(what: impl Into<String>) -> impl FnOnce(nix::Error) -> Self {
+    pub fn errno(what: impl Into<String>) -> impl FnOnce(nix::Error) -> Self {
         let what = what.into();
         move |errno| Self::Io { what, source: errno.into() }
     }
