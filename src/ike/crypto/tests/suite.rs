@@ -111,7 +111,7 @@ fn a_bad_esp_suite_says_what_would_be_right() {
         ("aes256", "`aes256` has no integrity algorithm, such as sha256"),
         ("aes128gcm16-prfsha256", "`prfsha256` in `aes128gcm16-prfsha256` has no place in an ESP suite"),
         ("aes128gcm16-sha256", "`aes128gcm16-sha256`: aes128gcm16 authenticates by itself, leave out `sha256`"),
-        ("aes128gcm16-esn-noesn", "`aes128gcm16-esn-noesn` has more than one choice of sequence numbers"),
+        ("aes128gcm16-esn-esn", "`aes128gcm16-esn-esn` has more than one esn"),
         ("aes256ccm16", "`aes256ccm16` in `aes256ccm16` is not known; known are "),
         ("aes256gcm15", "`aes256gcm15` in `aes256gcm15` is not known; known are "),
     ];
