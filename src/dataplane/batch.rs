@@ -26,6 +26,8 @@ pub(crate) struct Batch {
     buffer: Box<[u8]>,
     packets: Vec<Range<usize>>,
     tos: u8,
+    /// Whether to wait for a full socket. It may cost one wait per turn, however many batches find it full.
+    patient: bool,
 }
 
 impl Batch {
@@ -34,7 +36,13 @@ impl Batch {
             buffer: vec![0; MAX_LEN + esp::MAX_HEADROOM + esp::MAX_TAILROOM].into_boxed_slice(),
             packets: Vec::with_capacity(MAX_PACKETS),
             tos: 0,
+            patient: true,
         }
+    }
+
+    /// A new turn begins: a full socket may be waited for again.
+    pub(crate) fn begin_turn(&mut self) {
+        self.patient = true;
     }
 
     /// Whether a packet of `len` octets may join those that wait.
@@ -77,14 +85,14 @@ impl Batch {
     }
 
     /// All in one call, where the socket can. `None`: one by one.
-    fn try_segments(&self, socket: &Socket, remote: &SockAddr) -> Option<io::Result<()>> {
-        let segment = self.packets.first()?.len();
+    fn try_segments(&mut self, socket: &Socket, remote: &SockAddr) -> Option<io::Result<()>> {
+        let (segment, end) = (self.packets.first()?.len(), self.end());
         if socket.kind() == Kind::Esp || (self.packets.len() > 1 && !socket.gso()) {
             return None;
         }
-        let data = &self.buffer[..self.end()];
-        match patiently(socket, || message::send_segments(socket, remote, data, segment, self.tos)) {
-            Err(error) if self.packets.len() > 1 => match error.raw_os_error() {
+        let Self { buffer, packets, tos, patient } = self;
+        match patiently(socket, patient, || message::send_segments(socket, remote, &buffer[..end], segment, *tos)) {
+            Err(error) if packets.len() > 1 => match error.raw_os_error() {
                 // The device has no checksum offload, which segmentation needs.
                 Some(libc::EIO) => {
                     socket.disable_gso();
@@ -98,11 +106,15 @@ impl Batch {
         }
     }
 
-    fn send_each(&self, socket: &Socket, remote: &SockAddr) -> usize {
-        let (mut rest, mut lost) = (&self.packets[..], 0);
+    /// Returns how many were lost. What one packet is refused for need not concern the next one, but a socket that
+    /// stays full refuses them all.
+    fn send_each(&mut self, socket: &Socket, remote: &SockAddr) -> usize {
+        let Self { buffer, packets, tos, patient } = self;
+        let (mut rest, mut lost) = (&packets[..], 0);
         while !rest.is_empty() {
-            match patiently(socket, || message::send_each(socket, remote, &self.buffer, rest, self.tos)) {
+            match patiently(socket, patient, || message::send_each(socket, remote, buffer, rest, *tos)) {
                 Ok(sent) => rest = &rest[sent.clamp(1, rest.len())..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return lost + rest.len(),
                 Err(error) => {
                     tracing::trace!(%error, "packet not sent");
                     lost += 1;
@@ -118,10 +130,13 @@ impl Batch {
     }
 }
 
-/// Waits once if the socket is full.
-fn patiently<T>(socket: &Socket, mut send: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+/// Waits once if the socket is full, unless that was in vain a moment ago.
+fn patiently<T>(socket: &Socket, patient: &mut bool, mut send: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match send() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock && wait_writable(socket, SEND_PATIENCE) => send(),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && *patient => {
+            *patient = wait_writable(socket, SEND_PATIENCE);
+            if *patient { send() } else { Err(error) }
+        }
         result => result,
     }
 }

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread::JoinHandle;
 
 use rtnetlink::Handle;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
+use crate::crew::Crew;
 use crate::outbox::Outbox;
-use crate::poll::Mailbox;
 use crate::tun::Tun;
 use crate::tunnel::Tunnel;
 use crate::{Error, Event, Failure, InterfaceInfo, TunnelInterface, inbound, netlink, outbound};
@@ -31,25 +30,10 @@ pub(crate) enum Command {
 /// All tunnels by number.
 pub(crate) type Registry = RwLock<BTreeMap<TunnelId, Arc<Tunnel>>>;
 
-/// The workers' mailboxes. Outbound workers share the tunnels by number, inbound workers the local addresses.
-#[derive(Clone, Debug)]
-pub(crate) struct Workers {
-    pub(crate) outbound: Vec<Mailbox<outbound::Command>>,
-    pub(crate) inbound: Vec<Mailbox<inbound::Command>>,
-}
-
-impl Workers {
-    /// The worker that reads this tunnel's TUN.
-    pub(crate) fn outbound(&self, tunnel: TunnelId) -> &Mailbox<outbound::Command> {
-        &self.outbound[tunnel.0 as usize % self.outbound.len()]
-    }
-}
-
 /// The thread's state.
 pub(crate) struct Control {
     pub(crate) registry: Arc<Registry>,
-    pub(crate) workers: Workers,
-    pub(crate) threads: Vec<JoinHandle<()>>,
+    pub(crate) crew: Crew,
     pub(crate) outbox: Outbox,
 }
 
@@ -102,15 +86,20 @@ impl Control {
         let tunnel = Arc::new(Tunnel::new(id, interface.name, ifindex, tun, interface.mtu, mtu));
         let info = tunnel.info();
         self.registry.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&tunnel));
-        self.workers.outbound(id).call(|done| outbound::Command::Add { tunnel, done }).ok_or(Error::Stopped)?;
+        let worker = self.crew.workers().outbound(id);
+        if worker.call(|done| outbound::Command::Add { tunnel, done }).is_none() {
+            // The worker may still get to it: it is told to forget the tunnel next.
+            drop(self.remove(handle, id).await);
+            return Err(Error::Unresponsive);
+        }
         Ok(info)
     }
 
     async fn remove(&self, handle: &Handle, id: TunnelId) -> Result<(), Error> {
         let removed = self.registry.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         let tunnel = removed.ok_or(Error::TunnelUnknown(id))?;
-        self.workers.outbound(id).call(|done| outbound::Command::RemoveTunnel { tunnel: id, done });
-        for worker in &self.workers.inbound {
+        self.crew.workers().outbound(id).call(|done| outbound::Command::RemoveTunnel { tunnel: id, done });
+        for worker in &self.crew.workers().inbound {
             worker.call(|done| inbound::Command::RemoveTunnel { tunnel: id, done });
         }
         netlink::remove(handle, tunnel.ifindex).await.map_err(|source| Error::Interface {
@@ -129,17 +118,7 @@ impl Control {
 
     /// Ends the workers, then removes what they used.
     async fn end(self, handle: &Handle) {
-        for worker in &self.workers.outbound {
-            worker.send(outbound::Command::Stop);
-        }
-        for worker in &self.workers.inbound {
-            worker.send(inbound::Command::Stop);
-        }
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a worker has panicked");
-            }
-        }
+        drop(self.crew);
         let tunnels = std::mem::take(&mut *self.registry.write().unwrap_or_else(PoisonError::into_inner));
         for tunnel in tunnels.values() {
             if let Err(error) = netlink::remove(handle, tunnel.ifindex).await {

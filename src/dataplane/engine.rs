@@ -5,21 +5,22 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use esp::overhead;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::{SaAction, TunnelId};
 
-use crate::control::{self, Control, Registry, Workers};
+use crate::control::{self, Control, Registry};
 use crate::counters::RunningEngineCounters;
+use crate::crew::{Crew, Workers};
 use crate::outbox::Outbox;
 use crate::socket::{Kind, Socket, Sockets};
 use crate::tunnel::Tunnel;
 use crate::{
-    EngineCounters, Error, Event, InterfaceInfo, NAT_PORT, TunnelCounters, TunnelInterface, inbound, message, outbound,
-    poll,
+    EngineCounters, Error, Event, InterfaceInfo, NAT_PORT, SaUsage, TunnelCounters, TunnelInterface, inbound, message,
+    outbound,
 };
 
 mod action;
@@ -85,9 +86,10 @@ impl Dataplane {
         let start = Instant::now();
         let counters = Arc::new(RunningEngineCounters::default());
         let registry = Arc::new(RwLock::new(BTreeMap::new()));
-        let (workers, threads) = start_workers(&config, &sockets, &counters, &events, start).map_err(Error::Start)?;
+        let crew = start_workers(&config, &sockets, &counters, &events, start).map_err(Error::Start)?;
         let outbox = Outbox::new(events.clone());
-        let control = Control { registry: Arc::clone(&registry), workers: workers.clone(), threads, outbox };
+        let workers = crew.workers().clone();
+        let control = Control { registry: Arc::clone(&registry), crew, outbox };
         let control = start_control(control).map_err(Error::Start)?;
         // The family with the longer header decides what fits at first.
         let least_outer = config.local_addresses.iter().copied().max().ok_or(Error::NoLocalAddress)?;
@@ -144,6 +146,12 @@ impl Dataplane {
         self.0.tunnel(id).map(|tunnel| tunnel.counters.snapshot(self.0.start))
     }
 
+    /// What each SA of a tunnel has carried, in no particular order.
+    #[must_use]
+    pub fn sas(&self, id: TunnelId) -> Vec<SaUsage> {
+        self.0.tunnel(id).map(|tunnel| tunnel.sas.snapshot()).unwrap_or_default()
+    }
+
     /// What belongs to no tunnel.
     #[must_use]
     pub fn engine_counters(&self) -> EngineCounters {
@@ -195,31 +203,25 @@ fn start_workers(
     counters: &Arc<RunningEngineCounters>,
     events: &mpsc::Sender<Event>,
     start: Instant,
-) -> io::Result<(Workers, Vec<JoinHandle<()>>)> {
+) -> io::Result<Crew> {
     let default = thread::available_parallelism().map_or(1, |processors| processors.get() / 2);
     let count = config.workers.map_or(default, NonZero::get).max(1);
-    let mut workers = Workers { outbound: Vec::new(), inbound: Vec::new() };
-    let mut threads = Vec::new();
-    for index in 0..count {
-        let (mailbox, poller) = poll::channel()?;
+    let mut crew = Crew::default();
+    for _ in 0..count {
         let (outbox, counters) = (Outbox::new(events.clone()), Arc::clone(counters));
-        let setup = outbound::Setup { poller, outbox, counters, nat_keepalive: config.nat_keepalive };
-        let name = format!("esp-out-{index}");
-        threads.push(thread::Builder::new().name(name).spawn(move || outbound::Worker::new(setup).run())?);
-        workers.outbound.push(mailbox);
+        crew.hire_outbound(|poller| {
+            let nat_keepalive = config.nat_keepalive;
+            outbound::Worker::new(outbound::Setup { poller, outbox, counters, nat_keepalive })
+        })?;
     }
     let count = count.min(config.local_addresses.len());
     for index in 0..count {
-        let (mailbox, poller) = poll::channel()?;
         let (outbox, counters) = (Outbox::new(events.clone()), Arc::clone(counters));
         let own = |socket: &&Arc<Socket>| shard(sockets, socket.local().ip()) % count == index;
         let sockets = sockets.iter().filter(own).map(Arc::clone).collect();
-        let setup = inbound::Setup { poller, outbox, counters, sockets, start };
-        let name = format!("esp-in-{index}");
-        threads.push(thread::Builder::new().name(name).spawn(move || inbound::Worker::new(setup).run())?);
-        workers.inbound.push(mailbox);
+        crew.hire_inbound(|poller| inbound::Worker::new(inbound::Setup { poller, outbox, counters, sockets, start }))?;
     }
-    Ok((workers, threads))
+    Ok(crew)
 }
 
 fn start_control(control: Control) -> io::Result<mpsc::Sender<control::Command>> {

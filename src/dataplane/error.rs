@@ -46,6 +46,9 @@ pub enum Error {
     /// A thread, channel or poll object could not be made.
     #[error("cannot start the data plane: {0}")]
     Start(#[source] io::Error),
+    /// A worker thread did not answer in time. What was asked for is undone.
+    #[error("a worker of the data plane does not answer")]
+    Unresponsive,
     /// The data plane has stopped.
     #[error("the data plane has stopped")]
     Stopped,

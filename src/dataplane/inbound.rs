@@ -13,13 +13,13 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use esp::{Entry, InboundSa, SaDb};
-use wire::ipsec::{Encapsulation, SecurityAssociation, Spi, TunnelId};
+use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TunnelId};
 
 use crate::counters::RunningEngineCounters;
 use crate::message::{RECEIVE_BATCH, RECEIVE_LEN, Received};
 use crate::outbox::Outbox;
 use crate::packet::coalesce::Coalescer;
-use crate::poll::Poller;
+use crate::poll::{Mailbox, Poller};
 use crate::socket::Socket;
 use crate::tunnel::Tunnel;
 
@@ -48,10 +48,11 @@ pub(crate) enum Command {
         tunnel: TunnelId,
         remote: SocketAddr,
     },
-    /// Hands over the SAs of a tunnel whose local address another worker serves.
+    /// Hands the SAs of a tunnel to the worker that serves its local address now.
     Release {
         tunnel: TunnelId,
-        done: SyncSender<Vec<Entry<Owner>>>,
+        remote: SocketAddr,
+        heir: Mailbox<Command>,
     },
     Adopt {
         entries: Vec<Entry<Owner>>,
@@ -145,33 +146,52 @@ impl Worker {
                 let _ = done.send(());
             }
             Command::Remove { tunnel, spi } => {
-                if self.db.get_mut(spi).is_some_and(|entry| entry.owner.tunnel.id == tunnel) {
-                    self.db.remove(spi);
+                if self.db.get_mut(spi).is_some_and(|entry| entry.owner.tunnel.id == tunnel)
+                    && let Some(removed) = self.db.remove(spi)
+                {
+                    removed.owner.tunnel.sas.strike(Direction::Inbound, spi);
                 }
             }
             Command::RemoveTunnel { tunnel, done } => {
                 self.db.retain(|entry| entry.owner.tunnel.id != tunnel);
                 let _ = done.send(());
             }
-            Command::Move { tunnel, remote } => self.db.retain(|entry| {
-                if entry.owner.tunnel.id == tunnel {
-                    entry.owner.remote = remote;
-                    entry.owner.reported = None;
-                }
-                true
-            }),
-            Command::Release { tunnel, done } => {
+            Command::Move { tunnel, remote } => self.relocate(tunnel, remote),
+            Command::Release { tunnel, remote, heir } => {
+                self.relocate(tunnel, remote);
                 let entries = self.db.extract(|entry| entry.owner.tunnel.id == tunnel);
-                let _ = done.send(entries);
-            }
-            Command::Adopt { entries } => {
-                for entry in entries {
-                    self.db.insert(entry.sa, entry.owner);
+                if !entries.is_empty() {
+                    self.bequeath(&heir, entries);
                 }
             }
+            Command::Adopt { entries } => self.adopt(entries),
             Command::Stop => return false,
         }
         true
+    }
+
+    fn relocate(&mut self, tunnel: TunnelId, remote: SocketAddr) {
+        self.db.retain(|entry| {
+            if entry.owner.tunnel.id == tunnel {
+                entry.owner.remote = remote;
+                entry.owner.reported = None;
+            }
+            true
+        });
+    }
+
+    /// An SA exists once, with its replay window: either the heir has it or it stays here.
+    fn bequeath(&mut self, heir: &Mailbox<Command>, entries: Vec<Entry<Owner>>) {
+        if let Err(Command::Adopt { entries }) = heir.offer(Command::Adopt { entries }) {
+            tracing::error!(sas = entries.len(), "SAs stay with the worker of the former local address");
+            self.adopt(entries);
+        }
+    }
+
+    fn adopt(&mut self, entries: Vec<Entry<Owner>>) {
+        for entry in entries {
+            self.db.insert(entry.sa, entry.owner);
+        }
     }
 
     fn install(&mut self, sa: InboundSa, description: &SecurityAssociation, tunnel: Arc<Tunnel>) {
@@ -183,6 +203,8 @@ impl Worker {
         if known {
             return;
         }
+        let id = tunnel.id;
+        tunnel.sas.enter(Direction::Inbound, description.spi, sa.usage());
         let owner = Owner {
             tunnel,
             encapsulation: description.encapsulation,
@@ -191,7 +213,11 @@ impl Worker {
             exhausted: false,
         };
         if let Some(replaced) = self.db.insert(sa, owner) {
-            tracing::warn!(spi = %description.spi, tunnel = %replaced.owner.tunnel.id, "SPI taken over by another SA");
+            let former = &replaced.owner.tunnel;
+            tracing::warn!(spi = %description.spi, tunnel = %former.id, "SPI taken over by another SA");
+            if former.id != id {
+                former.sas.strike(Direction::Inbound, description.spi);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@
 mod batch;
 mod control;
 mod counters;
+mod crew;
 mod engine;
 mod error;
 mod event;
@@ -32,12 +33,14 @@ mod poll;
 mod socket;
 mod tun;
 mod tunnel;
+mod usage;
 
 pub use counters::{EngineCounters, TunnelCounters};
 pub use engine::{Config, Dataplane};
 pub use error::Error;
 pub use event::{Event, Failure, Limit};
 pub use interface::{InterfaceInfo, TunnelInterface};
+pub use usage::SaUsage;
 
 /// The port of IKE (RFC 7296 2).
 pub const IKE_PORT: u16 = 500;

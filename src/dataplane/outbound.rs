@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use esp::OutboundSa;
 use socket2::SockAddr;
-use wire::ipsec::{Encapsulation, SecurityAssociation, Spi, TunnelId};
+use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TunnelId};
 
 use crate::batch::Batch;
 use crate::counters::RunningEngineCounters;
@@ -140,6 +140,7 @@ impl Worker {
             Command::Remove { tunnel, spi } => {
                 if let Some(outbound) = self.tunnels.get_mut(&tunnel.0) {
                     outbound.routes.retain(|route| route.sa.spi() != spi);
+                    outbound.tunnel.sas.strike(Direction::Outbound, spi);
                 }
             }
             Command::Move { tunnel, nat, esp, remote } => self.relocate(tunnel, &nat, &esp, remote),
@@ -168,6 +169,7 @@ impl Worker {
             return;
         }
         outbound.routes.retain(|known| known.sa.spi() != sa.spi);
+        outbound.tunnel.sas.enter(Direction::Outbound, sa.spi, route.sa.usage());
         outbound.routes.push(route);
     }
 

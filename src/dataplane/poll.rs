@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -31,6 +31,18 @@ impl<C> Mailbox<C> {
     /// Returns false when the worker has ended.
     pub(crate) fn send(&self, command: C) -> bool {
         self.sender.send(command).is_ok() && self.wake.write(1).is_ok()
+    }
+
+    /// Sends a command unless the worker has ended or has too many waiting; then it comes back.
+    pub(crate) fn offer(&self, command: C) -> Result<(), C> {
+        match self.sender.try_send(command) {
+            Ok(()) => {
+                // A full counter wakes the worker just as well.
+                let _ = self.wake.write(1);
+                Ok(())
+            }
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
+        }
     }
 
     /// Sends a command that carries the means to answer, and waits for the answer for a short time.

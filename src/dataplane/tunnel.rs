@@ -8,6 +8,7 @@ use wire::ipsec::TunnelId;
 use crate::InterfaceInfo;
 use crate::counters::RunningTunnelCounters;
 use crate::tun::Tun;
+use crate::usage::Ledger;
 
 /// What the threads share of a tunnel. No protocol state is in here.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Tunnel {
     pub(crate) ifindex: u32,
     pub(crate) tun: Tun,
     pub(crate) counters: RunningTunnelCounters,
+    /// Its SAs and what they carried.
+    pub(crate) sas: Ledger,
     /// The MTU asked for. `None`: follow the suite.
     pub(crate) fixed_mtu: Option<u32>,
     mtu: AtomicU32,
@@ -33,6 +36,7 @@ impl Tunnel {
             ifindex,
             tun,
             counters,
+            sas: Ledger::default(),
             fixed_mtu,
             mtu: AtomicU32::new(mtu),
             carried: AtomicU32::new(u32::MAX),

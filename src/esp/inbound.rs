@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use wire::ipsec::{Direction, EspSuite, SaKeys, SecurityAssociation, Spi};
 
@@ -9,7 +10,7 @@ use crate::inner::{self, next_header};
 use crate::lifetime::Meter;
 use crate::replay::ReplayWindow;
 use crate::transform::{Layout, Opener};
-use crate::{HEADER_LEN, KeyError, Malformed, OpenError, Selectors};
+use crate::{HEADER_LEN, KeyError, Malformed, OpenError, Selectors, Usage};
 
 /// An SA that protects packets from the peer.
 pub struct InboundSa {
@@ -79,6 +80,12 @@ impl InboundSa {
         self.window.top()
     }
 
+    /// What it has carried, to be read from anywhere.
+    #[must_use]
+    pub fn usage(&self) -> Arc<Usage> {
+        Arc::clone(self.meter.usage())
+    }
+
     /// Opens the ESP packet `packet` where it lies.
     ///
     /// # Errors
@@ -89,12 +96,13 @@ impl InboundSa {
         let sequence = self.sequence(packet)?;
         // RFC 4303 3.4.3: check before the ICV, so that replays are cheap to drop; mark only after it.
         self.window.check(sequence)?;
-        if !self.meter.admits(text.len()) {
-            return Err(OpenError::Lifetime);
-        }
         self.opener.open(packet, sequence, self.layout).map_err(|_| OpenError::Integrity)?;
         let newest = self.window.mark(sequence);
         let (inner, next) = payload(packet, text)?;
+        // Only now: what a stranger sends must neither use up a limit nor claim that it is reached.
+        if !self.meter.admits(inner.len()) {
+            return Err(OpenError::Lifetime);
+        }
         let soft_limit = self.meter.count(inner.len(), false);
         if next == next_header::DUMMY {
             return Ok(Opened { inner: None, newest, soft_limit });

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! * [`OutboundSa`] seals a packet where it lies, in a buffer with room before and behind it.
-//! * [`InboundSa`] opens one where it lies: replay check, authentication, replay mark, selectors, in this order.
+//! * [`InboundSa`] opens one where it lies: replay check, authentication, replay mark, lifetime, selectors, in this order.
 //! * [`SaDb`] finds the inbound SA of a packet by its SPI.
 //! * [`overhead`] is the arithmetic of MTU and MSS.
 //!
@@ -34,6 +34,7 @@ mod tests;
 pub use database::{Entry, SaDb};
 pub use error::{KeyError, Malformed, OpenError, SealError};
 pub use inbound::{InboundSa, Opened};
+pub use lifetime::Usage;
 pub use outbound::{OutboundSa, Sealed};
 pub use replay::ReplayReject;
 pub use selector::Selectors;

@@ -1,6 +1,7 @@
 //! Sealing: the sender's side of an SA (RFC 4303 3.3).
 
 use std::fmt;
+use std::sync::Arc;
 
 use wire::ipsec::{Direction, EspSuite, SaKeys, SecurityAssociation, Spi};
 
@@ -8,7 +9,7 @@ use crate::inner::next_header;
 use crate::lifetime::Meter;
 use crate::overhead;
 use crate::transform::{Layout, Sealer};
-use crate::{HEADER_LEN, KeyError, SealError, Selectors};
+use crate::{HEADER_LEN, KeyError, SealError, Selectors, Usage};
 
 /// An SA that protects packets to the peer. It must never exist twice with the same keys: the sequence number is
 /// also the AEAD's nonce.
@@ -69,6 +70,12 @@ impl OutboundSa {
             && self.suite == sa.suite
             && self.keys.encryption == sa.keys.encryption
             && self.keys.integrity == sa.keys.integrity
+    }
+
+    /// What it has carried, to be read from anywhere.
+    #[must_use]
+    pub fn usage(&self) -> Arc<Usage> {
+        Arc::clone(self.meter.usage())
     }
 
     /// Octets to leave before the inner packet.

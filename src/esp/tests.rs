@@ -485,6 +485,22 @@ fn a_dwindling_sequence_space_asks_for_a_rekey_once() {
 }
 
 #[test]
+fn a_forged_packet_neither_counts_nor_ends_an_sa() {
+    let mut sa = association(suite(SUITES[0], true));
+    sa.lifetime = SaLifetime { soft_bytes: Some(28), hard_bytes: Some(28), ..SaLifetime::default() };
+    let (mut out, mut inbound) = (OutboundSa::new(&sa).unwrap(), InboundSa::new(&sa).unwrap());
+    let genuine = seal(&mut out, &INNER).unwrap();
+    let mut long = genuine.clone();
+    long.extend([0; 64]);
+    assert_eq!(opened(&mut inbound, &long), Err(OpenError::Integrity), "beyond the limit, but not authentic");
+    let usage = inbound.usage();
+    assert_eq!((usage.bytes(), usage.remaining_bytes()), (0, Some(28)));
+    assert!(opened(&mut inbound, &genuine).is_ok());
+    assert_eq!((usage.bytes(), usage.packets(), usage.remaining_bytes()), (28, 1, Some(0)));
+    assert_eq!((out.usage().bytes(), out.usage().packets()), (28, 1));
+}
+
+#[test]
 fn lifetimes_hold_both_ways() {
     let mut sa = association(suite(SUITES[0], false));
     sa.lifetime = SaLifetime { soft_packets: Some(1), hard_packets: Some(2), ..SaLifetime::default() };

@@ -165,8 +165,23 @@ pub struct ChildView {
     pub local_selectors: Vec<String>,
     /// Negotiated selectors on the peer's side.
     pub remote_selectors: Vec<String>,
+    /// Octets received on it.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Packets received on it.
+    #[serde(default)]
+    pub packets_in: u64,
+    /// Octets sent on it.
+    #[serde(default)]
+    pub bytes_out: u64,
+    /// Packets sent on it.
+    #[serde(default)]
+    pub packets_out: u64,
     /// Octets until rekeying, where the lifetime is limited in octets.
     pub remaining_bytes: Option<u64>,
+    /// Packets until rekeying, where the lifetime is limited in packets.
+    #[serde(default)]
+    pub remaining_packets: Option<u64>,
     /// CHILD SAs rekeyed since the tunnel came up.
     pub rekeys: u64,
 }

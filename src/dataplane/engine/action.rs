@@ -87,9 +87,8 @@ fn relocate(engine: &Inner, tunnel: TunnelId, local: SocketAddr, remote: SocketA
     let home = engine.inbound(local.ip());
     for (index, worker) in engine.workers.inbound.iter().enumerate() {
         if index != home {
-            let entries = worker.call(|done| inbound::Command::Release { tunnel, done });
-            let entries = entries.unwrap_or_default();
-            engine.workers.inbound[home].send(inbound::Command::Adopt { entries });
+            let heir = engine.workers.inbound[home].clone();
+            worker.send(inbound::Command::Release { tunnel, remote, heir });
         }
     }
     engine.workers.inbound[home].send(inbound::Command::Move { tunnel, remote });

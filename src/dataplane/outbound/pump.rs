@@ -46,6 +46,7 @@ impl Worker {
     pub(super) fn pump(&mut self, token: u32) {
         let Some(outbound) = self.tunnels.get_mut(&token) else { return };
         let now = Instant::now();
+        self.batch.begin_turn();
         for _ in 0..READS_PER_TURN {
             match outbound.tunnel.tun.read(&mut self.read_buffer) {
                 Ok(len) => {

@@ -128,7 +128,8 @@ impl Control {
         let view = |(id, part): (&TunnelId, &Part)| {
             let counters = self.dataplane.counters(*id).unwrap_or_default();
             let interface = self.dataplane.interface(*id).unwrap_or(part.interface);
-            views::tunnel(part, interface, ike.get(id), bgp.get(id), &counters, now)
+            let sas = self.dataplane.sas(*id);
+            views::tunnel(part, interface, ike.get(id), bgp.get(id), &counters, &sas, now)
         };
         let unmade = topology.unmade.values().map(|unmade| views::unmade_tunnel(unmade, now));
         Ok(topology.tunnels.iter().map(view).chain(unmade).collect())

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use bgp::{AsPathSegment, Attributes};
 use config::Router;
-use dataplane::{InterfaceInfo, TunnelCounters};
+use dataplane::{InterfaceInfo, SaUsage, TunnelCounters};
 use ipnet::IpNet;
 use rib::{CandidateView, Verdict as RibVerdict};
+use wire::ipsec::Direction;
 
 use super::topology::{Part, Topology, Unmade};
 use crate::telemetry::report::TunnelNames as _;
@@ -97,6 +98,7 @@ pub(super) fn tunnel(
     ike: Option<&ike::TunnelStatus>,
     bgp: Option<&bgp::PeerStatus>,
     counters: &TunnelCounters,
+    sas: &[SaUsage],
     now: Instant,
 ) -> TunnelView {
     let tunnel = &part.tunnel;
@@ -118,7 +120,7 @@ pub(super) fn tunnel(
         inside_local: tunnel.inside.local,
         inside_peer: tunnel.inside.peer,
         ike: ike.and_then(|status| status.ike.last()).map(|sa| ike_sa(sa, now)),
-        child: ike.and_then(|status| child_sa(status, now)),
+        child: ike.and_then(|status| child_sa(status, sas, now)),
         traffic: traffic(counters),
         last_failure,
         retry_in: ike.and_then(|status| status.retry_at).map(|at| remaining(now, at)),
@@ -147,8 +149,12 @@ fn ike_sa(sa: &ike::IkeStatus, now: Instant) -> IkeView {
     }
 }
 
-fn child_sa(status: &ike::TunnelStatus, now: Instant) -> Option<ChildView> {
+fn child_sa(status: &ike::TunnelStatus, sas: &[SaUsage], now: Instant) -> Option<ChildView> {
     let sa = status.children.iter().find(|child| child.carries_outbound).or(status.children.last())?;
+    let carried = |direction, spi| sas.iter().find(|usage| (usage.direction, usage.spi) == (direction, spi));
+    let inbound = carried(Direction::Inbound, sa.inbound);
+    let outbound = carried(Direction::Outbound, sa.outbound);
+    let both = || inbound.into_iter().chain(outbound);
     Some(ChildView {
         suite: sa.suite.to_string(),
         encapsulation: match sa.encapsulation {
@@ -162,7 +168,13 @@ fn child_sa(status: &ike::TunnelStatus, now: Instant) -> Option<ChildView> {
         rekey_in: sa.rekey_at.map(|at| remaining(now, at)),
         local_selectors: sa.local_selectors.iter().map(ToString::to_string).collect(),
         remote_selectors: sa.remote_selectors.iter().map(ToString::to_string).collect(),
-        remaining_bytes: None,
+        bytes_in: inbound.map_or(0, |usage| usage.bytes),
+        packets_in: inbound.map_or(0, |usage| usage.packets),
+        bytes_out: outbound.map_or(0, |usage| usage.bytes),
+        packets_out: outbound.map_or(0, |usage| usage.packets),
+        // Whichever direction gets there first has both renewed.
+        remaining_bytes: both().filter_map(|usage| usage.remaining_bytes).min(),
+        remaining_packets: both().filter_map(|usage| usage.remaining_packets).min(),
         rekeys: status.counters.child_rekeys,
     })
 }

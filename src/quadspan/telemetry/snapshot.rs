@@ -67,6 +67,11 @@ fn sa_lifetimes(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
         "Octets until the CHILD SA is rekeyed, where its lifetime is limited in octets.",
         &["tunnel"],
     );
+    let packets = gauge(
+        "child_sa_remaining_packets",
+        "Packets until the CHILD SA is rekeyed, where its lifetime is limited in packets.",
+        &["tunnel"],
+    );
     for tunnel in tunnels {
         let labels = [&tunnel.name];
         if let Some(seconds) = tunnel.ike.as_ref().and_then(|sa| sa.rekey_in) {
@@ -78,8 +83,11 @@ fn sa_lifetimes(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
         if let Some(octets) = tunnel.child.as_ref().and_then(|sa| sa.remaining_bytes) {
             bytes.with_label_values(&labels).set(float(octets));
         }
+        if let Some(count) = tunnel.child.as_ref().and_then(|sa| sa.remaining_packets) {
+            packets.with_label_values(&labels).set(float(count));
+        }
     }
-    collect(families, &[ike, child, bytes]);
+    collect(families, &[ike, child, bytes, packets]);
 }
 
 fn traffic(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
