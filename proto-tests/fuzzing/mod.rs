@@ -27,6 +27,7 @@ pub mod ike_fragments;
 pub mod ike_message;
 pub mod ike_peer;
 pub mod ike_stranger;
+pub mod inner_packet;
 mod input;
 pub mod names;
 mod pair;
@@ -52,7 +53,7 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 13] = targets![
+pub const TARGETS: [Target; 14] = targets![
     bgp_message,
     bgp_peer,
     bgp_update,
@@ -64,6 +65,7 @@ pub const TARGETS: [Target; 13] = targets![
     ike_message,
     ike_peer,
     ike_stranger,
+    inner_packet,
     names,
     rib_life,
 ];

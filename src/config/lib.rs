@@ -22,6 +22,7 @@ mod lint;
 mod marks;
 mod model;
 mod node;
+mod outer;
 mod profile;
 mod resolve;
 mod router;

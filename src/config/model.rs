@@ -12,6 +12,7 @@ use rib::PrefixRule;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use wire::Asn;
+use wire::outer::{DontFragment, Dscp};
 
 use crate::field::{Field, Layer, Leaf, OneOf};
 use crate::profile::{Profile, Side};
@@ -116,6 +117,10 @@ pub(crate) struct Defaults {
     pub(crate) dpd: Field<DpdSection>,
     /// MTU of the tunnel interface; computed by default.
     pub(crate) mtu: Leaf<Within<576, 9200>>,
+    /// Differentiated services of outer packets: `copy` (default) from the inner packet, `clear`, or a code point.
+    pub(crate) dscp: Leaf<Dscp>,
+    /// "Don't fragment" of outer packets: `copy` from the inner packet, `set` or `clear` (default).
+    pub(crate) df: Leaf<DontFragment>,
     /// The BGP session inside the tunnel.
     pub(crate) bgp: Field<BgpSection>,
 }
@@ -163,6 +168,10 @@ pub(crate) struct TunnelSection {
     pub(crate) dpd: Field<DpdSection>,
     /// MTU of the tunnel interface; computed by default.
     pub(crate) mtu: Leaf<Within<576, 9200>>,
+    /// Differentiated services of outer packets: `copy` (default) from the inner packet, `clear`, or a code point.
+    pub(crate) dscp: Leaf<Dscp>,
+    /// "Don't fragment" of outer packets: `copy` from the inner packet, `set` or `clear` (default).
+    pub(crate) df: Leaf<DontFragment>,
     /// The BGP session inside the tunnel.
     pub(crate) bgp: Field<BgpSection>,
 }
@@ -183,6 +192,8 @@ impl TunnelSection {
             encapsulation: self.encapsulation.or(defaults.encapsulation),
             dpd: self.dpd.over(defaults.dpd),
             mtu: self.mtu.or(defaults.mtu),
+            dscp: self.dscp.or(defaults.dscp),
+            df: self.df.or(defaults.df),
             bgp: self.bgp.over(defaults.bgp),
             ..self
         }

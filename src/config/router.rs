@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use wire::ipsec::TunnelId;
+use wire::outer::OuterHeader;
 use wire::{Asn, RouterId};
 
 use crate::profile::Profile;
@@ -112,6 +113,8 @@ pub struct Tunnel {
     pub bgp: Option<Session>,
     /// MTU of the interface; `None` lets the data plane compute it from suite and encapsulation.
     pub mtu: Option<u32>,
+    /// What outer packets say.
+    pub outer: OuterHeader,
 }
 
 /// The two ends of the link inside a tunnel.

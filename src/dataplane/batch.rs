@@ -1,15 +1,17 @@
 //! Sealed packets on their way out, one behind the other in one buffer.
 //!
 //! Over UDP a batch is packets of one length, the last one maybe shorter, which is what one `sendmsg` with
-//! segmentation takes. As raw ESP it is packets of any length for one `sendmmsg`. All share the outer traffic class,
-//! since a call has only one.
+//! segmentation takes. As raw ESP it is packets of any length for one `sendmmsg`. All share the outer traffic class
+//! and "don't fragment", since a call has only one of each.
 
 use std::io;
 use std::ops::Range;
 
 use socket2::SockAddr;
+use wire::outer::OuterHeader;
 
 use crate::message;
+use crate::packet::ip::Ip;
 use crate::poll::wait_writable;
 use crate::socket::{Kind, Socket};
 
@@ -20,12 +22,36 @@ const MAX_LEN: usize = 65_400;
 /// Milliseconds to wait for a full socket before packets are dropped.
 const SEND_PATIENCE: u16 = 20;
 
+/// What outer headers say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The traffic class.
+    pub(crate) tos: u8,
+    /// Nobody may fragment the outer packet.
+    pub(crate) whole: bool,
+}
+
+impl Marks {
+    pub(crate) fn of(outer: OuterHeader, inner: &Ip) -> Self {
+        Self { tos: outer.traffic_class(inner.tos), whole: outer.stays_whole(inner.dont_fragment) }
+    }
+}
+
+/// What a flush could not send.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Loss {
+    /// Packets.
+    pub(crate) packets: u64,
+    /// Some of them had to stay whole and were too long for the path.
+    pub(crate) too_long: bool,
+}
+
 /// Packets for one peer.
 #[derive(Debug)]
 pub(crate) struct Batch {
     buffer: Box<[u8]>,
     packets: Vec<Range<usize>>,
-    tos: u8,
+    marks: Marks,
     /// Whether to wait for a full socket. It may cost one wait per turn, however many batches find it full.
     patient: bool,
 }
@@ -35,7 +61,7 @@ impl Batch {
         Self {
             buffer: vec![0; MAX_LEN + esp::MAX_HEADROOM + esp::MAX_TAILROOM].into_boxed_slice(),
             packets: Vec::with_capacity(MAX_PACKETS),
-            tos: 0,
+            marks: Marks::default(),
             patient: true,
         }
     }
@@ -46,9 +72,9 @@ impl Batch {
     }
 
     /// Whether a packet of `len` octets may join those that wait.
-    pub(crate) fn takes(&self, socket: &Socket, len: usize, tos: u8) -> bool {
+    pub(crate) fn takes(&self, socket: &Socket, len: usize, marks: Marks) -> bool {
         let (Some(first), Some(last)) = (self.packets.first(), self.packets.last()) else { return true };
-        self.tos == tos
+        self.marks == marks
             && self.packets.len() < MAX_PACKETS
             && last.end + len <= MAX_LEN
             && (socket.kind() == Kind::Esp || (last.len() == first.len() && len <= first.len()))
@@ -61,27 +87,31 @@ impl Batch {
     }
 
     /// The packet in the slot is ready.
-    pub(crate) fn commit(&mut self, len: usize, tos: u8) {
+    pub(crate) fn commit(&mut self, len: usize, marks: Marks) {
         let start = self.end();
         self.packets.push(start..start + len);
-        self.tos = tos;
+        self.marks = marks;
     }
 
-    /// Sends what waits. Returns how many packets were lost.
-    pub(crate) fn flush(&mut self, socket: &Socket, remote: &SockAddr) -> u64 {
+    /// Sends what waits. Returns what was lost.
+    pub(crate) fn flush(&mut self, socket: &Socket, remote: &SockAddr) -> Loss {
         if self.packets.is_empty() {
-            return 0;
+            return Loss::default();
         }
-        let lost = match self.try_segments(socket, remote) {
-            Some(Ok(())) => 0,
+        let loss = match self.try_segments(socket, remote) {
+            Some(Ok(())) => Loss::default(),
             Some(Err(error)) => {
                 tracing::trace!(%error, "packets not sent");
-                self.packets.len()
+                Loss { packets: self.packets.len() as u64, too_long: self.is_too_long(&error) }
             }
             None => self.send_each(socket, remote),
         };
         self.packets.clear();
-        lost as u64
+        loss
+    }
+
+    fn is_too_long(&self, error: &io::Error) -> bool {
+        self.marks.whole && error.raw_os_error() == Some(libc::EMSGSIZE)
     }
 
     /// All in one call, where the socket can. `None`: one by one.
@@ -90,8 +120,9 @@ impl Batch {
         if socket.kind() == Kind::Esp || (self.packets.len() > 1 && !socket.gso()) {
             return None;
         }
-        let Self { buffer, packets, tos, patient } = self;
-        match patiently(socket, patient, || message::send_segments(socket, remote, &buffer[..end], segment, *tos)) {
+        let Self { buffer, packets, marks, patient } = self;
+        let data = &buffer[..end];
+        match patiently(socket, patient, || message::send_segments(socket, remote, data, segment, *marks)) {
             Err(error) if packets.len() > 1 => match error.raw_os_error() {
                 // The device has no checksum offload, which segmentation needs.
                 Some(libc::EIO) => {
@@ -106,23 +137,27 @@ impl Batch {
         }
     }
 
-    /// Returns how many were lost. What one packet is refused for need not concern the next one, but a socket that
-    /// stays full refuses them all.
-    fn send_each(&mut self, socket: &Socket, remote: &SockAddr) -> usize {
-        let Self { buffer, packets, tos, patient } = self;
-        let (mut rest, mut lost) = (&packets[..], 0);
-        while !rest.is_empty() {
-            match patiently(socket, patient, || message::send_each(socket, remote, buffer, rest, *tos)) {
-                Ok(sent) => rest = &rest[sent.clamp(1, rest.len())..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return lost + rest.len(),
+    /// What one packet is refused for need not concern the next one, but a socket that stays full refuses them all.
+    fn send_each(&mut self, socket: &Socket, remote: &SockAddr) -> Loss {
+        let (mut sent, mut loss) = (0, Loss::default());
+        while sent < self.packets.len() {
+            let Self { buffer, packets, marks, patient } = self;
+            let rest = &packets[sent..];
+            match patiently(socket, patient, || message::send_each(socket, remote, buffer, rest, *marks)) {
+                Ok(count) => sent += count.clamp(1, rest.len()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    loss.packets += rest.len() as u64;
+                    break;
+                }
                 Err(error) => {
                     tracing::trace!(%error, "packet not sent");
-                    lost += 1;
-                    rest = &rest[1..];
+                    loss.packets += 1;
+                    loss.too_long |= self.is_too_long(&error);
+                    sent += 1;
                 }
             }
         }
-        lost
+        loss
     }
 
     fn end(&self) -> usize {

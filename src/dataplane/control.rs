@@ -83,7 +83,7 @@ impl Control {
         let name = interface.name.clone();
         let failed = |action| move |source| Error::Interface { action, name, source };
         let ifindex = set_up(handle, &interface, mtu).await.map_err(failed("set up"))?;
-        let tunnel = Arc::new(Tunnel::new(id, interface.name, ifindex, tun, interface.mtu, mtu));
+        let tunnel = Arc::new(Tunnel::new(id, interface, ifindex, tun, mtu));
         let info = tunnel.info();
         self.registry.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&tunnel));
         let worker = self.crew.workers().outbound(id);

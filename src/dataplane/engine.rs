@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use esp::overhead;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::{SaAction, TunnelId};
+use wire::outer::DontFragment;
 
 use crate::control::{self, Control, Registry};
 use crate::counters::RunningEngineCounters;
@@ -105,6 +106,9 @@ impl Dataplane {
     pub async fn add_tunnel(&self, id: TunnelId, interface: TunnelInterface) -> Result<InterfaceInfo, Error> {
         if !is_interface_name(&interface.name) {
             return Err(Error::InterfaceName(interface.name));
+        }
+        if interface.outer.dont_fragment != DontFragment::Clear {
+            self.0.sockets.iter().for_each(|socket| socket.mix());
         }
         let least = overhead::least_inner_mtu(self.0.least_outer, self.0.outer_mtu);
         let least = u32::try_from(least).unwrap_or(u32::MAX).max(LEAST_MTU);

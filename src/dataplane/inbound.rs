@@ -16,7 +16,7 @@ use esp::{Entry, InboundSa, SaDb};
 use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TunnelId};
 
 use crate::counters::RunningEngineCounters;
-use crate::message::{RECEIVE_BATCH, RECEIVE_LEN, Received};
+use crate::message::{RECEIVE_BATCH, RECEIVE_LEN, Received, Surroundings};
 use crate::outbox::Outbox;
 use crate::packet::coalesce::Coalescer;
 use crate::poll::{Mailbox, Poller};
@@ -92,6 +92,7 @@ pub(crate) struct Worker {
     start: Instant,
     db: SaDb<Owner>,
     buffer: Box<[u8]>,
+    surroundings: Surroundings,
     received: Vec<Received>,
     coalescer: Coalescer<Arc<Tunnel>>,
     unknown_spi_reported: Option<Instant>,
@@ -108,6 +109,7 @@ impl Worker {
             start,
             db: SaDb::new(),
             buffer: vec![0; RECEIVE_BATCH * RECEIVE_LEN].into_boxed_slice(),
+            surroundings: Surroundings::new(),
             received: Vec::with_capacity(RECEIVE_BATCH),
             coalescer: Coalescer::new(),
             unknown_spi_reported: None,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use wire::outer::OuterHeader;
 
 /// The interface to make for a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct TunnelInterface {
     /// Octets of the largest inner packet. `None`: the least any suite allows at first, then what the SA in use
     /// allows.
     pub mtu: Option<u32>,
+    /// What outer packets say.
+    pub outer: OuterHeader,
 }
 
 /// The interface as it is.

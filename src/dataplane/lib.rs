@@ -40,6 +40,7 @@ pub use engine::{Config, Dataplane};
 pub use error::Error;
 pub use event::{Event, Failure, Limit};
 pub use interface::{InterfaceInfo, TunnelInterface};
+pub use packet::laws::packet_laws;
 pub use usage::SaUsage;
 
 /// The port of IKE (RFC 7296 2).

@@ -4,19 +4,21 @@
 
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_storage};
+use libc::{c_int, c_uint, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_storage};
 use socket2::SockAddr;
 
-use crate::socket::Socket;
+use crate::batch::Marks;
+use crate::socket::{Kind, Socket};
 
-/// Datagrams taken in one call.
-pub(crate) const RECEIVE_BATCH: usize = BATCH as usize;
-const BATCH: u32 = 16;
+/// Datagrams taken in one call, at most.
+pub(crate) const RECEIVE_BATCH: usize = 64;
+/// Over UDP the kernel joins datagrams, so that so many fill the processor's cache already.
+const UDP_BATCH: usize = 16;
 /// Octets for each of them: the largest datagram, or several joined by the kernel.
 pub(crate) const RECEIVE_LEN: usize = 1 << 16;
 /// Room for control messages: two integers with their headers, with some to spare.
@@ -24,7 +26,7 @@ const CONTROL_LEN: usize = 96;
 
 /// Control messages need the alignment of their header.
 #[repr(C, align(8))]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Control([u8; CONTROL_LEN]);
 
 /// One datagram received, or several of one length and traffic class.
@@ -40,20 +42,49 @@ pub(crate) struct Received {
     pub(crate) from: SocketAddr,
 }
 
-/// Takes what is there, up to [`RECEIVE_BATCH`] datagrams, into `buffer`, which has [`RECEIVE_LEN`] octets for each.
+/// Where the kernel puts what it says about datagrams. Kept from call to call, since it is large.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    names: Box<[MaybeUninit<sockaddr_storage>]>,
+    controls: Box<[Control]>,
+}
+
+impl Surroundings {
+    pub(crate) fn new() -> Self {
+        Self {
+            names: vec![MaybeUninit::zeroed(); RECEIVE_BATCH].into_boxed_slice(),
+            controls: vec![Control([0; CONTROL_LEN]); RECEIVE_BATCH].into_boxed_slice(),
+        }
+    }
+}
+
+/// Datagrams that one call takes from this socket.
+pub(crate) fn batch_of(socket: &Socket) -> usize {
+    match socket.kind() {
+        Kind::Esp => RECEIVE_BATCH,
+        Kind::Ike | Kind::Nat => UDP_BATCH,
+    }
+}
+
+/// Takes what is there, up to [`batch_of`] datagrams, into `buffer`, which has [`RECEIVE_LEN`] octets for each.
 /// `received` is replaced.
-pub(crate) fn receive(socket: &Socket, buffer: &mut [u8], received: &mut Vec<Received>) -> io::Result<()> {
+pub(crate) fn receive(
+    socket: &Socket,
+    buffer: &mut [u8],
+    surroundings: &mut Surroundings,
+    received: &mut Vec<Received>,
+) -> io::Result<()> {
     received.clear();
     assert!(buffer.len() >= RECEIVE_BATCH * RECEIVE_LEN, "room for a whole batch");
-    let mut names = [const { MaybeUninit::<sockaddr_storage>::zeroed() }; RECEIVE_BATCH];
-    let mut controls = [Control([0; CONTROL_LEN]); RECEIVE_BATCH];
+    let Surroundings { names, controls } = surroundings;
+    let most = batch_of(socket);
     let mut vectors: [iovec; RECEIVE_BATCH] = std::array::from_fn(|index| iovec {
         iov_base: buffer[index * RECEIVE_LEN..].as_mut_ptr().cast(),
         iov_len: RECEIVE_LEN,
     });
     // SAFETY: `mmsghdr` is plain old data, for which zeros are a valid value.
     let mut headers: [mmsghdr; RECEIVE_BATCH] = unsafe { mem::zeroed() };
-    for (index, header) in headers.iter_mut().enumerate() {
+    for (index, header) in headers[..most].iter_mut().enumerate() {
         header.msg_hdr.msg_name = names[index].as_mut_ptr().cast();
         header.msg_hdr.msg_namelen = size::<sockaddr_storage>();
         header.msg_hdr.msg_iov = &raw mut vectors[index];
@@ -63,8 +94,9 @@ pub(crate) fn receive(socket: &Socket, buffer: &mut [u8], received: &mut Vec<Rec
     }
     // SAFETY: each header points at a name, one vector and a control buffer of the stated lengths, all alive beyond
     // the call; the vectors point at disjoint parts of `buffer`, which is borrowed mutably.
-    let count =
-        unsafe { libc::recvmmsg(socket.raw(), headers.as_mut_ptr(), BATCH, libc::MSG_DONTWAIT, ptr::null_mut()) };
+    let count = unsafe {
+        libc::recvmmsg(socket.raw(), headers.as_mut_ptr(), length(most), libc::MSG_DONTWAIT, ptr::null_mut())
+    };
     let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
     for (index, header) in headers[..count].iter().enumerate() {
         let len = header.msg_len as usize;
@@ -82,16 +114,19 @@ pub(crate) fn send_segments(
     remote: &SockAddr,
     data: &[u8],
     segment: usize,
-    tos: u8,
+    marks: Marks,
 ) -> io::Result<()> {
     let mut control = Control([0; CONTROL_LEN]);
     let mut vector = iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
     let segment = (data.len() > segment).then(|| u16::try_from(segment)).transpose().map_err(io::Error::other)?;
-    let header = outgoing(remote, &mut vector, &mut control, tos, segment);
-    // SAFETY: the header points at an address, one vector and a control buffer of the stated lengths, all alive
-    // beyond the call; the kernel only reads what the vector points at.
-    let sent = unsafe { libc::sendmsg(socket.raw(), &raw const header, libc::MSG_DONTWAIT) };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    let header = outgoing(remote, &mut vector, &mut control, marks.tos, segment);
+    let send = || {
+        // SAFETY: the header points at an address, one vector and a control buffer of the stated lengths, all alive
+        // beyond the call; the kernel only reads what the vector points at.
+        let sent = unsafe { libc::sendmsg(socket.raw(), &raw const header, libc::MSG_DONTWAIT) };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    socket.keeping_whole(marks.whole, send)
 }
 
 /// Sends each of `ranges` of `data` as a datagram of its own. Returns how many went out, at least one.
@@ -100,7 +135,7 @@ pub(crate) fn send_each(
     remote: &SockAddr,
     data: &[u8],
     ranges: &[Range<usize>],
-    tos: u8,
+    marks: Marks,
 ) -> io::Result<usize> {
     const MOST: usize = 64;
     let count = ranges.len().min(MOST);
@@ -111,16 +146,18 @@ pub(crate) fn send_each(
     });
     // SAFETY: `mmsghdr` is plain old data, for which zeros are a valid value.
     let mut headers: [mmsghdr; MOST] = unsafe { mem::zeroed() };
-    let shared = outgoing(remote, &mut vectors[0], &mut control, tos, None);
+    let shared = outgoing(remote, &mut vectors[0], &mut control, marks.tos, None);
     for (header, vector) in headers[..count].iter_mut().zip(&mut vectors) {
         header.msg_hdr = shared;
         header.msg_hdr.msg_iov = vector;
     }
-    let count = u32::try_from(count).expect("at most a batch");
-    // SAFETY: as in `send_segments`, for each of the first `count` headers. They share address and control buffer,
-    // which the kernel only reads.
-    let sent = unsafe { libc::sendmmsg(socket.raw(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    let send = || {
+        // SAFETY: as in `send_segments`, for each of the first `count` headers. They share address and control buffer,
+        // which the kernel only reads.
+        let sent = unsafe { libc::sendmmsg(socket.raw(), headers.as_mut_ptr(), length(count), libc::MSG_DONTWAIT) };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    };
+    socket.keeping_whole(marks.whole, send)
 }
 
 /// RFC 6040 4.2 needs the outer ECN field.
@@ -132,13 +169,36 @@ pub(crate) fn report_traffic_class(socket: &socket2::Socket, local: SocketAddr) 
     }
 }
 
-/// Outer packets go out without "don't fragment": cloud gateways do no path MTU discovery.
-pub(crate) fn allow_fragments(socket: &socket2::Socket, local: SocketAddr) -> io::Result<()> {
+/// Whether outer packets must stay whole. Those that may be fragmented carry no "don't fragment" and are fragmented
+/// here where the first link is too narrow; of the others, what is too long for the path as the kernel knows it is
+/// refused.
+pub(crate) fn keep_whole(socket: &socket2::Socket, local: SocketAddr, whole: bool) -> io::Result<()> {
     if local.is_ipv4() {
-        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)
+        let discover = if whole { libc::IP_PMTUDISC_DO } else { libc::IP_PMTUDISC_DONT };
+        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discover)
     } else {
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT)
+        let discover = if whole { libc::IPV6_PMTUDISC_DO } else { libc::IPV6_PMTUDISC_DONT };
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, discover)?;
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, whole.into())
     }
+}
+
+/// Octets of the largest packet that the path carries as far as the kernel knows: the MTU of the link, or what ICMP
+/// told since (ip(7), `IP_MTU`).
+pub(crate) fn path_mtu(local: IpAddr, remote: IpAddr) -> io::Result<usize> {
+    let domain = socket2::Domain::for_address(SocketAddr::new(remote, 0));
+    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, None)?;
+    socket.bind(&SocketAddr::new(local, 0).into())?;
+    // Connecting a datagram socket sends nothing; it finds the route.
+    socket.connect(&SocketAddr::new(remote, crate::NAT_PORT).into())?;
+    let (level, name) = match remote {
+        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU),
+    };
+    let (mut value, mut len): (c_int, _) = (0, size::<c_int>());
+    // SAFETY: the option's value is one int, for which there is room, and both live beyond the call.
+    let result = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { usize::try_from(value).map_err(io::Error::other) }
 }
 
 /// Lets the kernel join datagrams of one sender.
@@ -242,6 +302,11 @@ fn address(name: &MaybeUninit<sockaddr_storage>, len: libc::socklen_t) -> Option
         }
         _ => None,
     }
+}
+
+/// A number of headers.
+fn length(count: usize) -> c_uint {
+    c_uint::try_from(count).expect("at most a batch")
 }
 
 fn size<T>() -> libc::socklen_t {

@@ -5,14 +5,13 @@
 //! ```
 
 mod pump;
+mod route;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use esp::OutboundSa;
-use socket2::SockAddr;
 use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TunnelId};
 
 use crate::batch::Batch;
@@ -23,6 +22,8 @@ use crate::socket::{Kind, Socket};
 use crate::tun;
 use crate::tunnel::Tunnel;
 use crate::{Event, Failure, message};
+
+pub(crate) use route::Route;
 
 /// How often idle tunnels are looked at for a keepalive.
 const KEEPALIVE_TICK: Duration = Duration::from_secs(1);
@@ -38,20 +39,7 @@ pub(crate) enum Command {
     Stop,
 }
 
-/// An SA and where its packets go.
-#[derive(Debug)]
-pub(crate) struct Route {
-    pub(crate) sa: OutboundSa,
-    pub(crate) encapsulation: Encapsulation,
-    pub(crate) socket: Arc<Socket>,
-    pub(crate) remote: SockAddr,
-    /// The largest inner packet that needs no outer fragments.
-    pub(crate) mtu: usize,
-    /// Whether the process knows already that the SA carries no more.
-    pub(crate) exhausted: bool,
-}
-
-/// A tunnel and its SAs, the one in use last.
+/// A tunnel and its SAs, the newest last.
 #[derive(Debug)]
 struct Outbound {
     tunnel: Arc<Tunnel>,
@@ -159,7 +147,7 @@ impl Worker {
         self.tunnels.insert(outbound.tunnel.id.0, outbound);
     }
 
-    fn install(&mut self, tunnel: TunnelId, route: Route, sa: &SecurityAssociation) {
+    fn install(&mut self, tunnel: TunnelId, mut route: Route, sa: &SecurityAssociation) {
         let Some(outbound) = self.tunnels.get_mut(&tunnel.0) else {
             self.outbox.send(Event::Failed { tunnel: Some(tunnel), failure: Failure::NoInterface });
             return;
@@ -168,6 +156,8 @@ impl Worker {
         if outbound.routes.iter().any(|known| known.sa.is_same(sa)) {
             return;
         }
+        route.inherit(&outbound.routes, &outbound.tunnel);
+        // Those before it stay until they are removed, and would go on counting if it were removed first.
         outbound.routes.retain(|known| known.sa.spi() != sa.spi);
         outbound.tunnel.sas.enter(Direction::Outbound, sa.spi, route.sa.usage());
         outbound.routes.push(route);
@@ -182,6 +172,8 @@ impl Worker {
             };
             route.socket = Arc::clone(socket);
             route.remote = std::net::SocketAddr::new(remote.ip(), port).into();
+            // The path is another one.
+            (route.mtu, route.narrowed) = (route.widest, None);
         }
     }
 

@@ -3,10 +3,11 @@
 pub(crate) mod checksum;
 pub(crate) mod coalesce;
 pub(crate) mod ecn;
+pub(crate) mod icmp;
 pub(crate) mod ip;
+pub(crate) mod laws;
 pub(crate) mod mss;
 pub(crate) mod segment;
-pub(crate) mod too_big;
 pub(crate) mod virtio;
 
 #[cfg(test)]

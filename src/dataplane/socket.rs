@@ -3,8 +3,8 @@
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Type};
@@ -33,6 +33,9 @@ pub(crate) struct Socket {
     local: SocketAddr,
     kind: Kind,
     gso: AtomicBool,
+    /// Whether packets differ in what [`Self::keeping_whole`] is about.
+    mixed: AtomicBool,
+    whole: Mutex<bool>,
 }
 
 impl Socket {
@@ -45,7 +48,10 @@ impl Socket {
         let local = SocketAddr::new(address, port);
         let protocol = if kind == Kind::Esp { "ESP" } else { "UDP" };
         bind(kind, local, buffer)
-            .map(|socket| Self { socket, local, kind, gso: AtomicBool::new(kind != Kind::Esp) })
+            .map(|socket| {
+                let (gso, mixed) = (AtomicBool::new(kind != Kind::Esp), AtomicBool::new(false));
+                Self { socket, local, kind, gso, mixed, whole: Mutex::new(false) }
+            })
             .map_err(|source| Error::Bind { protocol, address: local, source })
     }
 
@@ -70,7 +76,26 @@ impl Socket {
     }
 
     pub(crate) fn send(&self, pieces: &[IoSlice<'_>], remote: &SockAddr) -> io::Result<usize> {
-        self.socket.send_to_vectored(pieces, remote)
+        self.keeping_whole(false, || self.socket.send_to_vectored(pieces, remote))
+    }
+
+    /// From now on some packets must stay whole and others need not.
+    pub(crate) fn mix(&self) {
+        self.mixed.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends with outer packets that must stay whole, or need not. The kernel keeps this with the socket, not with
+    /// the packet, so that where packets differ only one thread at a time can send.
+    pub(crate) fn keeping_whole<T>(&self, whole: bool, send: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        if !self.mixed.load(Ordering::Relaxed) {
+            return send();
+        }
+        let mut now = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now != whole {
+            message::keep_whole(&self.socket, self.local, whole)?;
+            *now = whole;
+        }
+        send()
     }
 
     pub(crate) fn raw(&self) -> RawFd {
@@ -131,7 +156,8 @@ fn bind(kind: Kind, local: SocketAddr, buffer: usize) -> io::Result<socket2::Soc
         grow_buffers(&socket, buffer)?;
         message::report_traffic_class(&socket, local)?;
     }
-    message::allow_fragments(&socket, local)?;
+    // Cloud gateways do no path MTU discovery.
+    message::keep_whole(&socket, local, false)?;
     if kind == Kind::Nat && message::enable_gro(&socket).is_err() {
         tracing::debug!(%local, "no UDP receive offload");
     }

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use esp::overhead;
 use wire::ipsec::TunnelId;
+use wire::outer::OuterHeader;
 
-use crate::InterfaceInfo;
 use crate::counters::RunningTunnelCounters;
 use crate::tun::Tun;
 use crate::usage::Ledger;
+use crate::{InterfaceInfo, TunnelInterface};
 
 /// What the threads share of a tunnel. No protocol state is in here.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Tunnel {
     pub(crate) counters: RunningTunnelCounters,
     /// Its SAs and what they carried.
     pub(crate) sas: Ledger,
+    pub(crate) outer: OuterHeader,
     /// The MTU asked for. `None`: follow the suite.
     pub(crate) fixed_mtu: Option<u32>,
     mtu: AtomicU32,
@@ -28,16 +30,17 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(crate) fn new(id: TunnelId, name: String, ifindex: u32, tun: Tun, fixed_mtu: Option<u32>, mtu: u32) -> Self {
-        let counters = RunningTunnelCounters::default();
+    /// The tunnel behind `tun`, which was made as `interface` asks.
+    pub(crate) fn new(id: TunnelId, interface: TunnelInterface, ifindex: u32, tun: Tun, mtu: u32) -> Self {
         Self {
             id,
-            name,
+            name: interface.name,
             ifindex,
             tun,
-            counters,
+            counters: RunningTunnelCounters::default(),
             sas: Ledger::default(),
-            fixed_mtu,
+            outer: interface.outer,
+            fixed_mtu: interface.mtu,
             mtu: AtomicU32::new(mtu),
             carried: AtomicU32::new(u32::MAX),
         }

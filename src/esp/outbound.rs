@@ -96,6 +96,12 @@ impl OutboundSa {
         self.selectors.permit(packet, Direction::Outbound)
     }
 
+    /// Whether the SA may carry later fragments of `packet`, in which no ports are to be seen.
+    #[must_use]
+    pub fn permits_later_fragment(&self, packet: &[u8]) -> bool {
+        self.selectors.permit_later_fragment(packet, Direction::Outbound)
+    }
+
     /// Seals the inner packet of `inner_len` octets that lies at [`Self::headroom`] in `buffer`. The ESP packet
     /// begins at the start of `buffer`, which must be at least [`Self::sealed_len`] long.
     ///

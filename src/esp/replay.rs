@@ -233,6 +233,28 @@ mod tests {
             }
         }
 
+        /// RFC 4303 A2.1 in one sentence: of all numbers with these low bits, the one that is not left of the window
+        /// and less than one round beyond its left edge.
+        #[test]
+        fn inference_is_that_of_the_standard(
+            size in 64_u32..=4096,
+            round in prop_oneof![Just(0_u64), Just(1), Just(u64::from(u32::MAX)), 0..=u64::from(u32::MAX)],
+            place in prop_oneof![0_u32..5000, u32::MAX - 5000..=u32::MAX, any::<u32>()],
+            low in prop_oneof![0_u32..5000, u32::MAX - 5000..=u32::MAX, any::<u32>()],
+        ) {
+            let mut window = ReplayWindow::new(size).unwrap();
+            let top = round << 32 | u64::from(place);
+            window.mark(top);
+            let left = i128::from(top) - i128::from(size) + 1;
+            let number = left + (i128::from(low) - left).rem_euclid(1 << 32);
+            let expected = match u64::try_from(number) {
+                Ok(number) => Ok(number),
+                Err(_) if number < 0 => Err(ReplayReject::Old),
+                Err(_) => Err(ReplayReject::End),
+            };
+            prop_assert_eq!(window.infer(low), expected);
+        }
+
         #[test]
         fn inference_is_right_within_half_the_space(top in 1u64..u64::MAX / 2, ahead in 0u64..0x7fff_ffff) {
             let mut window = ReplayWindow::new(64).unwrap();

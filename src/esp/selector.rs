@@ -36,6 +36,13 @@ impl Selectors {
         }
     }
 
+    /// Whether fragments of `packet` other than the first may use the SA.
+    #[must_use]
+    pub fn permit_later_fragment(&self, packet: &[u8], direction: Direction) -> bool {
+        let later = |fields: InnerFields| InnerFields { ports: None, ..fields };
+        inner::fields(packet).map(later).is_some_and(|fields| self.permit_fields(&fields, direction))
+    }
+
     fn permit_fields(&self, fields: &InnerFields, direction: Direction) -> bool {
         let (from, to) = match direction {
             Direction::Inbound => (&self.remote, &self.local),
@@ -130,6 +137,15 @@ mod tests {
         assert!(!Selectors::new(&[net(0)], &[dns]).permit(&fragment, Direction::Outbound));
         assert!(Selectors::new(&[net(0)], &[opaque]).permit(&fragment, Direction::Outbound));
         assert!(!Selectors::new(&[net(0)], &[opaque]).permit(&query(), Direction::Outbound));
+    }
+
+    #[test]
+    fn a_whole_packet_may_be_refused_in_fragments() {
+        let dns = TrafficSelector { protocol: 17, start_port: 53, end_port: 53, ..net(1) };
+        let later = |remote| Selectors::new(&[net(0)], &[remote]).permit_later_fragment(&query(), Direction::Outbound);
+        assert!(!later(dns));
+        assert!(later(net(1)));
+        assert!(!later(net(2)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Whole packets: published vectors, golden packets, and what must never be accepted.
 
+mod sequence;
+
 use hex_literal::hex;
 use proptest::prelude::*;
 use wire::Secret;

@@ -368,7 +368,8 @@ pub struct SecurityAssociation {
 /// What a key exchange asks of a data plane. All are idempotent.
 #[derive(Clone, Debug)]
 pub enum SaAction {
-    /// Start to use an SA. A new outbound SA takes over all traffic at once; inbound SAs live side by side.
+    /// Start to use an SA. A new outbound SA takes over all traffic that matches its selectors at once, from whichever SA
+    /// had it before; inbound SAs live side by side.
     Install {
         /// Whose.
         tunnel: TunnelId,

@@ -15,6 +15,7 @@ mod decode;
 mod encode;
 mod entropy;
 pub mod ipsec;
+pub mod outer;
 mod secret;
 mod timer;
 

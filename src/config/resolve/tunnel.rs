@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, TunnelConfig};
 use ike::identity::Identity;
 use wire::ipsec::TunnelId;
+use wire::outer::OuterHeader;
 use wire::{Asn, RouterId, Secret};
 
 use super::selectors::Selectors;
@@ -42,6 +43,7 @@ pub(crate) struct TunnelDraft {
     start: StartAction,
     encapsulation: EncapsulationPolicy,
     mtu: Option<u32>,
+    outer: OuterHeader,
 }
 
 pub(super) fn resolve(
@@ -101,6 +103,10 @@ pub(super) fn resolve(
         start: section.start.value().unwrap_or(StartAction::Initiate),
         encapsulation: section.encapsulation.value().unwrap_or(EncapsulationPolicy::Auto),
         mtu: section.mtu.value().map(|mtu| mtu.0),
+        outer: OuterHeader {
+            dscp: section.dscp.value().unwrap_or_default(),
+            dont_fragment: section.df.value().unwrap_or_default(),
+        },
     }
 }
 
@@ -180,6 +186,7 @@ impl TunnelDraft {
                 early_rekey: false,
             },
             mtu: self.mtu,
+            outer: self.outer,
             name,
         })
     }

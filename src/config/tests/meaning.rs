@@ -7,6 +7,7 @@ use ike::config::{EncapsulationPolicy, Pfs, StartAction};
 use ike::identity::Identity;
 use rib::Inside6;
 use wire::ipsec::{TrafficSelector, TunnelId};
+use wire::outer::{DontFragment, Dscp, OuterHeader};
 use wire::{Asn, Secret};
 
 use super::{GOOD, changed, check};
@@ -88,6 +89,18 @@ fn a_tunnel_overrides_defaults_key_by_key() {
     let session = second.bgp.unwrap();
     assert_eq!((session.policy.peer_asn, session.policy.local_preference), (Asn(64513), 200));
     assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(9), seconds(3)));
+}
+
+#[test]
+fn the_outer_header_is_a_matter_of_the_tunnel_or_of_the_defaults() {
+    let outer = |text: &str| first(text).outer;
+    assert_eq!(outer(GOOD), OuterHeader { dscp: Dscp::Copy, dont_fragment: DontFragment::Clear });
+    let text = changed(GOOD, "21.0/30\n", "21.0/30\n    dscp: cs6\n    df: set\n");
+    assert_eq!(outer(&text), OuterHeader { dscp: Dscp::Fixed(48), dont_fragment: DontFragment::Set });
+    let text = changed(GOOD, "defaults:\n", "defaults:\n  dscp: 10\n  df: copy\n");
+    assert_eq!(outer(&text), OuterHeader { dscp: Dscp::Fixed(10), dont_fragment: DontFragment::Copy });
+    let text = changed(&text, "21.0/30\n", "21.0/30\n    dscp: clear\n");
+    assert_eq!(outer(&text), OuterHeader { dscp: Dscp::Clear, dont_fragment: DontFragment::Copy });
 }
 
 #[test]

@@ -58,6 +58,8 @@ fn install(engine: &Inner, id: TunnelId, direction: Direction, sa: Box<SecurityA
                 socket: Arc::clone(socket),
                 remote: SocketAddr::new(sa.remote.ip(), port).into(),
                 mtu,
+                widest: mtu,
+                narrowed: None,
                 exhausted: false,
             });
             follow_mtu(engine, &tunnel, mtu);

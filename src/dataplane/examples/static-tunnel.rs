@@ -14,6 +14,7 @@ use wire::ipsec::{
     Direction, Encapsulation, Encryption, EspSuite, Integrity, SaAction, SaKeys, SaLifetime, SecurityAssociation, Spi,
     TrafficSelector, TunnelId,
 };
+use wire::outer::OuterHeader;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -27,7 +28,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let dataplane = Dataplane::start(Config::new(vec![local]), events)?;
     tokio::spawn(async move { while log.recv().await.is_some() {} });
     let name = interface.clone();
-    let interface = TunnelInterface { name, addresses: vec![inside.parse()?], peer: None, mtu: None };
+    let interface = TunnelInterface {
+        name,
+        addresses: vec![inside.parse()?],
+        peer: None,
+        mtu: None,
+        outer: OuterHeader::default(),
+    };
     let tunnel = TunnelId(1);
     dataplane.add_tunnel(tunnel, interface).await?;
     let (inbound, outbound) = if side == "a" { (0xa0a0, 0xb0b0) } else { (0xb0b0, 0xa0a0) };

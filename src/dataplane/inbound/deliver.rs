@@ -12,9 +12,9 @@ use wire::ipsec::{Direction, Encapsulation, Spi};
 use super::{Owner, UNKNOWN_SPI_INTERVAL, Worker};
 use crate::message::{self, Received};
 use crate::packet::coalesce::Target;
+use crate::packet::ecn;
 use crate::packet::ip::Ip;
 use crate::packet::mss::{self, TcpChecksum};
-use crate::packet::{be16, checksum, ecn, put16};
 use crate::socket::{Kind, Socket};
 use crate::tunnel::Tunnel;
 use crate::{Event, Limit};
@@ -44,7 +44,7 @@ impl Worker {
         let Some(socket) = self.sockets.get(index).map(Arc::clone) else { return };
         for _ in 0..BATCHES_PER_TURN {
             let mut received = std::mem::take(&mut self.received);
-            let result = message::receive(&socket, &mut self.buffer, &mut received);
+            let result = message::receive(&socket, &mut self.buffer, &mut self.surroundings, &mut received);
             let now = Instant::now();
             for datagrams in &received {
                 self.split(&socket, datagrams, now);
@@ -53,7 +53,7 @@ impl Worker {
             self.received = received;
             self.coalescer.drain(&mut self.buffer, write);
             match result {
-                Ok(()) if count < message::RECEIVE_BATCH => return,
+                Ok(()) if count < message::batch_of(&socket) => return,
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -158,7 +158,7 @@ impl Worker {
         let inner = range.start + inner.start..range.start + inner.end;
         let octets = &mut self.buffer[inner.clone()];
         let Some(mut ip) = Ip::parse(octets) else { return tunnel.counters.malformed_drops.count() };
-        if !combine_ecn(&mut ip, octets, outer.tos) {
+        if !ecn::combine(&mut ip, octets, outer.tos) {
             return tunnel.counters.ecn_drops.count();
         }
         mss::clamp(&ip, octets, tunnel.mss(ip.v6), TcpChecksum::Complete);
@@ -204,22 +204,6 @@ fn moved(owner: &mut Owner, outer: &Outer, opened: &Opened) -> Option<Event> {
         && owner.encapsulation == outer.encapsulation
         && owner.reported.replace(outer.from) != Some(outer.from);
     news.then(|| Event::PeerMoved { tunnel: owner.tunnel.id, local: outer.local, remote: outer.from })
-}
-
-/// Puts the combined ECN field into the inner header. Returns false if the packet must be dropped.
-fn combine_ecn(ip: &mut Ip, packet: &mut [u8], outer: u8) -> bool {
-    let Some(combined) = ecn::decapsulate(ip.tos, outer) else { return false };
-    if combined != ip.tos & 3 {
-        let old = be16(packet, 0);
-        ip.tos = ip.tos & !3 | combined;
-        if ip.v6 {
-            put16(packet, 0, old & 0xf00f | u16::from(ip.tos) << 4);
-        } else {
-            put16(packet, 0, old & 0xff00 | u16::from(ip.tos));
-            checksum::update(packet, 10, old, old & 0xff00 | u16::from(ip.tos));
-        }
-    }
-    true
 }
 
 /// One write per group.

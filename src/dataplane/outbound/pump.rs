@@ -7,20 +7,21 @@ use std::time::Instant;
 use esp::SealError;
 use wire::ipsec::{Direction, TunnelId};
 
+use super::route::choose;
 use super::{Outbound, Route, Worker};
-use crate::batch::Batch;
+use crate::batch::{Batch, Marks};
 use crate::outbox::Outbox;
+use crate::packet::icmp::{self, Refusal};
 use crate::packet::ip::Ip;
 use crate::packet::mss::{self, TcpChecksum};
 use crate::packet::segment::Plan;
 use crate::packet::virtio::{NEEDS_CSUM, VnetHeader};
-use crate::packet::{ecn, too_big};
 use crate::tunnel::Tunnel;
 use crate::{Event, Failure, Limit};
 
 /// Reads from one TUN before the next one has its turn.
 const READS_PER_TURN: usize = 32;
-/// "Too big" answers a second, over all tunnels of a worker.
+/// ICMP answers a second, over all tunnels of a worker.
 const ANSWERS_PER_SECOND: u32 = 200;
 
 /// Limits ICMP answers (RFC 1812 4.3.2.8).
@@ -47,12 +48,15 @@ impl Worker {
         let Some(outbound) = self.tunnels.get_mut(&token) else { return };
         let now = Instant::now();
         self.batch.begin_turn();
+        for route in &mut outbound.routes {
+            route.widen(&outbound.tunnel, now);
+        }
+        let held = outbound.routes.len().saturating_sub(1);
+        let (batch, outbox, answers) = (&mut self.batch, &mut self.outbox, &mut self.answers);
+        let mut turn = Turn { batch, outbox, answers, held, now };
         for _ in 0..READS_PER_TURN {
             match outbound.tunnel.tun.read(&mut self.read_buffer) {
-                Ok(len) => {
-                    let mut turn = Turn { batch: &mut self.batch, outbox: &mut self.outbox, now };
-                    turn.forward(outbound, &mut self.read_buffer[..len], &mut self.answers);
-                }
+                Ok(len) => turn.forward(outbound, &mut self.read_buffer[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -60,42 +64,47 @@ impl Worker {
                     tracing::error!(%error, interface = name, "interface lost");
                     drop(self.poller.remove(&outbound.tunnel.tun));
                     let (tunnel, failure) = (Some(TunnelId(token)), Failure::InterfaceLost(name));
-                    self.outbox.send(Event::Failed { tunnel, failure });
+                    turn.outbox.send(Event::Failed { tunnel, failure });
                     break;
                 }
             }
         }
-        if let Some(route) = outbound.routes.last() {
-            flush(&mut self.batch, &outbound.tunnel, route);
-        }
+        turn.flush(&outbound.tunnel, &mut outbound.routes);
     }
 }
 
-/// The worker's means for one read.
+/// The worker's means for what waits at one interface.
 struct Turn<'a> {
     batch: &'a mut Batch,
     outbox: &'a mut Outbox,
+    answers: &'a mut AnswerBudget,
+    /// The route that the packets in the batch take.
+    held: usize,
     now: Instant,
 }
 
 impl Turn<'_> {
-    fn forward(&mut self, outbound: &mut Outbound, octets: &mut [u8], answers: &mut AnswerBudget) {
-        let tunnel = &outbound.tunnel;
+    fn forward(&mut self, outbound: &mut Outbound, octets: &mut [u8]) {
+        let Outbound { tunnel, routes, last_sent } = outbound;
         let counters = &tunnel.counters;
-        let Some(route) = outbound.routes.last_mut() else {
+        if routes.is_empty() {
             counters.no_sa_drops.count();
             return;
-        };
+        }
         let Some((vnet, packet)) = octets.split_first_chunk_mut() else { return };
         let vnet = VnetHeader::decode(vnet);
         let Some(ip) = Ip::parse(packet).filter(|ip| ip.total_len == packet.len()) else {
             counters.malformed_drops.count();
             return;
         };
-        if !route.sa.permits(packet) {
+        let Some(chosen) = choose(routes, packet) else {
             counters.selector_drops.count();
+            // RFC 4301 5.1.1: the sender is told that policy forbids this.
+            self.answer(tunnel, &ip, packet, Refusal::Prohibited);
             return;
-        }
+        };
+        self.take(tunnel, routes, chosen);
+        let route = &mut routes[chosen];
         if is_own_carrier(&ip, packet, route) {
             counters.loop_drops.count();
             return;
@@ -103,31 +112,44 @@ impl Turn<'_> {
         let pending = if vnet.flags & NEEDS_CSUM != 0 { TcpChecksum::Pending } else { TcpChecksum::Complete };
         mss::clamp(&ip, packet, tunnel.mss(ip.v6), pending);
         let mtu = route.mtu.min(tunnel.mtu() as usize);
-        let Ok(plan) = Plan::new(&ip, &vnet, packet, mtu) else {
+        let Ok(mut plan) = Plan::new(&ip, &vnet, packet, mtu) else {
             counters.malformed_drops.count();
             return;
         };
+        if plan.fragments() && !route.sa.permits_later_fragment(packet) {
+            // The peer would refuse later fragments, which have no ports: only the outer packet may be cut.
+            plan = plan.whole_again();
+        }
         if plan.len(0) > mtu && ip.dont_fragment {
             counters.too_big_drops.count();
-            if answers.take(self.now) {
-                answer_too_big(tunnel, &ip, packet, mtu);
-            }
+            self.answer(tunnel, &ip, packet, Refusal::TooBig { mtu });
             return;
         }
-        self.seal(tunnel, route, &plan, packet, ecn::encapsulate(ip.tos));
-        outbound.last_sent = self.now;
+        self.seal(tunnel, routes, chosen, &plan, packet, Marks::of(tunnel.outer, &ip));
+        *last_sent = self.now;
+    }
+
+    /// Makes room for packets of another route.
+    fn take(&mut self, tunnel: &Tunnel, routes: &mut [Route], chosen: usize) {
+        if chosen != self.held {
+            if !routes[chosen].same_way(&routes[self.held]) {
+                self.flush(tunnel, routes);
+            }
+            self.held = chosen;
+        }
     }
 
     /// Segments, seals and queues.
-    fn seal(&mut self, tunnel: &Tunnel, route: &mut Route, plan: &Plan, packet: &[u8], tos: u8) {
+    fn seal(&mut self, tunnel: &Tunnel, routes: &mut [Route], chosen: usize, plan: &Plan, packet: &[u8], marks: Marks) {
         let (mut packets, mut bytes) = (0, 0);
-        let headroom = route.sa.headroom();
+        let headroom = routes[chosen].sa.headroom();
         for index in 0..plan.count() {
             let inner = plan.len(index);
-            let len = route.sa.sealed_len(inner);
-            if !self.batch.takes(&route.socket, len, tos) {
-                flush(self.batch, tunnel, route);
+            let len = routes[chosen].sa.sealed_len(inner);
+            if !self.batch.takes(&routes[chosen].socket, len, marks) {
+                self.flush(tunnel, routes);
             }
+            let route = &mut routes[chosen];
             let Some(slot) = self.batch.slot(len) else {
                 tunnel.counters.too_big_drops.count();
                 break;
@@ -135,7 +157,7 @@ impl Turn<'_> {
             plan.write(index, packet, &mut slot[headroom..headroom + inner]);
             match route.sa.seal(slot, inner) {
                 Ok(sealed) => {
-                    self.batch.commit(sealed.len, tos);
+                    self.batch.commit(sealed.len, marks);
                     packets += 1;
                     bytes += inner as u64;
                     if sealed.soft_limit {
@@ -155,16 +177,32 @@ impl Turn<'_> {
         tunnel.counters.bytes_out.add(bytes);
     }
 
+    fn flush(&mut self, tunnel: &Tunnel, routes: &mut [Route]) {
+        let Some(route) = routes.get_mut(self.held) else { return };
+        let loss = self.batch.flush(&route.socket, &route.remote);
+        if loss.packets > 0 {
+            tunnel.counters.send_drops.add(loss.packets);
+        }
+        if loss.too_long {
+            route.narrow(tunnel, self.now);
+        }
+    }
+
     fn report(&mut self, tunnel: &Tunnel, route: &Route, limit: Limit) {
         let spi = route.sa.spi();
         self.outbox.send(Event::SaLimit { tunnel: tunnel.id, direction: Direction::Outbound, spi, limit });
     }
-}
 
-fn flush(batch: &mut Batch, tunnel: &Tunnel, route: &Route) {
-    let lost = batch.flush(&route.socket, &route.remote);
-    if lost > 0 {
-        tunnel.counters.send_drops.add(lost);
+    fn answer(&mut self, tunnel: &Tunnel, ip: &Ip, packet: &[u8], refusal: Refusal) {
+        if !self.answers.take(self.now) {
+            return;
+        }
+        if let Some(answer) = icmp::answer(ip, packet, refusal) {
+            let header = VnetHeader::default().encode();
+            if tunnel.tun.write(&[io::IoSlice::new(&header), io::IoSlice::new(&answer)]).is_err() {
+                tunnel.counters.interface_drops.count();
+            }
+        }
     }
 }
 
@@ -177,13 +215,4 @@ fn is_own_carrier(ip: &Ip, packet: &[u8], route: &Route) -> bool {
     };
     route.remote.as_socket().is_some_and(|remote| is(&packet[destination], remote.ip()))
         && is(&packet[source], route.socket.local().ip())
-}
-
-fn answer_too_big(tunnel: &Tunnel, ip: &Ip, packet: &[u8], mtu: usize) {
-    if let Some(answer) = too_big::answer(ip, packet, mtu) {
-        let header = VnetHeader::default().encode();
-        if tunnel.tun.write(&[io::IoSlice::new(&header), io::IoSlice::new(&answer)]).is_err() {
-            tunnel.counters.interface_drops.count();
-        }
-    }
 }

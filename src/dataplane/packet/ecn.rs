@@ -1,12 +1,32 @@
-//! Congestion marks through the tunnel (RFC 6040), and differentiated services.
+//! Congestion marks that the tunnel's path left on outer packets (RFC 6040).
+
+use super::ip::Ip;
+use super::{be16, checksum, put16};
 
 const NOT_ECT: u8 = 0;
 const ECT_1: u8 = 1;
 const ECT_0: u8 = 2;
 const CE: u8 = 3;
 
+/// Puts the ECN field combined with that of the `outer` traffic class into the inner header of `packet`. Returns false
+/// if the packet must be dropped.
+pub(crate) fn combine(ip: &mut Ip, packet: &mut [u8], outer: u8) -> bool {
+    let Some(combined) = decapsulate(ip.tos, outer) else { return false };
+    if combined != ip.tos & 3 {
+        let old = be16(packet, 0);
+        ip.tos = ip.tos & !3 | combined;
+        if ip.v6 {
+            put16(packet, 0, old & 0xf00f | u16::from(ip.tos) << 4);
+        } else {
+            put16(packet, 0, old & 0xff00 | u16::from(ip.tos));
+            checksum::update(packet, 10, old, old & 0xff00 | u16::from(ip.tos));
+        }
+    }
+    true
+}
+
 /// The ECN field after decapsulation, or `None` when the packet must be dropped.
-pub(crate) fn decapsulate(inner: u8, outer: u8) -> Option<u8> {
+fn decapsulate(inner: u8, outer: u8) -> Option<u8> {
     // RFC 6040 4.2, figure 4.
     match (inner & 3, outer & 3) {
         (NOT_ECT, CE) => None,
@@ -15,12 +35,6 @@ pub(crate) fn decapsulate(inner: u8, outer: u8) -> Option<u8> {
         (ECT_0, ECT_1) => Some(ECT_1),
         (inner, _) => Some(inner),
     }
-}
-
-/// The outer traffic class of a packet with this inner one. RFC 6040 4.1: normal mode copies the ECN field. The DSCP
-/// is copied too (RFC 4301 5.1.2.1), so that the path can tell BGP from bulk.
-pub(crate) const fn encapsulate(inner: u8) -> u8 {
-    inner
 }
 
 #[cfg(test)]

@@ -6,11 +6,19 @@
 //!             | IP | TCP |  payload 1  |    both checksums are made for each
 //!             | IP | TCP | payload 2 |
 //! ```
+//!
+//! An IPv4 packet by itself that is too long, and may be fragmented, is cut into fragments (RFC 791 3.2): better here
+//! than outside, where the peer would have to put ESP packets together again, which cloud gateways do not.
 
 use super::checksum::{Sum, fill_ipv4_header, pseudo_header};
 use super::ip::{Ip, TCP, UDP};
 use super::virtio::{GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VnetHeader};
 use super::{be16, be32, len16, put16, put32};
+
+/// RFC 791 3.1: more fragments follow.
+const MORE_FRAGMENTS: u16 = 0x2000;
+/// Where the fragment belongs, in units of eight octets.
+const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
@@ -35,6 +43,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Whole,
+    Fragments,
     Tcp,
     Udp,
 }
@@ -44,13 +53,13 @@ enum Kind {
 pub(crate) struct Inconsistent;
 
 impl Plan {
-    /// Plans for `packet`. A packet by itself whose checksum is pending gets it now. TCP is cut no longer than `mtu`,
-    /// whatever size the kernel asks for; the rest is cut as asked.
+    /// Plans for `packet`. A packet by itself whose checksum is pending gets it now, and is fragmented where it may be.
+    /// TCP is cut no longer than `mtu`, whatever size the kernel asks for; UDP is cut as asked.
     pub(crate) fn new(ip: &Ip, vnet: &VnetHeader, packet: &mut [u8], mtu: usize) -> Result<Self, Inconsistent> {
         let kind = match vnet.gso_type & !GSO_ECN {
             GSO_NONE => {
                 complete_checksum(ip, vnet, packet)?;
-                return Ok(Self::whole(ip, packet.len()));
+                return Ok(Self::whole(ip, packet, mtu));
             }
             GSO_TCPV4 if !ip.v6 => Kind::Tcp,
             GSO_TCPV6 if ip.v6 => Kind::Tcp,
@@ -64,7 +73,7 @@ impl Plan {
         // RFC 9293 3.1: a TCP header has at least five words, whatever its data offset says.
         let (protocol, headers, least) = match kind {
             Kind::Tcp => (TCP, transport + usize::from(packet[transport + 12] >> 4) * 4, 20),
-            Kind::Udp | Kind::Whole => (UDP, transport + 8, 8),
+            Kind::Udp | Kind::Whole | Kind::Fragments => (UDP, transport + 8, 8),
         };
         if headers < transport + least || headers >= packet.len() {
             return Err(Inconsistent);
@@ -75,16 +84,37 @@ impl Plan {
         Ok(Self { kind, v6: ip.v6, transport, headers, step, total: packet.len(), pseudo })
     }
 
-    fn whole(ip: &Ip, total: usize) -> Self {
-        let (transport, headers) = (ip.header_len, ip.header_len);
-        Self { kind: Kind::Whole, v6: ip.v6, transport, headers, step: total, total, pseudo: Sum::default() }
+    fn whole(ip: &Ip, packet: &[u8], mtu: usize) -> Self {
+        let (transport, headers, total) = (ip.header_len, ip.header_len, packet.len());
+        let whole =
+            Self { kind: Kind::Whole, v6: ip.v6, transport, headers, step: total, total, pseudo: Sum::default() };
+        if total <= mtu || ip.dont_fragment {
+            return whole;
+        }
+        // RFC 791 3.2: all fragments but the last carry a multiple of eight octets. A fragment may be cut again.
+        let step = mtu.saturating_sub(headers) & !7;
+        let end = usize::from(be16(packet, 6) & FRAGMENT_OFFSET) * 8 + total;
+        if step == 0 || end > usize::from(u16::MAX) {
+            return whole;
+        }
+        Self { kind: Kind::Fragments, step, ..whole }
+    }
+
+    /// Whether IP fragments come out.
+    pub(crate) fn fragments(&self) -> bool {
+        self.kind == Kind::Fragments
+    }
+
+    /// The same packet, not fragmented.
+    pub(crate) fn whole_again(self) -> Self {
+        Self { kind: Kind::Whole, step: self.total, ..self }
     }
 
     /// How many segments there are.
     pub(crate) fn count(&self) -> usize {
         match self.kind {
             Kind::Whole => 1,
-            Kind::Tcp | Kind::Udp => (self.total - self.headers).div_ceil(self.step),
+            Kind::Fragments | Kind::Tcp | Kind::Udp => (self.total - self.headers).div_ceil(self.step),
         }
     }
 
@@ -92,7 +122,7 @@ impl Plan {
     pub(crate) fn len(&self, index: usize) -> usize {
         match self.kind {
             Kind::Whole => self.total,
-            Kind::Tcp | Kind::Udp => self.headers + self.payload(index).len(),
+            Kind::Fragments | Kind::Tcp | Kind::Udp => self.headers + self.payload(index).len(),
         }
     }
 
@@ -105,6 +135,10 @@ impl Plan {
         let payload = self.payload(index);
         out[..self.headers].copy_from_slice(&packet[..self.headers]);
         out[self.headers..].copy_from_slice(&packet[payload.clone()]);
+        if self.kind == Kind::Fragments {
+            self.patch_fragment(&payload, out);
+            return;
+        }
         self.patch_ip(index, out);
         let transport_len = len16(out.len() - self.transport);
         let checksum_at = self.transport + if self.kind == Kind::Tcp { 16 } else { 6 };
@@ -140,6 +174,19 @@ impl Plan {
         }
     }
 
+    /// RFC 791 3.2: offset and "more fragments"; options that belong to the first fragment alone give way to no-ops.
+    fn patch_fragment(&self, payload: &std::ops::Range<usize>, out: &mut [u8]) {
+        let before = be16(out, 6);
+        let offset = len16(payload.start - self.headers) / 8;
+        let more = if payload.end == self.total { before & MORE_FRAGMENTS } else { MORE_FRAGMENTS };
+        put16(out, 2, len16(out.len()));
+        put16(out, 6, (before & FRAGMENT_OFFSET) + offset | more);
+        if offset > 0 {
+            drop_uncopied_options(&mut out[20..self.headers]);
+        }
+        fill_ipv4_header(&mut out[..self.headers]);
+    }
+
     fn patch_tcp(&self, index: usize, last: bool, out: &mut [u8]) {
         let offset = u32::try_from(index * self.step).expect("a packet is at most 65,535 octets");
         let sequence = be32(out, self.transport + 4).wrapping_add(offset);
@@ -152,6 +199,25 @@ impl Plan {
         if index > 0 {
             *flags &= !CWR;
         }
+    }
+}
+
+/// RFC 791 3.1: the first bit of an option says whether all fragments carry it.
+fn drop_uncopied_options(options: &mut [u8]) {
+    const END: u8 = 0;
+    const NO_OPERATION: u8 = 1;
+    const COPIED: u8 = 0x80;
+    let mut at = 0;
+    while at < options.len() && options[at] != END {
+        let len = match options[at] {
+            NO_OPERATION => 1,
+            _ => options.get(at + 1).map_or(options.len(), |len| usize::from(*len).max(2)),
+        };
+        let end = (at + len).min(options.len());
+        if options[at] & COPIED == 0 {
+            options[at..end].fill(NO_OPERATION);
+        }
+        at = end;
     }
 }
 

@@ -7,9 +7,8 @@ use proptest::prelude::*;
 use super::checksum::{Sum, fill_ipv4_header, pseudo_header};
 use super::coalesce::{Coalescer, Target};
 use super::ip::{Ip, TCP, UDP};
-use super::mss::{self, TcpChecksum};
+use super::laws::packet_laws;
 use super::segment::Plan;
-use super::too_big;
 use super::virtio::{self, DATA_VALID, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VnetHeader};
 use super::{be16, be32, len16, put16, put32};
 
@@ -176,6 +175,38 @@ fn a_pending_checksum_is_completed() {
 }
 
 #[test]
+fn what_may_be_fragmented_is_cut_by_ip_and_what_may_not_stays_whole() {
+    let mut octets = packet(Shape { protocol: UDP, ..PLAIN }, &[9; 3000]);
+    let alone = VnetHeader::default();
+    assert_eq!(segments(&alone, &mut octets.clone(), 1000), [octets.clone()], "must not be fragmented");
+    octets[6] = 0;
+    put16(&mut octets, 4, 77);
+    let cut = segments(&alone, &mut octets, 1000);
+    let heads: Vec<_> = cut.iter().map(|piece| (piece.len(), be16(piece, 4), be16(piece, 6))).collect();
+    assert_eq!(heads, [(996, 77, 0x2000), (996, 77, 0x2000 | 122), (996, 77, 0x2000 | 244), (100, 77, 366)]);
+    let payload: Vec<u8> = cut.iter().flat_map(|piece| piece[20..].to_vec()).collect();
+    assert_eq!(payload, octets[20..]);
+    assert!(cut.iter().all(|piece| Sum::default().add(&piece[..20]).is_valid()));
+    // A fragment is cut again, and what followed it still follows.
+    let mut middle = cut[1].clone();
+    let heads: Vec<_> = segments(&alone, &mut middle, 600).iter().map(|piece| be16(piece, 6)).collect();
+    assert_eq!(heads, [0x2000 | 122, 0x2000 | 194]);
+}
+
+#[test]
+fn later_fragments_carry_only_the_options_that_are_copied() {
+    let mut octets = packet(Shape { protocol: UDP, ..PLAIN }, &[9; 500]);
+    // Record route (7) is for the first fragment only, loose source route (0x83) for all.
+    octets.splice(20..20, [7, 3, 4, 0x83, 3, 4, 1, 0]);
+    (octets[0], octets[6]) = (0x47, 0);
+    let len = octets.len();
+    put16(&mut octets, 2, len16(len));
+    let cut = segments(&VnetHeader::default(), &mut octets, 300);
+    assert_eq!(cut[0][20..28], [7, 3, 4, 0x83, 3, 4, 1, 0]);
+    assert_eq!(cut[1][20..28], [1, 1, 1, 0x83, 3, 4, 1, 0]);
+}
+
+#[test]
 fn inconsistent_offload_headers_are_refused() {
     let (vnet, octets) = super_packet(PLAIN, &[1; 2500], 1000);
     let ip = Ip::parse(&octets).unwrap();
@@ -301,13 +332,13 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_are_survived(
+    fn the_laws_hold_for_any_octets(
         mut octets in prop::collection::vec(any::<u8>(), 1..300),
         gso_type in prop::sample::select(vec![virtio::GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, 0x81, 9]),
         (flags, gso_size, csum_offset) in (0_u8..4, 0_u16..200, 0_u16..30),
         csum_start in prop_oneof![Just(20_u16), Just(40), 0_u16..400],
-        v6: bool,
-        mtu in 68_usize..1500,
+        (v6, whole, outer) in any::<(bool, bool, u8)>(),
+        mtu in 68_u16..400,
     ) {
         octets[0] = if v6 { 0x60 } else { 0x45 };
         let len = octets.len();
@@ -317,24 +348,13 @@ proptest! {
         } else if len >= 20 {
             put16(&mut octets, 2, len16(len));
             octets[9] = if octets[8] % 2 == 0 { TCP } else { UDP };
-            octets[6] &= 0x40;
-            octets[7] = 0;
+            (octets[6], octets[7]) = (if whole { 0x40 } else { 0 }, 0);
         }
-        let Some(ip) = Ip::parse(&octets) else { return Ok(()) };
         let vnet = VnetHeader { flags, gso_type, gso_size, csum_start, csum_offset, ..VnetHeader::default() };
-        mss::clamp(&ip, &mut octets, 1300, TcpChecksum::Complete);
-        if let Some(answer) = too_big::answer(&ip, &octets, mtu) {
-            prop_assert!(Ip::parse(&answer).is_some());
-        }
-        if let Ok(plan) = Plan::new(&ip, &vnet, &mut octets.clone(), mtu) {
-            let mut payload = 0;
-            for index in 0..plan.count() {
-                let mut out = vec![0; plan.len(index)];
-                plan.write(index, &octets, &mut out);
-                payload += out.len();
-            }
-            prop_assert!(payload >= octets.len(), "nothing is left out");
-        }
-        coalesced(&[octets.clone(), octets]);
+        let mut input = [mtu, 1300].map(u16::to_be_bytes).as_flattened().to_vec();
+        input.push(outer);
+        input.extend(vnet.encode());
+        input.extend(octets);
+        packet_laws(&input);
     }
 }

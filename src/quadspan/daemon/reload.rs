@@ -152,6 +152,7 @@ impl Supervisor {
             addresses: inside_addresses(tunnel),
             peer: Some(tunnel.inside.peer),
             mtu: tunnel.mtu,
+            outer: tunnel.outer,
         };
         let interface = self.dataplane.add_tunnel(tunnel.id, interface).await?;
         let session = match &tunnel.bgp {

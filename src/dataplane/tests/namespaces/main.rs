@@ -2,6 +2,8 @@
 //! that the test plays itself. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod header;
 mod scripted_peer;
+mod selection;
 mod support;
 mod traffic;

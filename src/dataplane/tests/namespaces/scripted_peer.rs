@@ -253,3 +253,51 @@ async fn what_cannot_be_installed_is_reported() {
     let failed = end.event(|event| if let Event::Failed { failure, .. } = event { Some(failure) } else { None }).await;
     assert_eq!(failed.to_string(), "no socket on 192.0.2.77:4500");
 }
+
+#[tokio::test]
+async fn a_late_packet_is_taken_within_the_window_of_its_tunnel_and_not_beyond() {
+    for (window, accepted) in [(64, 100), (4096, 101)] {
+        let lab = Lab::new();
+        let end = lab.engine(0, |_, _| ()).await;
+        install(&end, |sa| sa.replay_window = window);
+        let mut peer = Peer::new(&lab);
+        let late = peer.seal(0);
+        for _ in 0..100 {
+            let packet = peer.seal(0);
+            peer.send(&packet);
+        }
+        peer.send(&late);
+        eventually("all have come", || {
+            let seen = counters(&end);
+            seen.packets_in + seen.replay_drops == 101
+        });
+        assert_eq!(counters(&end).packets_in, accepted, "window of {window}");
+    }
+}
+
+#[tokio::test]
+async fn each_sa_says_what_it_carried_and_what_is_left_of_it() {
+    let lab = Lab::new();
+    let end = lab.engine(0, |_, _| ()).await;
+    install(&end, |sa| sa.lifetime = SaLifetime { soft_bytes: Some(1000), ..SaLifetime::default() });
+    let mut peer = Peer::new(&lab);
+    let usage = |direction| {
+        let sas = end.dataplane.sas(TUNNEL);
+        sas.into_iter().find(|usage| usage.direction == direction).unwrap()
+    };
+    assert_eq!(usage(Direction::Inbound).remaining_bytes, Some(1000));
+    let packet = peer.seal(0);
+    let mut forged = peer.seal(0);
+    forged[30] ^= 1;
+    peer.send(&forged);
+    peer.send(&packet);
+    eventually("the packet is counted", || usage(Direction::Inbound).packets == 1);
+    let inbound = usage(Direction::Inbound);
+    assert_eq!((inbound.bytes, inbound.remaining_bytes, inbound.remaining_packets), (32, Some(968), None));
+    assert_eq!(usage(Direction::Outbound).packets, 0);
+    // An SA installed again goes on counting.
+    install(&end, |_| ());
+    assert_eq!(usage(Direction::Inbound).packets, 1);
+    end.dataplane.apply(SaAction::Remove { tunnel: TUNNEL, direction: Direction::Inbound, spi: inbound.spi });
+    eventually("it is forgotten", || end.dataplane.sas(TUNNEL).len() == 1);
+}

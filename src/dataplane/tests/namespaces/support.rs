@@ -15,6 +15,7 @@ use wire::ipsec::{
     Direction, Encapsulation, Encryption, EspSuite, Integrity, SaAction, SaKeys, SaLifetime, SecurityAssociation, Spi,
     TrafficSelector, TunnelId,
 };
+use wire::outer::OuterHeader;
 
 pub(crate) const TUNNEL: TunnelId = TunnelId(7);
 pub(crate) const GCM: EspSuite = EspSuite { encryption: Encryption::gcm16(128), integrity: None, esn: true };
@@ -97,6 +98,7 @@ impl Lab {
             ],
             peer: Some(INSIDE[1 - side]),
             mtu: None,
+            outer: OuterHeader::default(),
         };
         change(&mut config, &mut interface);
         let (sender, events) = mpsc::channel(256);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::support::{CBC, End, GCM, INSIDE, Lab, OUTSIDE_V6, TUNNEL, association, eventually};
 use dataplane::{TunnelCounters, TunnelInterface};
 use wire::ipsec::{Direction, Encapsulation, EspSuite, SaAction};
+use wire::outer::OuterHeader;
 
 const TCP_OCTETS: usize = 20 << 20;
 
@@ -248,8 +249,13 @@ async fn a_removed_tunnel_leaves_nothing_and_its_name_can_be_used_again() {
     for _ in 0..3 {
         end.dataplane.remove_tunnel(TUNNEL).await.unwrap();
         assert!(!lab.sides[0].sh("ip -o link").contains("tun0"));
-        let interface =
-            TunnelInterface { name: "tun0".into(), addresses: vec![], peer: Some(INSIDE[1]), mtu: Some(1400) };
+        let interface = TunnelInterface {
+            name: "tun0".into(),
+            addresses: vec![],
+            peer: Some(INSIDE[1]),
+            mtu: Some(1400),
+            outer: OuterHeader::default(),
+        };
         let info = end.dataplane.add_tunnel(TUNNEL, interface.clone()).await.unwrap();
         assert_eq!((info.mtu, info.mss), (1400, 1360));
         assert!(lab.sides[0].sh("ip route").contains("169.254.10.2 dev tun0"));
