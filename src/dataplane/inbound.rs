@@ -52,7 +52,7 @@ pub(crate) enum Command {
     Release {
         tunnel: TunnelId,
         remote: SocketAddr,
-        heir: Mailbox<Command>,
+        heir: Mailbox<Self>,
     },
     Adopt {
         entries: Vec<Entry<Owner>>,

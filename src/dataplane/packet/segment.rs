@@ -180,7 +180,7 @@ impl Plan {
         let offset = len16(payload.start - self.headers) / 8;
         let more = if payload.end == self.total { before & MORE_FRAGMENTS } else { MORE_FRAGMENTS };
         put16(out, 2, len16(out.len()));
-        put16(out, 6, (before & FRAGMENT_OFFSET) + offset | more);
+        put16(out, 6, ((before & FRAGMENT_OFFSET) + offset) | more);
         if offset > 0 {
             drop_uncopied_options(&mut out[20..self.headers]);
         }
