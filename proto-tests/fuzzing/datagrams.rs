@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ike::config::{
-    ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeProposal, SelectorLayout, StartAction, TunnelConfig,
+    ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeProposal, IkeVersion, SelectorLayout, StartAction,
+    TunnelConfig,
 };
 use ike::crypto::Group;
 use ike::message::{
@@ -31,6 +32,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         name: "t".to_owned(),
         local,
         remote,
+        version: IkeVersion::V2,
         local_id: local.into(),
         remote_id: remote.into(),
         psk: Secret::from(b"correct horse battery staple".as_slice()),

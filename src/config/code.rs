@@ -148,6 +148,19 @@ codes! {
     /// PFS is demanded of a cloud whose default policy offers none.
     PfsAzure = "pfs-azure",
 
+    /// A mode without the version of IKE that has it.
+    Ikev1Mode = "ikev1-mode",
+    /// An algorithm that IKEv1 has no number for.
+    Ikev1Suite = "ikev1-suite",
+    /// An identity that main mode cannot use with a pre-shared key (S0-33).
+    Ikev1Identity = "ikev1-identity",
+    /// A pre-shared key that aggressive mode exposes to guessing.
+    Ikev1Aggressive = "ikev1-aggressive",
+    /// The cloud does not speak this mode of IKEv1.
+    Ikev1Cloud = "ikev1-cloud",
+    /// Two tunnels of main mode have one pair of addresses.
+    Ikev1SamePair = "ikev1-same-pair",
+
     /// A lifetime of nothing (S0-30).
     LifetimeZero = "lifetime-zero",
     /// A lifetime outside what the peer's cloud takes.

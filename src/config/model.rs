@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::Family;
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction};
+use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction, V1Mode};
 use ike::identity::Identity;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rib::PrefixRule;
@@ -17,7 +17,7 @@ use wire::outer::{DontFragment, Dscp};
 use crate::field::{Field, Layer, Leaf, OneOf};
 use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
-use crate::scalar::{Count, Legacy, Octets, Text, Within};
+use crate::scalar::{Count, IkeGeneration, Legacy, Octets, Text, Within};
 
 /// A Quadspan router.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -266,6 +266,10 @@ macro_rules! layered {
 layered! {
     /// The IKE SA.
     struct IkeSection as "ike" {
+        /// Which IKE is spoken: `ikev2` (default) or `ikev1`.
+        version: Leaf<IkeGeneration>,
+        /// How an IKEv1 SA is begun: `main` (default) or `aggressive`. Only with `version: ikev1`.
+        mode: Leaf<V1Mode>,
         /// Suites in order of preference, such as `aes256gcm16-prfsha384-ecp384`.
         proposals: Field<Vec<Leaf<IkeProposal>>>,
         /// Age at which the IKE SA ends; it is renewed before.

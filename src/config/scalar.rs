@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::Family;
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction};
+use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction, V1Mode};
 use ike::crypto::ParseSuiteError;
 use ike::identity::{Identity, ParseIdentityError};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -335,6 +335,13 @@ impl Scalar for Identity {
     }
 }
 
+/// The version of IKE, as written; the mode of IKEv1 is a key of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IkeGeneration {
+    V2,
+    V1,
+}
+
 macro_rules! keywords {
     ($($type:ty, $expected:literal, { $($word:literal => $value:expr,)* };)*) => {$(
         impl Scalar for $type {
@@ -374,6 +381,14 @@ keywords! {
     StartAction, "`initiate` or `respond`", {
         "initiate" => StartAction::Initiate,
         "respond" => StartAction::Respond,
+    };
+    IkeGeneration, "`ikev2` or `ikev1`", {
+        "ikev2" => IkeGeneration::V2,
+        "ikev1" => IkeGeneration::V1,
+    };
+    V1Mode, "`main` or `aggressive`", {
+        "main" => V1Mode::Main,
+        "aggressive" => V1Mode::Aggressive,
     };
     EncapsulationPolicy, "`auto`, `always` or `never`", {
         "auto" => EncapsulationPolicy::Auto,

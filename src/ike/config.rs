@@ -1,5 +1,6 @@
 //! What a tunnel's key exchange is configured with. Checked by the `config` room before it gets here.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct TunnelConfig {
     pub local: IpAddr,
     /// The peer's outside address.
     pub remote: IpAddr,
+    /// Which IKE is spoken.
+    pub version: IkeVersion,
     /// How we identify ourselves (RFC 7296 3.5).
     pub local_id: Identity,
     /// How the peer must identify itself.
@@ -93,6 +96,42 @@ pub enum SelectorLayout {
     /// One CHILD SA for each pair of a local and a remote one (peers that take one pair each, such as Cisco ASA or
     /// policy-based Azure gateways).
     PerPair,
+}
+
+/// Which IKE is spoken with a peer. An end never falls back from one to the other by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IkeVersion {
+    /// IKEv2 (RFC 7296).
+    V2,
+    /// IKEv1 (RFC 2409), its first phase in this mode.
+    V1(V1Mode),
+}
+
+/// How an IKEv1 SA is begun (RFC 2409 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum V1Mode {
+    /// Six messages; the identities are encrypted, and the pre-shared key is found by the peer's address.
+    Main,
+    /// Three messages; identities and a hash that depends on the pre-shared key travel in the clear.
+    Aggressive,
+}
+
+impl fmt::Display for IkeVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V2 => f.write_str("IKEv2"),
+            Self::V1(mode) => write!(f, "IKEv1 {mode} mode"),
+        }
+    }
+}
+
+impl fmt::Display for V1Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Main => "main",
+            Self::Aggressive => "aggressive",
+        })
+    }
 }
 
 /// One IKE proposal: exactly one suite, so that what is negotiated is what was written.

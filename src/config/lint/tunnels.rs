@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ike::config::{IkeVersion, V1Mode};
+
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::resolve::TunnelDraft;
@@ -20,6 +22,7 @@ pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
         let earlier = tunnels.get(..index).unwrap_or_default();
         unique_names(tunnel, earlier, findings);
         distinct_peers(tunnel, earlier, findings);
+        distinct_main_mode(tunnel, earlier, findings);
         separate_links(tunnel, earlier, findings);
         distinct_identities(tunnel, findings);
         if tunnel.session.is_none() {
@@ -75,6 +78,26 @@ fn distinct_peers(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Find
             .remedy(
                 "each tunnel ends at an address of its own; or give both ends different `local-id` and `remote-id`",
             ),
+        );
+    }
+}
+
+/// RFC 2409 5.4: main mode with a pre-shared key tells peers apart by their addresses alone.
+fn distinct_main_mode(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Findings) {
+    let pair = |draft: &TunnelDraft| Some((draft.local?.value, draft.remote?.value));
+    let is_main = |draft: &TunnelDraft| draft.version.value == IkeVersion::V1(V1Mode::Main);
+    let twin = earlier.iter().find(|other| is_main(other) && pair(other).is_some() && pair(other) == pair(tunnel));
+    let twin = twin.filter(|_| is_main(tunnel));
+    if let (Some(twin), Some(remote)) = (twin, tunnel.remote) {
+        findings.push(
+            Finding::error(
+                Code::Ikev1SamePair,
+                remote.span,
+                format!("{} and {} both use main mode between the same addresses", twin.title(), tunnel.title()),
+            )
+            .label("the key is looked up by this address alone")
+            .also(twin.version.span, "main mode here")
+            .remedy("use aggressive mode, or IKEv2, or an address of its own for each"),
         );
     }
 }

@@ -13,6 +13,7 @@ mod session;
 mod suites;
 mod timing;
 mod tunnel;
+mod version;
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};

@@ -1,9 +1,10 @@
 //! What the tunnel offers: the profile's suites, or those written.
 
-use ike::config::{EspProposal, IkeProposal, Pfs};
+use ike::config::{EspProposal, IkeProposal, IkeVersion, Pfs};
 use ike::crypto::{Group, Prf};
 use wire::ipsec::{Encryption, EspSuite, Integrity};
 
+use super::version;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf, Scalar};
@@ -15,11 +16,19 @@ use crate::source::{At, Span};
 pub(super) fn ike(
     written: Field<Vec<Leaf<IkeProposal>>>,
     profile: Profile,
+    version: IkeVersion,
     legacy: Legacy,
     findings: &Findings,
 ) -> Option<Vec<IkeProposal>> {
-    let Some(span) = written.span() else { return parse(profile.cloud().ike_proposals) };
+    let defaults = match version {
+        IkeVersion::V2 => profile.cloud().ike_proposals,
+        IkeVersion::V1(_) => version::V1_IKE_PROPOSALS,
+    };
+    let Some(span) = written.span() else { return parse(defaults) };
     let proposals = listed(written, span, profile, findings)?;
+    if let IkeVersion::V1(_) = version {
+        report_obstacles(&proposals, version::ike_obstacle, findings);
+    }
     for At { value, span } in &proposals {
         let parts = Parts {
             encryption: value.encryption,
@@ -35,11 +44,19 @@ pub(super) fn ike(
 pub(super) fn esp(
     section: EspSection,
     profile: Profile,
+    version: IkeVersion,
     legacy: Legacy,
     findings: &Findings,
 ) -> Option<Vec<EspProposal>> {
-    let Some(span) = section.proposals.span() else { return parse(profile.cloud().esp_proposals) };
+    let defaults = match version {
+        IkeVersion::V2 => profile.cloud().esp_proposals,
+        IkeVersion::V1(_) => version::V1_ESP_PROPOSALS,
+    };
+    let Some(span) = section.proposals.span() else { return parse(defaults) };
     let proposals = listed(section.proposals, span, profile, findings)?;
+    if let IkeVersion::V1(_) = version {
+        report_obstacles(&proposals, version::esp_obstacle, findings);
+    }
     for At { value, span } in &proposals {
         let group = match value.pfs {
             Pfs::Off => None,
@@ -56,6 +73,14 @@ pub(super) fn esp(
         }
     }
     Some(proposals.into_iter().map(|proposal| proposal.value).collect())
+}
+
+fn report_obstacles<T>(proposals: &[At<T>], obstacle: fn(&T) -> Option<(String, &'static str)>, findings: &Findings) {
+    for proposal in proposals {
+        if let Some((text, remedy)) = obstacle(&proposal.value) {
+            findings.push(Finding::error(Code::Ikev1Suite, proposal.span, text).label("not in IKEv1").remedy(remedy));
+        }
+    }
 }
 
 fn parse<T: Scalar>(suites: &[&str]) -> Option<Vec<T>> {

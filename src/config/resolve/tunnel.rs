@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, TunnelConfig};
+use ike::config::{
+    EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, SelectorLayout, StartAction, TunnelConfig,
+};
 use ike::identity::Identity;
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
@@ -10,7 +12,7 @@ use wire::{Asn, RouterId, Secret};
 
 use super::selectors::Selectors;
 use super::timing::Timing;
-use super::{SessionDraft, inside, inside6, name_finding, outside, psk, selectors, session, suites, timing};
+use super::{SessionDraft, inside, inside6, name_finding, outside, psk, selectors, session, suites, timing, version};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Leaf;
@@ -35,6 +37,7 @@ pub(crate) struct TunnelDraft {
     pub(crate) inside: Option<At<InsideLink>>,
     pub(crate) inside6: Option<At<InsideLink6>>,
     pub(crate) session: Option<SessionDraft>,
+    pub(crate) version: At<IkeVersion>,
     psk: Option<Secret>,
     ike_proposals: Option<Vec<IkeProposal>>,
     esp_proposals: Option<Vec<EspProposal>>,
@@ -68,16 +71,28 @@ pub(super) fn resolve(
     let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, findings) };
     let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
     let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, inside6.is_some(), findings));
+    let version = version::resolve(&section.ike.clone().section(at).value, at, profile, findings);
+    let psk = psk::resolve(section.psk, profile, at, secrets, findings);
+    let (local_id, remote_id) = (section.local_id.scalar(), section.remote_id.scalar());
+    version::check_identities(version.value, [local_id.as_ref(), remote_id.as_ref()], findings);
+    version::check_key(&version, psk.as_ref(), findings);
     TunnelDraft {
         at,
         interface: interface(section.interface, name.as_ref(), findings),
         name,
         profile,
-        local_id: section.local_id.scalar(),
-        remote_id: section.remote_id.scalar(),
-        psk: psk::resolve(section.psk, profile, at, secrets, findings),
-        ike_proposals: suites::ike(section.ike.clone().section(at).value.proposals, profile, legacy, findings),
-        esp_proposals: suites::esp(section.esp.clone().section(at).value, profile, legacy, findings),
+        local_id,
+        remote_id,
+        psk,
+        ike_proposals: suites::ike(
+            section.ike.clone().section(at).value.proposals,
+            profile,
+            version.value,
+            legacy,
+            findings,
+        ),
+        esp_proposals: suites::esp(section.esp.clone().section(at).value, profile, version.value, legacy, findings),
+        version,
         timing: timing::resolve(
             timing::Sections {
                 ike: section.ike.section(at).value,
@@ -167,6 +182,7 @@ impl TunnelDraft {
                 name: name.clone(),
                 local,
                 remote,
+                version: self.version.value,
                 local_id: self.local_id.map_or_else(|| Identity::from(local), |id| id.value),
                 remote_id: self.remote_id.map_or_else(|| Identity::from(remote), |id| id.value),
                 psk: self.psk?,

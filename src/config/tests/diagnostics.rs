@@ -147,6 +147,33 @@ const IPSEC: &[Case] = &[
         &[(T1, "    inside: 169.254.21.0/30\n    esp: {proposals: [aes256gcm16-ecp384, aes128gcm16-ecp256]}\n")],
     ),
     (Code::PfsAzure, &[("profile: aws", "profile: azure\n  esp: {proposals: [aes256gcm16-ecp384]}")]),
+    (Code::Ikev1Mode, &[(T1, "    inside: 169.254.21.0/30\n    ike: {mode: main}\n")]),
+    (Code::Value, &[(T1, "    inside: 169.254.21.0/30\n    ike: {version: ikev3, mode: fast}\n")]),
+    (
+        Code::Ikev1Suite,
+        &[(
+            T1,
+            "    inside: 169.254.21.0/30\n    ike: {version: ikev1, proposals: [aes256gcm16-prfsha384-ecp384, \
+             aes256-sha256-prfsha384-ecp384, aes256-sha256-x25519]}\n    esp: {proposals: [aes256gcm16-x25519]}\n",
+        )],
+    ),
+    (
+        Code::Ikev1Identity,
+        &[(T1, "    inside: 169.254.21.0/30\n    ike: {version: ikev1}\n    remote-id: gw.example.net\n")],
+    ),
+    (
+        Code::Ikev1Aggressive,
+        &[
+            ("profile: aws", "profile: generic\n  ike: {version: ikev1, mode: aggressive}"),
+            ("169.254.21.0/30", "{prefix: 169.254.21.0/30, side: first}"),
+            ("169.254.22.0/30", "{prefix: 169.254.22.0/30, side: first}\n    psk: {file: short.psk}"),
+        ],
+    ),
+    (Code::Ikev1Cloud, &[(T1, "    inside: 169.254.21.0/30\n    ike: {version: ikev1, mode: aggressive}\n")]),
+    (
+        Code::Ikev1SamePair,
+        &[("profile: aws", "profile: aws\n  ike: {version: ikev1}"), ("203.0.113.12", "203.0.113.11")],
+    ),
     (Code::LifetimeZero, &[(T1, "    inside: 169.254.21.0/30\n    ike: {lifetime: 0s}\n    esp: {lifetime: 0s}\n")]),
     (Code::LifetimeCloud, &[(T1, "    inside: 169.254.21.0/30\n    ike: {lifetime: 24h}\n    esp: {lifetime: 2h}\n")]),
     (Code::LifetimeOrder, &[(T1, "    inside: 169.254.21.0/30\n    ike: {lifetime: 30m}\n    esp: {lifetime: 1h}\n")]),

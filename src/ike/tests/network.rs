@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use wire::ipsec::{Direction, SaAction, SecurityAssociation, Spi, TrafficSelector, TunnelId};
 use wire::{Entropy, Secret};
 
-use crate::config::{ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, SelectorLayout, StartAction, TunnelConfig};
+use crate::config::{
+    ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeVersion, SelectorLayout, StartAction, TunnelConfig,
+};
 use crate::message::{ExchangeType, Frame};
 use crate::sa::protect::max_datagram;
 use crate::{DownReason, Endpoint, Event, Failure, Output, TunnelState};
@@ -65,6 +67,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         name: "t".into(),
         local,
         remote,
+        version: IkeVersion::V2,
         local_id: local.into(),
         remote_id: remote.into(),
         psk: Secret::from(b"correct horse battery staple".as_slice()),

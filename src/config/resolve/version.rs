@@ -1,0 +1,137 @@
+//! Which IKE is spoken, and what IKEv1 asks of the rest of a tunnel.
+//!
+//! ```text
+//! main mode        the responder looks the pre-shared key up by address: identities are the addresses
+//! aggressive mode  the key is looked up by identity, which travels in the clear, with a hash made from the key
+//! ```
+
+use ike::config::{EspProposal, IkeProposal, IkeVersion, V1Mode};
+use ike::crypto::{Group, Prf};
+use ike::identity::Identity;
+use wire::Secret;
+use wire::ipsec::Encryption;
+
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::model::IkeSection;
+use crate::profile::Profile;
+use crate::scalar::IkeGeneration;
+use crate::source::{At, Span};
+
+/// What IKEv1 offers unless suites are written: what practically every gateway has.
+pub(super) const V1_IKE_PROPOSALS: &[&str] = &["aes256-sha256-modp2048"];
+/// The same for ESP.
+pub(super) const V1_ESP_PROPOSALS: &[&str] = &["aes256-sha256-modp2048"];
+
+/// A key of fewer octets, even if random, deserves stronger words where it can be guessed off-line.
+const GUESSABLE: usize = 20;
+
+/// The version and the place that says so.
+pub(super) fn resolve(ike: &IkeSection, at: Span, profile: Profile, findings: &Findings) -> At<IkeVersion> {
+    let version = ike.version.clone().scalar();
+    let mode = ike.mode.clone().scalar();
+    let generation = version.as_ref().map_or(IkeGeneration::V2, |version| version.value);
+    let span = version.as_ref().map_or(at, |version| version.span);
+    match (generation, mode) {
+        (IkeGeneration::V2, None) => At::new(IkeVersion::V2, span),
+        (IkeGeneration::V2, Some(mode)) => {
+            findings.push(
+                Finding::error(Code::Ikev1Mode, mode.span, "IKEv2 has no modes")
+                    .label("belongs to IKEv1")
+                    .remedy("leave `mode` out, or write `version: ikev1` beside it"),
+            );
+            At::new(IkeVersion::V2, span)
+        }
+        (IkeGeneration::V1, None) => At::new(IkeVersion::V1(V1Mode::Main), span),
+        (IkeGeneration::V1, Some(mode)) => {
+            if (profile, mode.value) == (Profile::Aws, V1Mode::Aggressive) {
+                findings.push(
+                    Finding::error(Code::Ikev1Cloud, mode.span, "AWS speaks IKEv1 in main mode only")
+                        .label("never answered")
+                        .remedy("write `mode: main`, or better `version: ikev2`"),
+                );
+            }
+            At::new(IkeVersion::V1(mode.value), mode.span)
+        }
+    }
+}
+
+/// Main mode with a pre-shared key knows no identities but addresses (S0-33).
+pub(super) fn check_identities(version: IkeVersion, identities: [Option<&At<Identity>>; 2], findings: &Findings) {
+    if version != IkeVersion::V1(V1Mode::Main) {
+        return;
+    }
+    for identity in identities.into_iter().flatten() {
+        if matches!(identity.value, Identity::Ip(_)) {
+            continue;
+        }
+        // RFC 2409 5.4: in main mode a pre-shared key can only be found by the peer's address.
+        findings.push(
+            Finding::error(
+                Code::Ikev1Identity,
+                identity.span,
+                format!("main mode of IKEv1 cannot use the identity {} with a pre-shared key", identity.value),
+            )
+            .label("is known only after the key is used")
+            .remedy("write `mode: aggressive`, better `version: ikev2`, or identify both ends by their addresses"),
+        );
+    }
+}
+
+/// What aggressive mode gives away.
+pub(super) fn check_key(version: &At<IkeVersion>, psk: Option<&Secret>, findings: &Findings) {
+    if version.value != IkeVersion::V1(V1Mode::Aggressive) {
+        return;
+    }
+    let guessable = psk.is_some_and(|psk| psk.len() < GUESSABLE);
+    let (label, remedy) = if guessable {
+        (
+            format!("and this key has fewer than {GUESSABLE} octets: expect it to be found"),
+            "make a key no one can guess, `openssl rand -hex 24`, and prefer `version: ikev2`",
+        )
+    } else {
+        (
+            "anyone who knows the two addresses can ask for a hash and try keys off-line".to_owned(),
+            "prefer `version: ikev2`; else keep the key long and random, `openssl rand -hex 24`",
+        )
+    };
+    findings.push(
+        Finding::warning(Code::Ikev1Aggressive, version.span, "aggressive mode exposes the pre-shared key to guessing")
+            .label(label)
+            .remedy(remedy),
+    );
+}
+
+/// Why IKEv1 cannot negotiate a suite for IKE.
+pub(super) fn ike_obstacle(proposal: &IkeProposal) -> Option<(String, &'static str)> {
+    if proposal.encryption.is_aead() {
+        return Some((
+            format!("IKEv1 has no {} for its own messages", proposal.encryption),
+            "use a CBC cipher with a hash, such as `aes256-sha256-modp2048`; ESP may still use GCM",
+        ));
+    }
+    if proposal.integrity.map(Prf::from) != Some(proposal.prf) {
+        return Some((
+            "IKEv1 negotiates one hash for integrity and PRF".to_owned(),
+            "leave the PRF out: it is that of the hash",
+        ));
+    }
+    group_obstacle(proposal.group)
+}
+
+/// Why IKEv1 cannot negotiate a suite for ESP.
+pub(super) fn esp_obstacle(proposal: &EspProposal) -> Option<(String, &'static str)> {
+    if proposal.suite.encryption == Encryption::ChaCha20Poly1305 {
+        let text = format!("IKEv1 has no number for {}", proposal.suite.encryption);
+        return Some((text, "use `aes256gcm16-modp2048` or `aes256-sha256-modp2048`"));
+    }
+    match proposal.pfs {
+        ike::config::Pfs::Off => None,
+        ike::config::Pfs::Required(group) | ike::config::Pfs::Preferred(group) => group_obstacle(group),
+    }
+}
+
+fn group_obstacle(group: Group) -> Option<(String, &'static str)> {
+    (group == Group::X25519)
+        .then(|| (format!("IKEv1 has no number for the group {group}"), "use `ecp256`, `ecp384` or `modp2048`"))
+}
