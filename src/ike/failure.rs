@@ -6,9 +6,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::config::{IkeVersion, V1Mode};
 use crate::crypto::Group;
 use crate::identity::Identity;
 use crate::message::NotifyType;
+use crate::v1::message::NotifyKind;
 
 /// Which negotiation a failure belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,15 @@ pub enum Waiting {
     Liveness,
     /// A DELETE.
     Delete,
+    /// A message of phase 1 of IKEv1.
+    Phase1 {
+        /// In which mode.
+        mode: V1Mode,
+        /// Which, from 1.
+        message: u8,
+    },
+    /// Quick mode of IKEv1.
+    QuickMode,
 }
 
 impl fmt::Display for Waiting {
@@ -60,6 +71,8 @@ impl fmt::Display for Waiting {
             Self::CreateChild => "CREATE_CHILD_SA",
             Self::Liveness => "liveness check",
             Self::Delete => "DELETE",
+            Self::Phase1 { mode, message } => return write!(f, "message {message} of IKEv1 {mode} mode"),
+            Self::QuickMode => "IKEv1 quick mode",
         })
     }
 }
@@ -185,11 +198,45 @@ pub enum Failure {
         /// What was wrong.
         detail: String,
     },
+    /// The peer answered with an IKEv1 error that has no variant of its own.
+    #[error("{peer} answered our {what} with {notify}")]
+    RefusedV1 {
+        /// Who.
+        peer: SocketAddr,
+        /// What it answered.
+        what: Waiting,
+        /// Its error.
+        notify: NotifyKind,
+    },
+    /// A message of IKEv1 does not decrypt: its keys depend on the pre-shared key.
+    #[error("{}: the two ends have different pre-shared keys", unreadable(*.peer, *.side, *.message))]
+    Undecryptable {
+        /// With whom.
+        peer: SocketAddr,
+        /// Who cannot read the other's message.
+        side: Side,
+        /// Which message of phase 1.
+        message: u8,
+    },
     /// The peer speaks another major version.
-    #[error("{peer} does not speak IKEv2")]
+    #[error("we speak {ours} with {peer}, and the peer {}", spoken(*.theirs))]
     Version {
         /// Who.
         peer: SocketAddr,
+        /// What is configured.
+        ours: IkeVersion,
+        /// The major version that it speaks, where it is known.
+        theirs: Option<u8>,
+    },
+    /// The peer begins IKEv1 in another mode.
+    #[error("we speak {ours} mode of IKEv1 with {peer}, and the peer {theirs} mode")]
+    ExchangeMode {
+        /// Who.
+        peer: SocketAddr,
+        /// What is configured.
+        ours: V1Mode,
+        /// What the peer does.
+        theirs: V1Mode,
     },
     /// No configured tunnel matches the peer.
     #[error("no tunnel is configured from {local} to {peer}")]
@@ -233,7 +280,7 @@ impl Failure {
             Self::BadPublicValue { .. } => "bad_public_value",
             Self::SelectorsUnacceptable { .. } => "ts_unacceptable",
             Self::PeerSilent { what, .. } => match what {
-                Waiting::SaInit | Waiting::Auth => "timeout",
+                Waiting::SaInit | Waiting::Auth | Waiting::Phase1 { .. } | Waiting::QuickMode => "timeout",
                 Waiting::CreateChild | Waiting::Liveness | Waiting::Delete => "dpd",
             },
             Self::NatForbidden { .. } => "nat_forbidden",
@@ -241,7 +288,10 @@ impl Failure {
             Self::LifetimeExpired { .. } => "expired",
             Self::Refused { .. } => "refused",
             Self::Protocol { .. } => "protocol",
+            Self::RefusedV1 { .. } => "refused",
+            Self::Undecryptable { .. } => "undecryptable",
             Self::Version { .. } => "version",
+            Self::ExchangeMode { .. } => "mode",
             Self::UnknownPeer { .. } => "unknown_peer",
         }
     }
@@ -271,7 +321,14 @@ impl Failure {
                 "configure mirrored traffic selectors; route-based tunnels use 0.0.0.0/0 on both sides"
             }
             Self::PeerSilent { what, .. } => match what {
-                Waiting::SaInit => "check the peer's address, that it is up, and that UDP 500 is open both ways",
+                Waiting::SaInit | Waiting::Phase1 { message: 1..=3, .. } => {
+                    "check the peer's address, that it is up, and that UDP 500 is open both ways"
+                }
+                Waiting::Phase1 { .. } => {
+                    "compare the pre-shared keys and identities, and check that UDP 4500 and fragments are open both ways"
+                }
+                Waiting::QuickMode => "look in the peer's log: selectors, ESP proposal or PFS group may not suit it",
+
                 Waiting::Auth => {
                     "check that UDP 4500 and fragments are open both ways, and whether the peer's log refuses us"
                 }
@@ -286,7 +343,17 @@ impl Failure {
             }
             Self::Refused { .. } => "look in the peer's log for the reason",
             Self::Protocol { .. } => "report this with a packet capture",
-            Self::Version { .. } => "enable IKEv2 at the peer",
+            Self::RefusedV1 { .. } => "look in the peer's log for the reason",
+            Self::Undecryptable { .. } => {
+                "set the same pre-shared key at both ends; mind case, surrounding blanks and a trailing newline"
+            }
+            Self::Version { ours: IkeVersion::V2, .. } => {
+                "enable IKEv2 at the peer, or write `ike: {version: ikev1}` here"
+            }
+            Self::Version { ours: IkeVersion::V1(_), .. } => {
+                "write `ike: {version: ikev2}` here, or enable IKEv1 at the peer"
+            }
+            Self::ExchangeMode { .. } => "set the same mode at both ends: `ike: {mode: main}` or `aggressive`",
             Self::UnknownPeer { .. } => "configure a tunnel to this peer, or remove the peer's tunnel to us",
         }
     }
@@ -295,6 +362,17 @@ impl Failure {
     pub(crate) const fn is_silence(&self) -> bool {
         matches!(self, Self::PeerSilent { .. })
     }
+}
+
+fn unreadable(peer: SocketAddr, side: Side, message: u8) -> String {
+    match side {
+        Side::Us => format!("message {message} of {peer} does not decrypt under our key"),
+        Side::Peer => format!("{peer} cannot read our message {message}"),
+    }
+}
+
+fn spoken(theirs: Option<u8>) -> String {
+    theirs.map_or_else(|| "another version".to_owned(), |major| format!("IKEv{major}"))
 }
 
 #[cfg(test)]

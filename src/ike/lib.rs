@@ -11,6 +11,7 @@
 //!
 //! * [`Endpoint`] is the whole machine: one for the process, all tunnels in it.
 //! * [`config`] is what a tunnel is told, [`failure`] what it answers when it cannot.
+//! * [`v1`] is the older protocol, for peers that have nothing else: machines of its own, everything else shared.
 //! * [`message`] is the wire format, [`crypto`] the algorithms, [`identity`] who is who.
 
 pub mod config;
@@ -22,6 +23,7 @@ pub mod message;
 mod sa;
 #[cfg(test)]
 mod tests;
+pub mod v1;
 
 pub use endpoint::{
     ChildStatus, DownReason, Endpoint, EndpointCounters, Event, IkeStatus, LimitReached, Output, RekeyKind,

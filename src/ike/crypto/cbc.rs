@@ -12,7 +12,7 @@ use des::{Des, TdesEde3};
 use wire::ipsec::Encryption;
 
 /// A key, prepared for both ways.
-pub(in crate::crypto) enum CbcKey {
+pub(crate) enum CbcKey {
     Aes { encrypt: Box<EncryptingKey>, decrypt: Box<DecryptingKey> },
     TripleDes(Box<TdesEde3>),
     Des(Box<Des>),
@@ -20,7 +20,7 @@ pub(in crate::crypto) enum CbcKey {
 
 impl CbcKey {
     /// `None` if it is not a block cipher, or `key` has not its length.
-    pub(in crate::crypto) fn new(encryption: Encryption, key: &[u8]) -> Option<Self> {
+    pub(crate) fn new(encryption: Encryption, key: &[u8]) -> Option<Self> {
         Some(match encryption {
             Encryption::AesCbc(128) => Self::aes(&AES_128, key)?,
             Encryption::AesCbc(192) => Self::aes(&AES_192, key)?,
@@ -38,7 +38,7 @@ impl CbcKey {
     }
 
     /// Encrypts `text` where it lies; `None` if it is not whole blocks, or `iv` is not one.
-    pub(in crate::crypto) fn encrypt(&self, iv: &[u8], text: &mut [u8]) -> Option<()> {
+    pub(crate) fn encrypt(&self, iv: &[u8], text: &mut [u8]) -> Option<()> {
         let len = text.len();
         match self {
             Self::Aes { encrypt, .. } => {
@@ -57,7 +57,7 @@ impl CbcKey {
     }
 
     /// Decrypts `text` where it lies; `None` if it is not whole blocks, or `iv` is not one.
-    pub(in crate::crypto) fn decrypt(&self, iv: &[u8], text: &mut [u8]) -> Option<()> {
+    pub(crate) fn decrypt(&self, iv: &[u8], text: &mut [u8]) -> Option<()> {
         match self {
             Self::Aes { decrypt, .. } => {
                 let iv = DecryptionContext::Iv128(FixedLength::from(<[u8; 16]>::try_from(iv).ok()?));

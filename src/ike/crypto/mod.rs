@@ -28,6 +28,7 @@ mod suite;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use cbc::CbcKey;
 pub use cipher::{OpenError, SkCipher};
 pub use group::{Group, KeyExchangeError, KeyPair};
 pub use hash::{COOKIE_LEN, cookie, nat_detection_hash};

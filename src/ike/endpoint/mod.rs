@@ -8,10 +8,12 @@ mod half_open;
 mod responder;
 mod status;
 mod tunnel;
+mod version1;
 
 pub use event::{DownReason, Event, LimitReached, Output, RekeyKind};
 pub use status::{ChildStatus, IkeStatus, TunnelCounters, TunnelState, TunnelStatus};
 
+pub(crate) use backoff::Backoff;
 pub(crate) use context::{Cx, Owner, Path, Slot};
 pub(crate) use half_open::HalfOpen;
 pub(crate) use tunnel::Tunnel;
@@ -28,9 +30,10 @@ use self::bucket::Bucket;
 use self::context::Names;
 use self::half_open::HalfOpenTable;
 use self::tunnel::Will;
-use crate::config::TunnelConfig;
+use crate::config::{IkeVersion, TunnelConfig};
 use crate::identity::Identity;
 use crate::message::{ExchangeType, Frame, IkeSpi, Version};
+use crate::v1;
 
 /// All IKE of a process. See the crate's documentation for its place.
 ///
@@ -41,6 +44,8 @@ pub struct Endpoint {
     output: VecDeque<Output>,
     names: Names,
     tunnels: BTreeMap<Slot, Tunnel>,
+    /// Those that speak IKEv1.
+    v1: BTreeMap<Slot, v1::Tunnel>,
     slots: BTreeMap<TunnelId, Slot>,
     by_address: BTreeMap<(IpAddr, IpAddr), Vec<Slot>>,
     by_identities: BTreeMap<(Identity, Identity), BTreeSet<Slot>>,
@@ -106,6 +111,7 @@ impl Endpoint {
             output: VecDeque::new(),
             names: Names::default(),
             tunnels: BTreeMap::new(),
+            v1: BTreeMap::new(),
             slots: BTreeMap::new(),
             by_address: BTreeMap::new(),
             by_identities: BTreeMap::new(),
@@ -125,12 +131,20 @@ impl Endpoint {
         self.by_address.entry((config.local, config.remote)).or_default().push(slot);
         let identities = (config.local_id.folded(), config.remote_id.folded());
         let (mut cx, _) = self.split(now);
-        let tunnel = Tunnel::new(&mut cx, slot, id, config);
-        self.tunnels.insert(slot, tunnel);
+        match config.version {
+            IkeVersion::V2 => {
+                let tunnel = Tunnel::new(&mut cx, slot, id, config);
+                self.tunnels.insert(slot, tunnel);
+            }
+            IkeVersion::V1(_) => {
+                let tunnel = v1::Tunnel::new(&mut cx, slot, id, config);
+                self.v1.insert(slot, tunnel);
+            }
+        }
         self.by_identities.entry(identities.clone()).or_default().insert(slot);
         self.note_shared_identities(&identities);
         self.slots.insert(id, slot);
-        self.with_slot(slot, now, |_, _| {});
+        self.settle(slot, now);
     }
 
     /// Deletes a tunnel's SAs, at the peer too, and forgets the tunnel.
@@ -140,7 +154,9 @@ impl Endpoint {
             slots.retain(|other| *other != slot);
         }
         self.by_address.retain(|_, slots| !slots.is_empty());
-        if let Some(TunnelConfig { local_id, remote_id, .. }) = self.tunnels.get(&slot).map(|tunnel| &tunnel.config) {
+        let config = self.tunnels.get(&slot).map(|tunnel| &tunnel.config);
+        let config = config.or_else(|| self.v1.get(&slot).map(|tunnel| &tunnel.config));
+        if let Some(TunnelConfig { local_id, remote_id, .. }) = config {
             let identities = (local_id.folded(), remote_id.folded());
             self.by_identities.entry(identities.clone()).or_default().remove(&slot);
             self.note_shared_identities(&identities);
@@ -149,6 +165,7 @@ impl Endpoint {
             tunnel.will = Will::Stop;
             tunnel.take_down(cx, &DownReason::Removed);
         });
+        self.with_v1(slot, now, |tunnel, cx| tunnel.stop(cx, &DownReason::Removed));
     }
 
     /// Tells tunnels between the same two identities whether there are several of them.
@@ -156,6 +173,9 @@ impl Endpoint {
         let Some(slots) = self.by_identities.get(identities) else { return };
         for slot in slots {
             if let Some(tunnel) = self.tunnels.get_mut(slot) {
+                tunnel.shares_identities = slots.len() > 1;
+            }
+            if let Some(tunnel) = self.v1.get_mut(slot) {
                 tunnel.shares_identities = slots.len() > 1;
             }
         }
@@ -167,27 +187,32 @@ impl Endpoint {
     /// Brings a tunnel up now, whoever is to begin it.
     pub fn initiate(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.initiate(cx));
+        self.with_v1_id(id, now, v1::Tunnel::initiate);
     }
 
     /// Takes a tunnel down. It comes back by itself if it is ours to begin.
     pub fn terminate(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.terminate(cx));
+        self.with_v1_id(id, now, v1::Tunnel::terminate);
     }
 
     /// Replaces a tunnel's CHILD SA now.
     pub fn rekey_child(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.rekey_child(cx));
+        self.with_v1_id(id, now, v1::Tunnel::rekey_child);
     }
 
     /// Replaces a tunnel's IKE SA now.
     pub fn rekey_ike(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, _| tunnel.rekey_ike());
+        self.with_v1_id(id, now, v1::Tunnel::rekey_ike);
     }
 
     /// Deletes all SAs of all tunnels and begins nothing any more.
     pub fn shutdown(&mut self, now: Instant) {
-        let slots: Vec<_> = self.tunnels.keys().copied().collect();
+        let slots: Vec<_> = self.tunnels.keys().chain(self.v1.keys()).copied().collect();
         for slot in slots {
+            self.with_v1(slot, now, |tunnel, cx| tunnel.stop(cx, &DownReason::Shutdown));
             self.with_slot(slot, now, |tunnel, cx| {
                 tunnel.will = Will::Stop;
                 tunnel.take_down(cx, &DownReason::Shutdown);
@@ -198,6 +223,13 @@ impl Endpoint {
     /// Takes a datagram that `remote` sent to our socket `local`, without a non-ESP marker.
     pub fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Instant) {
         let path = Path { local, remote };
+        if v1::is_v1(datagram) {
+            match v1::message::Frame::decode(datagram) {
+                Ok(frame) => self.handle_v1(&frame, path, now),
+                Err(_) => self.counters.dropped += 1,
+            }
+            return;
+        }
         let Ok(frame) = Frame::decode(datagram) else {
             self.counters.dropped += 1;
             return;
@@ -213,7 +245,9 @@ impl Endpoint {
             && header.responder_spi == IkeSpi::ZERO
             && header.message_id == 0;
         if is_first {
-            self.handle_first(&frame, path, now);
+            if !self.refuse_v2(&frame, path, now) {
+                self.handle_first(&frame, path, now);
+            }
             return;
         }
         // RFC 7296 2.6: the sender's role says which of the two SPIs is ours.
@@ -234,6 +268,7 @@ impl Endpoint {
         }
         for slot in self.deadlines.due(now) {
             self.with_slot(slot, now, |tunnel, cx| tunnel.handle_timeout(cx));
+            self.with_v1(slot, now, v1::Tunnel::handle_timeout);
         }
     }
 
@@ -244,16 +279,21 @@ impl Endpoint {
         if let Some(tunnel) = tunnel {
             tunnel.last_traffic = Some(now);
         }
+        if let Some(tunnel) = self.slots.get(&id).and_then(|slot| self.v1.get_mut(slot)) {
+            tunnel.last_traffic = Some(now);
+        }
     }
 
     /// An SA was counted to a limit of its [`wire::ipsec::SaLifetime`]. `spi` is the receiver's.
     pub fn handle_sa_limit(&mut self, id: TunnelId, direction: Direction, spi: Spi, limit: LimitReached, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.handle_limit(cx, direction, spi, limit));
+        self.with_v1_id(id, now, |tunnel, cx| tunnel.handle_limit(cx, direction, spi, limit));
     }
 
     /// Authentic ESP arrived from an address other than the peer's.
     pub fn handle_peer_moved(&mut self, id: TunnelId, local: SocketAddr, remote: SocketAddr, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.handle_peer_moved(cx, Path { local, remote }));
+        self.with_v1_id(id, now, |tunnel, cx| tunnel.handle_peer_moved(cx, Path { local, remote }));
     }
 
     /// The next thing to do or to know. Call until `None`.
@@ -270,7 +310,8 @@ impl Endpoint {
     /// A snapshot of a tunnel.
     #[must_use]
     pub fn status(&self, id: TunnelId) -> Option<TunnelStatus> {
-        self.slots.get(&id).and_then(|slot| self.tunnels.get(slot)).map(Tunnel::status)
+        let slot = self.slots.get(&id)?;
+        self.tunnels.get(slot).map(Tunnel::status).or_else(|| self.v1.get(slot).map(v1::Tunnel::status))
     }
 
     /// Counts of what belongs to no tunnel.
@@ -299,6 +340,11 @@ impl Endpoint {
         }
     }
 
+    fn settle(&mut self, slot: Slot, now: Instant) {
+        self.with_slot(slot, now, |_, _| {});
+        self.with_v1(slot, now, |_, _| {});
+    }
+
     fn split(&mut self, now: Instant) -> (Cx<'_>, &mut BTreeMap<Slot, Tunnel>) {
         let cx = Cx { now, entropy: &mut *self.entropy, output: &mut self.output, names: &mut self.names };
         (cx, &mut self.tunnels)
@@ -323,7 +369,7 @@ impl Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
-            .field("tunnels", &self.tunnels.len())
+            .field("tunnels", &(self.tunnels.len() + self.v1.len()))
             .field("half_open", &self.half_open.len())
             .finish_non_exhaustive()
     }

@@ -233,7 +233,7 @@ impl Endpoint {
         }
     }
 
-    fn send_notify(&mut self, frame: &Frame<'_>, path: Path, notify: Notify) {
+    pub(super) fn send_notify(&mut self, frame: &Frame<'_>, path: Path, notify: Notify) {
         let mut header: Header = frame.header;
         header.version = Version::V2;
         header.flags.response = true;

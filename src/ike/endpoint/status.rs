@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use wire::ipsec::{Encapsulation, EspSuite, Spi, TrafficSelector};
 
-use crate::config::IkeProposal;
+use crate::config::{IkeProposal, IkeVersion};
 use crate::crypto::Group;
 use crate::failure::Failure;
 use crate::sa::child::{ChildPhase, ChildSa};
@@ -20,6 +20,8 @@ use super::tunnel::{Tunnel, Will};
 pub struct TunnelStatus {
     /// The name the user gave it.
     pub name: String,
+    /// Which IKE it speaks.
+    pub version: IkeVersion,
     /// Where it stands.
     pub state: TunnelState,
     /// Our outside address, with the port in use.
@@ -166,6 +168,7 @@ impl Tunnel {
         let children = self.children.iter().filter(|child| !matches!(child.phase, ChildPhase::Lingering { .. }));
         TunnelStatus {
             name: self.config.name.clone(),
+            version: self.config.version,
             state: self.state(),
             local: path.local,
             remote: path.remote,

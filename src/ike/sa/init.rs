@@ -346,7 +346,7 @@ fn refused(config: &TunnelConfig, notify: &Notify, attempt: &Attempt) -> Failure
             wanted: notify.wanted_group().map_or(0, |group| group.0),
             ours: list(&config.ike_proposals),
         },
-        NotifyType::INVALID_MAJOR_VERSION => Failure::Version { peer },
+        NotifyType::INVALID_MAJOR_VERSION => Failure::Version { peer, ours: config.version, theirs: None },
         kind => Failure::Refused { peer, what: Waiting::SaInit, notify: kind },
     }
 }

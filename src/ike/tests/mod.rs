@@ -9,3 +9,5 @@ mod network;
 mod random;
 mod recovery;
 mod rekey;
+mod version1;
+mod version1_random;
