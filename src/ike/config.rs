@@ -116,6 +116,18 @@ pub enum V1Mode {
     Aggressive,
 }
 
+impl IkeVersion {
+    /// A short stable label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::V2 => "ikev2",
+            Self::V1(V1Mode::Main) => "ikev1-main",
+            Self::V1(V1Mode::Aggressive) => "ikev1-aggressive",
+        }
+    }
+}
+
 impl fmt::Display for IkeVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -105,6 +105,9 @@ pub struct TunnelView {
     pub since: u64,
     /// Cloud profile.
     pub profile: String,
+    /// `ikev2`, `ikev1-main` or `ikev1-aggressive`.
+    #[serde(default)]
+    pub version: String,
     /// Our outside address.
     pub local: IpAddr,
     /// The peer's outside address.

@@ -54,7 +54,8 @@ impl Tunnel {
         if !expected {
             let found = id.end().unwrap_or_else(|_| peer.ip().into());
             let expected = self.config.remote_id.clone();
-            self.refuse_first(cx, frame, path, Failure::IdentityMismatch { peer, expected, found });
+            let failure = Failure::IdentityMismatch { peer, expected, found };
+            self.refuse_first(cx, frame, path, NotifyKind::INVALID_ID_INFORMATION, failure);
             return;
         }
         // The offer has one group, that of the public value which comes with it.
@@ -65,7 +66,8 @@ impl Tunnel {
             Err(error) => {
                 let ours = self.config.ike_proposals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 let (phase, theirs) = (Phase::Ike, Theirs::Listed(error.theirs));
-                self.refuse_first(cx, frame, path, Failure::NoProposalChosen { phase, peer, ours, theirs });
+                let failure = Failure::NoProposalChosen { phase, peer, ours, theirs };
+                self.refuse_first(cx, frame, path, NotifyKind::NO_PROPOSAL_CHOSEN, failure);
                 return;
             }
         };

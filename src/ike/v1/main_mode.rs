@@ -43,7 +43,8 @@ impl Tunnel {
             Err(error) => {
                 let theirs = Theirs::Listed(error.theirs);
                 let (phase, peer, ours) = (Phase::Ike, path.remote, error.ours);
-                self.refuse_first(cx, frame, path, Failure::NoProposalChosen { phase, peer, ours, theirs });
+                let failure = Failure::NoProposalChosen { phase, peer, ours, theirs };
+                self.refuse_first(cx, frame, path, NotifyKind::NO_PROPOSAL_CHOSEN, failure);
                 return;
             }
         };

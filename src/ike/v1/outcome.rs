@@ -179,12 +179,14 @@ impl Tunnel {
     }
 
     /// Refuses a first message, in the clear and at the limited rate that the endpoint has granted.
-    pub(crate) fn refuse_first(&mut self, cx: &mut Cx<'_>, frame: &Frame<'_>, path: Path, failure: Failure) {
-        let kind = match &failure {
-            Failure::NoProposalChosen { .. } => NotifyKind::NO_PROPOSAL_CHOSEN,
-            Failure::ExchangeMode { .. } => NotifyKind::UNSUPPORTED_EXCHANGE_TYPE,
-            _ => NotifyKind::INVALID_ID_INFORMATION,
-        };
+    pub(crate) fn refuse_first(
+        &mut self,
+        cx: &mut Cx<'_>,
+        frame: &Frame<'_>,
+        path: Path,
+        kind: NotifyKind,
+        failure: Failure,
+    ) {
         let answer = clear_notify(frame, kind, cx);
         cx.transmit(path, &[answer]);
         self.note_failure(cx, failure);

@@ -18,7 +18,7 @@ use crate::sa::nat::PORT_IKE;
 use crate::sa::retransmit::between;
 use crate::v1::children::{Child, Outbound, Selectors};
 use crate::v1::contents::Contents;
-use crate::v1::message::{Exchange, Frame, PayloadKind};
+use crate::v1::message::{Exchange, Frame, NotifyKind, PayloadKind};
 use crate::v1::phase1::{Negotiation, open_clear};
 use crate::v1::quick::Quick;
 use crate::v1::sa::{Sa, SaPhase};
@@ -162,7 +162,8 @@ impl Tunnel {
         let theirs = if frame.header.exchange == Exchange::AGGRESSIVE { V1Mode::Aggressive } else { V1Mode::Main };
         let ours = self.mode();
         if ours != theirs {
-            self.refuse_first(cx, frame, path, Failure::ExchangeMode { peer: path.remote, ours, theirs });
+            let failure = Failure::ExchangeMode { peer: path.remote, ours, theirs };
+            self.refuse_first(cx, frame, path, NotifyKind::UNSUPPORTED_EXCHANGE_TYPE, failure);
             return;
         }
         match ours {

@@ -61,6 +61,7 @@ pub(super) fn tunnels(view: &[TunnelView]) -> String {
         "REMOTE",
         "INSIDE",
         "INTERFACE",
+        "VERSION",
         "IKE",
         "ESP",
         "REKEY IN",
@@ -80,6 +81,7 @@ pub(super) fn tunnels(view: &[TunnelView]) -> String {
             tunnel.remote.to_string(),
             format!("{} > {}", tunnel.inside_local, tunnel.inside_peer),
             tunnel.interface.clone(),
+            tunnel.version.clone(),
             tunnel.ike.as_ref().map_or_else(dash, |ike| ike.suite.clone()),
             esp.unwrap_or_else(dash),
             tunnel.child.as_ref().and_then(|child| child.rekey_in).map_or_else(dash, seconds),
@@ -275,7 +277,7 @@ mod tests {
     #[test]
     fn a_down_tunnel_is_listed_with_reason_and_remedy() {
         let tunnel: TunnelView = serde_json::from_value(serde_json::json!({
-            "name": "aws-1", "state": "down", "since": 75, "profile": "aws", "local": "192.0.2.1",
+            "name": "aws-1", "state": "down", "since": 75, "profile": "aws", "version": "ikev2", "local": "192.0.2.1",
             "remote": "203.0.113.1", "interface": "qs-aws-1", "mtu": null, "inside_local": "169.254.21.2",
             "inside_peer": "169.254.21.1", "ike": null, "child": null,
             "traffic": {"bytes_in": 0, "packets_in": 0, "bytes_out": 0, "packets_out": 0, "drops": {}},

@@ -46,7 +46,7 @@ fn tunnels(tunnels: &[TunnelView], fib: &FibView, families: &mut Vec<MetricFamil
     let info = gauge(
         "tunnel_info",
         "What the tunnel connects; always 1.",
-        &["tunnel", "profile", "local", "remote", "interface"],
+        &["tunnel", "profile", "version", "local", "remote", "interface"],
     );
     for tunnel in tunnels {
         let used = fib.routes.iter().flat_map(|route| &route.next_hops).any(|hop| hop.tunnel == tunnel.name);
@@ -54,7 +54,8 @@ fn tunnels(tunnels: &[TunnelView], fib: &FibView, families: &mut Vec<MetricFamil
         child.with_label_values(&[&tunnel.name]).set(flag(tunnel.state == TunnelState::Up));
         active.with_label_values(&[&tunnel.name]).set(flag(used));
         let (local, remote) = (tunnel.local.to_string(), tunnel.remote.to_string());
-        info.with_label_values(&[&tunnel.name, &tunnel.profile, &local, &remote, &tunnel.interface]).set(1.0);
+        let labels = [&tunnel.name, &tunnel.profile, &tunnel.version, &local, &remote, &tunnel.interface];
+        info.with_label_values(&labels).set(1.0);
     }
     collect(families, &[ike, child, active, info]);
 }
