@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::{End, GCM, Lab, TUNNEL, association, eventually};
 use dataplane::TunnelCounters;
 use socket2::{Domain, Protocol, Socket, Type};
-use wire::ipsec::{Direction, Encapsulation};
+use wire::ipsec::{Direction, Encapsulation, TrafficSelector};
 use wire::outer::{DontFragment, Dscp, OuterHeader};
 
 /// Sees the outer packets that arrive on side 1, headers included.
@@ -119,6 +119,35 @@ async fn what_may_be_fragmented_is_fragmented_inside_and_never_outside() {
         };
         assert_eq!(count("IpFragCreates"), "0", "no outer packet was cut");
         assert_eq!(count("IpReasmReqds"), "3", "the inner answer was put together");
+    }
+}
+
+#[tokio::test]
+async fn where_only_the_outer_packet_can_be_cut_the_kernel_cuts_it() {
+    for encapsulation in [Encapsulation::Udp, Encapsulation::Esp] {
+        let lab = Lab::new();
+        let ends = [
+            lab.engine(0, |_, interface| interface.mtu = Some(3000)).await,
+            lab.engine(1, |_, interface| interface.mtu = Some(3000)).await,
+        ];
+        // For one type of ICMP each way: later fragments of it match no SA.
+        let echo = |kind: u16| TrafficSelector {
+            protocol: 1,
+            start_port: kind << 8,
+            end_port: kind << 8,
+            ..TrafficSelector::ANY_V4
+        };
+        for end in &ends {
+            for direction in [Direction::Inbound, Direction::Outbound] {
+                let mut sa = association(GCM, encapsulation, end.side, direction, 1);
+                (sa.local_selectors, sa.remote_selectors) = (vec![echo(8), echo(0)], vec![echo(8), echo(0)]);
+                end.install(direction, sa);
+            }
+        }
+        assert!(ping(&lab, &["-M", "dont", "-s", "2900"]), "{encapsulation:?}");
+        assert_eq!(counters(&ends[0]).packets_out, 1);
+        let statistics = lab.sides[0].sh("nstat -asz IpFragCreates");
+        assert!(!statistics.contains("IpFragCreates                   0 "), "{statistics}");
     }
 }
 
