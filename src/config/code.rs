@@ -175,8 +175,14 @@ codes! {
     ReplayWindow = "replay-window",
     /// Liveness checks that cannot work.
     Dpd = "dpd",
+    /// What is to become of a tunnel with a dead peer fits badly with the rest.
+    DpdAction = "dpd-action",
+    /// A tunnel that begins on demand begins at once.
+    OnDemand = "on-demand",
     /// BGP would not fit through the traffic selectors.
     SelectorsInside = "selectors-inside",
+    /// A CHILD SA for each pair of selectors is not possible.
+    SelectorPairs = "selector-pairs",
 
     /// A hold time that RFC 4271 forbids.
     HoldTime = "hold-time",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::Family;
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction, V1Mode};
+use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
 use ike::identity::Identity;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rib::PrefixRule;
@@ -109,7 +109,7 @@ pub(crate) struct Defaults {
     pub(crate) legacy: Leaf<Legacy>,
     /// When SAs are renewed.
     pub(crate) rekey: Field<RekeySection>,
-    /// Who begins: `initiate` (default) or `respond`.
+    /// Who begins: `initiate` (default), `on-demand` (we, when a packet waits for the tunnel) or `respond`.
     pub(crate) start: Leaf<StartAction>,
     /// Whether ESP travels in UDP: `auto` (default: where a NAT is), `always` or `never`.
     pub(crate) encapsulation: Leaf<EncapsulationPolicy>,
@@ -160,7 +160,7 @@ pub(crate) struct TunnelSection {
     pub(crate) rekey: Field<RekeySection>,
     /// What the tunnel may carry; everything by default.
     pub(crate) selectors: Field<SelectorsSection>,
-    /// Who begins: `initiate` (default) or `respond`.
+    /// Who begins: `initiate` (default), `on-demand` (we, when a packet waits for the tunnel) or `respond`.
     pub(crate) start: Leaf<StartAction>,
     /// Whether ESP travels in UDP: `auto` (default: where a NAT is), `always` or `never`.
     pub(crate) encapsulation: Leaf<EncapsulationPolicy>,
@@ -281,7 +281,7 @@ layered! {
     /// The CHILD SAs.
     struct EspSection as "esp" {
         /// Suites in order of preference, such as `aes256gcm16-ecp384`. The group is that of PFS; `-modpnone` behind it
-        /// lets a peer do without.
+        /// lets a peer do without. `-esn` asks for extended sequence numbers, `-esn-noesn` lets a peer do without them.
         proposals: Field<Vec<Leaf<EspProposal>>>,
         /// Age at which a CHILD SA ends; it is renewed before.
         lifetime: Leaf<Duration>,
@@ -291,15 +291,19 @@ layered! {
         packets: Leaf<Count>,
         /// Anti-replay window in packets, 64 to 4096, 1024 by default; 0 turns the check off.
         replay_window: Leaf<Within<0, { u32::MAX }>>,
+        /// Rekey a few seconds after we brought the tunnel up, so that a mismatch of PFS groups shows at once and not
+        /// hours later; `true` by default where a suite has a group.
+        early_rekey: Leaf<bool>,
     }
 }
 
 layered! {
     /// When SAs are renewed.
     struct RekeySection as "rekey" {
-        /// How long before the end of an SA its renewal starts; a tenth of its life and at most 270s by default.
+        /// How long before the end of an SA its renewal starts, at the latest; a tenth of its life and at most 270s by
+        /// default. Limits in octets and packets have the same part of them as margin.
         margin: Leaf<Duration>,
-        /// By up to how many percent the margin is enlarged at random; 100 by default.
+        /// By up to how many percent the margin is enlarged at random, that is, the renewal starts earlier; 100 by default.
         fuzz: Leaf<Within<0, 100>>,
     }
 }
@@ -311,6 +315,9 @@ layered! {
         interval: Leaf<Duration>,
         /// Time without an answer after which the peer is dead.
         timeout: Leaf<Duration>,
+        /// What becomes of the tunnel then: `restart` (begin anew at once, default with `start: initiate`), `clear` (down
+        /// until the peer begins or a packet waits, default otherwise) or `none` (never ask).
+        action: Leaf<DpdAction>,
     }
 }
 
@@ -323,6 +330,8 @@ pub(crate) struct SelectorsSection {
     pub(crate) local: Field<Vec<Leaf<IpNet>>>,
     /// Prefixes on the peer's side.
     pub(crate) remote: Field<Vec<Leaf<IpNet>>>,
+    /// `together` (default: one CHILD SA for all) or `per-pair` (one for each pair of a local and a remote prefix).
+    pub(crate) layout: Leaf<SelectorLayout>,
 }
 
 layered! {

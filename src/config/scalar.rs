@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::Family;
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, StartAction, V1Mode};
+use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
 use ike::crypto::ParseSuiteError;
 use ike::identity::{Identity, ParseIdentityError};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -378,8 +378,18 @@ keywords! {
         "auto" => DataplaneChoice::Auto,
         "userspace" => DataplaneChoice::Userspace,
     };
-    StartAction, "`initiate` or `respond`", {
+    DpdAction, "`clear`, `restart` or `none`", {
+        "clear" => DpdAction::Clear,
+        "restart" => DpdAction::Restart,
+        "none" => DpdAction::None,
+    };
+    SelectorLayout, "`together` or `per-pair`", {
+        "together" => SelectorLayout::Together,
+        "per-pair" => SelectorLayout::PerPair,
+    };
+    StartAction, "`initiate`, `on-demand` or `respond`", {
         "initiate" => StartAction::Initiate,
+        "on-demand" => StartAction::OnDemand,
         "respond" => StartAction::Respond,
     };
     IkeGeneration, "`ikev2` or `ikev1`", {

@@ -37,6 +37,11 @@ pub enum Event {
         /// Where the peer is now.
         remote: SocketAddr,
     },
+    /// The kernel routed a packet into a tunnel that has no SA to send it with; at most one a second for each tunnel.
+    Demand {
+        /// Which tunnel.
+        tunnel: TunnelId,
+    },
     /// ESP for an SPI that is not ours; at most one a second (the sender probably lost state, or we did).
     UnknownSpi {
         /// Who sent it.

@@ -45,6 +45,8 @@ struct Outbound {
     tunnel: Arc<Tunnel>,
     routes: Vec<Route>,
     last_sent: Instant,
+    /// When the process was last told that a packet waits.
+    last_demand: Option<Instant>,
 }
 
 /// What the worker is given at its start.
@@ -143,7 +145,7 @@ impl Worker {
             let failure = Failure::InterfaceLost(tunnel.name.clone());
             self.outbox.send(Event::Failed { tunnel: Some(tunnel.id), failure });
         }
-        let outbound = Outbound { tunnel, routes: Vec::new(), last_sent: Instant::now() };
+        let outbound = Outbound { tunnel, routes: Vec::new(), last_sent: Instant::now(), last_demand: None };
         self.tunnels.insert(outbound.tunnel.id.0, outbound);
     }
 

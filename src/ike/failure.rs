@@ -130,6 +130,34 @@ pub enum Failure {
         /// What we offer.
         ours: String,
     },
+    /// The ends do not agree about the additional Diffie-Hellman exchange of rekeys.
+    #[error("no common PFS group with {peer} for rekeying the CHILD SA: ours are {ours}; {theirs}")]
+    PfsMismatch {
+        /// With whom.
+        peer: SocketAddr,
+        /// Our proposals.
+        ours: String,
+        /// The peer's, as far as it told.
+        theirs: Theirs,
+    },
+    /// The peer takes one pair of traffic selectors for each CHILD SA.
+    #[error("{peer} takes one pair of traffic selectors for each CHILD SA; we offered {ours}")]
+    SinglePairRequired {
+        /// Who.
+        peer: SocketAddr,
+        /// `local === remote` as we see it.
+        ours: String,
+    },
+    /// There are too many SAs already.
+    #[error("{peer} has made {most} {phase}s and asks for another")]
+    TooManySas {
+        /// Who.
+        peer: SocketAddr,
+        /// Of which kind.
+        phase: Phase,
+        /// How many there may be.
+        most: usize,
+    },
     /// The peer's public value is unusable.
     #[error("{peer} sent an unusable public value for {group}")]
     BadPublicValue {
@@ -267,6 +295,17 @@ impl fmt::Display for Theirs {
 }
 
 impl Failure {
+    /// Whether one end does not believe who the other one is.
+    pub(crate) const fn is_about_identity(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongPsk { .. }
+                | Self::AuthenticationFailed { .. }
+                | Self::IdentityMismatch { .. }
+                | Self::UnknownPeer { .. }
+        )
+    }
+
     /// A short stable label for metrics.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
@@ -277,6 +316,9 @@ impl Failure {
             Self::NoProposalChosen { phase: Phase::Ike, .. } => "ike_no_proposal",
             Self::NoProposalChosen { phase: Phase::Child, .. } => "child_no_proposal",
             Self::InvalidKe { .. } => "invalid_ke",
+            Self::PfsMismatch { .. } => "pfs_mismatch",
+            Self::SinglePairRequired { .. } => "single_pair",
+            Self::TooManySas { .. } => "too_many_sas",
             Self::BadPublicValue { .. } => "bad_public_value",
             Self::SelectorsUnacceptable { .. } => "ts_unacceptable",
             Self::PeerSilent { what, .. } => match what {
@@ -316,6 +358,12 @@ impl Failure {
                 "make one ESP proposal (encryption, integrity, PFS group, ESN) the same at both ends"
             }
             Self::InvalidKe { .. } => "add the group that the peer wants to our proposals, or ours to the peer's",
+            Self::PfsMismatch { .. } => {
+                "set the same PFS group at both ends, or let ours be optional with `-modpnone` behind it; the tunnel stays up \
+                 until the SA ends"
+            }
+            Self::SinglePairRequired { .. } => "set `selectors: {layout: per-pair}`",
+            Self::TooManySas { .. } => "the peer does not delete what it replaces; restart its IKE daemon",
             Self::BadPublicValue { .. } => "the peer is broken or an attacker interferes; try another group",
             Self::SelectorsUnacceptable { .. } => {
                 "configure mirrored traffic selectors; route-based tunnels use 0.0.0.0/0 on both sides"

@@ -26,7 +26,7 @@ mod tests;
 pub mod v1;
 
 pub use endpoint::{
-    ChildStatus, DownReason, Endpoint, EndpointCounters, Event, IkeStatus, LimitReached, Output, RekeyKind,
-    TunnelCounters, TunnelState, TunnelStatus,
+    ChildStatus, DownReason, Endpoint, EndpointCounters, Event, IkeStatus, LimitReached, MissingChild, Output,
+    RekeyKind, Stranger, TunnelCounters, TunnelState, TunnelStatus,
 };
 pub use failure::Failure;

@@ -90,7 +90,7 @@ pub enum TunnelState {
     Connecting,
     /// The last attempt failed; the next one is due in `retry_in`.
     Down,
-    /// Configured to respond; the peer has not begun.
+    /// Nobody has begun: configured to respond, or on demand and no packet came.
     Waiting,
 }
 
@@ -122,8 +122,23 @@ pub struct TunnelView {
     pub inside_peer: IpAddr,
     /// The IKE SA.
     pub ike: Option<IkeView>,
-    /// The CHILD SA in use.
+    /// The CHILD SA in use, or one of them.
     pub child: Option<ChildView>,
+    /// All CHILD SAs in use: one for each set of selectors.
+    #[serde(default)]
+    pub children: Vec<ChildView>,
+    /// CHILD SAs that should be there and are not.
+    #[serde(default)]
+    pub missing_children: Vec<MissingChildView>,
+    /// IKE SAs, those included that are being replaced.
+    #[serde(default)]
+    pub ike_sas: usize,
+    /// CHILD SAs, those included that are being replaced.
+    #[serde(default)]
+    pub child_sas: usize,
+    /// Times that one end refused to believe who the other one is.
+    #[serde(default)]
+    pub auth_failures: u64,
     /// What went through.
     pub traffic: TrafficView,
     /// Why it is, or last was, down.
@@ -187,6 +202,51 @@ pub struct ChildView {
     pub remaining_packets: Option<u64>,
     /// CHILD SAs rekeyed since the tunnel came up.
     pub rekeys: u64,
+}
+
+/// A CHILD SA that should be there and is not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MissingChildView {
+    /// Selectors on our side.
+    pub local_selectors: Vec<String>,
+    /// Selectors on the peer's side.
+    pub remote_selectors: Vec<String>,
+    /// Why it is not there, if it was asked for.
+    pub failure: Option<FailureView>,
+    /// Seconds until it is asked for again.
+    pub retry_in: Option<u64>,
+}
+
+/// `quadspan show strangers`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StrangersView {
+    /// Negotiations that have begun and are not authenticated.
+    pub half_open: usize,
+    /// First messages answered with a demand for a cookie.
+    pub cookies_sent: u64,
+    /// First messages ignored because too many negotiations were half open.
+    pub refused_full: u64,
+    /// First messages ignored because their source sent too many.
+    pub refused_rate: u64,
+    /// Datagrams that are no IKE message, or belong to no SA.
+    pub dropped: u64,
+    /// Who was refused, the most recent first.
+    pub sources: Vec<StrangerView>,
+}
+
+/// Somebody who was refused before proving who they are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StrangerView {
+    /// An IPv4 address, or the first of an IPv6 /64.
+    pub source: IpAddr,
+    /// The tunnel it seemed to mean.
+    pub tunnel: Option<String>,
+    /// How often it was refused.
+    pub count: u64,
+    /// Seconds since the first time.
+    pub first_ago: u64,
+    /// Why, the last time.
+    pub failure: FailureView,
 }
 
 /// Packets and octets of inner packets, and drops by cause.

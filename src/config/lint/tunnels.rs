@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use ike::config::{IkeVersion, V1Mode};
+use ike::config::{IkeVersion, StartAction, V1Mode};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::resolve::TunnelDraft;
+use crate::resolve::{SessionDraft, TunnelDraft};
 use crate::source::At;
 
 pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
@@ -25,6 +25,7 @@ pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
         distinct_main_mode(tunnel, earlier, findings);
         separate_links(tunnel, earlier, findings);
         distinct_identities(tunnel, findings);
+        on_demand(tunnel, findings);
         if tunnel.session.is_none() {
             findings.push(
                 Finding::warning(Code::NoSession, tunnel.at, format!("no BGP session in {}", tunnel.title()))
@@ -32,6 +33,18 @@ pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
                     .remedy("add `bgp: {asn: ...}` with the peer's AS number"),
             );
         }
+    }
+}
+
+/// S1-16: a negotiation that begins when there is traffic begins at once if the router itself makes traffic.
+fn on_demand(tunnel: &TunnelDraft, findings: &Findings) {
+    let connects = tunnel.session.as_ref().is_some_and(SessionDraft::connects);
+    if tunnel.start.value == StartAction::OnDemand && connects {
+        findings.push(
+            Finding::warning(Code::OnDemand, tunnel.start.span, "this tunnel will not wait for traffic")
+                .label("its BGP session connects at once")
+                .remedy("add `bgp: {passive: true}`, or write `start: initiate`"),
+        );
     }
 }
 

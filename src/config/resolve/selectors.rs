@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ike::config::SelectorLayout;
 use ipnet::IpNet;
 use wire::ipsec::TrafficSelector;
 
@@ -16,6 +17,7 @@ use crate::source::{At, Span};
 pub(super) struct Selectors {
     pub(super) local: Vec<TrafficSelector>,
     pub(super) remote: Vec<TrafficSelector>,
+    pub(super) layout: SelectorLayout,
 }
 
 pub(super) fn resolve(
@@ -27,9 +29,40 @@ pub(super) fn resolve(
 ) -> Selectors {
     let section = field.at().map(|at| at.value).unwrap_or_default();
     let link = inside.filter(|_| session).map(|link| link.value);
-    Selectors {
+    let layout = section.layout.scalar();
+    let selectors = Selectors {
         local: side(section.local, link.map(|link| link.local), ipv6, findings),
         remote: side(section.remote, link.map(|link| link.peer), ipv6, findings),
+        layout: layout.map_or(SelectorLayout::Together, |layout| layout.value),
+    };
+    if let (SelectorLayout::PerPair, Some(layout)) = (selectors.layout, layout) {
+        pairs(&selectors, layout.span, findings);
+    }
+    selectors
+}
+
+/// CHILD SAs of one tunnel. Each is rekeyed by itself.
+const MAX_PAIRS: usize = 64;
+
+fn pairs(selectors: &Selectors, span: Span, findings: &Findings) {
+    let count = |ipv4: bool| {
+        let [local, remote] = [&selectors.local, &selectors.remote]
+            .map(|side| side.iter().filter(|selector| selector.start.is_ipv4() == ipv4).count());
+        local * remote
+    };
+    let pairs = count(true) + count(false);
+    if pairs == 0 {
+        findings.push(
+            Finding::error(Code::SelectorPairs, span, "there is no pair of selectors of one address family")
+                .label("IPv4 on one side, IPv6 on the other")
+                .remedy("give both sides prefixes of the same family"),
+        );
+    } else if pairs > MAX_PAIRS {
+        findings.push(
+            Finding::error(Code::SelectorPairs, span, format!("there would be {pairs} CHILD SAs"))
+                .label(format!("at most {MAX_PAIRS} pairs"))
+                .remedy("summarise the prefixes, or use `layout: together`"),
+        );
     }
 }
 

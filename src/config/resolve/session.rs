@@ -199,6 +199,11 @@ fn limit(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> Option<
 }
 
 impl SessionDraft {
+    /// Whether the session opens TCP connections itself.
+    pub(crate) const fn connects(&self) -> bool {
+        !self.passive
+    }
+
     /// The session over `link` and what it says of `link6`; `None` if a part is missing, which was reported.
     pub(super) fn finish(
         self,

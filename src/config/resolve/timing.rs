@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use ike::config::{ChildLifetime, Dpd, DpdAction};
+use ike::config::{ChildLifetime, Dpd, DpdAction, StartAction};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
@@ -32,10 +32,11 @@ pub(super) struct Sections {
     pub(super) esp: EspSection,
     pub(super) rekey: RekeySection,
     pub(super) dpd: DpdSection,
+    pub(super) start: StartAction,
 }
 
 pub(super) fn resolve(sections: Sections, cloud: &Cloud, findings: &Findings) -> Timing {
-    let Sections { ike, esp, rekey, dpd } = sections;
+    let Sections { ike, esp, rekey, dpd, start } = sections;
     let ike_lifetime = ike.lifetime.scalar();
     let child_lifetime = esp.lifetime.scalar();
     let mut sound = lifetime(ike_lifetime, cloud, cloud.ike_lifetime_range, findings);
@@ -64,7 +65,7 @@ pub(super) fn resolve(sections: Sections, cloud: &Cloud, findings: &Findings) ->
         },
         rekey_margin,
         rekey_fuzz,
-        dpd: liveness(dpd, cloud, findings),
+        dpd: liveness(dpd, start, cloud, findings),
         replay_window: replay_window(esp.replay_window, findings),
     }
 }
@@ -130,7 +131,8 @@ fn margin(section: RekeySection, shortest: Duration, sound: bool, findings: &Fin
 
 const MAX_DEFAULT_MARGIN: Duration = Duration::from_secs(270);
 
-fn liveness(section: DpdSection, cloud: &Cloud, findings: &Findings) -> Dpd {
+fn liveness(section: DpdSection, start: StartAction, cloud: &Cloud, findings: &Findings) -> Dpd {
+    let action = dpd_action(&section, start, findings);
     let positive = |written: Leaf<Duration>, default| {
         let at = written.scalar();
         if let Some(at) = at.filter(|at| at.value.is_zero()) {
@@ -145,8 +147,38 @@ fn liveness(section: DpdSection, cloud: &Cloud, findings: &Findings) -> Dpd {
     Dpd {
         interval: positive(section.interval, cloud.dpd_interval),
         timeout: positive(section.timeout, cloud.dpd_timeout),
-        action: DpdAction::Restart,
+        action,
     }
+}
+
+/// What the two ends of the tunnel would make of a dead peer.
+fn dpd_action(section: &DpdSection, start: StartAction, findings: &Findings) -> DpdAction {
+    let default = match start {
+        StartAction::Initiate => DpdAction::Restart,
+        StartAction::OnDemand | StartAction::Respond => DpdAction::Clear,
+    };
+    let Some(At { value: action, span }) = section.action.clone().scalar() else { return default };
+    match (action, start, section.interval.span().or(section.timeout.span())) {
+        (DpdAction::Clear, StartAction::Initiate, _) => findings.push(
+            Finding::warning(Code::DpdAction, span, "after a dead peer this tunnel stays down")
+                .label("we begin once, at the start")
+                .remedy("write `action: restart`, or `start: respond` if it is the peer's turn to begin"),
+        ),
+        (DpdAction::None, _, Some(unused)) => findings.push(
+            Finding::warning(Code::DpdAction, unused, "no liveness check uses this")
+                .label("without effect")
+                .also(span, "no checks")
+                .remedy("leave it out, or choose `action: clear` or `restart`"),
+        ),
+        (DpdAction::None, _, None) => findings.push(
+            // S0-40.
+            Finding::warning(Code::DpdAction, span, "a dead peer goes unnoticed until its BGP session ends")
+                .label("no checks")
+                .remedy("choose `clear` or `restart`"),
+        ),
+        (DpdAction::Clear | DpdAction::Restart, _, _) => {}
+    }
+    action
 }
 
 fn replay_window(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> u32 {

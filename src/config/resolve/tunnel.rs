@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use ike::config::{
-    EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, SelectorLayout, StartAction, TunnelConfig,
-};
+use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, Pfs, StartAction, TunnelConfig};
 use ike::identity::Identity;
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
@@ -43,7 +41,8 @@ pub(crate) struct TunnelDraft {
     esp_proposals: Option<Vec<EspProposal>>,
     timing: Timing,
     selectors: Selectors,
-    start: StartAction,
+    pub(crate) start: At<StartAction>,
+    early_rekey: bool,
     encapsulation: EncapsulationPolicy,
     mtu: Option<u32>,
     outer: OuterHeader,
@@ -70,8 +69,11 @@ pub(super) fn resolve(
     let (local, remote) = outside::resolve(section.local, section.remote, at, findings);
     let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, findings) };
     let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
+    let start = section.start.scalar().unwrap_or(At::new(StartAction::Initiate, at));
+    let early_rekey = section.esp.get().and_then(|esp| esp.early_rekey.clone().value());
     let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, inside6.is_some(), findings));
     let version = version::resolve(&section.ike.clone().section(at).value, at, profile, findings);
+    let esp_proposals = suites::esp(section.esp.clone().section(at).value, profile, version.value, legacy, findings);
     let psk = psk::resolve(section.psk, profile, at, secrets, findings);
     let (local_id, remote_id) = (section.local_id.scalar(), section.remote_id.scalar());
     version::check_identities(version.value, [local_id.as_ref(), remote_id.as_ref()], findings);
@@ -91,7 +93,8 @@ pub(super) fn resolve(
             legacy,
             findings,
         ),
-        esp_proposals: suites::esp(section.esp.clone().section(at).value, profile, version.value, legacy, findings),
+        early_rekey: early_rekey.unwrap_or_else(|| has_group(esp_proposals.as_deref())),
+        esp_proposals,
         version,
         timing: timing::resolve(
             timing::Sections {
@@ -99,6 +102,7 @@ pub(super) fn resolve(
                 esp: section.esp.section(at).value,
                 rekey: section.rekey.section(at).value,
                 dpd: section.dpd.section(at).value,
+                start: start.value,
             },
             cloud,
             findings,
@@ -115,7 +119,7 @@ pub(super) fn resolve(
         inside,
         inside6,
         session,
-        start: section.start.value().unwrap_or(StartAction::Initiate),
+        start,
         encapsulation: section.encapsulation.value().unwrap_or(EncapsulationPolicy::Auto),
         mtu: section.mtu.value().map(|mtu| mtu.0),
         outer: OuterHeader {
@@ -123,6 +127,11 @@ pub(super) fn resolve(
             dont_fragment: section.df.value().unwrap_or_default(),
         },
     }
+}
+
+/// Whether rekeys have a group that the first negotiation does not try.
+fn has_group(proposals: Option<&[EspProposal]>) -> bool {
+    proposals.unwrap_or_default().iter().any(|proposal| proposal.pfs != Pfs::Off)
 }
 
 /// `IFNAMSIZ` without its final zero.
@@ -194,12 +203,12 @@ impl TunnelDraft {
                 rekey_fuzz: self.timing.rekey_fuzz,
                 local_selectors: self.selectors.local,
                 remote_selectors: self.selectors.remote,
-                layout: SelectorLayout::Together,
-                start: self.start,
+                layout: self.selectors.layout,
+                start: self.start.value,
                 encapsulation: self.encapsulation,
                 dpd: self.timing.dpd,
                 replay_window: self.timing.replay_window,
-                early_rekey: false,
+                early_rekey: self.early_rekey,
             },
             mtu: self.mtu,
             outer: self.outer,

@@ -189,6 +189,23 @@ const IPSEC: &[Case] = &[
     ),
     (Code::Dpd, &[(T1, "    inside: 169.254.21.0/30\n    dpd: {interval: 0s}\n")]),
     (
+        Code::DpdAction,
+        &[
+            (T1, "    inside: 169.254.21.0/30\n    dpd: {action: clear}\n"),
+            ("169.254.22.0/30", "169.254.22.0/30\n    dpd: {action: none, interval: 5s}"),
+        ],
+    ),
+    (Code::DpdAction, &[(T1, "    inside: 169.254.21.0/30\n    dpd: {action: none}\n")]),
+    (Code::OnDemand, &[(T1, "    inside: 169.254.21.0/30\n    start: on-demand\n")]),
+    (
+        Code::SelectorPairs,
+        &[(
+            T1,
+            "    inside: 169.254.21.0/30\n    selectors: {local: ['2001:db8::/32'], remote: [169.254.0.0/16], layout: \
+             per-pair}\n",
+        )],
+    ),
+    (
         Code::SelectorsInside,
         &[(T1, "    inside: 169.254.21.0/30\n    selectors: {local: [10.1.0.0/16], remote: [10.2.0.0/16]}\n")],
     ),

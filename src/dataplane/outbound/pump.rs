@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use esp::SealError;
 use wire::ipsec::{Direction, TunnelId};
@@ -21,6 +21,8 @@ use crate::{Event, Failure, Limit};
 
 /// Reads from one TUN before the next one has its turn.
 const READS_PER_TURN: usize = 32;
+/// Between two events about packets that no SA carries.
+const DEMAND_PAUSE: Duration = Duration::from_secs(1);
 /// ICMP answers a second, over all tunnels of a worker.
 const ANSWERS_PER_SECOND: u32 = 200;
 
@@ -85,10 +87,14 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn forward(&mut self, outbound: &mut Outbound, octets: &mut [u8]) {
-        let Outbound { tunnel, routes, last_sent } = outbound;
+        let Outbound { tunnel, routes, last_sent, last_demand } = outbound;
         let counters = &tunnel.counters;
         if routes.is_empty() {
             counters.no_sa_drops.count();
+            let due = last_demand.is_none_or(|last| self.now.duration_since(last) >= DEMAND_PAUSE);
+            if due && self.outbox.offer(Event::Demand { tunnel: tunnel.id }) {
+                *last_demand = Some(self.now);
+            }
             return;
         }
         let Some((vnet, packet)) = octets.split_first_chunk_mut() else { return };

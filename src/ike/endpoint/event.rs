@@ -72,6 +72,30 @@ pub enum Event {
         /// Inner addresses on the peer's side.
         remote_selectors: Vec<TrafficSelector>,
     },
+    /// Another part of the tunnel's traffic has a CHILD SA, while the tunnel was up already.
+    ChildUp {
+        /// Whose.
+        tunnel: TunnelId,
+        /// SPI of what we receive.
+        inbound: Spi,
+        /// SPI of what we send.
+        outbound: Spi,
+        /// Inner addresses on our side.
+        local_selectors: Vec<TrafficSelector>,
+        /// Inner addresses on the peer's side.
+        remote_selectors: Vec<TrafficSelector>,
+    },
+    /// A part of the tunnel's traffic has no CHILD SA any more; the rest still flows.
+    ChildDown {
+        /// Whose.
+        tunnel: TunnelId,
+        /// Inner addresses on our side.
+        local_selectors: Vec<TrafficSelector>,
+        /// Inner addresses on the peer's side.
+        remote_selectors: Vec<TrafficSelector>,
+        /// Why.
+        reason: DownReason,
+    },
     /// No usable CHILD SA is left: traffic has stopped.
     TunnelDown {
         /// Whose.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use wire::{Entropy, Secret};
 
 use super::context::{Path, Slot};
+use super::sources::network;
 use crate::config::IkeProposal;
 use crate::crypto::{self, IkeKeys, KeyPair, Nonces, Role};
 use crate::message::{Frame, IkeSpi};
@@ -90,6 +91,8 @@ pub(crate) enum Admission {
     Cookie(Vec<u8>),
     /// There are too many.
     Full,
+    /// It asks too often.
+    TooOften,
 }
 
 /// All half-open SAs.
@@ -131,12 +134,13 @@ impl HalfOpenTable {
         self.by_spi.get(spi).filter(|half| half.request == request)
     }
 
-    /// Whether a first message may have an entry; `expected` if a tunnel is configured with its addresses.
+    /// Whether a first message may have an entry; `expected` if a tunnel is configured with its addresses, `within_rate`
+    /// if its source does not ask too often.
     pub(crate) fn admit(
         &mut self,
         contents: &Contents,
         peer: IkeSpi,
-        (source, expected): (IpAddr, bool),
+        (source, expected, within_rate): (IpAddr, bool, bool),
         now: Instant,
         entropy: &mut dyn Entropy,
     ) -> Admission {
@@ -145,7 +149,7 @@ impl HalfOpenTable {
         if self.len() >= most || from_source >= MAX_SOURCE {
             return Admission::Full;
         }
-        if self.len() < COOKIE_THRESHOLD && from_source < COOKIE_THRESHOLD_SOURCE {
+        if within_rate && self.len() < COOKIE_THRESHOLD && from_source < COOKIE_THRESHOLD_SOURCE {
             return Admission::Welcome;
         }
         let Some(nonce) = &contents.nonce else { return Admission::Full };
@@ -157,7 +161,9 @@ impl HalfOpenTable {
             returned.is_some_and(|notify| Secret::from(notify.data.as_slice()) == expected)
         };
         if holds(&secrets.current) || holds(&secrets.previous) {
-            Admission::Welcome
+            // A source that is known to receive what is sent to it answers for its rate. One that is not may be a
+            // victim, whose name must not be spoilt.
+            if within_rate { Admission::Welcome } else { Admission::TooOften }
         } else {
             Admission::Cookie(cookie(&secrets.current).to_vec())
         }
@@ -226,14 +232,6 @@ impl HalfOpenTable {
     }
 }
 
-/// What a source is counted under.
-fn network(source: IpAddr) -> IpAddr {
-    match source {
-        IpAddr::V4(_) => source,
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -265,7 +263,7 @@ mod tests {
     fn admitted(table: &mut HalfOpenTable, source: &str, expected: bool, now: Instant) -> Admission {
         let contents = Contents { nonce: Some(vec![1; 32]), ..Contents::default() };
         let mut zeros = |out: &mut [u8]| out.fill(0);
-        table.admit(&contents, IkeSpi(1), (source.parse().unwrap(), expected), now, &mut zeros)
+        table.admit(&contents, IkeSpi(1), (source.parse().unwrap(), expected, true), now, &mut zeros)
     }
 
     #[test]

@@ -4,17 +4,22 @@ mod backoff;
 mod bucket;
 mod context;
 mod event;
+mod flow;
 mod half_open;
 mod responder;
+mod sources;
 mod status;
 mod tunnel;
 mod version1;
+mod will;
 
 pub use event::{DownReason, Event, LimitReached, Output, RekeyKind};
-pub use status::{ChildStatus, IkeStatus, TunnelCounters, TunnelState, TunnelStatus};
+pub use sources::Stranger;
+pub use status::{ChildStatus, IkeStatus, MissingChild, TunnelCounters, TunnelState, TunnelStatus};
 
 pub(crate) use backoff::Backoff;
 pub(crate) use context::{Cx, Owner, Path, Slot};
+pub(crate) use flow::FlowId;
 pub(crate) use half_open::HalfOpen;
 pub(crate) use tunnel::Tunnel;
 
@@ -29,7 +34,8 @@ use wire::ipsec::{Direction, Spi, TunnelId};
 use self::bucket::Bucket;
 use self::context::Names;
 use self::half_open::HalfOpenTable;
-use self::tunnel::Will;
+use self::sources::{Rates, Strangers};
+use self::will::Will;
 use crate::config::{IkeVersion, TunnelConfig};
 use crate::identity::Identity;
 use crate::message::{ExchangeType, Frame, IkeSpi, Version};
@@ -53,6 +59,8 @@ pub struct Endpoint {
     half_open: HalfOpenTable,
     deadlines: Deadlines,
     unauthenticated: Bucket,
+    rates: Rates,
+    strangers: Strangers,
     counters: EndpointCounters,
 }
 
@@ -65,6 +73,10 @@ pub struct EndpointCounters {
     pub cookies_sent: u64,
     /// First messages ignored because there were too many half-open SAs.
     pub refused_full: u64,
+    /// First messages ignored because their source sent too many.
+    pub refused_rate: u64,
+    /// Peers refused because of who they are or failed to prove, whatever tunnel they meant.
+    pub auth_failures: u64,
     /// Datagrams that are no IKEv2 message, or belong to no SA.
     pub dropped: u64,
 }
@@ -119,6 +131,8 @@ impl Endpoint {
             half_open: HalfOpenTable::default(),
             deadlines: Deadlines::default(),
             unauthenticated: Bucket::default(),
+            rates: Rates::default(),
+            strangers: Strangers::default(),
             counters: EndpointCounters::default(),
         }
     }
@@ -196,9 +210,9 @@ impl Endpoint {
         self.with_v1_id(id, now, v1::Tunnel::terminate);
     }
 
-    /// Replaces a tunnel's CHILD SA now.
+    /// Replaces a tunnel's CHILD SAs now.
     pub fn rekey_child(&mut self, id: TunnelId, now: Instant) {
-        self.with(id, now, |tunnel, cx| tunnel.rekey_child(cx));
+        self.with(id, now, |tunnel, cx| tunnel.rekey_children(cx));
         self.with_v1_id(id, now, v1::Tunnel::rekey_child);
     }
 
@@ -284,6 +298,11 @@ impl Endpoint {
         }
     }
 
+    /// A packet waits for a tunnel that has no outbound SA: one that begins on demand begins.
+    pub fn handle_demand(&mut self, id: TunnelId, now: Instant) {
+        self.with(id, now, |tunnel, cx| tunnel.demand(cx));
+    }
+
     /// An SA was counted to a limit of its [`wire::ipsec::SaLifetime`]. `spi` is the receiver's.
     pub fn handle_sa_limit(&mut self, id: TunnelId, direction: Direction, spi: Spi, limit: LimitReached, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.handle_limit(cx, direction, spi, limit));
@@ -312,6 +331,12 @@ impl Endpoint {
     pub fn status(&self, id: TunnelId) -> Option<TunnelStatus> {
         let slot = self.slots.get(&id)?;
         self.tunnels.get(slot).map(Tunnel::status).or_else(|| self.v1.get(slot).map(v1::Tunnel::status))
+    }
+
+    /// Who was refused before proving who they are, the most recent first. At most 256 sources.
+    #[must_use]
+    pub fn strangers(&self) -> Vec<Stranger> {
+        self.strangers.list()
     }
 
     /// Counts of what belongs to no tunnel.
@@ -358,6 +383,11 @@ impl Endpoint {
     #[cfg(test)]
     pub(crate) fn half_open_counts(&self) -> (usize, usize, usize) {
         self.half_open.counts()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sources_remembered(&self) -> usize {
+        self.rates.len()
     }
 
     #[cfg(test)]

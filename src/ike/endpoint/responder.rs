@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::context::{Owner, Path, Slot};
 use super::half_open::Admission;
-use super::tunnel::{Tunnel, Will};
+use super::tunnel::Tunnel;
+use super::will::Will;
 use super::{Endpoint, Event, Output};
 use crate::failure::{Failure, Phase as Negotiation, Theirs};
 use crate::message::{
@@ -37,10 +38,15 @@ impl Endpoint {
             return;
         };
         let expected = self.by_address.contains_key(&(path.local.ip(), source));
-        match self.half_open.admit(&contents, peer, (source, expected), now, &mut *self.entropy) {
+        let within_rate = self.rates.take(source, expected, now);
+        match self.half_open.admit(&contents, peer, (source, expected, within_rate), now, &mut *self.entropy) {
             Admission::Welcome => {}
             Admission::Full => {
                 self.counters.refused_full += 1;
+                return;
+            }
+            Admission::TooOften => {
+                self.counters.refused_rate += 1;
                 return;
             }
             Admission::Cookie(cookie) => {
@@ -97,6 +103,8 @@ impl Endpoint {
             theirs: Theirs::Listed(error.theirs),
         };
         let meant = self.tunnels.get(&slot).is_some_and(|tunnel| tunnel.config.remote == path.remote.ip());
+        let tunnel = self.tunnels.get(&slot).filter(|_| meant).map(|tunnel| tunnel.id);
+        self.strangers.note(path.remote.ip(), tunnel, &failure, now);
         if meant && self.unauthenticated.take(now) {
             self.with_slot(slot, now, |tunnel, cx| tunnel.note_failure(cx, failure));
         } else if self.unauthenticated.take(now) {
@@ -191,6 +199,12 @@ impl Endpoint {
             half.refusal = Some((key.to_vec(), response.clone()));
             response.into_iter().for_each(|datagram| self.transmit(path, datagram));
         }
+        let tunnel = slot.and_then(|slot| self.tunnels.get_mut(&slot));
+        self.strangers.note(path.remote.ip(), tunnel.as_ref().map(|tunnel| tunnel.id), &refusal.failure, now);
+        if refusal.failure.is_about_identity() {
+            self.counters.auth_failures += 1;
+            tunnel.into_iter().for_each(|tunnel| tunnel.counters.auth_failures += 1);
+        }
         if !self.unauthenticated.take(now) {
             return;
         }
@@ -204,6 +218,7 @@ impl Endpoint {
     }
 
     fn refuse_stranger(&mut self, frame: &Frame<'_>, path: Path, notify: Notify, failure: Failure, now: Instant) {
+        self.strangers.note(path.remote.ip(), None, &failure, now);
         if self.unauthenticated.take(now) {
             self.send_notify(frame, path, notify);
             let (local, remote) = (path.local, path.remote);

@@ -13,7 +13,8 @@ use crate::sa::child::{ChildPhase, ChildSa};
 use crate::sa::init::Stage;
 use crate::sa::{IkeSa, Phase};
 
-use super::tunnel::{Tunnel, Will};
+use super::tunnel::Tunnel;
+use super::will::Will;
 
 /// A snapshot of one tunnel.
 #[derive(Clone, Debug)]
@@ -30,8 +31,10 @@ pub struct TunnelStatus {
     pub remote: SocketAddr,
     /// Established IKE SAs: one, or two for a moment while one replaces the other.
     pub ike: Vec<IkeStatus>,
-    /// CHILD SAs: one, or more for a moment while one replaces another.
+    /// CHILD SAs: one for each set of selectors, or more for a moment while one replaces another.
     pub children: Vec<ChildStatus>,
+    /// Wanted CHILD SAs that are not there.
+    pub missing: Vec<MissingChild>,
     /// Since when traffic flows.
     pub up_since: Option<Instant>,
     /// Since when traffic flows or, if it does not, since when it does not.
@@ -49,6 +52,8 @@ pub struct TunnelStatus {
 pub enum TunnelState {
     /// It is the peer's turn to begin.
     Listening,
+    /// We begin when a packet waits.
+    Idle,
     /// We are waiting to try again.
     Waiting,
     /// We sent `IKE_SA_INIT`.
@@ -69,6 +74,7 @@ impl TunnelState {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Listening => "listening",
+            Self::Idle => "idle",
             Self::Waiting => "waiting",
             Self::Connecting => "connecting",
             Self::Authenticating => "authenticating",
@@ -135,6 +141,19 @@ pub struct ChildStatus {
     pub expires_at: Option<Instant>,
 }
 
+/// A wanted CHILD SA that is not there.
+#[derive(Clone, Debug)]
+pub struct MissingChild {
+    /// Inner addresses on our side.
+    pub local_selectors: Vec<TrafficSelector>,
+    /// Inner addresses on the peer's side.
+    pub remote_selectors: Vec<TrafficSelector>,
+    /// Why it is not there, if it was asked for, and when that was.
+    pub failure: Option<(Failure, Instant)>,
+    /// When it is asked for again.
+    pub retry_at: Option<Instant>,
+}
+
 /// Counts since the tunnel was added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TunnelCounters {
@@ -150,6 +169,8 @@ pub struct TunnelCounters {
     pub rekey_failures: u64,
     /// Failures of any kind.
     pub failures: u64,
+    /// Times that one end refused to believe who the other one is.
+    pub auth_failures: u64,
     /// Times the peer was found dead.
     pub dpd_timeouts: u64,
     /// Datagrams sent again for want of an answer.
@@ -161,7 +182,7 @@ pub struct TunnelCounters {
 impl Tunnel {
     /// A snapshot.
     pub(crate) fn status(&self) -> TunnelStatus {
-        let carrying = self.outbound.and_then(|spi| self.child(spi)).map(|child| child.parent);
+        let carrying = self.children.iter().find(|child| child.carries()).map(|child| child.parent);
         let alive = || self.sas.iter().filter(|sa| matches!(sa.phase, Phase::Current | Phase::Replaced { .. }));
         let main = alive().find(|sa| Some(sa.spi) == carrying).or_else(|| alive().next_back());
         let path = main.map_or_else(|| self.first_path(), |sa| sa.path);
@@ -173,25 +194,40 @@ impl Tunnel {
             local: path.local,
             remote: path.remote,
             ike: alive().map(IkeSa::status).collect(),
-            children: children.map(|child| child.status(self.outbound == Some(child.spi))).collect(),
+            children: children.map(ChildSa::status).collect(),
+            missing: self.missing(),
             up_since: self.up_since,
             since: self.since,
             counters: self.counters,
             last_failure: self.last_failure.clone(),
-            retry_at: self.retry_at.filter(|_| self.will == Will::Connect && self.outbound.is_none()),
+            retry_at: self.retry_at.filter(|_| self.connects() && !self.is_up()),
         }
+    }
+
+    fn missing(&self) -> Vec<MissingChild> {
+        let missing = self.flows.iter().filter(|flow| flow.wanted && self.carrier(flow.id).is_none());
+        missing
+            .map(|flow| MissingChild {
+                local_selectors: flow.selectors.local.clone(),
+                remote_selectors: flow.selectors.remote.clone(),
+                failure: flow.failure.clone(),
+                retry_at: flow.retry_at,
+            })
+            .collect()
     }
 
     fn state(&self) -> TunnelState {
         let stage = self.attempt.as_ref().map(|attempt| &attempt.stage);
-        match (self.will, self.outbound, stage) {
-            (_, Some(_), _) => TunnelState::Up,
-            (_, None, Some(Stage::SaInit(_))) => TunnelState::Connecting,
-            (_, None, Some(Stage::Auth(_))) => TunnelState::Authenticating,
-            (_, None, None) if self.sas.iter().any(IkeSa::is_current) => TunnelState::IkeOnly,
-            (Will::Connect, None, None) => TunnelState::Waiting,
-            (Will::Listen, None, None) => TunnelState::Listening,
-            (Will::Stop, None, None) => TunnelState::Stopped,
+        match (self.will, self.is_up(), stage) {
+            (_, true, _) => TunnelState::Up,
+            (_, false, Some(Stage::SaInit(_))) => TunnelState::Connecting,
+            (_, false, Some(Stage::Auth(_))) => TunnelState::Authenticating,
+            (_, false, None) if self.sas.iter().any(IkeSa::is_current) => TunnelState::IkeOnly,
+            (Will::Connect, false, None) => TunnelState::Waiting,
+            (Will::Demand, false, None) if self.demanded => TunnelState::Waiting,
+            (Will::Demand, false, None) => TunnelState::Idle,
+            (Will::Listen, false, None) => TunnelState::Listening,
+            (Will::Stop, false, None) => TunnelState::Stopped,
         }
     }
 }
@@ -213,7 +249,7 @@ impl IkeSa {
 }
 
 impl ChildSa {
-    fn status(&self, carries_outbound: bool) -> ChildStatus {
+    fn status(&self) -> ChildStatus {
         ChildStatus {
             inbound: self.spi,
             outbound: self.peer_spi,
@@ -222,7 +258,7 @@ impl ChildSa {
             encapsulation: self.encapsulation,
             local_selectors: self.local_selectors.clone(),
             remote_selectors: self.remote_selectors.clone(),
-            carries_outbound,
+            carries_outbound: self.carries(),
             established_at: self.established_at,
             rekey_at: self.rekey_at,
             expires_at: self.expires_at,

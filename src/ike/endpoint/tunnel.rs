@@ -11,8 +11,10 @@ use wire::ipsec::{Direction, Encapsulation, SaAction, Spi, TunnelId};
 use super::backoff::Backoff;
 use super::context::{Cx, Path, Slot};
 use super::event::{DownReason, Event, LimitReached, RekeyKind};
+use super::flow::{self, Flow};
 use super::status::TunnelCounters;
-use crate::config::{StartAction, TunnelConfig};
+use super::will::Will;
+use crate::config::TunnelConfig;
 use crate::failure::Failure;
 use crate::message::{ExchangeType, Frame, IkeSpi};
 use crate::sa::child::{ChildSa, Outbound};
@@ -24,22 +26,11 @@ use crate::sa::{IkeSa, Pending, Task};
 /// Pause before we connect again after an operator took the tunnel down.
 const AFTER_TERMINATE: Duration = Duration::from_secs(5);
 /// How much longer the end that listens waits before it asks for a missing CHILD SA.
-const COURTESY: Duration = Duration::from_secs(3);
+pub(crate) const COURTESY: Duration = Duration::from_secs(3);
 /// How often an unauthenticated hint may make us begin anew.
 const HINT_PAUSE: Duration = Duration::from_secs(10);
 /// Spread of the first attempts of many tunnels.
 const FIRST_ATTEMPT: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(50));
-
-/// What we do about a tunnel that is down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Will {
-    /// Connect, again and again.
-    Connect,
-    /// Wait for the peer.
-    Listen,
-    /// Nothing; the peer is refused.
-    Stop,
-}
 
 #[derive(Debug)]
 pub(crate) struct Tunnel {
@@ -47,13 +38,16 @@ pub(crate) struct Tunnel {
     pub(crate) id: TunnelId,
     pub(crate) config: TunnelConfig,
     pub(crate) will: Will,
+    /// A packet waits for the tunnel.
+    pub(crate) demanded: bool,
     /// Another tunnel has the same two identities: no statement about all SAs between them can be made.
     pub(crate) shares_identities: bool,
     pub(crate) attempt: Option<Attempt>,
     pub(crate) sas: Vec<IkeSa>,
     pub(crate) children: Vec<ChildSa>,
-    /// The CHILD SA that carries what we send, by the SPI we receive on. The tunnel is up while there is one.
-    pub(crate) outbound: Option<Spi>,
+    /// What it carries. The tunnel is up while a CHILD SA carries any of it.
+    pub(crate) flows: Vec<Flow>,
+    pub(crate) next_flow: u32,
     pub(crate) up_since: Option<Instant>,
     /// When traffic began to flow, or ceased to.
     pub(crate) since: Instant,
@@ -68,22 +62,22 @@ pub(crate) struct Tunnel {
 
 impl Tunnel {
     pub(crate) fn new(cx: &mut Cx<'_>, slot: Slot, id: TunnelId, config: TunnelConfig) -> Self {
-        let (will, retry_at) = match config.start {
-            StartAction::Initiate => {
-                (Will::Connect, Some(cx.now + between(FIRST_ATTEMPT.0, FIRST_ATTEMPT.1, cx.entropy)))
-            }
-            StartAction::OnDemand | StartAction::Respond => (Will::Listen, None),
-        };
+        let will = Will::of(config.start);
+        let spread = between(FIRST_ATTEMPT.0, FIRST_ATTEMPT.1, cx.entropy);
+        let retry_at = (will == Will::Connect).then(|| cx.now + spread);
+        let flows = flow::wanted(config.wanted_children());
         Self {
             slot,
             id,
+            next_flow: u32::try_from(flows.len()).unwrap_or(u32::MAX),
+            flows,
             config,
             will,
+            demanded: false,
             shares_identities: false,
             attempt: None,
             sas: Vec::new(),
             children: Vec::new(),
-            outbound: None,
             up_since: None,
             since: cx.now,
             last_traffic: None,
@@ -141,7 +135,7 @@ impl Tunnel {
             let (spi, failure) = (attempt.spi, attempt.failure());
             self.drop_attempt(cx);
             // The peer may have brought the tunnel up meanwhile.
-            if self.outbound.is_none() {
+            if !self.is_up() {
                 self.abandon(cx, spi, failure);
             }
             return;
@@ -159,11 +153,12 @@ impl Tunnel {
         self.resolve_duplicates(cx);
         self.drop_idle_duplicates(cx);
         self.keep_connected(cx);
+        self.keep_flows(cx);
         self.start_tasks(cx);
     }
 
     fn keep_connected(&mut self, cx: &mut Cx<'_>) {
-        if self.will == Will::Stop || self.outbound.is_some() || self.attempt.is_some() {
+        if self.will == Will::Stop || self.is_up() || self.attempt.is_some() {
             return;
         }
         let current = self.sas.iter_mut().rev().find(|sa| sa.is_current());
@@ -173,6 +168,8 @@ impl Tunnel {
         // Who listens begins nothing, yet an IKE SA that lost its CHILD SA is no beginning; the peer goes first.
         let courtesy = match self.will {
             Will::Connect | Will::Stop => Duration::ZERO,
+            Will::Demand if self.demanded => Duration::ZERO,
+            Will::Demand => return,
             Will::Listen if current.is_some() => COURTESY,
             Will::Listen => {
                 self.retry_at = None;
@@ -185,8 +182,14 @@ impl Tunnel {
             return;
         }
         self.retry_at = None;
-        match current {
-            Some(sa) => sa.enqueue(Task::CreateChild),
+        self.begin_on(cx);
+    }
+
+    /// Asks for what is missing on the IKE SA there is, else for another one.
+    pub(crate) fn begin_on(&mut self, cx: &mut Cx<'_>) {
+        let flow = self.first_flow();
+        match self.sas.iter_mut().rev().find(|sa| sa.is_current()) {
+            Some(sa) => sa.enqueue(Task::CreateChild(flow)),
             None => self.begin_attempt(cx, false),
         }
     }
@@ -194,11 +197,12 @@ impl Tunnel {
     /// When [`Self::handle_timeout`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let attempt = self.attempt.as_ref().map(|attempt| attempt.deadline.min(attempt.transmission().next()));
-        let waits = self.will != Will::Stop && self.outbound.is_none() && self.attempt.is_none();
+        let acts = self.connects() || self.will == Will::Listen;
+        let waits = acts && !self.is_up() && self.attempt.is_none();
         let retry = self.retry_at.filter(|_| waits && !self.sas.iter().any(is_creating));
         let sas = self.sas.iter().filter_map(|sa| self.ike_deadline(sa));
         let children = self.children.iter().filter_map(ChildSa::next_deadline);
-        attempt.into_iter().chain(retry).chain(sas).chain(children).min()
+        attempt.into_iter().chain(retry).chain(sas).chain(children).chain(self.flows_deadline()).min()
     }
 
     /// Whether nothing of it is left.
@@ -210,24 +214,26 @@ impl Tunnel {
     pub(crate) fn take_down(&mut self, cx: &mut Cx<'_>, reason: &DownReason) {
         self.drop_attempt(cx);
         let mut spis: Vec<_> = self.sas.iter().map(|sa| sa.spi).collect();
-        // The SA that carries traffic goes last, with `TunnelDown`.
-        let carrying = self.outbound.and_then(|spi| self.child(spi)).map(|child| child.parent);
-        spis.sort_by_key(|spi| Some(*spi) == carrying);
-        let children: Vec<_> = self.children.iter().map(|child| child.spi).collect();
-        for child in children.into_iter().filter(|child| self.outbound != Some(*child)).collect::<Vec<_>>() {
+        // What carries traffic goes last, with `TunnelDown`.
+        let carries = |ike: &IkeSpi| self.children.iter().any(|child| child.carries() && child.parent == *ike);
+        spis.sort_by_key(carries);
+        let (last, first): (Vec<_>, Vec<_>) = self.children.iter().partition(|child| child.carries());
+        let [first, last] = [first, last].map(|children| children.iter().map(|child| child.spi).collect::<Vec<_>>());
+        for child in first {
             self.drop_child(cx, child, reason);
         }
         for spi in spis {
             self.close_politely(cx, spi, reason);
         }
-        if let Some(last) = self.outbound {
-            self.drop_child(cx, last, reason);
+        for child in last {
+            self.drop_child(cx, child, reason);
         }
     }
 
     /// An operator takes the tunnel down; it comes back if it is ours to begin.
     pub(crate) fn terminate(&mut self, cx: &mut Cx<'_>) {
         self.take_down(cx, &DownReason::Operator);
+        self.demanded = false;
         self.retry_at = Some(cx.now + AFTER_TERMINATE);
     }
 
@@ -248,7 +254,8 @@ impl Tunnel {
 
     /// Something failed. If the tunnel is down, we try again later.
     pub(crate) fn fail(&mut self, cx: &mut Cx<'_>, failure: Failure) {
-        if self.will == Will::Connect && self.outbound.is_none() {
+        self.counters.auth_failures += u64::from(failure.is_about_identity());
+        if self.connects() && !self.is_up() {
             self.retry_at = Some(self.backoff.fail(failure.is_silence(), cx.now, cx.entropy));
         }
         self.note_failure(cx, failure);
@@ -256,9 +263,15 @@ impl Tunnel {
 
     /// Something failed that changes no plan.
     pub(crate) fn note_failure(&mut self, cx: &mut Cx<'_>, failure: Failure) {
+        let retry_at = self.retry_at.filter(|_| self.connects());
+        // The next packet asks again.
+        self.demanded = false;
+        self.report_failure(cx, failure, retry_at);
+    }
+
+    pub(crate) fn report_failure(&mut self, cx: &mut Cx<'_>, failure: Failure, retry_at: Option<Instant>) {
         self.counters.failures += 1;
         self.last_failure = Some((failure.clone(), cx.now));
-        let retry_at = self.retry_at.filter(|_| self.will == Will::Connect);
         cx.event(Event::Failed { tunnel: self.id, failure, retry_at });
     }
 
@@ -270,7 +283,7 @@ impl Tunnel {
 
     /// Whether an unauthenticated hint may make us begin anew now.
     pub(crate) fn may_hint(&mut self, now: Instant) -> bool {
-        let may = self.will == Will::Connect
+        let may = matches!(self.will, Will::Connect | Will::Demand)
             && self.attempt.is_none()
             && self.last_hint.is_none_or(|last| now >= last + HINT_PAUSE);
         if may {
@@ -302,8 +315,9 @@ impl Tunnel {
     pub(crate) fn handle_peer_moved(&mut self, cx: &mut Cx<'_>, path: Path) {
         self.last_traffic = Some(cx.now);
         // RFC 7296 2.23: an end that is not itself behind a NAT follows one that is.
-        let parent = self.outbound.and_then(|spi| self.child(spi)).and_then(|child| self.sa(child.parent));
-        if parent.is_some_and(|sa| sa.nat.remote && !sa.nat.local && sa.path != path) {
+        let carrying = self.children.iter().filter(|child| child.carries());
+        let mut parents = carrying.filter_map(|child| self.sa(child.parent));
+        if parents.any(|sa| sa.nat.remote && !sa.nat.local && sa.path != path) {
             self.follow_peer(cx, path);
         }
     }
@@ -312,7 +326,7 @@ impl Tunnel {
     pub(crate) fn handle_limit(&mut self, cx: &mut Cx<'_>, direction: Direction, spi: Spi, limit: LimitReached) {
         let named = |child: &&ChildSa| match direction {
             Direction::Inbound => child.spi == spi,
-            Direction::Outbound => child.peer_spi == spi && self.outbound == Some(child.spi),
+            Direction::Outbound => child.peer_spi == spi && child.carries(),
         };
         let Some(spi) = self.children.iter().find(named).map(|child| child.spi) else { return };
         let now = cx.now;
@@ -332,18 +346,21 @@ impl Tunnel {
             sa.queue.contains(&Task::RekeyChild(spi))
                 || matches!(&sa.pending, Some(Pending::Child(expect)) if expect.replaces == Some(spi))
         };
-        self.outbound != Some(spi)
-            || self.sas.iter().any(asked)
-            || self.children.iter().any(|child| !child.initiator && child.awaits_switch())
+        let Some(old) = self.child(spi) else { return true };
+        let is_rival = |child: &ChildSa| child.flow == old.flow && !child.initiator && child.awaits_switch();
+        !old.carries() || self.sas.iter().any(asked) || self.children.iter().any(is_rival)
     }
 
-    /// An operator wants a new CHILD SA.
-    pub(crate) fn rekey_child(&mut self, cx: &mut Cx<'_>) {
-        let Some(spi) = self.outbound.filter(|spi| !self.is_being_replaced(*spi)) else { return };
-        if let Some(child) = self.child_mut(spi).filter(|child| child.is_live()) {
-            child.rekey_at = Some(cx.now);
-            self.handle_child_timeouts(cx);
+    /// An operator wants new CHILD SAs.
+    pub(crate) fn rekey_children(&mut self, cx: &mut Cx<'_>) {
+        let carrying = self.children.iter().filter(|child| child.carries() && child.is_live());
+        let due: Vec<_> = carrying.map(|child| child.spi).filter(|spi| !self.is_being_replaced(*spi)).collect();
+        for spi in due {
+            if let Some(child) = self.child_mut(spi) {
+                child.rekey_at = Some(cx.now);
+            }
         }
+        self.handle_child_timeouts(cx);
     }
 
     /// An operator wants a new IKE SA.
@@ -352,20 +369,9 @@ impl Tunnel {
             sa.enqueue(Task::RekeyIke);
         }
     }
-
-    /// An operator wants the tunnel up.
-    pub(crate) fn initiate(&mut self, cx: &mut Cx<'_>) {
-        if self.outbound.is_some() || self.attempt.is_some() || self.will == Will::Stop {
-            return;
-        }
-        match self.sas.iter_mut().rev().find(|sa| sa.is_current()) {
-            Some(sa) => sa.enqueue(Task::CreateChild),
-            None => self.begin_attempt(cx, false),
-        }
-    }
 }
 
 /// Whether a CHILD SA is being asked for.
 fn is_creating(sa: &IkeSa) -> bool {
-    sa.queue.contains(&Task::CreateChild) || matches!(sa.pending, Some(Pending::Child(_)))
+    sa.queue.iter().any(|task| matches!(task, Task::CreateChild(_))) || matches!(sa.pending, Some(Pending::Child(_)))
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use wire::ipsec::Spi;
 
 use crate::crypto::{AuthInput, IkeKeys, Nonces, Role};
-use crate::endpoint::{Cx, DownReason, Event, HalfOpen, Owner, Path, Tunnel};
+use crate::endpoint::{Cx, DownReason, Event, FlowId, HalfOpen, Owner, Path, Tunnel};
 use crate::failure::{Failure, Waiting};
 use crate::identity::Identity;
 use crate::message::{
@@ -22,10 +22,12 @@ use crate::sa::contents::Contents;
 use crate::sa::init::{Attempt, FirstExchange, Stage};
 use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child, soft};
 use crate::sa::protect::{Incoming, Protection, header};
-use crate::sa::retransmit::Retransmit;
+use crate::sa::retransmit::{Retransmit, between};
 use crate::sa::window::{Requests, Responses};
 use crate::sa::{IkeSa, Origin, Phase, Task};
 
+/// Pause before the rekey that tries whether rekeys work.
+const EARLY_REKEY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 /// A shorter lifetime would have us authenticate without pause.
 const LEAST_GRANT: Duration = Duration::from_secs(60);
 
@@ -37,6 +39,8 @@ pub(crate) struct ExpectAuthResponse {
     protection: Protection,
     /// The SPI we will receive on.
     pub(crate) child: Spi,
+    /// What that CHILD SA is for.
+    flow: FlowId,
     pub(crate) transmission: Retransmit,
 }
 
@@ -63,7 +67,8 @@ impl Tunnel {
         first: FirstExchange,
         mut protection: Protection,
     ) -> ExpectAuthResponse {
-        let child = cx.claim_esp_spi();
+        let (child, flow) = (cx.claim_esp_spi(), self.first_flow());
+        let selectors = self.selectors_of(flow);
         let id = self.config.local_id.to_payload();
         let input = AuthInput { message: &first.request, peer_nonce: &first.nonce_r, id_body: &id.body() };
         let auth = first.keys.psk_auth(Role::Initiator, &self.config.psk, input);
@@ -76,14 +81,14 @@ impl Tunnel {
             Payload::IdResponder(self.config.remote_id.to_payload()),
             Payload::Auth(Auth { method: AuthMethod::SHARED_KEY, data: auth.expose().to_vec() }),
             Payload::Sa(esp_proposals(&self.config.esp_proposals, child, ChildExchange::Auth)),
-            Payload::TsInitiator(self.config.local_selectors.clone()),
-            Payload::TsResponder(self.config.remote_selectors.clone()),
+            Payload::TsInitiator(selectors.local),
+            Payload::TsResponder(selectors.remote),
         ]);
         let header = header(spis, ExchangeType::IKE_AUTH, true, false, 1);
         let datagrams = protection.seal(header, payloads, path.remote, cx.entropy);
         cx.transmit(path, &datagrams);
         let transmission = Retransmit::new(datagrams, cx.now, cx.entropy);
-        ExpectAuthResponse { peer_spi: spis.1, first, protection, child, transmission }
+        ExpectAuthResponse { peer_spi: spis.1, first, protection, child, flow, transmission }
     }
 
     /// Takes the answer to our authentication.
@@ -165,7 +170,7 @@ impl Tunnel {
 
     fn finish_auth(&mut self, cx: &mut Cx<'_>, attempt: Attempt, contents: Contents) {
         let Attempt { spi, path, began, sole, stage: Stage::Auth(state), .. } = attempt else { return };
-        let ExpectAuthResponse { peer_spi, first, protection, child, .. } = *state;
+        let ExpectAuthResponse { peer_spi, first, protection, child, flow, .. } = *state;
         let (keys, nonce_i, nonce_r) = (first.keys.clone(), first.nonce_i.clone(), first.nonce_r.clone());
         self.establish(
             cx,
@@ -183,15 +188,16 @@ impl Tunnel {
         );
         self.note_auth_lifetime(cx, spi, &contents);
         let judged = match contents.error() {
-            Some(notify) => Err(refused_child(&self.config, notify, path.remote)),
-            None => judge_answer(&self.config, &contents, ChildExchange::Auth, path.remote),
+            Some(notify) => Err(refused_child(&self.config, &self.selectors_of(flow), notify, path.remote)),
+            None => judge_answer(&self.config, &self.selectors_of(flow), &contents, ChildExchange::Auth, path.remote),
         };
         match judged {
             Ok(terms) => {
                 let nonces = Nonces { initiator: &nonce_i, responder: &nonce_r };
                 let keys = keys.child(terms.chosen.suite, None, nonces);
-                let new = NewChild { terms, spi: child, role: Role::Initiator, group: None, keys };
+                let new = NewChild { flow, terms, spi: child, role: Role::Initiator, group: None, keys };
                 self.add_child(cx, spi, new);
+                self.plan_early_rekey(cx, child);
                 if sole {
                     self.forget_older(spi);
                 }
@@ -199,9 +205,23 @@ impl Tunnel {
             Err(failure) => {
                 // An IKE SA alone is of no use; both ends get rid of it and we try again later.
                 cx.names.release_esp(child);
-                self.close_politely(cx, spi, &DownReason::Failed(failure.clone()));
-                self.fail(cx, failure);
+                if self.is_up() || !self.try_other_flow(cx, spi, flow, &failure) {
+                    self.close_politely(cx, spi, &DownReason::Failed(failure.clone()));
+                    self.fail(cx, failure);
+                }
             }
+        }
+    }
+
+    /// The keys of the first CHILD SA come from the IKE SA, without a group: whether the ends agree about that shows
+    /// at the first rekey, so that one is done while somebody is looking.
+    fn plan_early_rekey(&mut self, cx: &mut Cx<'_>, spi: Spi) {
+        if !self.config.early_rekey {
+            return;
+        }
+        let at = cx.now + between(EARLY_REKEY.0, EARLY_REKEY.1, cx.entropy);
+        if let Some(child) = self.child_mut(spi).filter(|child| child.rekey_at.is_some_and(|regular| at < regular)) {
+            child.regular_rekey_at = child.rekey_at.replace(at);
         }
     }
 
@@ -328,7 +348,7 @@ impl Tunnel {
         if half.nat.any() && self.config.encapsulation == crate::config::EncapsulationPolicy::Never {
             return Err(refuse(Failure::NatForbidden { peer }));
         }
-        Ok(())
+        self.room_for_ike(peer)
     }
 
     /// Whether the identities in a request are those of this tunnel.
@@ -403,7 +423,7 @@ impl Tunnel {
         let Some(peer) = self.sa(ike).map(|sa| sa.path.remote).filter(|_| contents.sa.is_some()) else {
             return Vec::new();
         };
-        let terms = match judge_offer(&self.config, contents, ChildExchange::Auth, peer) {
+        let terms = match judge_offer(&self.config, &self.acceptable(ike), contents, ChildExchange::Auth, peer) {
             Ok(terms) => terms,
             Err(refusal) => {
                 let payloads = refusal.payloads();
@@ -419,13 +439,14 @@ impl Tunnel {
         ];
         let nonces = Nonces { initiator: nonces.0, responder: nonces.1 };
         let keys = keys.child(terms.chosen.suite, None, nonces);
-        self.add_child(cx, ike, NewChild { terms, spi, role: Role::Responder, group: None, keys });
+        let flow = self.flow_for(&terms.selectors());
+        self.add_child(cx, ike, NewChild { flow, terms, spi, role: Role::Responder, group: None, keys });
         payloads
     }
 
     /// Drops our own attempt if the peer cannot have established anything from it yet: its SA serves as well.
     fn yield_attempt(&mut self, cx: &mut Cx<'_>) {
-        if self.outbound.is_some()
+        if self.is_up()
             && let Some(attempt) = self.attempt.take_if(|attempt| matches!(attempt.stage, Stage::SaInit(_)))
         {
             cx.names.release(attempt.spi);

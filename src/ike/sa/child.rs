@@ -7,7 +7,7 @@
 //!  retired   kept for packets in flight      removed
 //! ```
 //!
-//! Of a tunnel's CHILD SAs at most one is installed outbound. We switch to an SA only when the peer is known to
+//! Of the CHILD SAs of one flow at most one is installed outbound. We switch to an SA only when the peer is known to
 //! receive on it: as initiator of its exchange at once, as responder when the peer deletes what it replaces or
 //! otherwise shows that it got our answer. An SA never becomes outbound twice, because its sequence numbers
 //! would repeat.
@@ -17,19 +17,21 @@ use std::time::{Duration, Instant};
 use wire::ipsec::{Direction, Encapsulation, EspSuite, SaAction, SecurityAssociation, Spi, TrafficSelector};
 
 use crate::crypto::Group;
-use crate::endpoint::{Cx, DownReason, Event, Tunnel};
-use crate::message::IkeSpi;
-use crate::sa::create_child::OVERDUE;
+use crate::endpoint::{Cx, DownReason, Event, FlowId, Tunnel};
+use crate::message::{IkeSpi, narrow};
+use crate::sa::create_child::{OVERDUE, SWITCH_DELAY};
 
 /// How long we receive on an SA after it was replaced.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
+/// The same after an IKE SA that we close for another one: until the peer knows of it, it may send as before.
+pub(crate) const LINGER_CLOSED: Duration = Duration::from_secs(15);
 
 /// The outbound half.
 #[derive(Debug)]
 pub(crate) enum Outbound {
     /// Ready, not in use.
     Held(Box<SecurityAssociation>),
-    /// All our traffic goes through it.
+    /// What we send of its flow goes through it.
     Installed,
     /// Replaced.
     Retired,
@@ -58,6 +60,8 @@ pub(crate) struct ChildSa {
     pub(crate) peer_spi: Spi,
     /// The IKE SA it lives under.
     pub(crate) parent: IkeSpi,
+    /// What of the tunnel's traffic it is for.
+    pub(crate) flow: FlowId,
     /// Whether we began the exchange that made it.
     pub(crate) initiator: bool,
     pub(crate) suite: EspSuite,
@@ -67,10 +71,14 @@ pub(crate) struct ChildSa {
     pub(crate) remote_selectors: Vec<TrafficSelector>,
     pub(crate) outbound: Outbound,
     pub(crate) phase: ChildPhase,
+    /// The peer is known to have it.
+    pub(crate) confirmed: bool,
     /// It lost a collision; its initiator deletes it.
     pub(crate) redundant: bool,
     pub(crate) established_at: Instant,
     pub(crate) rekey_at: Option<Instant>,
+    /// When to rekey it should the early rekey fail that only tries whether a rekey works.
+    pub(crate) regular_rekey_at: Option<Instant>,
     pub(crate) expires_at: Option<Instant>,
     /// The peer is known to have it, and should have deleted what it replaces by then.
     pub(crate) switch_at: Option<Instant>,
@@ -79,6 +87,16 @@ pub(crate) struct ChildSa {
 impl ChildSa {
     pub(crate) fn is_live(&self) -> bool {
         self.phase == ChildPhase::Live
+    }
+
+    /// Whether what we send goes through it.
+    pub(crate) const fn carries(&self) -> bool {
+        matches!(self.outbound, Outbound::Installed)
+    }
+
+    /// Whether it carries what we send, or is to.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.is_live() && (self.carries() || self.awaits_switch())
     }
 
     /// Whether it can take over what we send.
@@ -122,20 +140,27 @@ impl Tunnel {
             || self.sa(ike).is_some_and(|sa| sa.heir == Some(child.parent))
     }
 
-    /// Takes in a new CHILD SA: receives on it at once, sends on it if nothing else carries traffic.
-    pub(crate) fn install_child(&mut self, cx: &mut Cx<'_>, child: ChildSa, inbound: SecurityAssociation) {
-        let spi = child.spi;
+    /// Takes in a new CHILD SA: receives on it at once, sends on it if nothing else carries its traffic.
+    pub(crate) fn install_child(&mut self, cx: &mut Cx<'_>, mut child: ChildSa, inbound: SecurityAssociation) {
+        let (spi, flow) = (child.spi, child.flow);
         cx.sa(SaAction::Install { tunnel: self.id, direction: Direction::Inbound, sa: Box::new(inbound) });
+        let contested = self.children.iter().any(|other| other.carries() && overlap(other, &child));
+        if contested && !child.initiator && self.carrier(flow).is_none() {
+            // Another flow carries the same packets; the peer has our answer by then.
+            child.switch_at = Some(cx.now + SWITCH_DELAY);
+        }
         self.children.push(child);
-        if self.outbound.is_none() {
+        if !contested && self.carrier(flow).is_none() {
             self.switch_outbound(cx, spi);
         }
     }
 
     /// Sends on `spi` from now on. Nothing happens unless it is live and held back.
     pub(crate) fn switch_outbound(&mut self, cx: &mut Cx<'_>, spi: Spi) {
-        let tunnel = self.id;
-        let Some(child) = self.child_mut(spi).filter(|child| child.is_ready()) else { return };
+        let (tunnel, was_up) = (self.id, self.is_up());
+        let Some(flow) = self.child(spi).filter(|child| child.is_ready()).map(|child| child.flow) else { return };
+        let before = self.carrier(flow).map(|child| child.spi);
+        let Some(child) = self.child_mut(spi) else { return };
         child.switch_at = None;
         let peer_spi = child.peer_spi;
         let Outbound::Held(sa) = std::mem::replace(&mut child.outbound, Outbound::Installed) else { return };
@@ -153,7 +178,7 @@ impl Tunnel {
             remote_selectors: child.remote_selectors.clone(),
         };
         let parent = child.parent;
-        match self.outbound.replace(spi).and_then(|before| self.child_mut(before)) {
+        match before.and_then(|before| self.child_mut(before)) {
             Some(before) => {
                 before.outbound = Outbound::Retired;
                 before.rekey_at = None;
@@ -167,7 +192,13 @@ impl Tunnel {
                     cx.sa(SaAction::Remove { tunnel, direction: Direction::Outbound, spi: before });
                 }
             }
+            None if was_up => {
+                self.flow_up(cx, flow);
+                cx.event(self.child_up(spi));
+            }
             None => {
+                self.flow_up(cx, flow);
+                self.note_up();
                 self.up_since = Some(cx.now);
                 self.since = cx.now;
                 self.backoff.up();
@@ -177,44 +208,75 @@ impl Tunnel {
         }
     }
 
+    fn flow_up(&mut self, cx: &Cx<'_>, flow: FlowId) {
+        if let Some(flow) = self.flow_mut(flow) {
+            flow.up(cx.now);
+        }
+    }
+
+    fn child_up(&self, spi: Spi) -> Event {
+        let child = self.child(spi);
+        Event::ChildUp {
+            tunnel: self.id,
+            inbound: spi,
+            outbound: child.map_or(Spi(0), |child| child.peer_spi),
+            local_selectors: child.map(|child| child.local_selectors.clone()).unwrap_or_default(),
+            remote_selectors: child.map(|child| child.remote_selectors.clone()).unwrap_or_default(),
+        }
+    }
+
     /// Sends on `spi` from now on, unless another IKE SA than `ike` carries the traffic: which of several does is
     /// decided by [`Self::resolve_duplicates`].
     pub(crate) fn switch_within(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, spi: Spi) {
-        if self.outbound.and_then(|spi| self.child(spi)).is_none_or(|child| self.is_under(child, ike)) {
+        let carrier = self.child(spi).and_then(|child| self.carrier(child.flow));
+        if carrier.is_none_or(|child| self.is_under(child, ike)) {
             self.switch_outbound(cx, spi);
         }
     }
 
-    /// Stops sending on `spi`. Another SA takes over if there is one; else the tunnel is down.
+    /// Stops sending on `spi`. Another SA takes over if there is one. Where that was the last, the tunnel is down.
     pub(crate) fn release_outbound(&mut self, cx: &mut Cx<'_>, spi: Spi, reason: &DownReason) {
-        if self.outbound != Some(spi) {
-            return;
-        }
+        let Some(flow) = self.child(spi).filter(|child| child.carries()).map(|child| child.flow) else { return };
         if let Some(heir) = self.heir(spi) {
             self.switch_outbound(cx, heir);
             return;
         }
-        self.outbound = None;
+        let tunnel = self.id;
+        let Some(child) = self.child_mut(spi) else { return };
+        child.outbound = Outbound::Retired;
+        let (local_selectors, remote_selectors) = (child.local_selectors.clone(), child.remote_selectors.clone());
+        cx.sa(SaAction::Remove { tunnel, direction: Direction::Outbound, spi: child.peer_spi });
+        self.adopt_covered(flow, None);
+        if self.carrier(flow).is_some() {
+            return;
+        }
+        if let Some(flow) = self.flow_mut(flow) {
+            flow.down(cx);
+        }
+        if self.is_up() {
+            let reason = reason.clone();
+            cx.event(Event::ChildDown { tunnel, local_selectors, remote_selectors, reason });
+            return;
+        }
+        for flow in &mut self.flows {
+            flow.retry_at = None;
+        }
         if let Some(since) = self.up_since.take() {
             self.backoff.down(cx.now.saturating_duration_since(since));
         }
         self.since = cx.now;
-        let tunnel = self.id;
-        if let Some(child) = self.child_mut(spi) {
-            child.outbound = Outbound::Retired;
-            cx.sa(SaAction::Remove { tunnel, direction: Direction::Outbound, spi: child.peer_spi });
-        }
         cx.event(Event::TunnelDown { tunnel, reason: reason.clone() });
     }
 
-    /// The best SA to take over from `spi`: one that lost no collision, made under the same IKE SA, under one
+    /// The best SA of its flow to take over from `spi`: one that lost no collision, made under the same IKE SA, under one
     /// that the peer is known to have, the newest.
     fn heir(&self, spi: Spi) -> Option<Spi> {
         let parent = self.child(spi).map(|child| child.parent);
+        let flow = self.child(spi).map(|child| child.flow);
         let confirmed = |child: &ChildSa| self.sa(child.parent).is_some_and(|sa| sa.confirmed);
         self.children
             .iter()
-            .filter(|child| child.spi != spi && child.is_ready())
+            .filter(|child| child.spi != spi && Some(child.flow) == flow && child.is_ready())
             .max_by_key(|child| {
                 (!child.redundant, Some(child.parent) == parent, confirmed(child), child.established_at)
             })
@@ -229,13 +291,15 @@ impl Tunnel {
         cx.sa(SaAction::Remove { tunnel: self.id, direction: Direction::Inbound, spi });
         self.release_outbound(cx, spi, reason);
         self.children.retain(|child| child.spi != spi);
+        self.prune_flows();
         cx.names.release_esp(spi);
     }
 
-    /// Stops sending on a CHILD SA that both ends have deleted, and receives what is in flight if the tunnel
-    /// lives on.
+    /// Stops sending on a CHILD SA that both ends have deleted, and receives what is in flight if its flow lives on.
     pub(crate) fn retire_child(&mut self, cx: &mut Cx<'_>, spi: Spi, reason: &DownReason) {
-        let survives = self.outbound.is_some_and(|outbound| outbound != spi) || self.heir(spi).is_some();
+        let flow = self.child(spi).map(|child| child.flow);
+        let carried = flow.and_then(|flow| self.carrier(flow)).is_some_and(|child| child.spi != spi);
+        let survives = carried || self.heir(spi).is_some();
         if !survives {
             self.drop_child(cx, spi, reason);
             return;
@@ -249,14 +313,14 @@ impl Tunnel {
 
     /// Lets go of every CHILD SA under an IKE SA that is gone. If another CHILD SA takes over, we receive what is
     /// in flight on these.
-    pub(crate) fn drop_children_of(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, reason: &DownReason) {
+    pub(crate) fn drop_children_of(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, reason: &DownReason, linger: Duration) {
         let (doomed, others): (Vec<_>, Vec<_>) = self.children.iter().partition(|child| child.parent == ike);
-        let survives = others.iter().any(|child| self.outbound == Some(child.spi) || child.is_ready());
-        let mut doomed: Vec<_> = doomed.iter().map(|child| child.spi).collect();
-        // The one that carries traffic goes last, so that none of the others takes over from it.
-        doomed.sort_by_key(|spi| self.outbound == Some(*spi));
-        let until = cx.now + LINGER;
-        for spi in doomed {
+        let lives = |flow| others.iter().any(|child| child.flow == flow && (child.carries() || child.is_ready()));
+        // What carries traffic goes last, so that none of the others takes over from it.
+        let mut doomed: Vec<_> = doomed.iter().map(|child| (child.carries(), child.spi, lives(child.flow))).collect();
+        doomed.sort_by_key(|(carries, ..)| *carries);
+        let until = cx.now + linger;
+        for (_, spi, survives) in doomed {
             if !survives {
                 self.drop_child(cx, spi, reason);
                 continue;
@@ -270,4 +334,10 @@ impl Tunnel {
             self.release_outbound(cx, spi, reason);
         }
     }
+}
+
+/// Whether two CHILD SAs carry some of the same packets.
+fn overlap(one: &ChildSa, other: &ChildSa) -> bool {
+    !narrow(&one.local_selectors, &other.local_selectors).is_empty()
+        && !narrow(&one.remote_selectors, &other.remote_selectors).is_empty()
 }

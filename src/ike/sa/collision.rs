@@ -13,6 +13,8 @@
 use wire::ipsec::Spi;
 
 use crate::endpoint::{Cx, DownReason, Tunnel};
+use crate::message::IkeSpi;
+use crate::sa::child::ChildSa;
 use crate::sa::{IkeSa, Origin, Task};
 
 /// What the peer made in the meantime out of the SA that we are replacing.
@@ -36,13 +38,7 @@ impl Tunnel {
     /// Traffic moves over once the peer is known to have the SA that stays; only then the others are deleted.
     pub(crate) fn resolve_duplicates(&mut self, cx: &mut Cx<'_>) {
         let serving: Vec<_> = self.sas.iter().filter(|sa| self.serves(sa)).map(|sa| sa.spi).collect();
-        let winner = self
-            .sas
-            .iter()
-            .filter(|sa| serving.contains(&sa.spi))
-            .reduce(|a, b| if stays(&a.origin, &b.origin) { a } else { b });
-        let Some(winner) = winner.filter(|_| serving.len() > 1).map(|sa| sa.spi) else { return };
-        let carries = self.outbound.and_then(|spi| self.child(spi)).is_some_and(|child| self.is_under(child, winner));
+        let Some(winner) = self.winner().filter(|_| serving.len() > 1).map(|sa| sa.spi) else { return };
         let youngest = self.sas.iter().filter(|sa| serving.contains(&sa.spi)).map(|sa| sa.origin.authenticated).max();
         let Some(sa) = self.sa_mut(winner) else { return };
         // A sign of life that is younger than all of them: what established an SA may have been long under way, and
@@ -55,11 +51,10 @@ impl Tunnel {
             return;
         }
         let origin = sa.origin.clone();
-        // The oldest: a newer one may just be in the making.
-        let heirs = self.children.iter().filter(|child| self.is_under(child, winner) && child.is_live());
-        let Some(heir) = heirs.min_by_key(|child| child.established_at).map(|child| child.spi) else { return };
-        if !carries {
-            self.switch_outbound(cx, heir);
+        self.move_flows(cx, winner);
+        // What others carry still is asked for, or waits for a sign that the peer has it.
+        if self.awaits_flow(winner) {
+            return;
         }
         for spi in serving.into_iter().filter(|spi| *spi != winner) {
             let Some(sa) = self.sa(spi) else { continue };
@@ -71,6 +66,33 @@ impl Tunnel {
         }
     }
 
+    /// Of the IKE SAs in use, the one that stays.
+    pub(crate) fn winner(&self) -> Option<&IkeSa> {
+        let serving = self.sas.iter().filter(|sa| self.serves(sa));
+        serving.reduce(|a, b| if stays(&a.origin, &b.origin) { a } else { b })
+    }
+
+    /// Sends on the CHILD SAs under the IKE SA that stays.
+    fn move_flows(&mut self, cx: &mut Cx<'_>, winner: IkeSpi) {
+        let flows: Vec<_> = self.flows.iter().map(|flow| flow.id).collect();
+        for flow in flows {
+            if self.carrier(flow).is_some_and(|child| self.is_under(child, winner)) {
+                continue;
+            }
+            if !self.has_usable(winner, flow) {
+                self.adopt_covered(flow, Some(winner));
+            }
+            let under = |child: &&ChildSa| {
+                child.flow == flow && child.is_live() && child.confirmed && self.is_under(child, winner)
+            };
+            // The oldest: a newer one may just be in the making.
+            let heir = self.children.iter().filter(under).min_by_key(|child| child.established_at);
+            if let Some(heir) = heir.map(|child| child.spi) {
+                self.switch_outbound(cx, heir);
+            }
+        }
+    }
+
     /// Whether an IKE SA is in use and has a CHILD SA.
     pub(crate) fn serves(&self, sa: &IkeSa) -> bool {
         sa.is_current() && self.children.iter().any(|child| child.parent == sa.spi && child.is_live())
@@ -78,10 +100,13 @@ impl Tunnel {
 
     /// IKE SAs that lost their CHILD SA while another one carries the traffic.
     pub(crate) fn drop_idle_duplicates(&mut self, cx: &mut Cx<'_>) {
-        let Some(carrying) = self.outbound.and_then(|spi| self.child(spi)).map(|child| child.parent) else { return };
+        if !self.is_up() {
+            return;
+        }
+        let carries = |ike| self.children.iter().any(|child| child.carries() && child.parent == ike);
         let is_idle = |sa: &&IkeSa| {
             sa.is_current()
-                && sa.spi != carrying
+                && !carries(sa.spi)
                 && sa.is_idle()
                 && !self.sas.iter().any(|other| other.is_replaced_by(sa.spi))
                 && !self.children.iter().any(|child| child.parent == sa.spi && child.is_live())

@@ -6,24 +6,24 @@
 //!                         | SK { N(INVALID_KE_PAYLOAD | TEMPORARY_FAILURE | CHILD_SA_NOT_FOUND | ...) }
 //! ```
 //!
-//! A tunnel has one CHILD SA. A peer that makes another one beside it replaces it: the newest wins, and the old
-//! one is deleted when the peer is known to have the new one.
+//! A peer that makes a CHILD SA with the selectors of another replaces it: the newest wins, and the old one is deleted
+//! when the peer is known to have the new one. With other selectors it is another flow, beside the rest.
 
 use std::time::Duration;
 
 use wire::ipsec::Spi;
 
-use crate::config::Pfs;
+use crate::config::{ChildSelectors, Pfs};
 use crate::crypto::{Group, KeyPair, Nonces, Role};
-use crate::endpoint::{Cx, DownReason, Event, RekeyKind, Tunnel};
-use crate::failure::Failure;
+use crate::endpoint::{Cx, DownReason, Event, FlowId, RekeyKind, Tunnel};
+use crate::failure::{Failure, Phase as Negotiation, Theirs};
 use crate::message::{
     ChildExchange, ExchangeType, IkeSpi, KeyExchange, Notify, NotifyType, Payload, ProtocolId, esp_proposals,
 };
 use crate::sa::child::{ChildPhase, Outbound};
 use crate::sa::collision::{Rival, loses};
 use crate::sa::contents::Contents;
-use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child};
+use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, list, protocol, refused_child};
 use crate::sa::retransmit::between;
 use crate::sa::{Pending, Phase, Task};
 
@@ -37,7 +37,7 @@ pub(crate) const TEMPORARY: (Duration, Duration) = (Duration::from_millis(500), 
 pub(crate) const REKEY_RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(20));
 /// Deletions of unknown SAs we remember during one exchange.
 const MAX_DELETED: usize = 8;
-/// CHILD SAs that a peer may pile up.
+/// CHILD SAs that a peer may pile up, besides two for each that we want.
 const MAX_CHILDREN: usize = 16;
 /// Group changes we follow in one exchange.
 pub(crate) const MAX_GROUP_CHANGES: u8 = 3;
@@ -45,8 +45,13 @@ pub(crate) const MAX_GROUP_CHANGES: u8 = 3;
 /// We asked for a CHILD SA.
 #[derive(Debug)]
 pub(crate) struct ExpectChildResponse {
+    /// What it is for.
+    pub(crate) flow: FlowId,
     /// The SA to be replaced, by the SPI we receive on.
     pub(crate) replaces: Option<Spi>,
+    pub(crate) offered: ChildSelectors,
+    /// The peer refused what is in use, so that all that is configured is offered.
+    widened: bool,
     /// The SPI we will receive on.
     pub(crate) spi: Spi,
     nonce: Vec<u8>,
@@ -57,34 +62,58 @@ pub(crate) struct ExpectChildResponse {
     deleted: Vec<Spi>,
 }
 
+/// What to ask for.
+struct Ask {
+    flow: FlowId,
+    replaces: Option<Spi>,
+    group: Option<Group>,
+    group_changes: u8,
+    rival: Option<Rival<Spi>>,
+    widened: bool,
+}
+
+impl ExpectChildResponse {
+    /// The same again, with another group.
+    fn again(self, group: Option<Group>) -> Ask {
+        let Self { flow, replaces, group_changes, rival, widened, .. } = self;
+        Ask { flow, replaces, group, group_changes: group_changes + 1, rival, widened }
+    }
+}
+
 struct Accepted {
     new: NewChild,
     peer_nonce: Vec<u8>,
 }
 
 impl Tunnel {
-    pub(crate) fn start_create_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi) {
-        if self.outbound.is_none() {
-            self.ask_for_child(cx, ike, None, None, 0, None);
+    pub(crate) fn start_create_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, flow: FlowId) {
+        if !self.has_usable(ike, flow) {
+            let ask = Ask { flow, replaces: None, group: None, group_changes: 0, rival: None, widened: false };
+            self.ask_for_child(cx, ike, ask);
         }
     }
 
     pub(crate) fn start_rekey_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, old: Spi) {
         let Some(child) = self.child_mut(old).filter(|child| child.is_live() && !child.redundant) else { return };
         child.rekey_at = None;
-        let group = child.group;
-        self.ask_for_child(cx, ike, Some(old), group, 0, None);
+        let (flow, group) = (child.flow, child.group);
+        let ask = Ask { flow, replaces: Some(old), group, group_changes: 0, rival: None, widened: false };
+        self.ask_for_child(cx, ike, ask);
     }
 
-    fn ask_for_child(
-        &mut self,
-        cx: &mut Cx<'_>,
-        ike: IkeSpi,
-        replaces: Option<Spi>,
-        group: Option<Group>,
-        group_changes: u8,
-        rival: Option<Rival<Spi>>,
-    ) {
+    /// RFC 7296 2.9.2: a rekey asks for what is in use; some peers take that for another policy than the one they
+    /// negotiated first and want to see the whole of it again.
+    fn offered(&self, ask: &Ask) -> ChildSelectors {
+        let old = ask.replaces.filter(|_| !ask.widened).and_then(|old| self.child(old));
+        old.map_or_else(
+            || self.selectors_of(ask.flow),
+            |old| ChildSelectors { local: old.local_selectors.clone(), remote: old.remote_selectors.clone() },
+        )
+    }
+
+    fn ask_for_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, ask: Ask) {
+        let offered = self.offered(&ask);
+        let Ask { flow, replaces, group, group_changes, rival, widened } = ask;
         let groups = self.child_groups();
         let group = group.filter(|group| groups.contains(group)).or_else(|| groups.first().copied());
         let key = group.map(|group| group.generate(cx.entropy));
@@ -95,10 +124,20 @@ impl Tunnel {
         payloads.push(Payload::Sa(esp_proposals(&self.config.esp_proposals, spi, ChildExchange::Create)));
         payloads.push(Payload::Nonce(nonce.clone()));
         payloads.extend(key.as_ref().map(key_payload));
-        // RFC 7296 2.9.2: not narrower than what is in use; the peer narrows as it did the first time.
-        payloads.push(Payload::TsInitiator(self.config.local_selectors.clone()));
-        payloads.push(Payload::TsResponder(self.config.remote_selectors.clone()));
-        let expect = ExpectChildResponse { replaces, spi, nonce, key, group_changes, rival, deleted: Vec::new() };
+        payloads.push(Payload::TsInitiator(offered.local.clone()));
+        payloads.push(Payload::TsResponder(offered.remote.clone()));
+        let expect = ExpectChildResponse {
+            flow,
+            replaces,
+            offered,
+            widened,
+            spi,
+            nonce,
+            key,
+            group_changes,
+            rival,
+            deleted: Vec::new(),
+        };
         self.request(cx, ike, ExchangeType::CREATE_CHILD_SA, payloads, Pending::Child(Box::new(expect)));
     }
 
@@ -140,7 +179,7 @@ impl Tunnel {
                     sa.enqueue(Task::DeleteChild(expect.spi));
                 }
                 cx.names.release_esp(expect.spi);
-                self.child_failed(cx, ike, expect.replaces, failure);
+                self.child_failed(cx, ike, expect.flow, expect.replaces, failure);
             }
         }
     }
@@ -155,18 +194,19 @@ impl Tunnel {
                 let wanted = wanted.filter(|group| self.child_groups().contains(group) && tried != Some(*group));
                 let still_wanted = expect
                     .replaces
-                    .map_or(self.outbound.is_none(), |old| self.child(old).is_some_and(|old| old.is_live()));
+                    .map_or(!self.has_usable(ike, expect.flow), |old| self.child(old).is_some_and(|old| old.is_live()));
                 match wanted {
-                    Some(group) if still_wanted => {
-                        let changes = expect.group_changes + 1;
-                        self.ask_for_child(cx, ike, expect.replaces, Some(group), changes, expect.rival);
-                    }
+                    Some(group) if still_wanted => self.ask_for_child(cx, ike, expect.again(Some(group))),
                     Some(_) => {}
                     None => {
-                        let failure = refused_child(&self.config, notify, peer);
-                        self.child_failed(cx, ike, expect.replaces, failure);
+                        let failure = self.refused_rekey(&expect, notify, peer);
+                        self.child_failed(cx, ike, expect.flow, expect.replaces, failure);
                     }
                 }
+            }
+            NotifyType::TS_UNACCEPTABLE if expect.replaces.is_some() && !expect.widened => {
+                let group = expect.key.as_ref().map(KeyPair::group);
+                self.ask_for_child(cx, ike, Ask { widened: true, ..expect.again(group) });
             }
             // RFC 7296 2.25: the peer is busy with the same SAs.
             NotifyType::TEMPORARY_FAILURE => self.try_child_later(cx, &expect),
@@ -177,17 +217,37 @@ impl Tunnel {
                 }
             }
             _ => {
-                let failure = refused_child(&self.config, notify, peer);
-                self.child_failed(cx, ike, expect.replaces, failure);
+                let failure = self.refused_rekey(&expect, notify, peer);
+                self.child_failed(cx, ike, expect.flow, expect.replaces, failure);
             }
         }
     }
 
+    /// What a refusal means. The peer has taken the cipher of an SA that it refuses to rekey: what is left is the
+    /// group.
+    fn refused_rekey(&self, expect: &ExpectChildResponse, notify: &Notify, peer: std::net::SocketAddr) -> Failure {
+        let known = expect.replaces.is_some()
+            && matches!(notify.kind, NotifyType::NO_PROPOSAL_CHOSEN | NotifyType::INVALID_KE_PAYLOAD);
+        if !known {
+            return refused_child(&self.config, &expect.offered, notify, peer);
+        }
+        let wanted =
+            notify.wanted_group().map(|id| Group::from_id(id).map_or_else(|| id.0.to_string(), |g| g.to_string()));
+        let theirs = wanted.map_or(Theirs::Unknown, Theirs::Listed);
+        Failure::PfsMismatch { peer, ours: list(&self.config.esp_proposals), theirs }
+    }
+
     fn try_child_later(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
         let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
+        let up = self.is_up();
         match expect.replaces.and_then(|old| self.child_mut(old)) {
             Some(old) if old.is_live() && expect.rival.is_none() => old.rekey_at = Some(at),
             Some(_) => {}
+            None if up => {
+                if let Some(flow) = self.flow_mut(expect.flow) {
+                    flow.retry_at = Some(at);
+                }
+            }
             None => self.retry_at = Some(at),
         }
     }
@@ -201,16 +261,22 @@ impl Tunnel {
         }
     }
 
-    /// The SA to be replaced stays in use. Where one is missing, the IKE SA is of no use: another attempt from
+    /// The SA to be replaced stays in use. Where there is none at all, the IKE SA is of no use: another attempt from
     /// the start negotiates the CHILD SA in another way, without a group.
-    fn child_failed(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, replaces: Option<Spi>, failure: Failure) {
+    fn child_failed(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, flow: FlowId, replaces: Option<Spi>, failure: Failure) {
         let Some(old) = replaces else {
-            self.close_politely(cx, ike, &DownReason::Failed(failure.clone()));
-            self.fail(cx, failure);
+            if self.is_up() {
+                self.flow_failed(cx, flow, failure);
+            } else if !self.try_other_flow(cx, ike, flow, &failure) {
+                self.close_politely(cx, ike, &DownReason::Failed(failure.clone()));
+                self.fail(cx, failure);
+            }
             return;
         };
-        let retry_at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
+        let mut retry_at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
         if let Some(old) = self.child_mut(old).filter(|old| old.is_live()) {
+            // An early rekey that failed has told what it was for; the rest has time.
+            retry_at = old.regular_rekey_at.take().unwrap_or(retry_at);
             old.rekey_at = Some(retry_at);
             let ends = old.expires_at;
             self.renew_before(cx, ends);
@@ -222,7 +288,7 @@ impl Tunnel {
     /// negotiates everything in another way.
     pub(crate) fn renew_before(&mut self, cx: &mut Cx<'_>, ends: Option<std::time::Instant>) {
         let soon = ends.is_some_and(|ends| ends <= cx.now + self.config.rekey_margin / 2);
-        if soon && self.attempt.is_none() && self.outbound.is_some() {
+        if soon && self.attempt.is_none() && self.is_up() {
             self.begin_attempt(cx, false);
         }
     }
@@ -235,7 +301,7 @@ impl Tunnel {
     ) -> Result<Accepted, Failure> {
         let sa = self.sa(ike).ok_or_else(|| protocol(self.first_path().remote, "no IKE SA"))?;
         let peer = sa.path.remote;
-        let terms = judge_answer(&self.config, contents, ChildExchange::Create, peer)?;
+        let terms = judge_answer(&self.config, &expect.offered, contents, ChildExchange::Create, peer)?;
         let peer_nonce = contents.nonce.clone().ok_or_else(|| protocol(peer, "an answer without a nonce"))?;
         let shared = match (terms.chosen.group, expect.key.take(), &contents.key_exchange) {
             (None, _, _) => None,
@@ -247,7 +313,8 @@ impl Tunnel {
         let nonces = Nonces { initiator: &expect.nonce, responder: &peer_nonce };
         let keys = sa.keys.child(terms.chosen.suite, shared.as_ref(), nonces);
         let group = terms.chosen.group;
-        Ok(Accepted { new: NewChild { terms, spi: expect.spi, role: Role::Initiator, group, keys }, peer_nonce })
+        let flow = expect.flow;
+        Ok(Accepted { new: NewChild { flow, terms, spi: expect.spi, role: Role::Initiator, group, keys }, peer_nonce })
     }
 
     /// Our new SA exists at both ends: take it into use, or see that it is redundant.
@@ -269,8 +336,8 @@ impl Tunnel {
         }
         let old: Vec<_> = match expect.replaces {
             Some(old) => vec![old],
-            // RFC 7296 1.3.1 allows several; this tunnel has one.
-            None => self.others_under(ike, spi, rival),
+            // RFC 7296 1.3.1 allows several; a flow has one.
+            None => self.others_under(ike, expect.flow, spi, rival),
         };
         for old in old {
             self.begin_delete_child(old);
@@ -288,9 +355,9 @@ impl Tunnel {
         self.begin_delete_child(spi);
     }
 
-    fn others_under(&self, ike: IkeSpi, spi: Spi, rival: Option<Spi>) -> Vec<Spi> {
+    fn others_under(&self, ike: IkeSpi, flow: FlowId, spi: Spi, rival: Option<Spi>) -> Vec<Spi> {
         let other = |child: &&crate::sa::child::ChildSa| {
-            child.parent == ike && child.is_live() && child.spi != spi && Some(child.spi) != rival
+            child.parent == ike && child.flow == flow && child.is_live() && child.spi != spi && Some(child.spi) != rival
         };
         self.children.iter().filter(other).map(|child| child.spi).collect()
     }
@@ -333,13 +400,14 @@ impl Tunnel {
             return Err(busy(peer));
         }
         let old = self.rekeyed_child(ike, contents, peer)?;
-        if self.children.len() >= MAX_CHILDREN {
+        let most = MAX_CHILDREN + 2 * self.flows.iter().filter(|flow| flow.wanted).count();
+        if self.children.len() >= most {
             return Err(Refusal {
                 notify: Notify::new(NotifyType::NO_ADDITIONAL_SAS),
-                failure: protocol(peer, "it makes CHILD SAs and deletes none"),
+                failure: Failure::TooManySas { peer, phase: Negotiation::Child, most },
             });
         }
-        let terms = judge_offer(&self.config, contents, ChildExchange::Create, peer)?;
+        let terms = judge_offer(&self.config, &self.acceptable_for(ike, old), contents, ChildExchange::Create, peer)?;
         let Some(peer_nonce) = contents.nonce.clone() else {
             return Err(Refusal::syntax(peer, "a request for a CHILD SA without a nonce"));
         };
@@ -353,14 +421,24 @@ impl Tunnel {
         let Some(sa) = self.sa(ike) else { return Ok(Vec::new()) };
         let keys = sa.keys.child(terms.chosen.suite, shared.as_ref(), nonces);
         let (group, peer_spi) = (terms.chosen.group, terms.chosen.spi);
-        self.add_child(cx, ike, NewChild { terms, spi, role: Role::Responder, group, keys });
-        self.note_rival(ike, old, Rival { spi, low_nonce: peer_nonce.min(nonce) });
+        let flow = match old.and_then(|old| self.child(old)) {
+            Some(old) => old.flow,
+            None => self.flow_for(&terms.selectors()),
+        };
+        self.add_child(cx, ike, NewChild { flow, terms, spi, role: Role::Responder, group, keys });
+        self.note_rival(ike, old, flow, Rival { spi, low_nonce: peer_nonce.min(nonce) });
         if let Some(old) = old {
             self.supersede(ike, old);
             self.counters.child_rekeys += 1;
             cx.event(Event::ChildRekeyed { tunnel: self.id, initiator: false, inbound: spi, outbound: peer_spi });
         }
         Ok(payloads)
+    }
+
+    /// What the peer may get: in place of `old`, what that one's flow is for.
+    fn acceptable_for(&self, ike: IkeSpi, old: Option<Spi>) -> Vec<ChildSelectors> {
+        let flow = old.and_then(|old| self.child(old)).and_then(|old| self.flow(old.flow));
+        flow.filter(|flow| flow.wanted).map_or_else(|| self.acceptable(ike), |flow| vec![flow.selectors.clone()])
     }
 
     /// The SA that the peer wants to replace, if it names one.
@@ -389,9 +467,10 @@ impl Tunnel {
     }
 
     /// If we are asking for the same thing, the nonces decide when our answer comes.
-    fn note_rival(&mut self, ike: IkeSpi, old: Option<Spi>, rival: Rival<Spi>) {
+    fn note_rival(&mut self, ike: IkeSpi, old: Option<Spi>, flow: FlowId, rival: Rival<Spi>) {
         if let Some(Pending::Child(expect)) = self.sa_mut(ike).and_then(|sa| sa.pending.as_mut())
             && expect.replaces == old
+            && expect.flow == flow
         {
             expect.rival = Some(rival);
         }

@@ -1,16 +1,18 @@
 //! INFORMATIONAL: DELETE both ways (RFC 7296 1.4.1), and the empty one that asks for a sign of life.
 
+use std::time::Duration;
+
 use wire::ipsec::Spi;
 
 use crate::endpoint::{Cx, DownReason, Event, Tunnel};
 use crate::message::{Delete, ExchangeType, IkeSpi, Payload};
-use crate::sa::child::ChildPhase;
+use crate::sa::child::{ChildPhase, LINGER, LINGER_CLOSED};
 use crate::sa::contents::Contents;
 use crate::sa::exchange::release;
 use crate::sa::{Pending, Phase, Task};
 
 /// How long a closed IKE SA repeats its last answer.
-const ECHO: std::time::Duration = std::time::Duration::from_secs(10);
+const ECHO: Duration = Duration::from_secs(10);
 
 impl Tunnel {
     /// Answers an INFORMATIONAL request; true if it deleted the IKE SA.
@@ -103,7 +105,7 @@ impl Tunnel {
         if self.sa(spi).is_none_or(|sa| sa.is_closed()) {
             return;
         }
-        self.hand_over_or_drop(cx, spi, reason);
+        self.hand_over_or_drop(cx, spi, reason, LINGER_CLOSED);
         self.begin_delete_ike(spi);
     }
 
@@ -113,7 +115,7 @@ impl Tunnel {
         if self.sa(spi).is_none_or(|sa| sa.is_closed()) {
             return;
         }
-        self.hand_over_or_drop(cx, spi, reason);
+        self.hand_over_or_drop(cx, spi, reason, LINGER);
         let Some(sa) = self.sa_mut(spi) else { return };
         sa.phase = Phase::Closed { until: now + ECHO };
         sa.queue.clear();
@@ -124,7 +126,7 @@ impl Tunnel {
     }
 
     /// What lives under an IKE SA goes to its successor, or is gone.
-    fn hand_over_or_drop(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, reason: &DownReason) {
+    fn hand_over_or_drop(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, reason: &DownReason, linger: Duration) {
         let Some(phase) = self.sa(spi).map(|sa| sa.phase) else { return };
         let has_estate = self.children.iter().any(|child| child.parent == spi)
             || self.sas.iter().any(|sa| sa.is_replaced_by(spi) || (sa.spi == spi && !sa.queue.is_empty()));
@@ -135,10 +137,10 @@ impl Tunnel {
                 }
             }
             Phase::Current | Phase::Replaced { .. } => {
-                self.drop_children_of(cx, spi, reason);
+                self.drop_children_of(cx, spi, reason, linger);
                 cx.event(Event::IkeDown { tunnel: self.id, reason: reason.clone() });
             }
-            Phase::Closing | Phase::Closed { .. } => self.drop_children_of(cx, spi, reason),
+            Phase::Closing | Phase::Closed { .. } => self.drop_children_of(cx, spi, reason, linger),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::crypto::Role;
 use crate::endpoint::{Cx, DownReason, Path, Tunnel};
 use crate::failure::{Failure, Waiting};
 use crate::message::{ExchangeType, Frame, IkeSpi, Notify, NotifyType, Payload};
+use crate::sa::child::ChildSa;
 use crate::sa::contents::Contents;
 use crate::sa::negotiate::protocol;
 use crate::sa::protect::{Incoming, Rejected, header};
@@ -214,7 +215,7 @@ impl Tunnel {
     fn start_task(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, task: Task) {
         match task {
             Task::Liveness => self.request(cx, spi, ExchangeType::INFORMATIONAL, Vec::new(), Pending::Liveness),
-            Task::CreateChild => self.start_create_child(cx, spi),
+            Task::CreateChild(flow) => self.start_create_child(cx, spi, flow),
             Task::RekeyChild(child) => self.start_rekey_child(cx, spi, child),
             Task::DeleteChild(child) => self.start_delete_child(cx, spi, child),
             Task::RekeyIke => self.start_ike_rekey(cx, spi),
@@ -228,15 +229,22 @@ impl Tunnel {
         let Some(sa) = self.sa_mut(spi) else { return };
         sa.last_heard = now;
         sa.confirmed = true;
+        let established_at = sa.established_at;
         // RFC 7296 2.23: an end that is not itself behind a NAT follows one that is.
         let follows = sa.nat.remote && !sa.nat.local;
         if follows && sa.path != path {
             self.follow_peer(cx, path);
         }
+        // Who speaks under the IKE SA has the CHILD SA that came with it.
+        let first = |child: &&mut ChildSa| child.parent == spi && child.established_at == established_at;
+        self.children.iter_mut().filter(first).for_each(|child| child.confirmed = true);
     }
 
     /// The peer asks something new, hence has our last answer: it can receive on what that answer made.
     fn note_progress(&mut self, cx: &mut Cx<'_>, spi: IkeSpi) {
+        for child in self.children.iter_mut().filter(|child| child.parent == spi) {
+            child.confirmed = true;
+        }
         let contested = self.sas.iter().any(|sa| matches!(sa.pending, Some(Pending::Child(_))));
         if contested {
             return;
@@ -274,6 +282,7 @@ impl Tunnel {
         self.close(cx, spi, &DownReason::PeerSilent(failure.clone()));
         if !deleting {
             self.counters.dpd_timeouts += 1;
+            self.note_dead_peer();
             self.fail(cx, failure);
         }
     }

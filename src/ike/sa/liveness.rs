@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::DpdAction;
 use crate::endpoint::{Cx, DownReason, Tunnel};
 use crate::failure::{Failure, Phase as Negotiation};
 use crate::message::IkeSpi;
@@ -92,7 +93,8 @@ impl Tunnel {
             return Some(first_sent + DELETE_PATIENCE.min(patience));
         }
         // ESP may belong to the other one, and traffic waits for the decision between them.
-        if sa.is_current() && self.sas.iter().any(|other| other.spi != sa.spi && self.serves(other)) {
+        let serves = |other: &IkeSa| other.spi != sa.spi && other.confirmed && self.serves(other);
+        if sa.is_current() && self.sas.iter().any(serves) {
             return Some(sa.last_heard.max(first_sent) + LEAST_PATIENCE);
         }
         // RFC 7296 2.4: any authentic sign of life counts; yet an exchange must not hang for ever.
@@ -103,12 +105,13 @@ impl Tunnel {
     /// When to ask for a sign of life.
     fn probe_at(&self, sa: &IkeSa) -> Option<Instant> {
         let interval = self.config.dpd.interval;
-        (sa.is_current() && sa.is_idle() && !interval.is_zero()).then(|| self.last_heard(sa) + interval)
+        let asks = !interval.is_zero() && self.config.dpd.action != DpdAction::None;
+        (asks && sa.is_current() && sa.is_idle()).then(|| self.last_heard(sa) + interval)
     }
 
     /// The last sign of life under this IKE SA, ESP included.
     fn last_heard(&self, sa: &IkeSa) -> Instant {
-        let carries = self.outbound.and_then(|spi| self.child(spi)).is_some_and(|child| child.parent == sa.spi);
+        let carries = self.children.iter().any(|child| child.carries() && child.parent == sa.spi);
         self.last_traffic.filter(|_| carries).map_or(sa.last_heard, |traffic| traffic.max(sa.last_heard))
     }
 
@@ -141,11 +144,13 @@ impl Tunnel {
         let Some(child) = self.child_mut(spi) else { return };
         let parent = child.parent;
         if child.expires_at.is_some_and(|at| at <= now) {
-            let needed = self.outbound == Some(spi);
+            let (flow, needed) = (child.flow, child.carries());
             let failure = self.expired(parent, Negotiation::Child);
             self.delete_child(cx, spi, &DownReason::Expired);
-            if needed && self.outbound.is_none() {
+            if !self.is_up() && needed {
                 self.fail(cx, failure);
+            } else if needed && self.carrier(flow).is_none() {
+                self.flow_failed(cx, flow, failure);
             }
             return;
         }

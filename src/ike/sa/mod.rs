@@ -33,7 +33,7 @@ use wire::ipsec::Spi;
 
 use crate::config::IkeProposal;
 use crate::crypto::{IkeKeys, Role};
-use crate::endpoint::Path;
+use crate::endpoint::{FlowId, Path};
 use crate::failure::Waiting;
 use crate::message::{Header, IkeSpi};
 use crate::sa::create_child::ExpectChildResponse;
@@ -42,13 +42,16 @@ use crate::sa::protect::Protection;
 use crate::sa::rekey_ike::ExpectIkeRekeyResponse;
 use crate::sa::window::{Requests, Responses};
 
+/// IKE SAs that a tunnel may have at one time. Two replace one another, more come from a peer that deletes none.
+pub(crate) const MAX_IKE_SAS: usize = 8;
+
 /// Something an established SA has to ask of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Is the peer there?
     Liveness,
-    /// A CHILD SA where there is none.
-    CreateChild,
+    /// A CHILD SA for a flow that has none.
+    CreateChild(FlowId),
     /// Replace a CHILD SA.
     RekeyChild(Spi),
     /// Tell the peer that a CHILD SA is gone.

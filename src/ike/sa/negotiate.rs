@@ -6,12 +6,13 @@ use std::time::Duration;
 use wire::Entropy;
 use wire::ipsec::{Encapsulation, EspSuite, SaKeys, SaLifetime, SecurityAssociation, Spi, TrafficSelector};
 
-use crate::config::{ChildLifetime, EncapsulationPolicy, TunnelConfig};
+use crate::config::{ChildLifetime, ChildSelectors, EncapsulationPolicy, TunnelConfig};
 use crate::crypto::{ChildKeys, Group, Role};
-use crate::endpoint::{Cx, Path, Tunnel};
+use crate::endpoint::{Cx, FlowId, Path, Tunnel};
 use crate::failure::{Failure, Phase as Negotiation, Theirs};
 use crate::message::{
-    ChildExchange, ChosenEsp, IkeSpi, NoProposalChosen, Notify, NotifyType, Payload, accepted_esp, narrow, select_esp,
+    ChildExchange, ChosenEsp, IkeSpi, NoProposalChosen, Notify, NotifyType, Payload, Proposal, accepted_esp, narrow,
+    select_esp,
 };
 use crate::sa::IkeSa;
 use crate::sa::child::{ChildPhase, ChildSa, Outbound};
@@ -25,6 +26,12 @@ pub(crate) struct Terms {
     pub(crate) chosen: ChosenEsp,
     pub(crate) local_selectors: Vec<TrafficSelector>,
     pub(crate) remote_selectors: Vec<TrafficSelector>,
+}
+
+impl Terms {
+    pub(crate) fn selectors(&self) -> ChildSelectors {
+        ChildSelectors { local: self.local_selectors.clone(), remote: self.remote_selectors.clone() }
+    }
 }
 
 /// A refusal: what to tell the peer, and what to tell our user.
@@ -52,9 +59,10 @@ impl Refusal {
     }
 }
 
-/// Judges the peer's offer.
+/// Judges the peer's offer. Of what is acceptable it gets the first that has something in common with it.
 pub(crate) fn judge_offer(
     config: &TunnelConfig,
+    acceptable: &[ChildSelectors],
     contents: &Contents,
     exchange: ChildExchange,
     peer: SocketAddr,
@@ -65,22 +73,35 @@ pub(crate) fn judge_offer(
     };
     let chosen = select_esp(&config.esp_proposals, sa, exchange).map_err(|error| Refusal {
         notify: Notify::new(NotifyType::NO_PROPOSAL_CHOSEN),
-        failure: no_proposal(error, Negotiation::Child, peer),
+        failure: no_child_proposal(config, sa, error, peer),
     })?;
-    let local_selectors = narrow(ours, &config.local_selectors);
-    let remote_selectors = narrow(theirs, &config.remote_selectors);
-    if local_selectors.is_empty() || remote_selectors.is_empty() {
+    let common = acceptable.iter().find_map(|acceptable| {
+        let (local, remote) = (narrow(ours, &acceptable.local), narrow(theirs, &acceptable.remote));
+        (!local.is_empty() && !remote.is_empty()).then_some((local, remote))
+    });
+    let Some((local_selectors, remote_selectors)) = common else {
+        let configured =
+            ChildSelectors { local: config.local_selectors.clone(), remote: config.remote_selectors.clone() };
         return Err(Refusal {
             notify: Notify::new(NotifyType::TS_UNACCEPTABLE),
-            failure: selectors(config, Theirs::Listed(pair(ours, theirs)), peer),
+            failure: selectors(&configured, Theirs::Listed(pair(ours, theirs)), peer),
         });
-    }
+    };
     Ok(Terms { chosen, local_selectors, remote_selectors })
+}
+
+/// No proposal in common. Where all but the group fits, that is what to tell.
+fn no_child_proposal(config: &TunnelConfig, theirs: &[Proposal], error: NoProposalChosen, peer: SocketAddr) -> Failure {
+    if select_esp(&config.esp_proposals, theirs, ChildExchange::Auth).is_ok() {
+        return Failure::PfsMismatch { peer, ours: error.ours, theirs: Theirs::Listed(error.theirs) };
+    }
+    no_proposal(error, Negotiation::Child, peer)
 }
 
 /// Judges the peer's answer to our offer.
 pub(crate) fn judge_answer(
     config: &TunnelConfig,
+    offered: &ChildSelectors,
     contents: &Contents,
     exchange: ChildExchange,
     peer: SocketAddr,
@@ -91,16 +112,21 @@ pub(crate) fn judge_answer(
     let chosen = accepted_esp(&config.esp_proposals, sa, exchange)
         .map_err(|error| no_proposal(error, Negotiation::Child, peer))?;
     // RFC 7296 2.9: the answer is a subset of the offer; what is outside of it is not ours to carry.
-    let local_selectors = narrow(ours, &config.local_selectors);
-    let remote_selectors = narrow(theirs, &config.remote_selectors);
+    let local_selectors = narrow(ours, &offered.local);
+    let remote_selectors = narrow(theirs, &offered.remote);
     if local_selectors.is_empty() || remote_selectors.is_empty() {
-        return Err(selectors(config, Theirs::Listed(pair(ours, theirs)), peer));
+        return Err(selectors(offered, Theirs::Listed(pair(ours, theirs)), peer));
     }
     Ok(Terms { chosen, local_selectors, remote_selectors })
 }
 
 /// What an error notification in answer to our offer of a CHILD SA means.
-pub(crate) fn refused_child(config: &TunnelConfig, notify: &Notify, peer: SocketAddr) -> Failure {
+pub(crate) fn refused_child(
+    config: &TunnelConfig,
+    offered: &ChildSelectors,
+    notify: &Notify,
+    peer: SocketAddr,
+) -> Failure {
     match notify.kind {
         NotifyType::NO_PROPOSAL_CHOSEN => Failure::NoProposalChosen {
             phase: Negotiation::Child,
@@ -108,7 +134,10 @@ pub(crate) fn refused_child(config: &TunnelConfig, notify: &Notify, peer: Socket
             ours: list(&config.esp_proposals),
             theirs: Theirs::Unknown,
         },
-        NotifyType::TS_UNACCEPTABLE | NotifyType::SINGLE_PAIR_REQUIRED => selectors(config, Theirs::Unknown, peer),
+        NotifyType::TS_UNACCEPTABLE => selectors(offered, Theirs::Unknown, peer),
+        NotifyType::SINGLE_PAIR_REQUIRED => {
+            Failure::SinglePairRequired { peer, ours: pair(&offered.local, &offered.remote) }
+        }
         NotifyType::INVALID_KE_PAYLOAD => Failure::InvalidKe {
             phase: Negotiation::Child,
             peer,
@@ -131,8 +160,8 @@ pub(crate) fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn selectors(config: &TunnelConfig, theirs: Theirs, peer: SocketAddr) -> Failure {
-    let ours = pair(&config.local_selectors, &config.remote_selectors);
+fn selectors(ours: &ChildSelectors, theirs: Theirs, peer: SocketAddr) -> Failure {
+    let ours = pair(&ours.local, &ours.remote);
     Failure::SelectorsUnacceptable { peer, ours, theirs }
 }
 
@@ -142,6 +171,7 @@ fn pair(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
 
 /// What an exchange settled about a new CHILD SA.
 pub(crate) struct NewChild {
+    pub(crate) flow: FlowId,
     pub(crate) terms: Terms,
     /// The SPI we receive on.
     pub(crate) spi: Spi,
@@ -181,6 +211,7 @@ impl Tunnel {
             spi: new.spi,
             peer_spi: new.terms.chosen.spi,
             parent: ike,
+            flow: new.flow,
             initiator: new.role == Role::Initiator,
             suite,
             group: new.group,
@@ -189,9 +220,11 @@ impl Tunnel {
             remote_selectors: new.terms.remote_selectors,
             outbound: Outbound::Held(Box::new(outbound)),
             phase: ChildPhase::Live,
+            confirmed: new.role == Role::Initiator,
             redundant: false,
             established_at: cx.now,
             rekey_at: lifetime.soft_time.map(|soft| cx.now + soft),
+            regular_rekey_at: None,
             expires_at: lifetime.hard_time.map(|hard| cx.now + hard),
             switch_at: None,
         };
@@ -232,11 +265,23 @@ pub(crate) fn soft(lifetime: Duration, config: &TunnelConfig, entropy: &mut dyn 
     Some(lifetime.saturating_sub(between(margin, most, entropy)).max(lifetime / 4))
 }
 
+const PARTS: u64 = 10_000;
+
+/// How much of a limit in octets or packets is used up when the rekey starts: the margin has the same part of it as of
+/// the lifetime, and at least a twentieth, since a busy line is quicker than a clock.
+fn soft_share(config: &TunnelConfig, entropy: &mut dyn Entropy) -> u64 {
+    let time = config.child_lifetime.time.as_secs_f64();
+    let margin = config.rekey_margin.as_secs_f64() / time.max(f64::MIN_POSITIVE);
+    let margin = Duration::from_secs_f64(margin.clamp(0.05, 0.5));
+    let most = margin + margin * u32::from(config.rekey_fuzz) / 100;
+    let margin = between(margin, most, entropy).min(Duration::from_millis(750)).as_millis() * u128::from(PARTS) / 1000;
+    PARTS - u64::try_from(margin).unwrap_or(PARTS / 2)
+}
+
 fn lifetimes(config: &TunnelConfig, entropy: &mut dyn Entropy) -> SaLifetime {
     let ChildLifetime { time, bytes, packets } = config.child_lifetime;
-    let share = between(Duration::from_millis(850), Duration::from_millis(900), entropy).as_millis();
-    let share = u64::try_from(share).unwrap_or(900);
-    let part = |hard: u64| hard / 1000 * share + hard % 1000 * share / 1000;
+    let share = soft_share(config, entropy);
+    let part = |hard: u64| hard / PARTS * share + hard % PARTS * share / PARTS;
     SaLifetime {
         soft_time: soft(time, config, entropy),
         hard_time: (!time.is_zero()).then_some(time),

@@ -19,7 +19,7 @@ use crate::sa::negotiate::{Refusal, list, no_proposal, protocol, soft};
 use crate::sa::protect::Protection;
 use crate::sa::retransmit::between;
 use crate::sa::window::{Requests, Responses};
-use crate::sa::{IkeSa, Pending, Phase, Task};
+use crate::sa::{IkeSa, MAX_IKE_SAS, Pending, Phase, Task};
 
 /// We asked for a new IKE SA.
 #[derive(Debug)]
@@ -202,6 +202,7 @@ impl Tunnel {
         if sa.phase != Phase::Current || in_the_way {
             return Err(busy(peer));
         }
+        self.room_for_ike(peer)?;
         let (Some(proposals), Some(peer_nonce)) = (&contents.sa, &contents.nonce) else {
             return Err(Refusal::syntax(peer, "a request for an IKE SA without a nonce"));
         };
@@ -234,6 +235,17 @@ impl Tunnel {
             }
         }
         Ok(payloads)
+    }
+
+    /// Whether there may be one more IKE SA.
+    pub(crate) fn room_for_ike(&self, peer: std::net::SocketAddr) -> Result<(), Refusal> {
+        if self.sas.iter().filter(|sa| !sa.is_closed()).count() < MAX_IKE_SAS {
+            return Ok(());
+        }
+        Err(Refusal {
+            notify: Notify::new(NotifyType::NO_ADDITIONAL_SAS),
+            failure: Failure::TooManySas { peer, phase: Negotiation::Ike, most: MAX_IKE_SAS },
+        })
     }
 
     fn add_successor(&mut self, cx: &mut Cx<'_>, old: IkeSpi, new: Successor) {
@@ -284,7 +296,7 @@ impl Tunnel {
         if let Some(sa) = self.sa_mut(new) {
             for task in tasks {
                 match task {
-                    Task::CreateChild | Task::RekeyChild(_) | Task::DeleteChild(_) => sa.enqueue(task),
+                    Task::CreateChild(_) | Task::RekeyChild(_) | Task::DeleteChild(_) => sa.enqueue(task),
                     Task::Liveness | Task::RekeyIke | Task::DeleteIke => {}
                 }
             }

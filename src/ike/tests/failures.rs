@@ -179,3 +179,178 @@ fn failures_never_show_the_key() {
         assert!(!text.contains("battery") && !text.contains("other"));
     }
 }
+
+/// Two configurations that do not fit, what each end calls it, and the words of both sides that one of them names.
+struct Mismatch {
+    what: &'static str,
+    a: fn(&mut TunnelConfig),
+    b: fn(&mut TunnelConfig),
+    reasons: [&'static str; 2],
+    named: &'static [&'static str],
+}
+
+fn ike(config: &mut TunnelConfig, suite: &str) {
+    config.ike_proposals = vec![suite.parse().unwrap()];
+}
+
+fn esp(config: &mut TunnelConfig, suite: &str) {
+    config.esp_proposals = vec![suite.parse().unwrap()];
+}
+
+fn selectors(config: &mut TunnelConfig, local: [u8; 4], remote: [u8; 4]) {
+    config.local_selectors = vec![TrafficSelector::range(local.into(), local.into())];
+    config.remote_selectors = vec![TrafficSelector::range(remote.into(), remote.into())];
+}
+
+const MISMATCHES: [Mismatch; 15] = [
+    Mismatch {
+        what: "pre-shared key",
+        a: |_| {},
+        b: |b| b.psk = Secret::from(b"other".as_slice()),
+        reasons: ["auth", "psk"],
+        named: &["192.0.2.1"],
+    },
+    Mismatch {
+        what: "identity of the initiator",
+        a: |a| a.local_id = "a.example".parse().unwrap(),
+        b: |_| {},
+        reasons: ["auth", "identity"],
+        named: &["192.0.2.1", "a.example"],
+    },
+    Mismatch {
+        what: "identity of the responder",
+        a: |a| a.remote_id = "b.example".parse().unwrap(),
+        b: |b| b.local_id = "c.example".parse().unwrap(),
+        reasons: ["identity", ""],
+        named: &["b.example", "c.example"],
+    },
+    Mismatch {
+        what: "IKE cipher",
+        a: |a| ike(a, "aes128gcm16-prfsha256-x25519"),
+        b: |b| ike(b, "aes256gcm16-prfsha256-x25519"),
+        reasons: ["ike_no_proposal"; 2],
+        named: &["aes128gcm16", "aes256gcm16"],
+    },
+    Mismatch {
+        what: "IKE integrity",
+        a: |a| ike(a, "aes128-sha256-prfsha256-x25519"),
+        b: |b| ike(b, "aes128-sha384-prfsha256-x25519"),
+        reasons: ["ike_no_proposal"; 2],
+        named: &["sha256", "sha384"],
+    },
+    Mismatch {
+        what: "IKE PRF",
+        a: |a| ike(a, "aes128gcm16-prfsha256-x25519"),
+        b: |b| ike(b, "aes128gcm16-prfsha512-x25519"),
+        reasons: ["ike_no_proposal"; 2],
+        named: &["prfsha256", "prfsha512"],
+    },
+    Mismatch {
+        what: "IKE group",
+        a: |a| ike(a, "aes128gcm16-prfsha256-x25519"),
+        b: |b| ike(b, "aes128gcm16-prfsha256-ecp256"),
+        reasons: ["ike_no_proposal"; 2],
+        named: &["x25519", "ecp256"],
+    },
+    Mismatch {
+        what: "ESP cipher",
+        a: |a| esp(a, "aes128gcm16"),
+        b: |b| esp(b, "aes192gcm16"),
+        reasons: ["child_no_proposal"; 2],
+        named: &["aes128gcm16", "aes192gcm16"],
+    },
+    Mismatch {
+        what: "ESP integrity",
+        a: |a| esp(a, "aes128-sha256"),
+        b: |b| esp(b, "aes128-sha512"),
+        reasons: ["child_no_proposal"; 2],
+        named: &["sha256", "sha512"],
+    },
+    Mismatch {
+        what: "extended sequence numbers",
+        a: |a| esp(a, "aes128gcm16-esn"),
+        b: |b| esp(b, "aes128gcm16"),
+        reasons: ["child_no_proposal"; 2],
+        named: &["aes128gcm16-esn"],
+    },
+    Mismatch {
+        what: "selectors of our side",
+        a: |a| selectors(a, [10, 1, 1, 1], [10, 2, 2, 2]),
+        b: |b| selectors(b, [10, 2, 2, 2], [10, 9, 9, 9]),
+        reasons: ["ts_unacceptable"; 2],
+        named: &["10.1.1.1", "10.9.9.9"],
+    },
+    Mismatch {
+        what: "selectors of the peer's side",
+        a: |a| selectors(a, [10, 1, 1, 1], [10, 8, 8, 8]),
+        b: |b| selectors(b, [10, 2, 2, 2], [10, 1, 1, 1]),
+        reasons: ["ts_unacceptable"; 2],
+        named: &["10.8.8.8", "10.2.2.2"],
+    },
+    Mismatch {
+        what: "PFS group",
+        a: |a| (a.early_rekey, a.esp_proposals) = (true, vec!["aes128gcm16-x25519".parse().unwrap()]),
+        b: |b| esp(b, "aes128gcm16-ecp521"),
+        reasons: ["pfs_mismatch"; 2],
+        named: &["x25519", "ecp521"],
+    },
+    Mismatch {
+        what: "PFS that only the peer wants",
+        a: |a| (a.early_rekey, a.esp_proposals) = (true, vec!["aes128gcm16".parse().unwrap()]),
+        b: |b| esp(b, "aes128gcm16-ecp384"),
+        reasons: ["pfs_mismatch"; 2],
+        named: &["ecp384"],
+    },
+    Mismatch {
+        what: "outside address",
+        a: |_| {},
+        b: |b| b.local = "198.51.100.77".parse().unwrap(),
+        reasons: ["ike_no_proposal", "unknown_peer"],
+        named: &["192.0.2.1", "198.51.100.2"],
+    },
+];
+
+#[test]
+fn every_mismatch_has_a_reason_of_its_own_with_the_words_of_both_sides() {
+    let mut texts = std::collections::BTreeMap::new();
+    for mismatch in &MISMATCHES {
+        let what = mismatch.what;
+        let (mut a, mut b) = (config_a(), config_b());
+        (mismatch.a)(&mut a);
+        (mismatch.b)(&mut b);
+        let mut network = Network::new(1, a, b);
+        network.run(Duration::from_secs(50));
+        let mut first = [A, B].map(|end| network.failures(end).into_iter().next());
+        if mismatch.reasons[B] == "unknown_peer" {
+            first[B] = network.ends[B].endpoint.strangers().first().map(|stranger| stranger.failure.clone());
+        }
+        let reasons = first.each_ref().map(|failure| failure.as_ref().map_or("", Failure::reason));
+        assert_eq!(reasons, mismatch.reasons, "{what}: {first:?}");
+        let text: Vec<_> = first.iter().flatten().map(ToString::to_string).collect();
+        let text = text.join(" | ");
+        for word in mismatch.named {
+            assert!(text.contains(word), "{what}: `{word}` is not in {text}");
+        }
+        assert!(first.iter().flatten().all(|failure| !failure.remedy().is_empty()));
+        if let Some(other) = texts.insert(text.clone(), what) {
+            panic!("{what} and {other} look alike: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_blocked_port_has_a_reason_of_its_own() {
+    let blocked = |open: fn(&Packet) -> bool| {
+        let mut network = Network::new(1, config_a(), config_b());
+        network.fate = Box::new(move |packet| open(packet).then_some(10));
+        network.run(Duration::from_secs(40));
+        let failure = network.failures(A).remove(0);
+        (failure.reason(), failure.to_string(), failure.remedy())
+    };
+    let all = blocked(|_| false);
+    let answers = blocked(|packet| packet.from == A);
+    let auth = blocked(|packet| packet.exchange == ExchangeType::IKE_SA_INIT);
+    assert_eq!([all.0, answers.0, auth.0], ["timeout"; 3]);
+    assert!(all.2.contains("UDP 500") && auth.2.contains("4500"));
+    assert!(all.1 != auth.1 && all.2 != auth.2);
+}

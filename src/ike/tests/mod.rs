@@ -1,7 +1,10 @@
 //! Two endpoints on a simulated network with a pushed clock.
 
 mod bring_up;
+mod checklist;
+mod children;
 mod collisions;
+mod demand;
 mod failures;
 mod hostile;
 mod liveness;
@@ -9,5 +12,6 @@ mod network;
 mod random;
 mod recovery;
 mod rekey;
+mod strangers;
 mod version1;
 mod version1_random;

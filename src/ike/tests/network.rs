@@ -63,6 +63,7 @@ impl Entropy for Seeded {
 
 /// A configuration that lets A begin, with everything slow enough not to be in the way.
 pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> TunnelConfig {
+    let action = if start == StartAction::Initiate { DpdAction::Restart } else { DpdAction::Clear };
     TunnelConfig {
         name: "t".into(),
         local,
@@ -82,7 +83,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         layout: SelectorLayout::Together,
         start,
         encapsulation: EncapsulationPolicy::Auto,
-        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30), action: DpdAction::Restart },
+        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30), action },
         replay_window: 1024,
         early_rekey: false,
     }
@@ -96,10 +97,15 @@ pub(super) fn config_b() -> TunnelConfig {
     config(ADDRESS_B, ADDRESS_A, StartAction::Respond)
 }
 
-/// What a data plane has.
+/// What an SA carries, as A sees it: its own side first.
+type Pair = (Vec<TrafficSelector>, Vec<TrafficSelector>);
+
+/// What a data plane has. Of SAs for the same selectors the newest one sends.
 #[derive(Debug, Default)]
 pub(super) struct DataPlane {
     pub(super) inbound: BTreeMap<Spi, SecurityAssociation>,
+    pub(super) sending: Vec<SecurityAssociation>,
+    /// The newest of them.
     pub(super) outbound: Option<SecurityAssociation>,
     pub(super) up: bool,
     used: BTreeSet<Spi>,
@@ -113,22 +119,23 @@ impl DataPlane {
             }
             SaAction::Install { direction: Direction::Outbound, sa, .. } => {
                 assert!(self.used.insert(sa.spi), "outbound SA {} installed twice: its sequence would repeat", sa.spi);
-                self.outbound = Some(*sa);
+                let same = |known: &SecurityAssociation| pair(known) == pair(&sa);
+                self.sending.retain(|known| !same(known));
+                self.sending.push(*sa);
             }
             SaAction::Remove { direction: Direction::Inbound, spi, .. } => {
                 assert!(self.inbound.remove(&spi).is_some(), "inbound SA removed that is not there");
             }
             SaAction::Remove { direction: Direction::Outbound, spi, .. } => {
-                if self.outbound.as_ref().is_some_and(|sa| sa.spi == spi) {
-                    self.outbound = None;
-                }
+                self.sending.retain(|sa| sa.spi != spi);
             }
             SaAction::Move { local, remote, .. } => {
-                for sa in self.inbound.values_mut().chain(&mut self.outbound) {
+                for sa in self.inbound.values_mut().chain(&mut self.sending) {
                     (sa.local, sa.remote) = (local, remote);
                 }
             }
         }
+        self.outbound = self.sending.last().cloned();
     }
 
     fn note(&mut self, event: &Event) {
@@ -138,6 +145,11 @@ impl DataPlane {
                 assert!(self.inbound.contains_key(inbound), "up without its inbound SA");
                 assert_eq!(self.outbound.as_ref().map(|sa| sa.spi), Some(*outbound), "up without its outbound SA");
             }
+            Event::ChildUp { inbound, outbound, .. } => {
+                assert!(self.up && self.inbound.contains_key(inbound), "a CHILD SA more without its inbound SA");
+                assert!(self.sending.iter().any(|sa| sa.spi == *outbound), "a CHILD SA more without its outbound SA");
+            }
+            Event::ChildDown { .. } => assert!(self.up && self.outbound.is_some(), "the last CHILD SA went"),
             Event::TunnelDown { .. } => {
                 assert!(std::mem::replace(&mut self.up, false), "down twice");
                 assert!(self.outbound.is_none(), "down with an outbound SA left");
@@ -152,6 +164,15 @@ impl DataPlane {
             | Event::Stranger { .. } => {}
         }
     }
+}
+
+fn pair(sa: &SecurityAssociation) -> Pair {
+    let sorted = |selectors: &[TrafficSelector]| {
+        let mut selectors = selectors.to_vec();
+        selectors.sort();
+        selectors
+    };
+    (sorted(&sa.local_selectors), sorted(&sa.remote_selectors))
 }
 
 pub(super) struct End {
@@ -197,6 +218,7 @@ pub(super) struct Network {
     sequence: u64,
     random: Seeded,
     pub(super) agreed: bool,
+    agreements: BTreeSet<Pair>,
     /// Until then the ends need not agree.
     pub(super) lenient_until: Instant,
 }
@@ -218,6 +240,7 @@ impl Network {
             sequence: 0,
             random: Seeded::new(seed ^ 0x5eed),
             agreed: false,
+            agreements: BTreeSet::new(),
             lenient_until: start,
         }
     }
@@ -257,6 +280,7 @@ impl Network {
         let seed = self.random.next() >> 1;
         self.ends[end] = End::new(seed);
         self.agreed = false;
+        self.agreements.clear();
         self.add(end, config);
     }
 
@@ -351,19 +375,33 @@ impl Network {
         let [a, b] = &self.ends;
         if self.now < self.lenient_until || !(a.data.up && b.data.up) {
             self.agreed = false;
+            self.agreements.clear();
             return;
         }
-        let receives = |from: &End, to: &End| {
-            let sends = from.data.outbound.as_ref().expect("up");
+        let receives = |sends: &SecurityAssociation, to: &End| {
             let Some(receives) = to.data.inbound.get(&sends.spi) else { return false };
             assert_eq!(sends.keys.encryption, receives.keys.encryption, "other keys at the other end");
             assert_eq!(sends.keys.integrity, receives.keys.integrity, "other keys at the other end");
             assert_eq!((sends.suite, sends.encapsulation), (receives.suite, receives.encapsulation));
             true
         };
-        let agree = receives(a, b) && receives(b, a);
-        assert!(agree || !self.agreed, "one end sends on an SA that the other does not receive on");
-        self.agreed = agree;
+        let before = std::mem::take(&mut self.agreements);
+        self.agreed = a.data.sending.len() == b.data.sending.len();
+        for one in &a.data.sending {
+            let (ours, theirs) = pair(one);
+            let mirrored = (theirs, ours);
+            let Some(other) = b.data.sending.iter().find(|other| pair(other) == mirrored) else {
+                self.agreed = false;
+                continue;
+            };
+            let agree = receives(one, b) && receives(other, a);
+            let key = pair(one);
+            assert!(agree || !before.contains(&key), "one end sends on an SA that the other does not receive on");
+            if agree {
+                self.agreements.insert(key);
+            }
+            self.agreed &= agree;
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -379,19 +417,27 @@ impl Network {
 
     /// Both ends are up with exactly one IKE SA and one CHILD SA, which are the same, and nothing else is left.
     pub(super) fn assert_settled(&self) {
+        self.assert_settled_with(1);
+    }
+
+    /// The same with so many CHILD SAs, all of which carry traffic.
+    pub(super) fn assert_settled_with(&self, children: usize) {
         self.assert_up();
         let [a, b] = &self.ends;
         for end in [a, b] {
             let status = end.endpoint.status(TUNNEL).unwrap();
             assert_eq!(status.ike.len(), 1, "IKE SAs: {:#?}", status.ike);
-            assert_eq!(status.children.len(), 1, "CHILD SAs: {:#?}", status.children);
-            assert_eq!(end.data.inbound.len(), 1, "inbound SAs left");
-            assert_eq!(end.endpoint.names_in_use(), (1, 1), "names left");
+            assert_eq!(status.children.len(), children, "CHILD SAs: {:#?}", status.children);
+            assert_eq!(end.data.inbound.len(), children, "inbound SAs left");
+            assert_eq!(end.data.sending.len(), children, "outbound SAs");
+            assert_eq!(end.endpoint.names_in_use(), (1, children), "names left");
         }
         let (one, two) = (a.endpoint.status(TUNNEL).unwrap(), b.endpoint.status(TUNNEL).unwrap());
         assert_eq!((one.ike[0].our_spi, one.ike[0].peer_spi), (two.ike[0].peer_spi, two.ike[0].our_spi));
-        let spis = |status: &crate::TunnelStatus| (status.children[0].inbound, status.children[0].outbound);
-        assert_eq!(spis(&one), (spis(&two).1, spis(&two).0));
+        let spis = |status: &crate::TunnelStatus| -> BTreeSet<_> {
+            status.children.iter().map(|child| (child.inbound, child.outbound)).collect()
+        };
+        assert_eq!(spis(&one), spis(&two).into_iter().map(|(inbound, outbound)| (outbound, inbound)).collect());
     }
 
     /// Nothing happened to traffic.

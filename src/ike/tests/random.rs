@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::children::net;
 use super::network::*;
-use crate::config::{StartAction, TunnelConfig};
+use crate::config::{SelectorLayout, StartAction, TunnelConfig};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -41,8 +42,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn configs(both_initiate: bool, short: bool) -> [TunnelConfig; 2] {
+fn configs(both_initiate: bool, short: bool, pairs: bool) -> [TunnelConfig; 2] {
     let (mut a, mut b) = (config_a(), config_b());
+    if pairs {
+        (a.local_selectors, a.remote_selectors) = (vec![net(1), net(2)], vec![net(9)]);
+        (b.local_selectors, b.remote_selectors) = (vec![net(9)], vec![net(1), net(2)]);
+        (a.layout, b.layout) = (SelectorLayout::PerPair, SelectorLayout::PerPair);
+    }
     if both_initiate {
         b.start = StartAction::Initiate;
     }
@@ -89,6 +95,14 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
         Step::Reconfigure(end) => network.add(end, configs[end].clone()),
         Step::Wait(millis) => network.run(Duration::from_millis(millis)),
         Step::Cut(millis) => {
+            let choosing = |end: &End| {
+                let current = |tunnel: &crate::endpoint::Tunnel| tunnel.sas.iter().filter(|sa| sa.is_current()).count();
+                end.endpoint.tunnel(TUNNEL).is_some_and(|tunnel| current(tunnel) > 1)
+            };
+            if network.ends.iter().any(choosing) {
+                // Cut off from each other while they choose between two IKE SAs, they may choose apart.
+                network.lenient_until = network.now + Duration::from_millis(millis) + Duration::from_secs(100);
+            }
             network.fate = Box::new(|_| None);
             network.run(Duration::from_millis(millis));
             network.fate = Box::new(|_| Some(10));
@@ -101,8 +115,9 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
     }
 }
 
-fn play(seed: u64, steps: &[Step], network_quality: (u64, u64, u64), both_initiate: bool, short: bool) {
-    let configs = configs(both_initiate, short);
+fn play(seed: u64, steps: &[Step], network_quality: (u64, u64, u64), [both_initiate, short, pairs]: [bool; 3]) {
+    let configs = configs(both_initiate, short, pairs);
+    let children = if pairs { 2 } else { 1 };
     let mut network = Network::new(seed, configs[A].clone(), configs[B].clone());
     (network.loss, network.repeat, network.jitter) = network_quality;
     for step in steps {
@@ -114,13 +129,13 @@ fn play(seed: u64, steps: &[Step], network_quality: (u64, u64, u64), both_initia
         // Something is always being rekeyed; yet never is anything missing, and nothing piles up.
         network.assert_up();
         for end in &network.ends {
-            assert!(end.data.inbound.len() <= 4, "{} inbound SAs", end.data.inbound.len());
+            assert!(end.data.inbound.len() <= 4 * children, "{} inbound SAs", end.data.inbound.len());
         }
         network.forget();
         network.run(Duration::from_secs(200));
         network.assert_no_flap();
     } else {
-        network.assert_settled();
+        network.assert_settled_with(children);
     }
 }
 
@@ -136,7 +151,8 @@ proptest! {
         jitter in 0..400_u64,
         both_initiate: bool,
         short: bool,
+        pairs: bool,
     ) {
-        play(seed, &steps, (loss, repeat, jitter), both_initiate, short);
+        play(seed, &steps, (loss, repeat, jitter), [both_initiate, short, pairs]);
     }
 }

@@ -200,3 +200,32 @@ fn authentication_anew_is_tried_again_while_the_old_sa_lives_and_never_without_p
     network.assert_settled();
     network.assert_no_flap();
 }
+
+#[test]
+fn an_ike_sa_that_the_peer_refuses_to_rekey_is_authenticated_anew_before_it_ends() {
+    let (mut a, mut b) = (config_a(), config_b());
+    for config in [&mut a, &mut b] {
+        config.ike_lifetime = Duration::from_secs(1800);
+        config.child_lifetime.time = Duration::from_secs(86_400);
+    }
+    // A rekeys first.
+    b.rekey_margin = Duration::from_secs(1);
+    let proposals = b.ike_proposals.clone();
+    let mut network = Network::up_with(21, a, b);
+    let change = |network: &mut Network, proposals: Vec<crate::config::IkeProposal>| {
+        network.with(B, |endpoint, now| {
+            endpoint.with(TUNNEL, now, |tunnel, _| tunnel.config.ike_proposals = proposals);
+        });
+    };
+    change(&mut network, vec!["aes256-sha512-modp2048".parse().unwrap()]);
+    let attempts = |network: &Network| network.ends[A].endpoint.status(TUNNEL).unwrap().counters.attempts;
+    network.run_until(Duration::from_secs(1800), |network| attempts(network) > 1);
+    let failed = network.count(A, |event| matches!(event, Event::RekeyFailed { kind: crate::RekeyKind::Ike, .. }));
+    assert!(failed > 3, "{failed} rekeys were refused");
+    change(&mut network, proposals);
+    network.run(Duration::from_secs(600));
+    network.assert_settled();
+    network.assert_no_flap();
+    assert_eq!(network.count(A, |event| matches!(event, Event::IkeUp { .. })), 1, "from the start");
+    assert_eq!(network.count(A, |event| matches!(event, Event::IkeRekeyed { .. })), 0);
+}

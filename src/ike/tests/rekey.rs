@@ -176,7 +176,7 @@ fn a_pfs_mismatch_is_named_and_the_old_sa_is_renewed_from_the_start_before_it_en
     network.assert_no_flap();
     let failures = network.failures(A);
     assert!(failures.len() > 3, "it is tried again");
-    assert!(failures.iter().all(|failure| failure.reason() == "child_no_proposal"), "{failures:?}");
+    assert!(failures.iter().all(|failure| failure.reason() == "pfs_mismatch"), "{failures:?}");
     let failed = |event: &Event| matches!(event, Event::RekeyFailed { kind: RekeyKind::Child, .. });
     assert_eq!(network.count(A, failed), failures.len());
     network.run(Duration::from_secs(3600));

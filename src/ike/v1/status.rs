@@ -1,6 +1,6 @@
 //! A tunnel of IKEv1 as an operator sees it.
 
-use crate::endpoint::{ChildStatus, IkeStatus, TunnelState, TunnelStatus};
+use crate::endpoint::{ChildStatus, IkeStatus, MissingChild, TunnelState, TunnelStatus};
 use crate::v1::children::Child;
 use crate::v1::phase1::Stage;
 use crate::v1::sa::{Sa, SaPhase};
@@ -24,12 +24,28 @@ impl Tunnel {
             remote: path.remote,
             ike: alive.map(Sa::status).collect(),
             children: self.children.iter().filter(|child| child.is_live()).map(Child::status).collect(),
+            missing: self.missing(),
             up_since: self.up_since,
             since: self.since,
             counters: self.counters,
             last_failure: self.last_failure.clone(),
             retry_at: retry_at.filter(|_| self.will == Will::Connect && !self.is_up()),
         }
+    }
+
+    fn missing(&self) -> Vec<MissingChild> {
+        let carried = |index| {
+            self.children.iter().any(|child| child.is_installed() && self.pair_of(child.selectors) == Some(index))
+        };
+        let missing = self.pairs.iter().enumerate().filter(|(index, _)| !carried(*index));
+        missing
+            .map(|(_, pair)| MissingChild {
+                local_selectors: vec![pair.selectors.local],
+                remote_selectors: vec![pair.selectors.remote],
+                failure: None,
+                retry_at: pair.retry_at,
+            })
+            .collect()
     }
 
     fn state(&self) -> TunnelState {

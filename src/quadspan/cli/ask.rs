@@ -44,6 +44,10 @@ pub(super) fn fib(args: &AskArgs) -> ExitCode {
     show(args, "/v1/fib", render::fib)
 }
 
+pub(super) fn strangers(args: &AskArgs) -> ExitCode {
+    show(args, "/v1/strangers", render::strangers)
+}
+
 /// Asks for an action and prints what the router says about it.
 pub(super) fn post(args: &AskArgs, path: &str) -> ExitCode {
     finish(client(args).and_then(|client| client.post(path)), |message| match args.output {

@@ -37,7 +37,7 @@ enum Command {
     Schema,
     /// How the router is: verdict, tunnels, sessions.
     Status(AskArgs),
-    /// Show tunnels, peers, routes or the FIB.
+    /// Show tunnels, peers, routes, the FIB or strangers.
     #[command(subcommand)]
     Show(Show),
     /// Read the configuration file again and apply what changed.
@@ -92,6 +92,8 @@ enum Show {
     },
     /// What we asked of the kernel and what it has.
     Fib(AskArgs),
+    /// Who was refused before proving who they are, and why.
+    Strangers(AskArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,6 +146,7 @@ impl Cli {
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),
             Command::Show(Show::Routes { prefix, ask }) => ask::routes(&ask, prefix),
             Command::Show(Show::Fib(ask)) => ask::fib(&ask),
+            Command::Show(Show::Strangers(ask)) => ask::strangers(&ask),
             Command::Reload(ask) => ask::post(&ask, "/v1/reload"),
             Command::Reset(Reset::Tunnel { name, ask }) => ask::post(&ask, &format!("/v1/tunnels/{name}/reset")),
             Command::Reset(Reset::Peer { name, ask }) => ask::post(&ask, &format!("/v1/peers/{name}/reset")),

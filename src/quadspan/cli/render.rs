@@ -3,7 +3,9 @@
 use comfy_table::Table;
 use comfy_table::presets;
 
-use crate::view::{FailureView, FibView, Health, PeerView, RouteView, StatusView, TunnelState, TunnelView};
+use crate::view::{
+    FailureView, FibView, Health, PeerView, RouteView, StatusView, StrangersView, TunnelState, TunnelView,
+};
 
 /// The verdict, then tunnels and sessions in one row each, then what needs attention.
 pub(super) fn status(view: &StatusView) -> String {
@@ -93,6 +95,26 @@ pub(super) fn tunnels(view: &[TunnelView]) -> String {
         ]);
     }
     format!("{table}\n{}", attention(view, &[]))
+}
+
+/// One row per source, the most recent first.
+pub(super) fn strangers(view: &StrangersView) -> String {
+    let mut table = plain(["SOURCE", "TUNNEL", "TIMES", "LAST", "REASON", "WHY"]);
+    for stranger in &view.sources {
+        table.add_row([
+            stranger.source.to_string(),
+            stranger.tunnel.clone().unwrap_or_else(dash),
+            stranger.count.to_string(),
+            format!("{} ago", seconds(stranger.failure.ago)),
+            stranger.failure.reason.clone(),
+            stranger.failure.text.clone(),
+        ]);
+    }
+    let StrangersView { half_open, cookies_sent, refused_full, refused_rate, dropped, .. } = view;
+    format!(
+        "{table}\n{half_open} half open; cookies asked {cookies_sent}, ignored as too many {refused_full}, as too often \
+         {refused_rate}, no IKE {dropped}\n"
+    )
 }
 
 /// One row per session, then the last error of those that are not established.
@@ -192,11 +214,20 @@ fn attention(tunnels: &[TunnelView], peers: &[PeerView]) -> String {
     for tunnel in tunnels.iter().filter(|tunnel| tunnel.state != TunnelState::Up) {
         let retry = match (tunnel.retry_in, tunnel.state) {
             (Some(retry), _) => format!("; next attempt in {}", seconds(retry)),
-            (None, TunnelState::Waiting) => "; waiting for the peer to begin".to_owned(),
+            (None, TunnelState::Waiting) => "; waiting for the peer or for traffic".to_owned(),
             (None, TunnelState::Up | TunnelState::Connecting | TunnelState::Down) => String::new(),
         };
         text.push_str(&format!("\ntunnel {} is {}{retry}\n", tunnel.name, state(tunnel.state)));
         text.push_str(&failure(tunnel.last_failure.as_ref()));
+    }
+    for tunnel in tunnels.iter().filter(|tunnel| tunnel.state == TunnelState::Up) {
+        for child in &tunnel.missing_children {
+            let selectors = format!("{} === {}", child.local_selectors.join(", "), child.remote_selectors.join(", "));
+            let retry =
+                child.retry_in.map_or_else(String::new, |retry| format!("; next attempt in {}", seconds(retry)));
+            text.push_str(&format!("\ntunnel {} does not carry {selectors}{retry}\n", tunnel.name));
+            text.push_str(&failure(child.failure.as_ref()));
+        }
     }
     let tunnel_up = |name: &str| tunnels.iter().all(|tunnel| tunnel.name != name || tunnel.state == TunnelState::Up);
     for peer in peers.iter().filter(|peer| peer.state != "Established" && tunnel_up(&peer.tunnel)) {

@@ -12,7 +12,7 @@ use wire::ipsec::TunnelId;
 use super::reload::ReloadRequest;
 use super::topology::{Part, Topology, TopologyReader};
 use super::{ike_task, rib_task, session, views};
-use crate::view::{FibView, PeerView, RouteView, StatusView, TunnelView};
+use crate::view::{FibView, PeerView, RouteView, StatusView, StrangersView, TunnelView};
 
 /// Why a request could not be met.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -224,6 +224,18 @@ impl Control {
         let ike = self.ike_statuses().await?;
         let is_up = ike.get(&id).is_some_and(|status| status.state == ike::TunnelState::Up);
         if is_up { Ok(id) } else { Err(ControlError::NotUp { name: name.to_owned() }) }
+    }
+
+    /// Who asked without proving who they are.
+    ///
+    /// # Errors
+    /// [`ControlError::Stopping`].
+    pub async fn strangers(&self) -> Result<StrangersView, ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell_ike(ike_task::Command::Strangers { reply }).await?;
+        let (counters, strangers) = answer.await.map_err(|_| ControlError::Stopping)?;
+        let topology = self.topology.borrow().clone();
+        Ok(views::strangers(&counters, &strangers, &topology, Instant::now()))
     }
 
     async fn ike_statuses(&self) -> Result<BTreeMap<TunnelId, ike::TunnelStatus>, ControlError> {

@@ -3,11 +3,11 @@
 //! Datagrams and SA limits come from the data plane, commands from the operator. What the endpoint asks for is done
 //! in its order before the next input: SAs are installed before the message that lets the peer use them goes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use dataplane::Dataplane;
-use ike::{Endpoint, Event, Output, TunnelStatus};
+use ike::{Endpoint, EndpointCounters, Event, Output, Stranger, TunnelStatus};
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
@@ -28,6 +28,8 @@ pub(super) enum Command {
     Add {
         tunnel: TunnelId,
         config: Box<ike::config::TunnelConfig>,
+        /// Its BGP session opens connections by itself: there is always traffic for it.
+        eager: bool,
     },
     /// Hear the peers: every tunnel of the first configuration has been added. A peer heard earlier would be refused as a
     /// stranger by the tunnels that are there, and some take that for an answer.
@@ -49,6 +51,9 @@ pub(super) enum Command {
     },
     Status {
         reply: oneshot::Sender<BTreeMap<TunnelId, TunnelStatus>>,
+    },
+    Strangers {
+        reply: oneshot::Sender<(EndpointCounters, Vec<Stranger>)>,
     },
     /// Delete all SAs; answered when the peers have been told.
     Shutdown {
@@ -75,6 +80,7 @@ pub(super) fn spawn(
         lost_interfaces,
         reporter,
         seen: BTreeMap::new(),
+        eager: BTreeSet::new(),
         listening: false,
     };
     (handle, tokio::spawn(task.run(commands, events)))
@@ -88,6 +94,8 @@ struct Task {
     reporter: Reporter,
     /// Tunnels served, with the time of the last inbound packet that was noted.
     seen: BTreeMap<TunnelId, Option<Instant>>,
+    /// Tunnels that a session of ours wants up.
+    eager: BTreeSet<TunnelId>,
     listening: bool,
 }
 
@@ -113,14 +121,20 @@ impl Task {
     async fn handle_command(&mut self, command: Command) {
         let now = Instant::now();
         match command {
-            Command::Add { tunnel, config } => {
+            Command::Add { tunnel, config, eager } => {
                 self.seen.insert(tunnel, None);
                 self.endpoint.add_tunnel(tunnel, *config, now);
+                self.eager.remove(&tunnel);
+                if eager {
+                    self.eager.insert(tunnel);
+                    self.endpoint.handle_demand(tunnel, now);
+                }
             }
             Command::Listen => self.listening = true,
             Command::Remove { tunnel, done } => {
                 self.endpoint.remove_tunnel(tunnel, now);
                 self.seen.remove(&tunnel);
+                self.eager.remove(&tunnel);
                 self.drain_outputs().await;
                 let _ = done.send(());
             }
@@ -134,6 +148,9 @@ impl Task {
             Command::Status { reply } => {
                 let status = |id: &TunnelId| Some((*id, self.endpoint.status(*id)?));
                 drop(reply.send(self.seen.keys().filter_map(status).collect()));
+            }
+            Command::Strangers { reply } => {
+                drop(reply.send((self.endpoint.counters(), self.endpoint.strangers())));
             }
             Command::Shutdown { done } => {
                 self.endpoint.shutdown(now);
@@ -159,6 +176,7 @@ impl Task {
             dataplane::Event::PeerMoved { tunnel, local, remote } => {
                 self.endpoint.handle_peer_moved(tunnel, local, remote, now);
             }
+            dataplane::Event::Demand { tunnel } => self.endpoint.handle_demand(tunnel, now),
             dataplane::Event::UnknownSpi { from, spi } => self.reporter.unknown_spi(from, spi),
             dataplane::Event::Failed { tunnel, failure } => {
                 let name = tunnel.map(|id| self.coupling.topology.borrow().name(id));
@@ -174,6 +192,9 @@ impl Task {
     /// Inbound ESP is a sign of life (RFC 7296 2.4): no liveness check while it flows.
     fn note_traffic(&mut self) {
         let now = Instant::now();
+        for tunnel in &self.eager {
+            self.endpoint.handle_demand(*tunnel, now);
+        }
         for (tunnel, noted) in &mut self.seen {
             let last = self.dataplane.counters(*tunnel).and_then(|counters| counters.last_inbound);
             if last > *noted {
@@ -203,6 +224,8 @@ impl Task {
             Event::TunnelDown { tunnel, .. } => self.coupling.tunnel_down(*tunnel).await,
             // These are for the log and the counters.
             Event::IkeUp { .. }
+            | Event::ChildUp { .. }
+            | Event::ChildDown { .. }
             | Event::IkeDown { .. }
             | Event::Failed { .. }
             | Event::ChildRekeyed { .. }

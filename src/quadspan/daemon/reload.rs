@@ -169,7 +169,8 @@ impl Supervisor {
         self.set_part(tunnel.id, Some(Part { tunnel: Arc::new(tunnel.clone()), interface, session }));
         self.reporter.tunnel_added(tunnel);
         let config = Box::new(tunnel.ike.clone());
-        drop(self.ike.send(ike_task::Command::Add { tunnel: tunnel.id, config }).await);
+        let eager = tunnel.bgp.as_ref().is_some_and(|session| !session.peer.passive);
+        drop(self.ike.send(ike_task::Command::Add { tunnel: tunnel.id, config, eager }).await);
         Ok(())
     }
 

@@ -14,8 +14,8 @@ use super::topology::{Part, Topology, Unmade};
 use crate::telemetry::report::TunnelNames as _;
 use crate::view::{
     ChildView, FailoverView, FailureView, FibNextHopView, FibRouteView, FibView, Health, IkeView, MessageCounts,
-    PathView, PeerView, PrefixCounts, RouteView, RouterView, RoutingView, TrafficView, TunnelState, TunnelView,
-    Verdict,
+    MissingChildView, PathView, PeerView, PrefixCounts, RouteView, RouterView, RoutingView, StrangerView,
+    StrangersView, TrafficView, TunnelState, TunnelView, Verdict,
 };
 
 /// The router itself.
@@ -79,6 +79,11 @@ pub(super) fn unmade_tunnel(unmade: &Unmade, now: Instant) -> TunnelView {
         inside_peer: tunnel.inside.peer,
         ike: None,
         child: None,
+        children: Vec::new(),
+        missing_children: Vec::new(),
+        ike_sas: 0,
+        child_sas: 0,
+        auth_failures: 0,
         traffic: TrafficView::default(),
         last_failure: Some(FailureView {
             reason: "interface".to_owned(),
@@ -103,12 +108,8 @@ pub(super) fn tunnel(
     now: Instant,
 ) -> TunnelView {
     let tunnel = &part.tunnel;
-    let last_failure = ike.and_then(|status| status.last_failure.as_ref()).map(|(failure, at)| FailureView {
-        reason: failure.reason().to_owned(),
-        text: failure.to_string(),
-        remedy: failure.remedy().to_owned(),
-        ago: seconds(now, *at),
-    });
+    let last_failure =
+        ike.and_then(|status| status.last_failure.as_ref()).map(|(failure, at)| ike_failure(failure, *at, now));
     TunnelView {
         name: tunnel.name.clone(),
         state: ike.map_or(TunnelState::Down, |status| state(status.state)),
@@ -123,6 +124,11 @@ pub(super) fn tunnel(
         inside_peer: tunnel.inside.peer,
         ike: ike.and_then(|status| status.ike.last()).map(|sa| ike_sa(sa, now)),
         child: ike.and_then(|status| child_sa(status, sas, now)),
+        children: ike.map(|status| children(status, sas, now)).unwrap_or_default(),
+        missing_children: ike.map(|status| missing_children(status, now)).unwrap_or_default(),
+        ike_sas: ike.map_or(0, |status| status.ike.len()),
+        child_sas: ike.map_or(0, |status| status.children.len()),
+        auth_failures: ike.map_or(0, |status| status.counters.auth_failures),
         traffic: traffic(counters),
         last_failure,
         retry_in: ike.and_then(|status| status.retry_at).map(|at| remaining(now, at)),
@@ -136,7 +142,7 @@ const fn state(state: ike::TunnelState) -> TunnelState {
         ike::TunnelState::Connecting | ike::TunnelState::Authenticating | ike::TunnelState::IkeOnly => {
             TunnelState::Connecting
         }
-        ike::TunnelState::Listening => TunnelState::Waiting,
+        ike::TunnelState::Listening | ike::TunnelState::Idle => TunnelState::Waiting,
         ike::TunnelState::Waiting | ike::TunnelState::Stopped => TunnelState::Down,
     }
 }
@@ -153,11 +159,63 @@ fn ike_sa(sa: &ike::IkeStatus, now: Instant) -> IkeView {
 
 fn child_sa(status: &ike::TunnelStatus, sas: &[SaUsage], now: Instant) -> Option<ChildView> {
     let sa = status.children.iter().find(|child| child.carries_outbound).or(status.children.last())?;
+    Some(child_view(status, sa, sas, now))
+}
+
+fn children(status: &ike::TunnelStatus, sas: &[SaUsage], now: Instant) -> Vec<ChildView> {
+    let carrying = status.children.iter().filter(|child| child.carries_outbound);
+    carrying.map(|child| child_view(status, child, sas, now)).collect()
+}
+
+fn missing_children(status: &ike::TunnelStatus, now: Instant) -> Vec<MissingChildView> {
+    let view = |child: &ike::MissingChild| MissingChildView {
+        local_selectors: child.local_selectors.iter().map(ToString::to_string).collect(),
+        remote_selectors: child.remote_selectors.iter().map(ToString::to_string).collect(),
+        failure: child.failure.as_ref().map(|(failure, at)| ike_failure(failure, *at, now)),
+        retry_in: child.retry_at.map(|at| remaining(now, at)),
+    };
+    status.missing.iter().map(view).collect()
+}
+
+fn ike_failure(failure: &ike::Failure, at: Instant, now: Instant) -> FailureView {
+    FailureView {
+        reason: failure.reason().to_owned(),
+        text: failure.to_string(),
+        remedy: failure.remedy().to_owned(),
+        ago: seconds(now, at),
+    }
+}
+
+/// Who asked without proving who they are.
+pub(super) fn strangers(
+    counters: &ike::EndpointCounters,
+    strangers: &[ike::Stranger],
+    topology: &Topology,
+    now: Instant,
+) -> StrangersView {
+    let view = |stranger: &ike::Stranger| StrangerView {
+        source: stranger.source,
+        tunnel: stranger.tunnel.map(|tunnel| topology.name(tunnel)),
+        count: stranger.count,
+        first_ago: seconds(now, stranger.first),
+        failure: ike_failure(&stranger.failure, stranger.last, now),
+    };
+    StrangersView {
+        half_open: counters.half_open,
+        cookies_sent: counters.cookies_sent,
+        refused_full: counters.refused_full,
+        refused_rate: counters.refused_rate,
+        dropped: counters.dropped,
+        sources: strangers.iter().map(view).collect(),
+    }
+}
+
+fn child_view(status: &ike::TunnelStatus, sa: &ike::ChildStatus, sas: &[SaUsage], now: Instant) -> ChildView {
     let carried = |direction, spi| sas.iter().find(|usage| (usage.direction, usage.spi) == (direction, spi));
     let inbound = carried(Direction::Inbound, sa.inbound);
     let outbound = carried(Direction::Outbound, sa.outbound);
     let both = || inbound.into_iter().chain(outbound);
-    Some(ChildView {
+    ChildView {
         suite: sa.suite.to_string(),
         encapsulation: match sa.encapsulation {
             wire::ipsec::Encapsulation::Esp => "esp",
@@ -178,7 +236,7 @@ fn child_sa(status: &ike::TunnelStatus, sas: &[SaUsage], now: Instant) -> Option
         remaining_bytes: both().filter_map(|usage| usage.remaining_bytes).min(),
         remaining_packets: both().filter_map(|usage| usage.remaining_packets).min(),
         rekeys: status.counters.child_rekeys,
-    })
+    }
 }
 
 fn traffic(counters: &TunnelCounters) -> TrafficView {

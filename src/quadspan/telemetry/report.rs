@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ike::{DownReason, Event as IkeEvent};
 use ipnet::IpNet;
 use tracing::{debug, error, info, warn};
-use wire::ipsec::{Spi, TunnelId};
+use wire::ipsec::{Spi, TrafficSelector, TunnelId};
 
 use super::metrics::Metrics;
 use crate::daemon::ControlError;
@@ -91,6 +91,14 @@ impl Reporter {
             IkeEvent::TunnelUp { tunnel, suite, encapsulation, local, remote, inbound, outbound, .. } => {
                 let tunnel = names.name(*tunnel);
                 info!(tunnel, %suite, ?encapsulation, %local, %remote, %inbound, %outbound, "tunnel up");
+            }
+            IkeEvent::ChildUp { tunnel, inbound, outbound, local_selectors, remote_selectors } => {
+                let (tunnel, selectors) = (names.name(*tunnel), pair(local_selectors, remote_selectors));
+                info!(tunnel, %inbound, %outbound, selectors, "another CHILD SA up");
+            }
+            IkeEvent::ChildDown { tunnel, local_selectors, remote_selectors, reason } => {
+                let (tunnel, selectors) = (names.name(*tunnel), pair(local_selectors, remote_selectors));
+                warn!(tunnel, selectors, %reason, "a CHILD SA is gone; the others stay");
             }
             IkeEvent::TunnelDown { tunnel, reason } => self.tunnel_down(&names.name(*tunnel), reason),
             IkeEvent::Failed { tunnel, failure, retry_at } => {
@@ -209,6 +217,12 @@ impl Reporter {
     pub(crate) fn fib_event(&self, event: &fib::FibEvent) {
         debug!(?event, "FIB");
     }
+}
+
+/// `local === remote`.
+fn pair(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
+    let list = |side: &[TrafficSelector]| side.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("{} === {}", list(local), list(remote))
 }
 
 const fn role(initiator: bool) -> &'static str {

@@ -6,7 +6,7 @@ use prometheus::{Opts, proto::MetricFamily};
 
 use super::metrics::name;
 use crate::daemon::{Control, ControlError};
-use crate::view::{FibView, MessageCounts, PeerView, StatusView, TunnelState, TunnelView};
+use crate::view::{FibView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState, TunnelView};
 
 /// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
 const BGP_STATES: [&str; 6] = ["Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Established"];
@@ -19,6 +19,8 @@ pub(super) async fn gather(control: &Control) -> Result<Vec<MetricFamily>, Contr
     router(&status, &mut families);
     tunnels(&status.tunnels, &fib, &mut families);
     sa_lifetimes(&status.tunnels, &mut families);
+    sas(&status.tunnels, &mut families);
+    strangers(&control.strangers().await?, &mut families);
     traffic(&status.tunnels, &mut families);
     peers(&status.peers, &mut families);
     prefixes(&status.peers, &mut families);
@@ -89,6 +91,42 @@ fn sa_lifetimes(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
         }
     }
     collect(families, &[ike, child, bytes, packets]);
+}
+
+fn sas(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
+    let ike =
+        gauge("ike_sas", "IKE SAs, those included that are being replaced: two at times, never many.", &["tunnel"]);
+    let child = gauge("child_sas", "CHILD SAs, those included that are being replaced.", &["tunnel"]);
+    let missing = gauge("child_sas_missing", "CHILD SAs that should be there and are not.", &["tunnel"]);
+    let refused = counter(
+        "ike_auth_failures_total",
+        "Times that one end refused to believe who the other one is; `show strangers` has the sources.",
+        &["tunnel"],
+    );
+    for tunnel in tunnels {
+        let labels = [&tunnel.name];
+        ike.with_label_values(&labels).set(float(tunnel.ike_sas as u64));
+        child.with_label_values(&labels).set(float(tunnel.child_sas as u64));
+        missing.with_label_values(&labels).set(float(tunnel.missing_children.len() as u64));
+        refused.with_label_values(&labels).inc_by(tunnel.auth_failures);
+    }
+    collect(families, &[ike, child, missing]);
+    families.extend(refused.collect());
+}
+
+fn strangers(view: &StrangersView, families: &mut Vec<MetricFamily>) {
+    let half_open = gauge("ike_half_open", "Negotiations that have begun and are not authenticated.", &[]);
+    half_open.with_label_values::<&str>(&[]).set(float(view.half_open as u64));
+    let refused = counter(
+        "ike_refused_total",
+        "First messages that began no negotiation, by what was done about them.",
+        &["cause"],
+    );
+    for (cause, count) in [("cookie", view.cookies_sent), ("full", view.refused_full), ("rate", view.refused_rate)] {
+        refused.with_label_values(&[cause]).inc_by(count);
+    }
+    collect(families, &[half_open]);
+    families.extend(refused.collect());
 }
 
 fn traffic(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
