@@ -67,14 +67,13 @@ impl Plan {
             _ => return Err(Inconsistent),
         };
         let transport = usize::from(vnet.csum_start);
-        if transport < ip.header_len || vnet.gso_size == 0 || packet.len() < transport + 20 {
+        // RFC 9293 3.1: a TCP header has at least five words, whatever its data offset says.
+        let (protocol, least) = if kind == Kind::Tcp { (TCP, 20) } else { (UDP, 8) };
+        if transport < ip.header_len || vnet.gso_size == 0 || packet.len() < transport + least {
             return Err(Inconsistent);
         }
-        // RFC 9293 3.1: a TCP header has at least five words, whatever its data offset says.
-        let (protocol, headers, least) = match kind {
-            Kind::Tcp => (TCP, transport + usize::from(packet[transport + 12] >> 4) * 4, 20),
-            Kind::Udp | Kind::Whole | Kind::Fragments => (UDP, transport + 8, 8),
-        };
+        let words = if kind == Kind::Tcp { usize::from(packet[transport + 12] >> 4) } else { 2 };
+        let headers = transport + words * 4;
         if headers < transport + least || headers >= packet.len() {
             return Err(Inconsistent);
         }

@@ -175,6 +175,15 @@ fn a_pending_checksum_is_completed() {
 }
 
 #[test]
+fn the_smallest_datagrams_are_cut_and_joined() {
+    let (vnet, mut octets) = super_packet(Shape { protocol: UDP, ..PLAIN }, &[1, 2], 1);
+    let whole = octets.clone();
+    let cut = segments(&vnet, &mut octets, 1500);
+    assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [29, 29]);
+    assert_eq!(coalesced(&cut), [(vnet, whole)]);
+}
+
+#[test]
 fn what_may_be_fragmented_is_cut_by_ip_and_what_may_not_stays_whole() {
     let mut octets = packet(Shape { protocol: UDP, ..PLAIN }, &[9; 3000]);
     let alone = VnetHeader::default();
