@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::namespace::Namespace;
 use super::process::{Process, Usage};
 use super::router_file::RouterFile;
-use super::{LabError, Result, not_yet, run, wait_for};
+use super::{LabError, Result, not_yet, patience, run, wait_for};
 
 /// A running `quadspan run`.
 #[derive(Debug)]
@@ -66,12 +66,27 @@ impl Daemon {
 
     fn start_with(namespace: &Namespace, directory: &Path, file: &RouterFile, detached: bool) -> Result<Self> {
         let (config, socket) = (file.write(directory)?, file.socket(directory));
+        Self::launch(namespace, directory, &file.name, &config, socket, detached)
+    }
+
+    /// Starts it with a configuration file of the caller's that names this control socket.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn launch(
+        namespace: &Namespace,
+        directory: &Path,
+        name: &str,
+        config: &Path,
+        socket: PathBuf,
+        detached: bool,
+    ) -> Result<Self> {
         let program = binary()?.display().to_string();
         let mut command = if detached { namespace.detached_command(&program) } else { namespace.command(&program) };
-        command.arg("run").arg(&config);
-        let log = directory.join(format!("{}.log", file.name));
-        let mut process = Process::spawn(&file.name, command, &log)?;
-        wait_for(Duration::from_secs(15), "quadspan answers on its control socket", || {
+        command.arg("run").arg(config);
+        let log = directory.join(format!("{name}.log"));
+        let mut process = Process::spawn(name, command, &log)?;
+        wait_for(patience(15), "quadspan answers on its control socket", || {
             if process.ended()?.is_some() {
                 return not_yet(format!("it ended: {}", process.log_tail(20)));
             }

@@ -20,12 +20,15 @@ pub mod kernel;
 pub mod layout;
 pub mod namespace;
 pub mod own;
+pub mod pair;
+pub mod pki;
 pub mod process;
 pub mod prometheus;
 pub mod router_file;
 pub mod scenario;
 pub mod stream;
 pub mod strongswan;
+pub mod terms;
 mod wait;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -34,7 +37,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use error::{LabError, Result, ensure, not_yet};
-pub use wait::wait_for;
+pub use wait::{patience, wait_for};
 
 use namespace::Namespace;
 

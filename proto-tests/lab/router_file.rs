@@ -209,7 +209,8 @@ pub struct Suites {
     pub esp: &'static str,
 }
 
-fn write_secret(path: &Path, secret: &str) -> Result<()> {
+/// Writes a file that only its owner may read.
+pub(super) fn write_secret(path: &Path, secret: &str) -> Result<()> {
     write_file(path, secret)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
         .map_err(LabError::io(format!("close {}", path.display())))

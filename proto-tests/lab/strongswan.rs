@@ -1,22 +1,31 @@
 //! strongSwan as the IPsec peer, with its user-space back end: one charon and one any-to-any tunnel per namespace.
 //!
 //! Its TUN `ipsec0` comes with the process and goes with it; the inside address is put on it after every start. UDP
-//! encapsulation is all it can do; extended sequence numbers it negotiates and then refuses.
+//! encapsulation is all it can do; extended sequence numbers it negotiates and then refuses. Where the kernel has ESP,
+//! its other back end uses that: then `ipsec0` is an xfrm interface.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use super::namespace::Namespace;
 use super::process::Process;
-use super::{Result, not_yet, run, wait_for, write_file};
+use super::{Result, not_yet, patience, run, wait_for, write_file};
 
 /// The name of strongSwan's interface.
 pub const INTERFACE: &str = "ipsec0";
 
-const PLUGINS: &str = "random nonce openssl aes sha1 sha2 hmac kdf gcm curve25519 chapoly drbg pem x509 pubkey \
-                       kernel-libipsec kernel-netlink socket-default vici";
+const PLUGINS: &str = "random nonce openssl aes sha1 sha2 md5 hmac kdf gcm curve25519 chapoly drbg pem pkcs1 pkcs8 x509 \
+                       pubkey constraints";
+
+/// What moves charon's packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// charon itself.
+    UserSpace,
+    /// The kernel, in the xfrm interface of this number.
+    Kernel(u32),
+}
 
 /// One tunnel as charon sees it.
 #[derive(Clone, Debug)]
@@ -75,26 +84,80 @@ impl StrongSwan {
     /// # Errors
     /// When charon does not come up or refuses the configuration.
     pub fn start(namespace: &Namespace, directory: &Path, tunnel: &SwanTunnel) -> Result<Self> {
-        for part in ["swanctl", "swanctl/x509", "swanctl/private"] {
-            let path = directory.join(part);
+        Self::launch(namespace, directory, Backend::UserSpace, &tunnel.swanctl_conf(), &tunnel.inside)
+    }
+
+    /// The same with a swanctl.conf of the caller's.
+    ///
+    /// # Errors
+    /// As [`StrongSwan::start`].
+    pub fn launch(
+        namespace: &Namespace,
+        directory: &Path,
+        backend: Backend,
+        configuration: &str,
+        inside: &str,
+    ) -> Result<Self> {
+        for part in ["", "/x509", "/x509ca", "/private"] {
+            let path = directory.join(format!("swanctl{part}"));
             std::fs::create_dir_all(&path).map_err(super::LabError::io(format!("make {}", path.display())))?;
         }
-        write_file(&directory.join("strongswan.conf"), &strongswan_conf(directory))?;
-        write_file(&directory.join("swanctl/swanctl.conf"), &tunnel.swanctl_conf())?;
+        write_file(&directory.join("strongswan.conf"), &strongswan_conf(directory, backend))?;
+        write_file(&directory.join("swanctl/swanctl.conf"), configuration)?;
         let vici = directory.join("vici.sock");
         let _none_yet = std::fs::remove_file(&vici);
+        if let Backend::Kernel(number) = backend {
+            namespace.ip(&["link", "add", INTERFACE, "type", "xfrm", "if_id", &number.to_string()])?;
+        }
         let mut command = namespace.command("charon-systemd");
         command.env("STRONGSWAN_CONF", directory.join("strongswan.conf")).env("SWANCTL_DIR", directory.join("swanctl"));
         let log = directory.join("charon.log");
         let process = Process::spawn(&format!("{} charon", namespace.role()), command, &log)?;
-        wait_for(Duration::from_secs(20), "charon makes ipsec0 and its control socket", || {
+        wait_for(patience(20), "charon makes ipsec0 and its control socket", || {
             if namespace.has_link(INTERFACE) && vici.exists() { Ok(()) } else { not_yet(super::process::tail(&log, 5)) }
         })?;
-        namespace.address(INTERFACE, &tunnel.inside)?;
+        namespace.address(INTERFACE, inside)?;
         namespace.ip(&["link", "set", INTERFACE, "up"])?;
         let swan = Self { process, directory: directory.to_owned() };
-        wait_for(Duration::from_secs(20), "swanctl loads the tunnel", || swan.swanctl(&["--load-all", "--clear"]))?;
+        wait_for(patience(20), "swanctl loads the tunnel", || swan.swanctl(&["--load-all", "--clear"]))?;
         Ok(swan)
+    }
+
+    /// Replaces the configuration by this text and loads it; SAs that exist stay.
+    ///
+    /// # Errors
+    /// When charon refuses it.
+    pub fn configure(&self, configuration: &str) -> Result<()> {
+        write_file(&self.directory.join("swanctl/swanctl.conf"), configuration)?;
+        self.swanctl(&["--load-all", "--clear"]).map(drop)
+    }
+
+    /// SPIs of the established IKE SA, `(initiator's, responder's)`; the newest where there are two.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn ike_spis(&self) -> Result<(String, String)> {
+        let sas = self.list_sas()?;
+        let line = sas.lines().filter(|line| line.contains(", ESTABLISHED, ")).max_by_key(|line| sequence(line));
+        let spis = line.and_then(|line| line.split(", ").nth(3)).and_then(|words| words.split_once(' '));
+        let digits = |word: &str| word.chars().take_while(char::is_ascii_hexdigit).collect::<String>();
+        spis.map_or_else(|| not_yet(format!("no IKE SA: {sas}")), |(ours, theirs)| Ok((digits(ours), digits(theirs))))
+    }
+
+    /// Renews the CHILD SA from its side.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn rekey_child(&self) -> Result<()> {
+        self.swanctl(&["--rekey", "--child", "tunnel"]).map(drop)
+    }
+
+    /// Renews the IKE SA from its side.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn rekey_ike(&self) -> Result<()> {
+        self.swanctl(&["--rekey", "--ike", "tunnel"]).map(drop)
     }
 
     /// Replaces the configuration and loads it; SAs that exist stay.
@@ -102,8 +165,7 @@ impl StrongSwan {
     /// # Errors
     /// When charon refuses it.
     pub fn reload(&self, tunnel: &SwanTunnel) -> Result<()> {
-        write_file(&self.directory.join("swanctl/swanctl.conf"), &tunnel.swanctl_conf())?;
-        self.swanctl(&["--load-all", "--clear"]).map(drop)
+        self.configure(&tunnel.swanctl_conf())
     }
 
     /// Runs swanctl against this charon.
@@ -196,16 +258,29 @@ impl StrongSwan {
     }
 }
 
-fn strongswan_conf(directory: &Path) -> String {
+/// The number behind `tunnel: #`.
+fn sequence(line: &str) -> u32 {
+    let digits = line.split_once('#').map_or("", |(_, rest)| rest.split(',').next().unwrap_or_default());
+    digits.parse().unwrap_or_default()
+}
+
+fn strongswan_conf(directory: &Path, backend: Backend) -> String {
     let directory = directory.display();
+    let (packets, own) = match backend {
+        Backend::UserSpace => (
+            "kernel-libipsec kernel-netlink",
+            "kernel-libipsec {\n   allow_peer_ts = yes\n  }\n  kernel-netlink {\n   fwmark = !0x42\n  }\n  \
+             socket-default {\n   fwmark = 0x42\n  }\n",
+        ),
+        Backend::Kernel(_) => ("kernel-netlink", ""),
+    };
     format!(
-        "charon-systemd {{\n load = {PLUGINS}\n routing_table_prio = 40000\n install_routes = no\n \
-         retransmit_timeout = 1.0\n retransmit_base = 1.4\n retransmit_tries = 4\n retry_initiate_interval = 2s\n \
-         make_before_break = yes\n \
-         plugins {{\n  vici {{\n   socket = unix://{directory}/vici.sock\n  }}\n  kernel-libipsec {{\n   allow_peer_ts = yes\n  }}\n  \
-         kernel-netlink {{\n   fwmark = !0x42\n  }}\n  socket-default {{\n   fwmark = 0x42\n  }}\n }}\n \
+        "charon-systemd {{\n load = {PLUGINS} {packets} socket-default vici\n routing_table_prio = 40000\n \
+         install_routes = no\n retransmit_timeout = 1.0\n retransmit_base = 1.4\n retransmit_tries = 4\n \
+         retry_initiate_interval = 2s\n make_before_break = yes\n i_dont_care_about_security_and_use_aggressive_mode_psk = yes\n \
+         plugins {{\n  vici {{\n   socket = unix://{directory}/vici.sock\n  }}\n  {own} }}\n \
          filelog {{\n  log {{\n   path = {directory}/charon.log\n   append = yes\n   flush_line = yes\n   time_format = %T\n   \
          default = 1\n   ike = 1\n   knl = 1\n   esp = 1\n  }}\n }}\n}}\n\
-         swanctl {{\n load = random nonce openssl pem x509 pubkey\n}}\n"
+         swanctl {{\n load = random nonce openssl pem pkcs1 pkcs8 x509 pubkey\n}}\n"
     )
 }

@@ -4,6 +4,16 @@ use std::time::{Duration, Instant};
 
 use super::{LabError, Result};
 
+/// So many seconds on a usual machine; `$QUADSPAN_LAB_SLOWNESS` times as many where the processor is emulated.
+#[must_use]
+pub fn patience(seconds: u64) -> Duration {
+    static SLOWNESS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    let slowness = SLOWNESS.get_or_init(|| {
+        std::env::var("QUADSPAN_LAB_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+    });
+    Duration::from_secs(seconds * slowness)
+}
+
 /// Asks again and again until the answer is not an error, for at most `limit`.
 ///
 /// Any error counts as "not yet": a daemon that has no socket so far is as unready as one that says so.

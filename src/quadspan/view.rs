@@ -162,6 +162,10 @@ pub struct IkeView {
     pub rekey_in: Option<u64>,
     /// Whether a NAT was found between the ends.
     pub nat: bool,
+    /// Our SPI.
+    pub spi_local: String,
+    /// The peer's SPI.
+    pub spi_peer: String,
 }
 
 /// A CHILD SA pair in use.

@@ -154,6 +154,8 @@ fn ike_sa(sa: &ike::IkeStatus, now: Instant) -> IkeView {
         age: seconds(now, sa.established_at),
         rekey_in: sa.rekey_at.map(|at| remaining(now, at)),
         nat: sa.nat_local || sa.nat_remote,
+        spi_local: format!("{:016x}", sa.our_spi),
+        spi_peer: format!("{:016x}", sa.peer_spi),
     }
 }
 

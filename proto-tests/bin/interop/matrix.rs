@@ -1,0 +1,220 @@
+//! The combinations, as a table to read and to extend.
+
+use std::fmt;
+
+use proto_tests::lab::pair::{Nat, Software, outsides};
+use proto_tests::lab::pki::KeyKind;
+use proto_tests::lab::terms::{Terms, Version};
+
+use super::Part;
+
+/// Our name in certificates and as an identity.
+pub(crate) const US_NAME: &str = "us.lab.example";
+/// The peer's.
+pub(crate) const PEER_NAME: &str = "peer.lab.example";
+
+/// Who begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// We do.
+    Initiator,
+    /// The peer does.
+    Responder,
+}
+
+/// How the ends name themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identities {
+    /// By their outside addresses.
+    Address,
+    /// By domain names.
+    Fqdn,
+    /// By mail addresses.
+    Email,
+    /// By opaque octets.
+    KeyId,
+    /// By the subjects of their certificates.
+    Subject,
+}
+
+/// How the ends prove it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// With a pre-shared key.
+    Psk,
+    /// With a pre-shared key and a post-quantum one.
+    Ppk,
+    /// With certificates of an authority with an intermediate.
+    Certificate(KeyKind),
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Combination {
+    pub(crate) peer: Software,
+    pub(crate) version: Version,
+    /// IKE suite without its group.
+    pub(crate) ike: &'static str,
+    pub(crate) group: &'static str,
+    /// ESP suite without its group.
+    pub(crate) esp: &'static str,
+    /// Group of perfect forward secrecy; none when empty.
+    pub(crate) pfs: &'static str,
+    pub(crate) identities: Identities,
+    pub(crate) credential: Credential,
+    pub(crate) nat: Nat,
+}
+
+/// IKEv2 with strongSwan by pre-shared key and addresses; the rest says what differs.
+const fn v2(ike: &'static str, group: &'static str, esp: &'static str, pfs: &'static str) -> Combination {
+    Combination {
+        peer: Software::StrongSwan,
+        version: Version::V2,
+        ike,
+        group,
+        esp,
+        pfs,
+        identities: Identities::Address,
+        credential: Credential::Psk,
+        nat: Nat::None,
+    }
+}
+
+impl Combination {
+    const fn identities(self, identities: Identities) -> Self {
+        Self { identities, ..self }
+    }
+
+    const fn nat(self, nat: Nat) -> Self {
+        Self { nat, ..self }
+    }
+}
+
+/// What runs on any kernel.
+const USER_SPACE: &[Combination] = &[
+    v2("aes128gcm16-prfsha256", "x25519", "aes128gcm16", ""),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "ecp384"),
+    v2("aes256gcm16-prfsha512", "ecp521", "aes256gcm16", "ecp521"),
+    v2("aes256gcm16-prfsha256", "ecp256", "aes256gcm16", "x25519"),
+    v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048"),
+    v2("aes128-sha1", "modp1024", "aes128-sha1", "modp1024"),
+    v2("aes128-sha256", "modp3072", "aes128-sha256", ""),
+    v2("aes256-sha384", "modp4096", "aes256-sha384", ""),
+    v2("aes256-sha512", "ecp384", "aes256-sha512", "ecp256"),
+    v2("aes128-sha1", "ecp256", "aes128gcm16", "modp2048"),
+    v2("aes256-sha256-prfsha384", "modp2048", "aes256gcm16", ""),
+    v2("aes128gcm16-prfsha256", "x25519", "aes128gcm16", "x25519").identities(Identities::Fqdn),
+    v2("aes256-sha256", "ecp256", "aes256gcm16", "ecp256").identities(Identities::Email),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256-sha256", "").identities(Identities::KeyId),
+    v2("aes128gcm16-prfsha256", "x25519", "aes128gcm16", "x25519").nat(Nat::Ours),
+    v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").nat(Nat::Ours).identities(Identities::Fqdn),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "").nat(Nat::Theirs),
+    v2("aes128-sha1", "modp2048", "aes128-sha1", "").nat(Nat::Theirs).identities(Identities::Fqdn),
+];
+
+/// What a kernel that has ESP adds: raw ESP.
+const KERNEL: &[Combination] = &[];
+
+/// The rows of a part.
+pub(crate) const fn part(part: Part) -> &'static [Combination] {
+    match part {
+        Part::UserSpace => USER_SPACE,
+        Part::Kernel => KERNEL,
+    }
+}
+
+impl Role {
+    /// Both.
+    pub(crate) const BOTH: [Self; 2] = [Self::Initiator, Self::Responder];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initiator => "initiator",
+            Self::Responder => "responder",
+        })
+    }
+}
+
+impl Combination {
+    /// What both ends are told.
+    pub(crate) fn terms(&self) -> Terms {
+        let (us, peer) = self.names();
+        let esp = if self.pfs.is_empty() { self.esp.to_owned() } else { with_group(self.esp, self.pfs) };
+        Terms {
+            version: self.version,
+            ppk: self.credential == Credential::Ppk,
+            ..Terms::new(&self.ike_suite(), &esp, &us, &peer)
+        }
+    }
+
+    /// The IKE suite with its group.
+    pub(crate) fn ike_suite(&self) -> String {
+        format!("{}-{}", self.ike, self.group)
+    }
+
+    /// The ESP suite as it is shown.
+    pub(crate) fn esp_without_group(&self) -> String {
+        self.esp.to_owned()
+    }
+
+    /// CHILD SAs that there are in the end.
+    pub(crate) const fn children(&self) -> usize {
+        1
+    }
+
+    /// The row's cells.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        let peer = match self.peer {
+            Software::StrongSwan => "strongSwan",
+            Software::StrongSwanKernel => "strongSwan, kernel",
+            Software::Quadspan => "Quadspan",
+        };
+        let version = match self.version {
+            Version::V2 => "IKEv2",
+            Version::Main => "IKEv1 main",
+            Version::Aggressive => "IKEv1 aggressive",
+        };
+        let identities = match self.identities {
+            Identities::Address => "address",
+            Identities::Fqdn => "fqdn",
+            Identities::Email => "email",
+            Identities::KeyId => "key id",
+            Identities::Subject => "subject",
+        };
+        let credential = match self.credential {
+            Credential::Psk => "psk".to_owned(),
+            Credential::Ppk => "psk and ppk".to_owned(),
+            Credential::Certificate(kind) => kind.label().to_owned(),
+        };
+        let nat = match self.nat {
+            Nat::None => "-",
+            Nat::Ours => "ours",
+            Nat::Theirs => "theirs",
+        };
+        let pfs = if self.pfs.is_empty() { "-" } else { self.pfs };
+        [peer, version, self.ike, self.group, self.esp, pfs, identities, &credential, nat].map(str::to_owned).into()
+    }
+
+    fn names(&self) -> (String, String) {
+        match self.identities {
+            Identities::Address => {
+                let (ours, theirs) = outsides(self.nat);
+                (ours.local.to_string(), theirs.local.to_string())
+            }
+            Identities::Fqdn => (US_NAME.to_owned(), PEER_NAME.to_owned()),
+            Identities::Email => ("us@lab.example".to_owned(), "peer@lab.example".to_owned()),
+            Identities::KeyId => ("keyid:branch-7".to_owned(), "keyid:hub-1".to_owned()),
+            Identities::Subject => ("O=Lab, CN=us".to_owned(), "O=Lab, CN=peer".to_owned()),
+        }
+    }
+}
+
+/// The group stands before what is said of sequence numbers.
+fn with_group(esp: &str, group: &str) -> String {
+    match esp.split_once("-esn") {
+        Some((suite, rest)) => format!("{suite}-{group}-esn{rest}"),
+        None => format!("{esp}-{group}"),
+    }
+}

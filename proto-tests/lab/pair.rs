@@ -1,0 +1,367 @@
+//! Two hosts, one tunnel: our process at one end, a peer at the other, a NAT between them where asked.
+//!
+//! ```text
+//!   without   us 192.0.2.1 ------------------------------------------------ 192.0.2.9 peer
+//!   ours      us 10.9.1.2 -- 10.9.1.1 nat 203.0.113.254 ------------------- 203.0.113.9 peer
+//!   theirs    us 198.51.100.1 ----------- 198.51.100.254 nat 10.9.2.1 -- 10.9.2.2 peer
+//! ```
+//!
+//! The NAT forwards UDP 500 and 4500 of its outside address, so that either end can begin.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::daemon::Daemon;
+use super::namespace::Namespace;
+use super::process::tail;
+use super::strongswan::{Backend, StrongSwan};
+use super::terms::{OUR_INSIDE, Outside, PEER_INSIDE, TUNNEL, Terms};
+use super::{Lab, Result, ensure, not_yet, patience, run, wait_for, write_file};
+
+/// Number of the peer's xfrm interface.
+const XFRM_INTERFACE: u32 = 77;
+
+/// Who is behind a NAT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nat {
+    /// Nobody.
+    None,
+    /// We are.
+    Ours,
+    /// The peer is.
+    Theirs,
+}
+
+/// Which program the peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Software {
+    /// strongSwan with its user-space back end.
+    StrongSwan,
+    /// strongSwan with the kernel's ESP.
+    StrongSwanKernel,
+    /// Our own.
+    Quadspan,
+}
+
+/// Two hosts; what runs on them goes first when dropped.
+#[derive(Debug)]
+pub struct Pair {
+    daemon: Option<Daemon>,
+    peer: Option<Peer>,
+    /// What both ends are told at their next start.
+    pub terms: Terms,
+    /// Ours.
+    pub us: Namespace,
+    /// The peer's.
+    pub peer_host: Namespace,
+    /// Between them.
+    pub nat: Option<Namespace>,
+    ours: Outside,
+    theirs: Outside,
+    lab: Lab,
+}
+
+/// The program at the other end.
+#[derive(Debug)]
+pub enum Peer {
+    /// strongSwan.
+    StrongSwan(StrongSwan),
+    /// Our own.
+    Quadspan(Daemon),
+}
+
+/// Outside addresses `(ours, the peer's)`, each as its owner and as the other knows it.
+#[must_use]
+pub const fn outsides(nat: Nat) -> (Outside, Outside) {
+    const fn outside(local: [u8; 4], remote: [u8; 4]) -> Outside {
+        const fn address([a, b, c, d]: [u8; 4]) -> Ipv4Addr {
+            Ipv4Addr::new(a, b, c, d)
+        }
+        Outside { local: address(local), remote: address(remote) }
+    }
+    match nat {
+        Nat::None => (outside([192, 0, 2, 1], [192, 0, 2, 9]), outside([192, 0, 2, 9], [192, 0, 2, 1])),
+        Nat::Ours => (outside([10, 9, 1, 2], [203, 0, 113, 9]), outside([203, 0, 113, 9], [203, 0, 113, 254])),
+        Nat::Theirs => (outside([198, 51, 100, 1], [198, 51, 100, 254]), outside([10, 9, 2, 2], [198, 51, 100, 1])),
+    }
+}
+
+impl Pair {
+    /// Lays the hosts out; nothing runs yet.
+    ///
+    /// # Errors
+    /// When the laboratory cannot be built.
+    pub fn new(nat: Nat, terms: Terms) -> Result<Self> {
+        let lab = Lab::new()?;
+        let (us, peer_host) = (lab.namespace("us")?, lab.namespace("peer")?);
+        let (ours, theirs) = outsides(nat);
+        us.make_router()?;
+        peer_host.make_router()?;
+        let nat = match nat {
+            Nat::None => {
+                us.cable("wan", &peer_host, "wan")?;
+                us.address("wan", &format!("{}/24", ours.local))?;
+                peer_host.address("wan", &format!("{}/24", theirs.local))?;
+                None
+            }
+            Nat::Ours => Some(translator(&lab, (&us, ours.local), (&peer_host, theirs.local), theirs.remote)?),
+            Nat::Theirs => Some(translator(&lab, (&peer_host, theirs.local), (&us, ours.local), ours.remote)?),
+        };
+        Ok(Self { daemon: None, peer: None, terms, us, peer_host, nat, ours, theirs, lab })
+    }
+
+    /// The laboratory's directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.lab.path()
+    }
+
+    /// Starts the peer with [`Pair::terms`]; it waits for us unless it is our own program and begins.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_peer(&mut self, software: Software, initiate: bool) -> Result<()> {
+        let peer = match software {
+            Software::StrongSwan => Peer::StrongSwan(self.start_swan(Backend::UserSpace)?),
+            Software::StrongSwanKernel => Peer::StrongSwan(self.start_swan(Backend::Kernel(XFRM_INTERFACE))?),
+            Software::Quadspan => {
+                let terms = self.terms.mirrored();
+                Peer::Quadspan(launch(self.lab.path(), &self.peer_host, &terms, "peer", self.theirs, initiate)?)
+            }
+        };
+        self.peer = Some(peer);
+        Ok(())
+    }
+
+    fn start_swan(&self, backend: Backend) -> Result<StrongSwan> {
+        let directory = self.lab.subdirectory("charon")?;
+        for (from, to) in self.terms.swanctl_files() {
+            let target = directory.join("swanctl").join(to);
+            if let Some(folder) = target.parent() {
+                std::fs::create_dir_all(folder).map_err(super::LabError::io("make swanctl's folders"))?;
+            }
+            std::fs::copy(&from, &target).map_err(super::LabError::io(format!("copy {}", from.display())))?;
+        }
+        let text = self.swanctl(&self.terms, backend);
+        StrongSwan::launch(&self.peer_host, &directory, backend, &text, &format!("{PEER_INSIDE}/30"))
+    }
+
+    fn swanctl(&self, terms: &Terms, backend: Backend) -> String {
+        let number = match backend {
+            Backend::UserSpace => None,
+            Backend::Kernel(number) => Some(number),
+        };
+        terms.swanctl(self.theirs, number)
+    }
+
+    /// Gives a running strongSwan other terms than ours.
+    ///
+    /// # Errors
+    /// When it refuses them.
+    pub fn configure_swan(&self, terms: &Terms) -> Result<()> {
+        self.swan()?.configure(&self.swanctl(terms, Backend::UserSpace))
+    }
+
+    /// Starts our process with [`Pair::terms`].
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_daemon(&mut self, initiate: bool) -> Result<()> {
+        let daemon = launch(self.lab.path(), &self.us, &self.terms, "us", self.ours, initiate)?;
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
+    /// Has our process read [`Pair::terms`] again.
+    ///
+    /// # Errors
+    /// When it refuses them.
+    pub fn reload(&self, initiate: bool) -> Result<()> {
+        write_configuration(self.lab.path(), &self.terms, "us", self.ours, initiate)?;
+        self.daemon()?.reload()
+    }
+
+    /// Our process.
+    ///
+    /// # Errors
+    /// When none runs.
+    pub fn daemon(&self) -> Result<&Daemon> {
+        self.daemon.as_ref().map_or_else(|| not_yet("our process does not run"), Ok)
+    }
+
+    /// The peer.
+    ///
+    /// # Errors
+    /// When none runs.
+    pub fn peer(&self) -> Result<&Peer> {
+        self.peer.as_ref().map_or_else(|| not_yet("the peer does not run"), Ok)
+    }
+
+    /// The peer's charon.
+    ///
+    /// # Errors
+    /// When the peer is another program.
+    pub fn swan(&self) -> Result<&StrongSwan> {
+        match self.peer()? {
+            Peer::StrongSwan(swan) => Ok(swan),
+            Peer::Quadspan(_) => not_yet("the peer is not strongSwan"),
+        }
+    }
+
+    /// Our account of the tunnel.
+    ///
+    /// # Errors
+    /// When our process does not answer.
+    pub fn tunnel(&self) -> Result<Value> {
+        self.daemon()?.tunnel(TUNNEL)
+    }
+
+    /// Waits until both ends say that the tunnel is up.
+    ///
+    /// # Errors
+    /// With what they say instead.
+    pub fn wait_up(&self, seconds: u64) -> Result<()> {
+        wait_for(patience(seconds), "both ends are up", || self.expect_up())
+    }
+
+    /// Succeeds when both ends say that the tunnel is up.
+    ///
+    /// # Errors
+    /// With what they say instead.
+    pub fn expect_up(&self) -> Result<()> {
+        let tunnel = self.tunnel()?;
+        if tunnel["state"] != "up" {
+            return not_yet(format!("our end is {}: {}", tunnel["state"], tunnel["last_failure"]["text"]));
+        }
+        self.peer()?.expect_up()
+    }
+
+    /// The last lines of all logs.
+    #[must_use]
+    pub fn logs(&self, lines: usize) -> String {
+        let logs = [("us", "us.log"), ("the peer", "peer.log"), ("charon", "charon/charon.log")];
+        let exists = |path: &PathBuf| path.exists();
+        logs.into_iter()
+            .map(|(name, file)| (name, self.lab.path().join(file)))
+            .filter(|(_, path)| exists(path))
+            .map(|(name, path)| format!("--- {name}\n{}\n", tail(&path, lines)))
+            .collect()
+    }
+}
+
+impl Peer {
+    /// Succeeds when it says that the tunnel is up.
+    ///
+    /// # Errors
+    /// With what it says instead.
+    pub fn expect_up(&self) -> Result<()> {
+        match self {
+            Self::StrongSwan(swan) => swan.expect_up(),
+            Self::Quadspan(daemon) => {
+                let tunnel = daemon.tunnel(TUNNEL)?;
+                ensure(tunnel["state"] == "up", "the peer is up", || tunnel.to_string())
+            }
+        }
+    }
+
+    /// Begins the tunnel; our own program does so by itself when told at its start.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn initiate(&self) -> Result<()> {
+        match self {
+            Self::StrongSwan(swan) => swan.initiate(),
+            Self::Quadspan(_) => Ok(()),
+        }
+    }
+
+    /// Renews the CHILD SA.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn rekey_child(&self) -> Result<()> {
+        match self {
+            Self::StrongSwan(swan) => swan.rekey_child(),
+            Self::Quadspan(daemon) => daemon.order(&["rekey", TUNNEL]),
+        }
+    }
+
+    /// Renews the IKE SA.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn rekey_ike(&self) -> Result<()> {
+        match self {
+            Self::StrongSwan(swan) => swan.rekey_ike(),
+            Self::Quadspan(daemon) => daemon.order(&["rekey", TUNNEL, "--ike"]),
+        }
+    }
+
+    /// Succeeds when exactly one IKE SA and `children` CHILD SAs are left.
+    ///
+    /// # Errors
+    /// With what is there instead.
+    pub fn expect_counts(&self, children: usize) -> Result<()> {
+        match self {
+            Self::StrongSwan(swan) => {
+                let counts = swan.sa_counts()?;
+                ensure(counts == (1, children), "IKE and CHILD SAs at the peer", || format!("{counts:?}"))
+            }
+            Self::Quadspan(_) => self.expect_up(),
+        }
+    }
+
+    /// Packets that it dropped itself before sending them, by its own account.
+    #[must_use]
+    pub fn dropped_outbound(&self) -> u64 {
+        match self {
+            Self::StrongSwan(swan) => swan.dropped_outbound(PEER_INSIDE),
+            Self::Quadspan(_) => 0,
+        }
+    }
+}
+
+/// Where our process sends from and the stream's destination, for [`super::stream::Stream`].
+pub const STREAM: (Ipv4Addr, Ipv4Addr) = (OUR_INSIDE, PEER_INSIDE);
+
+/// A host that hides `inner` behind `address` on the cable to `outer`.
+fn translator(lab: &Lab, inner: (&Namespace, Ipv4Addr), outer: (&Namespace, Ipv4Addr), address: Ipv4Addr) -> Result<Namespace> {
+    let nat = lab.namespace("nat")?;
+    nat.make_router()?;
+    inner.0.cable("wan", &nat, "inside")?;
+    outer.0.cable("wan", &nat, "outside")?;
+    let [a, b, c, _] = inner.1.octets();
+    let gateway = Ipv4Addr::new(a, b, c, 1);
+    inner.0.address("wan", &format!("{}/24", inner.1))?;
+    outer.0.address("wan", &format!("{}/24", outer.1))?;
+    nat.address("inside", &format!("{gateway}/24"))?;
+    nat.address("outside", &format!("{address}/24"))?;
+    inner.0.ip(&["route", "add", "default", "via", &gateway.to_string()])?;
+    let rules = format!(
+        "table ip nat {{\n chain out {{ type nat hook postrouting priority srcnat; oifname outside masquerade; }}\n \
+         chain in {{ type nat hook prerouting priority dstnat; iifname outside udp dport {{ 500, 4500 }} dnat to {}; }}\n}}\n",
+        inner.1
+    );
+    let path = lab.path().join("nat.nft");
+    write_file(&path, &rules)?;
+    run(Command::new("ip").args(["netns", "exec", nat.name(), "nft", "-f"]).arg(&path))?;
+    Ok(nat)
+}
+
+fn write_configuration(directory: &Path, terms: &Terms, name: &str, outside: Outside, initiate: bool) -> Result<PathBuf> {
+    let socket = directory.join(format!("{name}.sock"));
+    let path = directory.join(format!("{name}.yaml"));
+    write_file(&path, &terms.quadspan(name, outside, &socket, initiate, name == "peer"))?;
+    if terms.ppk {
+        super::router_file::write_secret(&directory.join(format!("{name}.ppk")), super::terms::PPK.1)?;
+    }
+    Ok(path)
+}
+
+fn launch(directory: &Path, host: &Namespace, terms: &Terms, name: &str, outside: Outside, initiate: bool) -> Result<Daemon> {
+    let path = write_configuration(directory, terms, name, outside, initiate)?;
+    Daemon::launch(host, directory, name, &path, directory.join(format!("{name}.sock")), false)
+}
