@@ -32,6 +32,7 @@ mod input;
 pub mod names;
 mod pair;
 pub mod rib_life;
+pub mod subjects;
 
 use std::path::PathBuf;
 

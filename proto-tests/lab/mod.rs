@@ -18,6 +18,8 @@ pub mod frr;
 pub mod http;
 pub mod kernel;
 pub mod layout;
+pub mod libreswan;
+pub mod many;
 pub mod namespace;
 pub mod own;
 pub mod pair;

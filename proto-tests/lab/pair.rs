@@ -15,10 +15,11 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::daemon::Daemon;
+use super::libreswan::Libreswan;
 use super::namespace::Namespace;
 use super::process::tail;
 use super::strongswan::{Backend, StrongSwan};
-use super::terms::{OUR_INSIDE, Outside, PEER_INSIDE, TUNNEL, Terms};
+use super::terms::{Outside, PEER_INSIDE, TUNNEL, Terms};
 use super::{Lab, Result, ensure, not_yet, patience, run, wait_for, write_file};
 
 /// Number of the peer's xfrm interface.
@@ -42,8 +43,21 @@ pub enum Software {
     StrongSwan,
     /// strongSwan with the kernel's ESP.
     StrongSwanKernel,
+    /// libreswan, with the kernel's ESP.
+    Libreswan,
     /// Our own.
     Quadspan,
+}
+
+impl Software {
+    /// Whether its packets are moved by the kernel, so that they need no UDP.
+    #[must_use]
+    pub const fn uses_kernel(self) -> bool {
+        match self {
+            Self::StrongSwanKernel | Self::Libreswan => true,
+            Self::StrongSwan | Self::Quadspan => false,
+        }
+    }
 }
 
 /// Two hosts; what runs on them goes first when dropped.
@@ -69,6 +83,8 @@ pub struct Pair {
 pub enum Peer {
     /// strongSwan.
     StrongSwan(StrongSwan),
+    /// libreswan.
+    Libreswan(Libreswan),
     /// Our own.
     Quadspan(Daemon),
 }
@@ -119,6 +135,32 @@ impl Pair {
         self.lab.path()
     }
 
+    /// The NAT forgets what it knew and speaks from another address and other ports, as one does that has restarted.
+    ///
+    /// # Errors
+    /// When there is no NAT, or `ip` refuses.
+    pub fn rebind(&self, from: Ipv4Addr, to: Ipv4Addr) -> Result<()> {
+        let Some(nat) = &self.nat else { return not_yet("there is no NAT") };
+        // A masquerading kernel forgets its mappings when the address goes.
+        nat.address("outside", &format!("{to}/24"))?;
+        nat.ip(&["address", "del", &format!("{from}/24"), "dev", "outside"])?;
+        let masquerade = "flush chain ip nat out; add rule ip nat out oifname outside ip protocol udp masquerade to :30000-39999; \
+                          add rule ip nat out oifname outside masquerade";
+        run(Command::new("ip").args(["netns", "exec", nat.name(), "nft", masquerade])).map(drop)
+    }
+
+    /// The peer's host drops what arrives for this UDP port.
+    ///
+    /// # Errors
+    /// When nftables refuses.
+    pub fn block(&self, port: u16) -> Result<()> {
+        let rules = format!(
+            "add table inet block; add chain inet block in {{ type filter hook input priority filter; }}; \
+             add rule inet block in udp dport {port} drop"
+        );
+        run(Command::new("ip").args(["netns", "exec", self.peer_host.name(), "nft", &rules])).map(drop)
+    }
+
     /// Starts the peer with [`Pair::terms`]; it waits for us unless it is our own program and begins.
     ///
     /// # Errors
@@ -127,6 +169,12 @@ impl Pair {
         let peer = match software {
             Software::StrongSwan => Peer::StrongSwan(self.start_swan(Backend::UserSpace)?),
             Software::StrongSwanKernel => Peer::StrongSwan(self.start_swan(Backend::Kernel(XFRM_INTERFACE))?),
+            Software::Libreswan => {
+                let directory = self.lab.subdirectory("pluto")?;
+                let inside = format!("{PEER_INSIDE}/30");
+                let swan = Libreswan::launch(&self.peer_host, &directory, &self.terms, self.theirs, &inside)?;
+                Peer::Libreswan(swan)
+            }
             Software::Quadspan => {
                 let terms = self.terms.mirrored();
                 Peer::Quadspan(launch(self.lab.path(), &self.peer_host, &terms, "peer", self.theirs, initiate)?)
@@ -207,7 +255,7 @@ impl Pair {
     pub fn swan(&self) -> Result<&StrongSwan> {
         match self.peer()? {
             Peer::StrongSwan(swan) => Ok(swan),
-            Peer::Quadspan(_) => not_yet("the peer is not strongSwan"),
+            Peer::Libreswan(_) | Peer::Quadspan(_) => not_yet("the peer is not strongSwan"),
         }
     }
 
@@ -242,7 +290,8 @@ impl Pair {
     /// The last lines of all logs.
     #[must_use]
     pub fn logs(&self, lines: usize) -> String {
-        let logs = [("us", "us.log"), ("the peer", "peer.log"), ("charon", "charon/charon.log")];
+        let logs =
+            [("us", "us.log"), ("the peer", "peer.log"), ("charon", "charon/charon.log"), ("pluto", "pluto/pluto.log")];
         let exists = |path: &PathBuf| path.exists();
         logs.into_iter()
             .map(|(name, file)| (name, self.lab.path().join(file)))
@@ -260,6 +309,7 @@ impl Peer {
     pub fn expect_up(&self) -> Result<()> {
         match self {
             Self::StrongSwan(swan) => swan.expect_up(),
+            Self::Libreswan(swan) => swan.expect_up(),
             Self::Quadspan(daemon) => {
                 let tunnel = daemon.tunnel(TUNNEL)?;
                 ensure(tunnel["state"] == "up", "the peer is up", || tunnel.to_string())
@@ -274,6 +324,7 @@ impl Peer {
     pub fn initiate(&self) -> Result<()> {
         match self {
             Self::StrongSwan(swan) => swan.initiate(),
+            Self::Libreswan(swan) => swan.initiate(),
             Self::Quadspan(_) => Ok(()),
         }
     }
@@ -285,6 +336,7 @@ impl Peer {
     pub fn rekey_child(&self) -> Result<()> {
         match self {
             Self::StrongSwan(swan) => swan.rekey_child(),
+            Self::Libreswan(swan) => swan.rekey_child(),
             Self::Quadspan(daemon) => daemon.order(&["rekey", TUNNEL]),
         }
     }
@@ -296,6 +348,7 @@ impl Peer {
     pub fn rekey_ike(&self) -> Result<()> {
         match self {
             Self::StrongSwan(swan) => swan.rekey_ike(),
+            Self::Libreswan(swan) => swan.rekey_ike(),
             Self::Quadspan(daemon) => daemon.order(&["rekey", TUNNEL, "--ike"]),
         }
     }
@@ -310,6 +363,10 @@ impl Peer {
                 let counts = swan.sa_counts()?;
                 ensure(counts == (1, children), "IKE and CHILD SAs at the peer", || format!("{counts:?}"))
             }
+            Self::Libreswan(swan) => {
+                let counts = swan.sa_counts()?;
+                ensure(counts == (1, children), "IKE and CHILD SAs at the peer", || format!("{counts:?}"))
+            }
             Self::Quadspan(_) => self.expect_up(),
         }
     }
@@ -319,16 +376,18 @@ impl Peer {
     pub fn dropped_outbound(&self) -> u64 {
         match self {
             Self::StrongSwan(swan) => swan.dropped_outbound(PEER_INSIDE),
-            Self::Quadspan(_) => 0,
+            Self::Libreswan(_) | Self::Quadspan(_) => 0,
         }
     }
 }
 
-/// Where our process sends from and the stream's destination, for [`super::stream::Stream`].
-pub const STREAM: (Ipv4Addr, Ipv4Addr) = (OUR_INSIDE, PEER_INSIDE);
-
 /// A host that hides `inner` behind `address` on the cable to `outer`.
-fn translator(lab: &Lab, inner: (&Namespace, Ipv4Addr), outer: (&Namespace, Ipv4Addr), address: Ipv4Addr) -> Result<Namespace> {
+fn translator(
+    lab: &Lab,
+    inner: (&Namespace, Ipv4Addr),
+    outer: (&Namespace, Ipv4Addr),
+    address: Ipv4Addr,
+) -> Result<Namespace> {
     let nat = lab.namespace("nat")?;
     nat.make_router()?;
     inner.0.cable("wan", &nat, "inside")?;
@@ -351,7 +410,13 @@ fn translator(lab: &Lab, inner: (&Namespace, Ipv4Addr), outer: (&Namespace, Ipv4
     Ok(nat)
 }
 
-fn write_configuration(directory: &Path, terms: &Terms, name: &str, outside: Outside, initiate: bool) -> Result<PathBuf> {
+fn write_configuration(
+    directory: &Path,
+    terms: &Terms,
+    name: &str,
+    outside: Outside,
+    initiate: bool,
+) -> Result<PathBuf> {
     let socket = directory.join(format!("{name}.sock"));
     let path = directory.join(format!("{name}.yaml"));
     write_file(&path, &terms.quadspan(name, outside, &socket, initiate, name == "peer"))?;
@@ -361,7 +426,14 @@ fn write_configuration(directory: &Path, terms: &Terms, name: &str, outside: Out
     Ok(path)
 }
 
-fn launch(directory: &Path, host: &Namespace, terms: &Terms, name: &str, outside: Outside, initiate: bool) -> Result<Daemon> {
+fn launch(
+    directory: &Path,
+    host: &Namespace,
+    terms: &Terms,
+    name: &str,
+    outside: Outside,
+    initiate: bool,
+) -> Result<Daemon> {
     let path = write_configuration(directory, terms, name, outside, initiate)?;
     Daemon::launch(host, directory, name, &path, directory.join(format!("{name}.sock")), false)
 }

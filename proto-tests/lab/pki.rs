@@ -77,7 +77,11 @@ impl Credentials {
     pub fn make(directory: &Path, kind: KeyKind, our_name: &str, peer_name: &str) -> Result<Self> {
         std::fs::create_dir_all(directory).map_err(super::LabError::io(format!("make {}", directory.display())))?;
         let root = Authority::root(directory, kind)?;
-        let intermediate = root.issue(kind, "intermediate", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n")?;
+        let intermediate = root.issue(
+            kind,
+            "intermediate",
+            "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n",
+        )?;
         let leaf = |name: &str, alternative: &str| {
             intermediate.issue(
                 kind,
@@ -131,7 +135,21 @@ impl Authority {
     fn root(directory: &Path, kind: KeyKind) -> Result<Self> {
         let (certificate, key) = (directory.join("root.pem"), directory.join("root.key"));
         make_key(kind, &key)?;
-        openssl(&["req", "-x509", "-new", "-days", "30", "-subj", "/O=Lab/CN=root", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-key"], &[&key, Path::new("-out"), &certificate])?;
+        openssl(
+            &[
+                "req",
+                "-x509",
+                "-new",
+                "-days",
+                "30",
+                "-subj",
+                "/O=Lab/CN=root",
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+                "-key",
+            ],
+            &[&key, Path::new("-out"), &certificate],
+        )?;
         Ok(Self { certificate, key, directory: directory.to_owned() })
     }
 

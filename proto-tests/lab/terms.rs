@@ -24,7 +24,7 @@ pub const PEER_INSIDE: Ipv4Addr = Ipv4Addr::new(169, 254, 77, 1);
 /// The pre-shared key at both ends, unless one of them is given another.
 pub const PSK: &str = "terms.of_both_ends.1";
 /// The post-quantum pre-shared key and its name.
-pub const PPK: (&str, &str) = ("ppk-lab", "fe1c2d3b4a5968778695a4b3c2d1e0f0fe1c2d3b4a5968778695a4b3c2d1e0f1");
+pub const PPK: (&str, &str) = ("ppk-lab", "a_post_quantum_key_of_more_than_32_octets.7Q2");
 
 /// Which key exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum Carrier {
     Udp,
     /// Whoever finds a NAT.
     Detected,
+    /// Nobody, NAT or not.
+    Never,
 }
 
 /// One end's outside address, and the one it knows the other end by.
@@ -164,6 +166,7 @@ impl Terms {
         match self.carrier {
             Carrier::Udp => text += "    encapsulation: always\n",
             Carrier::Detected => text += "    encapsulation: auto\n",
+            Carrier::Never => text += "    encapsulation: never\n",
         }
         match &self.auth {
             Auth::Psk => {
@@ -224,7 +227,7 @@ impl Terms {
             self.esp, self.psk
         );
         if self.ppk {
-            let _infallible = writeln!(text, " ppk {{\n  id = {}\n  secret = 0x{}\n }}", PPK.0, PPK.1);
+            let _infallible = writeln!(text, " ppk {{\n  id = {}\n  secret = \"{}\"\n }}", PPK.0, PPK.1);
         }
         text += "}\n";
         text

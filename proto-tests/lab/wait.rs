@@ -8,9 +8,8 @@ use super::{LabError, Result};
 #[must_use]
 pub fn patience(seconds: u64) -> Duration {
     static SLOWNESS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-    let slowness = SLOWNESS.get_or_init(|| {
-        std::env::var("QUADSPAN_LAB_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-    });
+    let slowness = SLOWNESS
+        .get_or_init(|| std::env::var("QUADSPAN_LAB_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1));
     Duration::from_secs(seconds * slowness)
 }
 

@@ -120,6 +120,7 @@ def ike_read(request):
             payload = payload.payload
         # Written anew by Scapy it must be the same octets.
         rebuilt = IKEv2(octets)
+        rebuilt.clear_cache()
         messages.append(
             {
                 "initiator": bytes(message.init_SPI).hex(),

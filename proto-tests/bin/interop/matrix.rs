@@ -85,6 +85,14 @@ impl Combination {
         Self { identities, ..self }
     }
 
+    const fn kernel(self) -> Self {
+        Self { peer: Software::StrongSwanKernel, ..self }
+    }
+
+    const fn libreswan(self) -> Self {
+        Self { peer: Software::Libreswan, ..self }
+    }
+
     const fn nat(self, nat: Nat) -> Self {
         Self { nat, ..self }
     }
@@ -113,7 +121,14 @@ const USER_SPACE: &[Combination] = &[
 ];
 
 /// What a kernel that has ESP adds: raw ESP.
-const KERNEL: &[Combination] = &[];
+const KERNEL: &[Combination] = &[
+    v2("aes128gcm16-prfsha256", "x25519", "aes128gcm16", "").kernel(),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").kernel(),
+    v2("aes256-sha256", "modp2048", "aes256-sha256-esn", "modp2048").kernel(),
+    v2("aes128-sha1", "ecp256", "aes128-sha1", "").kernel().nat(Nat::Ours),
+    v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan(),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "").libreswan().identities(Identities::Fqdn),
+];
 
 /// The rows of a part.
 pub(crate) const fn part(part: Part) -> &'static [Combination] {
@@ -169,6 +184,7 @@ impl Combination {
         let peer = match self.peer {
             Software::StrongSwan => "strongSwan",
             Software::StrongSwanKernel => "strongSwan, kernel",
+            Software::Libreswan => "libreswan",
             Software::Quadspan => "Quadspan",
         };
         let version = match self.version {

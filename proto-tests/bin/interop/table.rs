@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
+use super::Job;
 use super::matrix::{Combination, Role};
 use super::trial::{Outcome, Stage};
-use super::Job;
 
 const HEAD: [&str; 10] =
     ["", "peer", "version", "IKE suite", "group", "ESP suite", "PFS", "identities", "authentication", "NAT"];
@@ -39,8 +39,7 @@ pub(crate) fn rows(combinations: &[&'static Combination], outcomes: &[(Job, Outc
     let width = |column: usize| lines.iter().filter_map(|cells| cells.get(column)).map(String::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
     let render = |cells: &Vec<String>| {
-        let padded: Vec<String> =
-            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         padded.join("  ").trim_end().to_owned()
     };
     lines.iter().map(render).collect::<Vec<_>>().join("\n")
@@ -50,9 +49,11 @@ fn heading(with_results: bool) -> Vec<String> {
     let mut cells: Vec<String> = HEAD.map(str::to_owned).into();
     if with_results {
         for role in Role::BOTH {
-            cells.extend(RESULTS.iter().enumerate().map(|(index, title)| {
-                if index == 0 { format!("| as {role}: {title}") } else { (*title).to_owned() }
-            }));
+            cells.extend(
+                RESULTS.iter().enumerate().map(|(index, title)| {
+                    if index == 0 { format!("| as {role}: {title}") } else { (*title).to_owned() }
+                }),
+            );
         }
     }
     cells

@@ -81,7 +81,7 @@ fn lay_out(job: &Job, wallet: &Wallet) -> Result<Pair> {
         let credentials = wallet.get(kind);
         terms.auth = Auth::Certificate(Box::new(credentials.map_or_else(|| not_yet("no certificates"), Ok)?));
     }
-    if combination.nat != Nat::None || job.software == Software::StrongSwanKernel {
+    if combination.nat != Nat::None || job.software.uses_kernel() {
         terms.carrier = Carrier::Detected;
     }
     if job.software == Software::StrongSwan {
@@ -150,7 +150,7 @@ fn expect_terms(job: &Job, pair: &Pair) -> Result<()> {
     let found = tunnel["child"]["suite"].as_str().unwrap_or_default();
     ensure(found == combination.esp_without_group(), "the ESP suite", || tunnel["child"].to_string())?;
     let carrier = tunnel["child"]["encapsulation"].as_str().unwrap_or_default();
-    let expected = if job.software == Software::StrongSwanKernel && combination.nat == Nat::None { "esp" } else { "udp" };
+    let expected = if job.software.uses_kernel() && combination.nat == Nat::None { "esp" } else { "udp" };
     ensure(carrier == expected, "the carrier of ESP", || format!("{carrier}, not {expected}"))
 }
 

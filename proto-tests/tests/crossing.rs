@@ -1,0 +1,83 @@
+//! Two hundred renewals that both ends begin at the same moment, under traffic: no packet lost, no SA left over.
+
+use std::time::Duration;
+
+use proto_tests::lab::pair::{Nat, Pair, Software};
+use proto_tests::lab::stream::{Running, Stream};
+use proto_tests::lab::terms::{PEER_INSIDE, TUNNEL, Terms};
+use proto_tests::lab::{Result, ensure, patience, tell, wait_for};
+
+/// Renewals of the CHILD SA.
+const CHILD_ROUNDS: usize = 160;
+/// Renewals of the IKE SA.
+const IKE_ROUNDS: usize = 40;
+
+fn crossing(software: Software) -> Result<()> {
+    let terms = Terms::new("aes128gcm16-prfsha256-x25519", "aes128gcm16-x25519", "192.0.2.1", "192.0.2.9");
+    let mut pair = Pair::new(Nat::None, terms)?;
+    pair.start_peer(software, false)?;
+    pair.start_daemon(true)?;
+    pair.wait_up(20)?;
+    let stream = Stream { flows: 4, rate: 500, ..Stream::to(PEER_INSIDE) }.start(&pair.us, &pair.peer_host)?;
+    stream.flows_again(200, Duration::from_secs(10))?;
+    for round in 0..CHILD_ROUNDS + IKE_ROUNDS {
+        let ike = round % 5 == 4;
+        both_at_once(&pair, ike, &stream)?;
+    }
+    wait_for(patience(30), "one SA of each kind is left at both ends", || {
+        pair.expect_up()?;
+        pair.peer()?.expect_counts(1)
+    })?;
+    let report = stream.finish();
+    let dropped = pair.peer()?.dropped_outbound();
+    let crossed = crossings(&pair);
+    tell(&format!(
+        "{} renewals at once from both ends, {software:?} at the other: {crossed} crossed on the wire; {report}; the peer \
+         dropped {dropped} before sending",
+        CHILD_ROUNDS + IKE_ROUNDS
+    ));
+    ensure(report.lost == 0, "every packet reaches the peer", || format!("{report}\n{}", pair.logs(30)))?;
+    ensure(report.lost_round_trip <= dropped, "every packet that the peer sent comes back", || {
+        format!("{report}, of which the peer dropped {dropped}\n{}", pair.logs(30))
+    })
+}
+
+/// Orders both ends to renew in the same moment, and waits until the SA in use is another one.
+fn both_at_once(pair: &Pair, ike: bool, stream: &Running) -> Result<()> {
+    let spi = |pair: &Pair| -> Result<String> {
+        let tunnel = pair.tunnel()?;
+        Ok(if ike { tunnel["ike"]["spi_local"].to_string() } else { tunnel["child"]["spi_in"].to_string() })
+    };
+    let (before, peer) = (spi(pair)?, pair.peer()?);
+    std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| if ike { peer.rekey_ike() } else { peer.rekey_child() });
+        let daemon = pair.daemon()?;
+        daemon.order(if ike { &["rekey", TUNNEL, "--ike"] } else { &["rekey", TUNNEL] })?;
+        // The other end may have been told while it was answering ours: then it has nothing to renew.
+        let _either = theirs.join();
+        Ok(())
+    })?;
+    let delivered = stream.so_far().delivered;
+    wait_for(patience(15), "the SA is another one and carries packets", || {
+        let now = spi(pair)?;
+        ensure(now != before, "another SPI", || now.clone())?;
+        ensure(stream.so_far().delivered > delivered, "packets", || stream.so_far().to_string())
+    })
+}
+
+/// Collisions that the peer, if it is one that says so, has noticed.
+fn crossings(pair: &Pair) -> String {
+    let Ok(swan) = pair.swan() else { return "an unknown number".to_owned() };
+    let log = std::fs::read(swan.log()).unwrap_or_default();
+    String::from_utf8_lossy(&log).matches("REKEY collision").count().to_string()
+}
+
+#[test]
+fn two_hundred_crossing_renewals_with_strongswan_lose_nothing() -> Result<()> {
+    crossing(Software::StrongSwan)
+}
+
+#[test]
+fn two_hundred_crossing_renewals_with_our_own_program_lose_nothing() -> Result<()> {
+    crossing(Software::Quadspan)
+}

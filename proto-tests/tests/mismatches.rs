@@ -1,0 +1,205 @@
+//! Every mismatch that one can configure between us and strongSwan, in both roles, has a reason of its own, the values of
+//! both sides where the protocol tells them, and a remedy.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proto_tests::lab::pair::{Nat, Pair, Software};
+use proto_tests::lab::terms::{Carrier, Terms};
+use proto_tests::lab::{Result, ensure, patience, wait_for};
+use serde_json::Value;
+
+/// What begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    We,
+    Peer,
+}
+
+/// One mismatch.
+struct Case {
+    /// In words.
+    title: &'static str,
+    begins: Begins,
+    nat: Nat,
+    /// What the peer is told otherwise.
+    peer: fn(&mut Terms),
+    /// A UDP port that the peer's host drops.
+    blocked: Option<u16>,
+    /// The label that our process gives.
+    reason: &'static str,
+    /// What the text must contain: both sides' values.
+    words: &'static [&'static str],
+}
+
+const fn case(
+    title: &'static str,
+    begins: Begins,
+    peer: fn(&mut Terms),
+    reason: &'static str,
+    words: &'static [&'static str],
+) -> Case {
+    Case { title, begins, nat: Nat::None, peer, blocked: None, reason, words }
+}
+
+const IKE: &str = "aes256-sha256-prfsha384-modp2048";
+const ESP: &str = "aes256-sha256-modp2048";
+
+fn nothing(_: &mut Terms) {}
+
+const CASES: &[Case] = &[
+    case("another key", Begins::We, |t| t.psk = "not.the_key.of_us".into(), "auth", &["192.0.2.9", "192.0.2.1"]),
+    case("another key", Begins::Peer, |t| t.psk = "not.the_key.of_us".into(), "psk", &["192.0.2.9"]),
+    case(
+        "another name of the peer",
+        Begins::Peer,
+        |t| t.peer_id = "other.example".into(),
+        "identity",
+        &["192.0.2.9", "other.example"],
+    ),
+    case("another name of ours", Begins::We, |t| t.our_id = "other.example".into(), "auth", &["192.0.2.1"]),
+    case("another IKE cipher", Begins::We, |t| t.ike = IKE.replace("aes256", "aes128"), "ike_no_proposal", &[IKE]),
+    case(
+        "another IKE cipher",
+        Begins::Peer,
+        |t| t.ike = IKE.replace("aes256", "aes128"),
+        "ike_no_proposal",
+        &[IKE, "aes128-sha256-prfsha384-modp2048"],
+    ),
+    case(
+        "another IKE hash",
+        Begins::Peer,
+        |t| t.ike = IKE.replace("-sha256", "-sha1"),
+        "ike_no_proposal",
+        &[IKE, "aes256-sha1-prfsha384-modp2048"],
+    ),
+    case(
+        "another PRF",
+        Begins::Peer,
+        |t| t.ike = IKE.replace("prfsha384", "prfsha512"),
+        "ike_no_proposal",
+        &[IKE, "aes256-sha256-prfsha512-modp2048"],
+    ),
+    case(
+        "another IKE group",
+        Begins::Peer,
+        |t| t.ike = IKE.replace("modp2048", "ecp384"),
+        "ike_no_proposal",
+        &["modp2048", "ecp384"],
+    ),
+    case(
+        "another IKE group",
+        Begins::We,
+        |t| t.ike = IKE.replace("modp2048", "ecp384"),
+        "ike_no_proposal",
+        &["modp2048"],
+    ),
+    case(
+        "another ESP cipher",
+        Begins::We,
+        |t| t.esp = ESP.replace("aes256", "aes128"),
+        "child_no_proposal",
+        &["aes256-sha256"],
+    ),
+    case(
+        "another ESP cipher",
+        Begins::Peer,
+        |t| t.esp = ESP.replace("aes256", "aes128"),
+        "child_no_proposal",
+        &["aes256-sha256", "aes128-sha256"],
+    ),
+    case(
+        "another ESP hash",
+        Begins::Peer,
+        |t| t.esp = ESP.replace("-sha256", "-sha1"),
+        "child_no_proposal",
+        &["aes256-sha256", "aes256-sha1"],
+    ),
+    case("other networks", Begins::We, narrow, "ts_unacceptable", &["10.7.0.0"]),
+    case("other networks", Begins::Peer, narrow, "ts_unacceptable", &["10.7.0.0", "10.9.0.0"]),
+    Case { blocked: Some(500), ..case("UDP 500 blocked", Begins::We, nothing, "timeout", &["IKE_SA_INIT"]) },
+    Case { blocked: Some(4500), ..case("UDP 4500 blocked", Begins::We, nothing, "timeout", &["IKE_AUTH"]) },
+];
+
+/// What both ends say in every case, but for what the case changes.
+fn terms(case: &Case) -> Terms {
+    let mut terms = Terms::new(IKE, ESP, "192.0.2.1", "192.0.2.9");
+    if case.title == "other networks" {
+        (terms.our_networks, terms.peer_networks) = (vec!["10.7.0.0/16".into()], vec!["169.254.77.0/30".into()]);
+    }
+    if case.nat != Nat::None {
+        terms.carrier = Carrier::Detected;
+    }
+    terms
+}
+
+fn narrow(terms: &mut Terms) {
+    (terms.our_networks, terms.peer_networks) = (vec!["10.9.0.0/16".into()], vec!["169.254.77.0/30".into()]);
+}
+
+/// Plays one and returns what our process says of it.
+fn play(case: &Case) -> Result<Value> {
+    let mut pair = Pair::new(case.nat, terms(case))?;
+    if let Some(port) = case.blocked {
+        pair.block(port)?;
+    }
+    let ours = pair.terms.clone();
+    (case.peer)(&mut pair.terms);
+    pair.start_peer(Software::StrongSwan, false)?;
+    pair.terms = ours;
+    pair.start_daemon(case.begins == Begins::We)?;
+    if case.begins == Begins::Peer {
+        let _it_must_fail = pair.peer()?.initiate();
+    }
+    let outcome = wait_for(patience(40), case.title, || {
+        let tunnel = pair.tunnel()?;
+        ensure(tunnel["last_failure"].is_object(), "a failure", || tunnel.to_string())?;
+        Ok(tunnel["last_failure"].clone())
+    });
+    outcome.map_err(|error| proto_tests::lab::LabError::Unexpected { what: error.to_string(), found: pair.logs(20) })
+}
+
+/// What is wrong with what our process said; nothing when all is as it should be.
+fn complaint(case: &Case, said: &Result<Value>) -> Option<String> {
+    let title = format!("{} when {:?} begins", case.title, case.begins);
+    let said = match said {
+        Ok(said) => said,
+        Err(error) => return Some(format!("{title}: {error}")),
+    };
+    let text = said["text"].as_str().unwrap_or_default();
+    let missing: Vec<&&str> = case.words.iter().filter(|word| !text.contains(**word)).collect();
+    let no_remedy = said["remedy"].as_str().is_none_or(str::is_empty);
+    (said["reason"] != case.reason || !missing.is_empty() || no_remedy)
+        .then(|| format!("{title}: expected {} with {missing:?} too, found {said}", case.reason))
+}
+
+#[test]
+fn every_mismatch_has_its_reason_and_both_sides_values() {
+    let (next, complaints) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let wrong = complaint(case, &play(case));
+                    complaints.lock().expect("no case panics").extend(wrong);
+                }
+            });
+        }
+    });
+    let complaints = complaints.into_inner().expect("no case panics");
+    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), CASES.len(), complaints.join("\n"));
+}
+
+#[test]
+fn a_nat_where_encapsulation_is_forbidden_is_named() -> Result<()> {
+    let mut pair = Pair::new(Nat::None, terms(&CASES[0]))?;
+    pair.terms.carrier = Carrier::Udp;
+    pair.start_peer(Software::StrongSwan, false)?;
+    // The peer pretends that there is a NAT: it can do nothing else.
+    pair.terms.carrier = Carrier::Never;
+    pair.start_daemon(true)?;
+    wait_for(patience(20), "the NAT is named", || {
+        let failure = pair.tunnel()?["last_failure"].clone();
+        ensure(failure["reason"] == "nat_forbidden", "the reason", || failure.to_string())
+    })
+}
