@@ -18,8 +18,8 @@ use super::process::Usage;
 use super::{Lab, LabError, Result, not_yet, patience, wait_for, write_file};
 
 const HUB: Ipv4Addr = Ipv4Addr::new(10, 64, 0, 1);
-/// As many /30 as 169.254.0.0/16 holds besides its first and last /24, which are reserved.
-const MOST: u16 = 16_000;
+/// As many /30 as 169.254.0.0/16 holds between those that AWS keeps for itself.
+const MOST: u16 = 10_000;
 
 /// Two hosts with a process of ours on each, and tunnels between them.
 #[derive(Debug)]
@@ -144,9 +144,9 @@ fn outside(number: u16) -> Ipv4Addr {
     Ipv4Addr::new(10, 65, high, low)
 }
 
-/// The inside /30 of a tunnel: 169.254.1.0/30, 169.254.1.4/30, ...
+/// The inside /30 of a tunnel: 169.254.6.0/30, 169.254.6.4/30, ...
 fn inside(number: u16) -> String {
-    let [high, low] = (256 + 4 * number).to_be_bytes();
+    let [high, low] = (6 * 256 + 4 * number).to_be_bytes();
     format!("169.254.{high}.{low}/30")
 }
 

@@ -142,8 +142,8 @@ impl Pair {
     pub fn rebind(&self, from: Ipv4Addr, to: Ipv4Addr) -> Result<()> {
         let Some(nat) = &self.nat else { return not_yet("there is no NAT") };
         // A masquerading kernel forgets its mappings when the address goes.
-        nat.address("outside", &format!("{to}/24"))?;
         nat.ip(&["address", "del", &format!("{from}/24"), "dev", "outside"])?;
+        nat.address("outside", &format!("{to}/24"))?;
         let masquerade = "flush chain ip nat out; add rule ip nat out oifname outside ip protocol udp masquerade to :30000-39999; \
                           add rule ip nat out oifname outside masquerade";
         run(Command::new("ip").args(["netns", "exec", nat.name(), "nft", masquerade])).map(drop)

@@ -115,8 +115,8 @@ const CASES: &[Case] = &[
         "child_no_proposal",
         &["aes256-sha256", "aes256-sha1"],
     ),
-    case("other networks", Begins::We, narrow, "ts_unacceptable", &["10.7.0.0"]),
-    case("other networks", Begins::Peer, narrow, "ts_unacceptable", &["10.7.0.0", "10.9.0.0"]),
+    case("other networks", Begins::We, narrow, "ts_unacceptable", &["169.254.77.2"]),
+    case("other networks", Begins::Peer, narrow, "ts_unacceptable", &["169.254.77.2", "10.9.0.0"]),
     Case { blocked: Some(500), ..case("UDP 500 blocked", Begins::We, nothing, "timeout", &["IKE_SA_INIT"]) },
     Case { blocked: Some(4500), ..case("UDP 4500 blocked", Begins::We, nothing, "timeout", &["IKE_AUTH"]) },
 ];
@@ -125,7 +125,7 @@ const CASES: &[Case] = &[
 fn terms(case: &Case) -> Terms {
     let mut terms = Terms::new(IKE, ESP, "192.0.2.1", "192.0.2.9");
     if case.title == "other networks" {
-        (terms.our_networks, terms.peer_networks) = (vec!["10.7.0.0/16".into()], vec!["169.254.77.0/30".into()]);
+        (terms.our_networks, terms.peer_networks) = (vec!["169.254.77.2/32".into()], vec!["169.254.77.1/32".into()]);
     }
     if case.nat != Nat::None {
         terms.carrier = Carrier::Detected;
@@ -134,7 +134,7 @@ fn terms(case: &Case) -> Terms {
 }
 
 fn narrow(terms: &mut Terms) {
-    (terms.our_networks, terms.peer_networks) = (vec!["10.9.0.0/16".into()], vec!["169.254.77.0/30".into()]);
+    (terms.our_networks, terms.peer_networks) = (vec!["10.9.0.0/16".into()], vec!["10.8.0.0/16".into()]);
 }
 
 /// Plays one and returns what our process says of it.
