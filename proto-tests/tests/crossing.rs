@@ -31,8 +31,10 @@ fn one_tunnel(software: Software) -> Result<()> {
     stream.flows_again(200, Duration::from_secs(10))?;
     for round in 0..ROUNDS {
         let start = Instant::now();
-        both_at_once(&pair, round % 5 == 4, &stream)
-            .map_err(|error| LabError::Unexpected { what: format!("{error} in round {round}"), found: pair.logs(30) })?;
+        both_at_once(&pair, round % 5 == 4, &stream).map_err(|error| LabError::Unexpected {
+            what: format!("{error} in round {round}"),
+            found: pair.logs(30),
+        })?;
         std::thread::sleep(PACE.saturating_sub(start.elapsed()));
     }
     wait_for(patience(30), "one SA of each kind is left at both ends", || {

@@ -65,6 +65,8 @@ pub(crate) struct Combination {
     pub(crate) identities: Identities,
     pub(crate) credential: Credential,
     pub(crate) nat: Nat,
+    /// With algorithms that must be allowed by name.
+    pub(crate) legacy: bool,
 }
 
 /// IKEv2 with strongSwan by pre-shared key and addresses; the rest says what differs.
@@ -79,12 +81,21 @@ const fn v2(ike: &'static str, group: &'static str, esp: &'static str, pfs: &'st
         identities: Identities::Address,
         credential: Credential::Psk,
         nat: Nat::None,
+        legacy: false,
     }
 }
 
 impl Combination {
     const fn identities(self, identities: Identities) -> Self {
         Self { identities, ..self }
+    }
+
+    const fn legacy(self) -> Self {
+        Self { legacy: true, ..self }
+    }
+
+    const fn own(self) -> Self {
+        Self { peer: Software::Quadspan, ..self }
     }
 
     const fn kernel(self) -> Self {
@@ -120,6 +131,20 @@ const USER_SPACE: &[Combination] = &[
     v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").nat(Nat::Ours).identities(Identities::Fqdn),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "").nat(Nat::Theirs),
     v2("aes128-sha1", "modp2048", "aes128-sha1", "").nat(Nat::Theirs).identities(Identities::Fqdn),
+    v2("chacha20poly1305-prfsha256", "x25519", "chacha20poly1305", "x25519"),
+    v2("aes192-sha256", "modp1536", "aes192-sha256", "modp1536"),
+    v2("aes192gcm16-prfsha384", "modp6144", "aes192gcm16", ""),
+    v2("aes256-sha512", "modp8192", "aes256-sha512", ""),
+    v2("aes256gcm12-prfsha256", "ecp256", "aes256gcm12", "ecp256"),
+    v2("aes128gcm8-prfsha256", "modp2048", "aes128gcm8", ""),
+    v2("3des-sha1", "modp1024", "3des-sha1", "modp1024"),
+    v2("des-md5", "modp768", "des-md5", "modp768").legacy(),
+    v2("3des-md5", "modp1024s160", "aes128-md5", "modp1024s160").legacy(),
+    v2("aes128-sha1", "modp2048s224", "aes128-sha1", "modp2048s224").legacy(),
+    v2("aes256-sha256", "modp2048s256", "aes256-sha256", "modp2048s256").legacy().nat(Nat::Ours),
+    v2("aes256-sha256", "modp2048", "chacha20poly1305", "modp3072").identities(Identities::Fqdn),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").own(),
+    v2("chacha20poly1305-prfsha512", "x25519", "chacha20poly1305-esn", "x25519").own().nat(Nat::Ours),
 ];
 
 /// What a kernel that has ESP adds: raw ESP.
@@ -162,6 +187,7 @@ impl Combination {
         Terms {
             version: self.version,
             ppk: self.credential == Credential::Ppk,
+            legacy: self.legacy,
             ..Terms::new(&self.ike_suite(), &esp, &us, &peer)
         }
     }
