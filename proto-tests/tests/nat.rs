@@ -32,6 +32,10 @@ fn moves(nat: Nat, software: Software, from: [u8; 4], to: [u8; 4]) -> Result<()>
             format!("{moved}, then {now}\n{}", pair.logs(15))
         })
     })?;
+    if nat == Nat::Ours && software == Software::StrongSwan {
+        let sas = pair.swan()?.list_sas()?;
+        ensure(sas.contains(&Ipv4Addr::from(to).to_string()), "the peer knows our new address", || sas.clone())?;
+    }
     let now = pair.tunnel()?["child"]["spi_in"].clone();
     ensure(now == spi, "the same SA", || format!("{spi} became {now}\n{}", pair.logs(30)))?;
     tell(&format!("the NAT of {nat:?} moves, {software:?} at the other end: {}", stream.finish()));
