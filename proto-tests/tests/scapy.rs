@@ -264,7 +264,7 @@ fn we_answer_what_scapy_asks_and_scapy_reads_the_answer() {
 fn we_refuse_what_scapy_asks_in_vain_with_the_right_notification() {
     let base = || request("1112131415161718");
     let notified = |kind: u64, data: &str| Some((kind, data.to_owned()));
-    let mut cases: Vec<(&str, Value, Option<(u64, String)>)> = Vec::new();
+    let mut cases = Vec::new();
     let mut none_fits = base();
     payload_mut(&mut none_fits, 0)["proposals"].as_array_mut().expect("a list").truncate(1);
     cases.push(("no proposal that fits", none_fits, notified(14, "")));

@@ -85,6 +85,16 @@ const fn v2(ike: &'static str, group: &'static str, esp: &'static str, pfs: &'st
     }
 }
 
+/// The same by IKEv1 in main mode.
+const fn main(ike: &'static str, group: &'static str, esp: &'static str, pfs: &'static str) -> Combination {
+    Combination { version: Version::Main, ..v2(ike, group, esp, pfs) }
+}
+
+/// The same in aggressive mode.
+const fn aggressive(ike: &'static str, group: &'static str, esp: &'static str, pfs: &'static str) -> Combination {
+    Combination { version: Version::Aggressive, ..v2(ike, group, esp, pfs) }
+}
+
 impl Combination {
     const fn identities(self, identities: Identities) -> Self {
         Self { identities, ..self }
@@ -143,6 +153,17 @@ const USER_SPACE: &[Combination] = &[
     v2("aes128-sha1", "modp2048s224", "aes128-sha1", "modp2048s224").legacy(),
     v2("aes256-sha256", "modp2048s256", "aes256-sha256", "modp2048s256").legacy().nat(Nat::Ours),
     v2("aes256-sha256", "modp2048", "chacha20poly1305", "modp3072").identities(Identities::Fqdn),
+    main("aes256-sha256", "modp2048", "aes256-sha256", "modp2048"),
+    main("aes128-sha1", "modp1024", "aes128-sha1", ""),
+    main("3des-sha1", "modp1024", "3des-sha1", "modp1024"),
+    main("aes256-sha384", "ecp384", "aes256gcm16", "ecp384"),
+    main("aes128-sha512", "modp3072", "aes128-sha512", ""),
+    main("aes128-sha256", "modp2048", "aes128-sha256", "modp2048").nat(Nat::Ours),
+    main("aes256-sha256", "modp1536", "aes256-sha1", "").nat(Nat::Theirs),
+    aggressive("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").identities(Identities::Fqdn),
+    aggressive("aes128-sha1", "modp1024", "aes128-sha1", "").identities(Identities::Fqdn).nat(Nat::Ours),
+    aggressive("aes256-sha256", "ecp256", "aes128gcm16", "ecp256"),
+    main("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").own(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").own(),
     v2("chacha20poly1305-prfsha512", "x25519", "chacha20poly1305-esn", "x25519").own().nat(Nat::Ours),
 ];
