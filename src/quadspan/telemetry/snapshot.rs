@@ -6,7 +6,7 @@ use prometheus::{Opts, proto::MetricFamily};
 
 use super::metrics::name;
 use crate::daemon::{Control, ControlError};
-use crate::view::{FibView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState, TunnelView};
+use crate::view::{ChildView, FibView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState, TunnelView};
 
 /// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
 const BGP_STATES: [&str; 6] = ["Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Established"];
@@ -80,13 +80,16 @@ fn sa_lifetimes(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
         if let Some(seconds) = tunnel.ike.as_ref().and_then(|sa| sa.rekey_in) {
             ike.with_label_values(&labels).set(float(seconds));
         }
-        if let Some(seconds) = tunnel.child.as_ref().and_then(|sa| sa.rekey_in) {
+        // Of several CHILD SAs the one whose turn is next.
+        let least =
+            |value: fn(&ChildView) -> Option<u64>| tunnel.children.iter().chain(&tunnel.child).filter_map(value).min();
+        if let Some(seconds) = least(|sa| sa.rekey_in) {
             child.with_label_values(&labels).set(float(seconds));
         }
-        if let Some(octets) = tunnel.child.as_ref().and_then(|sa| sa.remaining_bytes) {
+        if let Some(octets) = least(|sa| sa.remaining_bytes) {
             bytes.with_label_values(&labels).set(float(octets));
         }
-        if let Some(count) = tunnel.child.as_ref().and_then(|sa| sa.remaining_packets) {
+        if let Some(count) = least(|sa| sa.remaining_packets) {
             packets.with_label_values(&labels).set(float(count));
         }
     }
