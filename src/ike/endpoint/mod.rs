@@ -301,6 +301,7 @@ impl Endpoint {
     /// A packet waits for a tunnel that has no outbound SA: one that begins on demand begins.
     pub fn handle_demand(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.demand(cx));
+        self.with_v1_id(id, now, v1::Tunnel::demand);
     }
 
     /// An SA was counted to a limit of its [`wire::ipsec::SaLifetime`]. `spi` is the receiver's.

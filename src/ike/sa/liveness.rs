@@ -9,7 +9,7 @@ use crate::message::IkeSpi;
 use crate::sa::child::ChildPhase;
 use crate::sa::create_child::TEMPORARY;
 use crate::sa::retransmit::between;
-use crate::sa::{IkeSa, Phase, Task};
+use crate::sa::{IkeSa, Pending, Phase, Task};
 
 /// How long a DELETE is repeated: what it is about is gone here anyway.
 const DELETE_PATIENCE: Duration = Duration::from_secs(10);
@@ -92,10 +92,13 @@ impl Tunnel {
         if sa.phase == Phase::Closing {
             return Some(first_sent + DELETE_PATIENCE.min(patience));
         }
-        // ESP may belong to the other one, and traffic waits for the decision between them.
+        // Two IKE SAs wait for the decision between them. One that carries traffic is not given up for a few losses.
         let serves = |other: &IkeSa| other.spi != sa.spi && other.confirmed && self.serves(other);
-        if sa.is_current() && self.sas.iter().any(serves) {
-            return Some(sa.last_heard.max(first_sent) + LEAST_PATIENCE);
+        let carries = self.children.iter().any(|child| child.carries() && child.parent == sa.spi);
+        let asked = matches!(sa.pending, Some(Pending::Liveness));
+        if sa.is_current() && (asked || !carries) && self.sas.iter().any(serves) {
+            let patience = if carries { LEAST_PATIENCE * 2 } else { LEAST_PATIENCE };
+            return Some(sa.last_heard.max(first_sent) + patience);
         }
         // RFC 7296 2.4: any authentic sign of life counts; yet an exchange must not hang for ever.
         let heard = self.last_heard(sa).clamp(first_sent, first_sent + patience * 3);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::network::*;
-use crate::config::{DpdAction, StartAction, TunnelConfig};
+use crate::config::{DpdAction, IkeVersion, StartAction, TunnelConfig, V1Mode};
 use crate::{Event, TunnelState};
 
 fn ends(start: StartAction, action: DpdAction) -> (TunnelConfig, TunnelConfig) {
@@ -173,4 +173,30 @@ fn an_early_rekey_tells_a_mismatch_of_groups_and_leaves_the_tunnel_up() {
     assert!(text.contains("ecp384") && text.contains("x25519"), "both lists: {text}");
     let rekey_at = network.ends[A].endpoint.status(TUNNEL).unwrap().children[0].rekey_at.unwrap();
     assert!(rekey_at > network.now + Duration::from_secs(1000), "the next one has its usual time");
+}
+
+#[test]
+fn ikev1_on_demand_waits_for_a_packet_and_is_not_asked_too_often() {
+    let (mut a, mut b) = ends(StartAction::OnDemand, DpdAction::Clear);
+    for config in [&mut a, &mut b] {
+        config.version = IkeVersion::V1(V1Mode::Main);
+        config.ike_proposals = vec!["aes128-sha256-modp2048".parse().unwrap()];
+        config.esp_proposals = vec!["aes128-sha256".parse().unwrap()];
+    }
+    let mut network = Network::bare(10);
+    network.add(A, a);
+    network.run(Duration::from_secs(100));
+    assert!(network.sent.is_empty());
+    for _ in 0..300 {
+        demand(&mut network);
+        network.run(Duration::from_secs(1));
+    }
+    let attempts = network.ends[A].endpoint.status(TUNNEL).unwrap().counters.attempts;
+    assert!((3..20).contains(&attempts), "{attempts} attempts in five minutes of traffic");
+    network.add(B, b);
+    for _ in 0..100 {
+        demand(&mut network);
+        network.run(Duration::from_secs(1));
+    }
+    assert!(network.is_up());
 }

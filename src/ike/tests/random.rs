@@ -156,3 +156,10 @@ proptest! {
         play(seed, &steps, (loss, repeat, jitter), [both_initiate, short, pairs]);
     }
 }
+
+#[test]
+fn a_lossy_line_while_two_ike_sas_are_chosen_from_costs_no_traffic() {
+    let steps =
+        [Step::Wait(4105), Step::RekeyIke(0), Step::Wait(101), Step::Wait(173), Step::RekeyChild(1), Step::Wait(6783)];
+    play(1_058_523_924_097_096_258, &steps, (23, 18, 18), [true, false, true]);
+}

@@ -207,7 +207,7 @@ impl Tunnel {
             self.up_since = Some(cx.now);
             self.since = cx.now;
             self.backoff.up();
-            self.retry_at = None;
+            (self.retry_at, self.demand_after) = (None, None);
             cx.event(up);
         }
     }

@@ -75,6 +75,8 @@ pub(crate) struct Tunnel {
     pub(crate) last_traffic: Option<Instant>,
     pub(crate) backoff: Backoff,
     pub(crate) retry_at: Option<Instant>,
+    /// Before that, no packet makes us begin.
+    pub(crate) demand_after: Option<Instant>,
     pub(crate) last_failure: Option<(Failure, Instant)>,
     pub(crate) counters: TunnelCounters,
 }
@@ -105,6 +107,7 @@ impl Tunnel {
             last_traffic: None,
             backoff: Backoff::default(),
             retry_at,
+            demand_after: None,
             last_failure: None,
             counters: TunnelCounters::default(),
         }
@@ -398,6 +401,15 @@ impl Tunnel {
     pub(crate) fn terminate(&mut self, cx: &mut Cx<'_>) {
         self.take_down(cx, &DownReason::Operator);
         self.retry_at = Some(cx.now + AFTER_TERMINATE);
+    }
+
+    /// A packet waits for the tunnel.
+    pub(crate) fn demand(&mut self, cx: &mut Cx<'_>) {
+        let due = self.demand_after.is_none_or(|at| at <= cx.now);
+        if due && self.config.start == StartAction::OnDemand && !self.is_up() && !self.has_attempt() {
+            self.demand_after = Some(self.backoff.fail(false, cx.now, cx.entropy));
+            self.initiate(cx);
+        }
     }
 
     /// An operator, or a packet, wants the tunnel up.
