@@ -8,11 +8,15 @@ use wire::ipsec::{
 };
 
 /// One of each kind of cipher, with and without extended sequence numbers.
-pub(super) const SUITES: [EspSuite; 4] = [
+pub(super) const SUITES: [EspSuite; 8] = [
     EspSuite { encryption: Encryption::gcm16(128), integrity: None, esn: false },
     EspSuite { encryption: Encryption::gcm16(256), integrity: None, esn: true },
     EspSuite { encryption: Encryption::AesCbc(128), integrity: Some(Integrity::HmacSha1), esn: false },
     EspSuite { encryption: Encryption::AesCbc(256), integrity: Some(Integrity::HmacSha256), esn: true },
+    EspSuite { encryption: Encryption::AesGcm { bits: 192, tag: 8 }, integrity: None, esn: true },
+    EspSuite { encryption: Encryption::AesGcm { bits: 128, tag: 12 }, integrity: None, esn: false },
+    EspSuite { encryption: Encryption::ChaCha20Poly1305, integrity: None, esn: true },
+    EspSuite { encryption: Encryption::TripleDesCbc, integrity: Some(Integrity::HmacMd5), esn: false },
 ];
 
 /// An SA that carries anything of either family.

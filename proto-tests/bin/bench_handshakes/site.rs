@@ -46,6 +46,9 @@ impl Site {
         for plan in &tunnels {
             initiator.address("wan", &format!("{}/24", plan.initiator))?;
             responder.address("wan", &format!("{}/24", plan.responder))?;
+            // strongSwan installs a CHILD SA only where an address of its own is inside.
+            initiator.address("lo", &format!("10.1.{}.1/32", plan.number))?;
+            responder.address("lo", &format!("10.2.{}.1/32", plan.number))?;
         }
         Ok(Self { tunnels, initiator, responder, lab })
     }

@@ -49,7 +49,7 @@ impl Charon {
             let path = dir.join(part);
             std::fs::create_dir_all(&path).map_err(LabError::io(format!("make {}", path.display())))?;
         }
-        write_file(&dir.join("strongswan.conf"), &strongswan_conf(dir, case))?;
+        write_file(&dir.join("strongswan.conf"), &strongswan_conf(dir))?;
         write_file(&dir.join("swanctl/swanctl.conf"), &swanctl_conf(tunnels, case, initiator))?;
         let vici = dir.join("vici.sock");
         let _none_yet = std::fs::remove_file(&vici);
@@ -128,10 +128,10 @@ fn swanctl_conf(tunnels: &[Plan], case: Case, initiator: bool) -> String {
     format!("connections {{\n{connections}}}\nsecrets {{\n{secrets}}}\n")
 }
 
-fn strongswan_conf(directory: &Path, case: Case) -> String {
-    let (directory, full) = (directory.display(), if case.full_exponents { "yes" } else { "no" });
+fn strongswan_conf(directory: &Path) -> String {
+    let directory = directory.display();
     format!(
-        "charon-systemd {{\n load = {PLUGINS}\n threads = 64\n dos_protection = no\n dh_exponent_ansi_x9_42 = {full}\n \
+        "charon-systemd {{\n load = {PLUGINS}\n threads = 64\n dos_protection = no\n \
          routing_table_prio = 40000\n install_routes = no\n \
          plugins {{\n  vici {{\n   socket = unix://{directory}/vici.sock\n  }}\n  kernel-libipsec {{\n   allow_peer_ts = yes\n  }}\n  \
          kernel-netlink {{\n   fwmark = !0x42\n  }}\n  socket-default {{\n   fwmark = 0x42\n  }}\n }}\n \

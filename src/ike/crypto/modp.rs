@@ -17,7 +17,7 @@
 //!  row 0 |  ..... k   |  ..... k   |  ..... k   |  ..... k   |     acc = acc * table[block][4 bits], 8 times
 //! ```
 //!
-//! so that a 256-bit exponent takes 8 squarings and 64 multiplications instead of about 330 of both.
+//! so that a 224-bit exponent takes 7 squarings and 56 multiplications instead of about 290 of both.
 
 pub(in crate::crypto) mod constants;
 
@@ -86,7 +86,7 @@ fn group(modulus: Modulus) -> &'static dyn Group {
         Bits768: U768, Modp::safe(PRIME_768, 256);
         Bits1024: U1024, Modp::safe(PRIME_1024, 256);
         Bits1536: U1536, Modp::safe(PRIME_1536, 256);
-        Bits2048: U2048, Modp::safe(PRIME_2048, 256);
+        Bits2048: U2048, Modp::safe(PRIME_2048, 224);
         Bits3072: U3072, Modp::safe(PRIME_3072, 320);
         Bits4096: U4096, Modp::safe(PRIME_4096, 320);
         Bits6144: U6144, Modp::safe(PRIME_6144, 384);
