@@ -11,7 +11,7 @@ use super::Prf;
 pub(super) struct MacKey(Kind);
 
 enum Kind {
-    AwsLc(hmac::Key),
+    AwsLc(Box<hmac::Key>),
     Md5(Box<Hmac<Md5>>),
 }
 
@@ -35,7 +35,7 @@ impl MacKey {
             Prf::HmacSha384 => hmac::HMAC_SHA384,
             Prf::HmacSha512 => hmac::HMAC_SHA512,
         };
-        Self(Kind::AwsLc(hmac::Key::new(algorithm, key)))
+        Self(Kind::AwsLc(Box::new(hmac::Key::new(algorithm, key))))
     }
 
     /// The keyed hash over the concatenation of `parts`.
