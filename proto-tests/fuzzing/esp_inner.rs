@@ -28,7 +28,7 @@ pub fn body(octets: &[u8]) {
     assert_eq!(inbound.highest_sequence(), 1, "an authentic packet counts, whatever is in it");
 }
 
-/// A packet of each family, and a TCP segment.
+/// A packet of each family, and one for each suite.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut v4 = vec![0; 61];
@@ -36,5 +36,6 @@ pub fn seeds() -> Vec<Vec<u8>> {
     v4[10] = 6;
     let mut v6 = vec![1; 61];
     v6[1..9].copy_from_slice(&[0x60, 0, 0, 0, 0, 20, 17, 64]);
-    vec![v4, v6]
+    let others = (4..8).map(|suite| [&[suite], &v4[1..]].concat());
+    [v4.clone(), v6].into_iter().chain(others).collect()
 }

@@ -111,7 +111,7 @@ fn inner_packet(more: usize) -> Vec<u8> {
 /// Every step once for every suite.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    (0..4)
+    (0..8)
         .map(|suite| {
             Script::default()
                 .octets(&[suite, 1, 0, 64, 0, 2, 0, 0, 10, 1, 3, 0, 30, 0])
