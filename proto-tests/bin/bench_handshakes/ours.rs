@@ -216,11 +216,11 @@ fn router(tunnels: &[Plan], case: Case, initiator: bool) -> Result<Router> {
     for Plan { number, initiator: near, responder: far } in tunnels {
         let (local, remote) = if initiator { (near, far) } else { (far, near) };
         let (ike, side) = (case.ike, if initiator { "first" } else { "second" });
-        let _infallible = write!(
+        let _infallible = writeln!(
             text,
             "  - {{name: t{number}, local: {local}, remote: {remote}, psk: {{inline: {PSK}}}, start: respond, \
              inside: {{prefix: 169.254.{}.0/30, side: {side}}}, encapsulation: always, \
-             ike: {{proposals: [{ike}]}}, esp: {{proposals: [aes128gcm16]}}}}\n",
+             ike: {{proposals: [{ike}]}}, esp: {{proposals: [aes128gcm16]}}}}",
             100 + number
         );
     }
