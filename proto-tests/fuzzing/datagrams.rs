@@ -36,6 +36,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         local_id: local.into(),
         remote_id: remote.into(),
         psk: Secret::from(b"correct horse battery staple".as_slice()),
+        ppk: None,
         ike_proposals: vec![suite()],
         esp_proposals: vec!["aes128gcm16".parse().expect("a suite")],
         ike_lifetime: Duration::from_secs(28_800),

@@ -191,7 +191,12 @@ impl Peer {
 
     fn authenticate(&mut self) {
         let id = Identity::from(ADDRESS_A).to_payload().body();
-        let input = AuthInput { message: &self.first_request, peer_nonce: &self.responder_nonce, id_body: &id };
+        let input = AuthInput {
+            message: &self.first_request,
+            peer_nonce: &self.responder_nonce,
+            id_body: &id,
+            intermediate: &[],
+        };
         let psk = config(ADDRESS_A, ADDRESS_B, StartAction::Initiate).psk;
         let auth = self.keys.psk_auth(Role::Initiator, &psk, input).expose().to_vec();
         let spis = (SPI, self.responder);

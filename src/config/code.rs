@@ -134,6 +134,20 @@ codes! {
     PskWhiteSpace = "psk-white-space",
     /// The peer's cloud accepts no such key (S1-17).
     PskCloud = "psk-cloud",
+    /// More or less than one way to the post-quantum pre-shared key.
+    PpkChoice = "ppk-choice",
+    /// The post-quantum pre-shared key cannot be fetched.
+    PpkUnavailable = "ppk-unavailable",
+    /// The post-quantum pre-shared key is empty.
+    PpkEmpty = "ppk-empty",
+    /// The post-quantum pre-shared key's file is readable by others.
+    PpkFileMode = "ppk-file-mode",
+    /// The post-quantum pre-shared key is too short to be what its name says.
+    PpkShort = "ppk-short",
+    /// The post-quantum pre-shared key's name is too long.
+    PpkName = "ppk-name",
+    /// A post-quantum pre-shared key where IKEv1 is spoken.
+    PpkVersion = "ppk-version",
     /// An IKE identity equals the peer's.
     IdentityEqual = "identity-equal",
 
@@ -145,6 +159,8 @@ codes! {
     SuiteBroken = "suite-broken",
     /// AWS takes the weakest of several proposals.
     SuiteAwsWeakest = "suite-aws-weakest",
+    /// The first key exchange does not fit a packet.
+    SuiteTooLarge = "suite-too-large",
     /// PFS is demanded of a cloud whose default policy offers none.
     PfsAzure = "pfs-azure",
 

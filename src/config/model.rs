@@ -101,6 +101,8 @@ pub(crate) struct Defaults {
     pub(crate) local: Leaf<IpAddr>,
     /// The pre-shared key.
     pub(crate) psk: Field<PskSection>,
+    /// A post-quantum pre-shared key beside it (RFC 8784).
+    pub(crate) ppk: Field<PpkSection>,
     /// The IKE SA.
     pub(crate) ike: Field<IkeSection>,
     /// The CHILD SAs.
@@ -146,6 +148,8 @@ pub(crate) struct TunnelSection {
     pub(crate) remote_id: Leaf<Identity>,
     /// The pre-shared key.
     pub(crate) psk: Field<PskSection>,
+    /// A post-quantum pre-shared key beside it (RFC 8784).
+    pub(crate) ppk: Field<PpkSection>,
     /// The link inside the tunnel: a /30, our end of which follows from the profile, or a section that says more.
     pub(crate) inside: Field<OneOf<Ipv4Net, InsideSection>>,
     /// An IPv6 link beside it, a /126.
@@ -184,6 +188,7 @@ impl TunnelSection {
             profile: self.profile.or(defaults.profile),
             local: self.local.or(defaults.local),
             psk: self.psk.or(defaults.psk),
+            ppk: self.ppk.or(defaults.ppk),
             ike: self.ike.over(defaults.ike),
             esp: self.esp.over(defaults.esp),
             legacy: self.legacy.or(defaults.legacy),
@@ -213,6 +218,23 @@ pub(crate) struct PskSection {
     pub(crate) credential: Leaf<Text>,
     /// The key itself. For experiments only.
     pub(crate) inline: Leaf<Text>,
+}
+
+/// A post-quantum pre-shared key: its name, and exactly one way to it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "ppk", extend("required" = ["id"], "minProperties" = 2))]
+pub(crate) struct PpkSection {
+    /// The name it has at both ends (PPK_ID).
+    pub(crate) id: Leaf<Text>,
+    /// A file; a relative path starts at this configuration's folder. One line ending is dropped.
+    pub(crate) file: Leaf<PathBuf>,
+    /// An environment variable of the process.
+    pub(crate) env: Leaf<Text>,
+    /// A systemd credential by name.
+    pub(crate) credential: Leaf<Text>,
+    /// Whether a peer that does not use it is refused; `true` by default.
+    pub(crate) required: Leaf<bool>,
 }
 
 /// The link inside the tunnel: `prefix` (and `side`), or both addresses.

@@ -45,7 +45,7 @@ impl Node {
             Kind::List(items) => items.iter().for_each(|item| item.collect_secrets(below_psk, found)),
             Kind::Map(entries) => {
                 for Entry { key, value, .. } in entries {
-                    let reference = below_psk && matches!(key.as_str(), "file" | "env" | "credential");
+                    let reference = below_psk && matches!(key.as_str(), "file" | "env" | "credential" | "required");
                     let name = key.to_ascii_lowercase();
                     let introduces = SECRET_KEYS.iter().any(|word| name.contains(word));
                     let secret = (below_psk && !reference) || introduces;

@@ -46,6 +46,7 @@ impl SecretSource for Keys {
             "open.psk" => (GOOD_KEY, 0o644),
             "short.psk" => ("S3cret.123\n", 0o600),
             "space.psk" => (" Correct.Horse.Battery.Staple\n", 0o600),
+            "long.ppk" => ("0123456789abcdef0123456789abcdef\r\n", 0o600),
             "dash.psk" => ("Correct-Horse-Battery-Staple\n", 0o600),
             "absent.psk" => {
                 let reason = "No such file or directory (os error 2)".to_owned();

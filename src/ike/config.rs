@@ -7,7 +7,7 @@ use std::time::Duration;
 use wire::Secret;
 use wire::ipsec::{EspSuite, TrafficSelector};
 
-use crate::crypto::{Group, Prf};
+use crate::crypto::{AdditionalKeyExchanges, Group, Prf};
 use crate::identity::Identity;
 
 pub use wire::ipsec::{Encryption, Integrity};
@@ -29,6 +29,8 @@ pub struct TunnelConfig {
     pub remote_id: Identity,
     /// The pre-shared key.
     pub psk: Secret,
+    /// A post-quantum pre-shared key beside whatever authenticates (RFC 8784).
+    pub ppk: Option<Ppk>,
     /// IKE proposals in order of preference; never empty.
     pub ike_proposals: Vec<IkeProposal>,
     /// ESP proposals in order of preference; never empty.
@@ -146,6 +148,25 @@ impl fmt::Display for V1Mode {
     }
 }
 
+/// A post-quantum pre-shared key (RFC 8784): it makes the keys of ESP secure against whoever breaks the key exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ppk {
+    /// Its name at both ends, of any octets.
+    pub id: Vec<u8>,
+    /// The key.
+    pub secret: Secret,
+    /// Whether a peer that does not use it is refused.
+    pub required: bool,
+}
+
+impl Ppk {
+    /// [`Self::id`] for messages.
+    #[must_use]
+    pub fn name(&self) -> String {
+        String::from_utf8_lossy(&self.id).escape_debug().to_string()
+    }
+}
+
 /// One IKE proposal: exactly one suite, so that what is negotiated is what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IkeProposal {
@@ -155,8 +176,18 @@ pub struct IkeProposal {
     pub integrity: Option<Integrity>,
     /// Derives keys.
     pub prf: Prf,
-    /// Diffie-Hellman group.
+    /// Diffie-Hellman group, or a KEM in its place.
     pub group: Group,
+    /// Key exchanges after the first one (RFC 9370).
+    pub additional: AdditionalKeyExchanges,
+}
+
+impl IkeProposal {
+    /// Whether `chosen` is an outcome of offering this.
+    #[must_use]
+    pub fn allows(&self, chosen: &Self) -> bool {
+        Self { additional: chosen.additional, ..*self } == *chosen && self.additional.allow(&chosen.additional)
+    }
 }
 
 /// One ESP proposal.
@@ -168,6 +199,8 @@ pub struct EspProposal {
     pub or_without_esn: bool,
     /// Group of the additional Diffie-Hellman exchange at each rekey (PFS).
     pub pfs: Pfs,
+    /// Key exchanges after that one (RFC 9370); none where `pfs` is off.
+    pub additional: AdditionalKeyExchanges,
 }
 
 /// Perfect forward secrecy of rekeyed CHILD SAs.

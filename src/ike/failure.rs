@@ -44,6 +44,8 @@ pub enum Side {
 pub enum Waiting {
     /// The first message.
     SaInit,
+    /// A further key exchange before the authentication.
+    Intermediate,
     /// The authentication.
     Auth,
     /// A new or rekeyed SA.
@@ -67,6 +69,7 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SaInit => "IKE_SA_INIT",
+            Self::Intermediate => "IKE_INTERMEDIATE",
             Self::Auth => "IKE_AUTH",
             Self::CreateChild => "CREATE_CHILD_SA",
             Self::Liveness => "liveness check",
@@ -87,6 +90,65 @@ pub enum Failure {
         peer: SocketAddr,
         /// Whom it claimed to be.
         identity: Identity,
+    },
+    /// The peer's AUTH payload verifies without our post-quantum pre-shared key, and not with it.
+    #[error("{peer}, as {identity}, has another post-quantum pre-shared key `{id}` than ours")]
+    WrongPpk {
+        /// Whence it came.
+        peer: SocketAddr,
+        /// Whom it claimed to be.
+        identity: Identity,
+        /// The name of the key.
+        id: String,
+    },
+    /// The peer's AUTH payload does not verify under our keys, of which there are two.
+    #[error(
+        "{peer}, as {identity}, proved its identity with another pre-shared key than ours, \
+         or has another post-quantum pre-shared key `{id}`"
+    )]
+    WrongPskOrPpk {
+        /// Whence it came.
+        peer: SocketAddr,
+        /// Whom it claimed to be.
+        identity: Identity,
+        /// The name of the post-quantum one.
+        id: String,
+    },
+    /// The peer does not use a post-quantum pre-shared key, and we require one.
+    #[error("{peer} does not use the post-quantum pre-shared key `{id}`, which is required")]
+    PpkMissing {
+        /// Who.
+        peer: SocketAddr,
+        /// The name of ours.
+        id: String,
+    },
+    /// The peer uses a post-quantum pre-shared key that is not known here, and one of the ends requires its own.
+    #[error("{peer} uses the post-quantum pre-shared key `{theirs}`; ours is {}", .ours.as_ref().map_or("none".to_owned(), |id| format!("`{id}`")))]
+    PpkUnknown {
+        /// Who.
+        peer: SocketAddr,
+        /// The name of ours.
+        ours: Option<String>,
+        /// The name of the peer's.
+        theirs: String,
+    },
+    /// The peer answered `AUTHENTICATION_FAILED` to a proof with a post-quantum pre-shared key.
+    #[error("{peer} refused our authentication as {identity} with the post-quantum pre-shared key `{id}`")]
+    PpkAuthenticationFailed {
+        /// Who refused.
+        peer: SocketAddr,
+        /// Whom we claimed to be.
+        identity: Identity,
+        /// The name of the key.
+        id: String,
+    },
+    /// Additional key exchanges are agreed on with a peer that cannot make them.
+    #[error("{peer} accepted {suite} and does not support IKE_INTERMEDIATE, which its key exchanges need")]
+    IntermediateUnsupported {
+        /// Who.
+        peer: SocketAddr,
+        /// What was agreed on.
+        suite: String,
     },
     /// The peer answered `AUTHENTICATION_FAILED`: it does not accept our key or our identity.
     #[error("{peer} refused our authentication as {identity}")]
@@ -311,6 +373,12 @@ impl Failure {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::WrongPsk { .. } => "psk",
+            Self::WrongPpk { .. } => "ppk",
+            Self::WrongPskOrPpk { .. } => "psk_or_ppk",
+            Self::PpkMissing { .. } => "ppk_missing",
+            Self::PpkUnknown { .. } => "ppk_unknown",
+            Self::PpkAuthenticationFailed { .. } => "ppk_auth",
+            Self::IntermediateUnsupported { .. } => "intermediate",
             Self::AuthenticationFailed { .. } => "auth",
             Self::IdentityMismatch { .. } => "identity",
             Self::NoProposalChosen { phase: Phase::Ike, .. } => "ike_no_proposal",
@@ -322,7 +390,11 @@ impl Failure {
             Self::BadPublicValue { .. } => "bad_public_value",
             Self::SelectorsUnacceptable { .. } => "ts_unacceptable",
             Self::PeerSilent { what, .. } => match what {
-                Waiting::SaInit | Waiting::Auth | Waiting::Phase1 { .. } | Waiting::QuickMode => "timeout",
+                Waiting::SaInit
+                | Waiting::Intermediate
+                | Waiting::Auth
+                | Waiting::Phase1 { .. }
+                | Waiting::QuickMode => "timeout",
                 Waiting::CreateChild | Waiting::Liveness | Waiting::Delete => "dpd",
             },
             Self::NatForbidden { .. } => "nat_forbidden",
@@ -344,6 +416,20 @@ impl Failure {
         match self {
             Self::WrongPsk { .. } => {
                 "set the same pre-shared key at both ends; mind case, surrounding blanks and a trailing newline"
+            }
+            Self::WrongPpk { .. } => "set the same post-quantum pre-shared key under this name at both ends",
+            Self::WrongPskOrPpk { .. } => {
+                "compare the pre-shared key and the post-quantum pre-shared key at both ends, octet by octet"
+            }
+            Self::PpkMissing { .. } => {
+                "configure this post-quantum pre-shared key at the peer, or set `required: false` in `ppk` here"
+            }
+            Self::PpkUnknown { .. } => "give the post-quantum pre-shared key the same name (PPK_ID) at both ends",
+            Self::PpkAuthenticationFailed { .. } => {
+                "compare the pre-shared key, the post-quantum pre-shared key, its name and our IKE identity with the peer's"
+            }
+            Self::IntermediateUnsupported { .. } => {
+                "leave the additional key exchanges (ke1_...) out of the proposals, or update the peer"
             }
             Self::AuthenticationFailed { .. } => {
                 "compare the pre-shared key and our IKE identity with what the peer is configured to expect"
@@ -377,7 +463,7 @@ impl Failure {
                 }
                 Waiting::QuickMode => "look in the peer's log: selectors, ESP proposal or PFS group may not suit it",
 
-                Waiting::Auth => {
+                Waiting::Intermediate | Waiting::Auth => {
                     "check that UDP 4500 and fragments are open both ways, and whether the peer's log refuses us"
                 }
                 Waiting::CreateChild | Waiting::Liveness | Waiting::Delete => {

@@ -154,8 +154,11 @@ pub struct TunnelView {
 pub struct IkeView {
     /// `initiator` or `responder`.
     pub role: String,
-    /// Negotiated suite, `aes256gcm16-prfsha384-ecp384`.
+    /// Negotiated suite, `aes256gcm16-prfsha384-x25519-ke1_mlkem768`.
     pub suite: String,
+    /// Whether a post-quantum pre-shared key is mixed into its keys.
+    #[serde(default)]
+    pub ppk: bool,
     /// Seconds since establishment.
     pub age: u64,
     /// Seconds until rekeying.
@@ -171,7 +174,8 @@ pub struct IkeView {
 /// A CHILD SA pair in use.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChildView {
-    /// Negotiated suite, `aes256gcm16`.
+    /// Negotiated suite, with the key exchanges of its own if it had any: `aes256gcm16`,
+    /// `aes256gcm16-x25519-ke1_mlkem768`.
     pub suite: String,
     /// `esp` or `udp`.
     pub encapsulation: String,

@@ -6,6 +6,7 @@
 mod inside;
 mod inside6;
 mod outside;
+mod ppk;
 mod psk;
 mod router;
 mod selectors;

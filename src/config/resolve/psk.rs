@@ -80,7 +80,8 @@ fn origin(section: At<PskSection>, findings: &Findings) -> Option<At<Origin>> {
     file.or(env).or(credential).or(inline)
 }
 
-fn unavailable_remedy(reference: &SecretReference) -> &'static str {
+/// What to do about a reference that leads nowhere.
+pub(super) fn unavailable_remedy(reference: &SecretReference) -> &'static str {
     match reference {
         SecretReference::File(_) => "put the key into this file, readable by the process alone (mode 0600)",
         SecretReference::Env(_) => "set the variable in the environment of the process",
@@ -89,7 +90,7 @@ fn unavailable_remedy(reference: &SecretReference) -> &'static str {
 }
 
 /// Editors and `echo` end a file with a line ending; exactly one is not part of the key.
-fn without_line_end(secret: &Secret) -> Secret {
+pub(super) fn without_line_end(secret: &Secret) -> Secret {
     let octets = secret.expose();
     let octets = octets.strip_suffix(b"\n").unwrap_or(octets);
     Secret::from(octets.strip_suffix(b"\r").unwrap_or(octets))

@@ -34,11 +34,24 @@ pub(super) fn ike(
             encryption: value.encryption,
             integrity: value.integrity,
             prf: Some(value.prf),
-            group: Some(value.group),
+            groups: [vec![value.group], value.additional.groups()].concat(),
         };
         parts.judge(legacy, *span, findings);
+        report_too_large(value, *span, findings);
     }
     Some(proposals.into_iter().map(|proposal| proposal.value).collect())
+}
+
+/// `IKE_SA_INIT` cannot be fragmented but by IP, and such fragments get lost on the way.
+fn report_too_large(proposal: &IkeProposal, span: Span, findings: &Findings) {
+    if proposal.group != Group::MlKem1024 {
+        return;
+    }
+    findings.push(
+        Finding::error(Code::SuiteTooLarge, span, "the first key exchange does not fit a packet of 1,500 octets")
+            .label("mlkem1024 alone has 1,568")
+            .remedy("begin with a smaller one: `x25519-ke1_mlkem1024`"),
+    );
 }
 
 pub(super) fn esp(
@@ -58,12 +71,13 @@ pub(super) fn esp(
         report_obstacles(&proposals, version::esp_obstacle, findings);
     }
     for At { value, span } in &proposals {
-        let group = match value.pfs {
-            Pfs::Off => None,
-            Pfs::Required(group) | Pfs::Preferred(group) => Some(group),
+        let mut groups = match value.pfs {
+            Pfs::Off => Vec::new(),
+            Pfs::Required(group) | Pfs::Preferred(group) => vec![group],
         };
+        groups.extend(value.additional.groups());
         let EspSuite { encryption, integrity, esn: _ } = value.suite;
-        Parts { encryption, integrity, prf: None, group }.judge(legacy, *span, findings);
+        Parts { encryption, integrity, prf: None, groups }.judge(legacy, *span, findings);
         if let (Profile::Azure, Pfs::Required(_)) = (profile, value.pfs) {
             findings.push(
                 Finding::warning(Code::PfsAzure, *span, "Azure's default policy offers no PFS when it rekeys")
@@ -111,7 +125,7 @@ struct Parts {
     encryption: Encryption,
     integrity: Option<Integrity>,
     prf: Option<Prf>,
-    group: Option<Group>,
+    groups: Vec<Group>,
 }
 
 impl Parts {
@@ -139,7 +153,7 @@ impl Parts {
         if self.integrity == Some(Integrity::HmacMd5) || self.prf == Some(Prf::HmacMd5) {
             return Some("MD5 is broken");
         }
-        match self.group? {
+        self.groups.iter().find_map(|group| match group {
             Group::Modp768 => Some("group 1 (modp768) is within reach of anyone"),
             Group::Modp1024s160 => Some("group 22 (modp1024s160) has a prime that nobody can explain, and a short one"),
             Group::Modp2048s224 => Some("group 23 (modp2048s224) has a prime that nobody can explain"),
@@ -154,16 +168,19 @@ impl Parts {
             | Group::Ecp256
             | Group::Ecp384
             | Group::Ecp521
-            | Group::X25519 => None,
-        }
+            | Group::X25519
+            | Group::MlKem512
+            | Group::MlKem768
+            | Group::MlKem1024 => None,
+        })
     }
 
     /// What clouds and gateways still take or default to, and should not.
     fn weak(&self) -> Option<&'static str> {
-        if self.group == Some(Group::Modp1024) {
+        if self.groups.contains(&Group::Modp1024) {
             return Some("group 2 (modp1024) is within reach of large attackers");
         }
-        if self.group == Some(Group::Modp1536) {
+        if self.groups.contains(&Group::Modp1536) {
             return Some("group 5 (modp1536) is below 112 bits of strength");
         }
         if self.encryption == Encryption::TripleDesCbc {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, Pfs, StartAction, TunnelConfig};
+use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, Pfs, Ppk, StartAction, TunnelConfig};
 use ike::identity::Identity;
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
@@ -10,7 +10,9 @@ use wire::{Asn, RouterId, Secret};
 
 use super::selectors::Selectors;
 use super::timing::Timing;
-use super::{SessionDraft, inside, inside6, name_finding, outside, psk, selectors, session, suites, timing, version};
+use super::{
+    SessionDraft, inside, inside6, name_finding, outside, ppk, psk, selectors, session, suites, timing, version,
+};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Leaf;
@@ -37,6 +39,7 @@ pub(crate) struct TunnelDraft {
     pub(crate) session: Option<SessionDraft>,
     pub(crate) version: At<IkeVersion>,
     psk: Option<Secret>,
+    ppk: Option<Ppk>,
     ike_proposals: Option<Vec<IkeProposal>>,
     esp_proposals: Option<Vec<EspProposal>>,
     timing: Timing,
@@ -86,6 +89,7 @@ pub(super) fn resolve(
         local_id,
         remote_id,
         psk,
+        ppk: ppk::resolve(section.ppk, version.value, secrets, findings),
         ike_proposals: suites::ike(
             section.ike.clone().section(at).value.proposals,
             profile,
@@ -195,6 +199,7 @@ impl TunnelDraft {
                 local_id: self.local_id.map_or_else(|| Identity::from(local), |id| id.value),
                 remote_id: self.remote_id.map_or_else(|| Identity::from(remote), |id| id.value),
                 psk: self.psk?,
+                ppk: self.ppk,
                 ike_proposals: self.ike_proposals?,
                 esp_proposals: self.esp_proposals?,
                 ike_lifetime: self.timing.ike_lifetime,

@@ -6,7 +6,7 @@
 //! ```
 
 use ike::config::{EspProposal, IkeProposal, IkeVersion, V1Mode};
-use ike::crypto::{Group, Prf};
+use ike::crypto::{AdditionalKeyExchanges, Group, Prf};
 use ike::identity::Identity;
 use wire::Secret;
 use wire::ipsec::Encryption;
@@ -116,7 +116,7 @@ pub(super) fn ike_obstacle(proposal: &IkeProposal) -> Option<(String, &'static s
             "leave the PRF out: it is that of the hash",
         ));
     }
-    group_obstacle(proposal.group)
+    additional_obstacle(&proposal.additional).or_else(|| group_obstacle(proposal.group))
 }
 
 /// Why IKEv1 cannot negotiate a suite for ESP.
@@ -125,13 +125,21 @@ pub(super) fn esp_obstacle(proposal: &EspProposal) -> Option<(String, &'static s
         let text = format!("IKEv1 has no number for {}", proposal.suite.encryption);
         return Some((text, "use `aes256gcm16-modp2048` or `aes256-sha256-modp2048`"));
     }
+    if let obstacle @ Some(_) = additional_obstacle(&proposal.additional) {
+        return obstacle;
+    }
     match proposal.pfs {
         ike::config::Pfs::Off => None,
         ike::config::Pfs::Required(group) | ike::config::Pfs::Preferred(group) => group_obstacle(group),
     }
 }
 
+fn additional_obstacle(additional: &AdditionalKeyExchanges) -> Option<(String, &'static str)> {
+    let text = || "IKEv1 has one key exchange, and no further ones".to_owned();
+    (!additional.is_empty()).then(|| (text(), "leave `ke1_` and the like out, or speak IKEv2"))
+}
+
 fn group_obstacle(group: Group) -> Option<(String, &'static str)> {
-    (group == Group::X25519)
+    (group == Group::X25519 || group.is_kem())
         .then(|| (format!("IKEv1 has no number for the group {group}"), "use `ecp256`, `ecp384` or `modp2048`"))
 }

@@ -211,6 +211,38 @@ const IPSEC: &[Case] = &[
     ),
 ];
 
+const POST_QUANTUM: &[Case] = &[
+    (Code::PpkChoice, &[(T1, "    inside: 169.254.21.0/30\n    ppk: {id: k1, file: long.ppk, env: PPK}\n")]),
+    (Code::PpkChoice, &[(T1, "    inside: 169.254.21.0/30\n    ppk: {id: k1}\n")]),
+    (Code::PpkUnavailable, &[(T1, "    inside: 169.254.21.0/30\n    ppk: {id: k1, credential: absent}\n")]),
+    (Code::PpkEmpty, &[(T1, "    inside: 169.254.21.0/30\n    ppk: {id: k1, file: empty.psk}\n")]),
+    (Code::PpkFileMode, &[(T1, "    inside: 169.254.21.0/30\n    ppk: {id: k1, file: open.psk}\n")]),
+    (Code::PpkShort, &[(T1, "    inside: 169.254.21.0/30\n    ppk: {id: k1, file: short.psk, required: false}\n")]),
+    (
+        Code::PpkName,
+        &[(
+            T1,
+            "    inside: 169.254.21.0/30\n    ppk: {id: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\
+     kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\
+     kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk, file: long.ppk}\n",
+        )],
+    ),
+    (Code::MissingKey, &[(T1, "    inside: 169.254.21.0/30\n    ppk: {file: long.ppk}\n")]),
+    (Code::Value, &[(T1, "    inside: 169.254.21.0/30\n    ppk: {id: k1, file: long.ppk, required: maybe}\n")]),
+    (
+        Code::PpkVersion,
+        &[(T1, "    inside: 169.254.21.0/30\n    ike: {version: ikev1}\n    ppk: {id: k1, file: long.ppk}\n")],
+    ),
+    (
+        Code::SuiteTooLarge,
+        &[(T1, "    inside: 169.254.21.0/30\n    ike: {proposals: [aes256gcm16-prfsha384-mlkem1024]}\n")],
+    ),
+    (
+        Code::Value,
+        &[(T1, "    inside: 169.254.21.0/30\n    ike: {proposals: [aes256gcm16-prfsha384-x25519-ke1_x25519]}\n")],
+    ),
+];
+
 const BGP: &[Case] = &[
     (Code::HoldTime, &[("{asn: 64512}", "{asn: 64512, hold-time: 2s}")]),
     (Code::HoldTimeOff, &[("{asn: 64512}", "{asn: 64512, hold-time: 0s}")]),
@@ -227,8 +259,15 @@ const BGP: &[Case] = &[
     (Code::FamilyWithoutLink, &[("{asn: 64512}", "{asn: 64512, families: [ipv4, ipv6]}")]),
 ];
 
-const GROUPS: [(&str, &[Case]); 6] =
-    [("shape", SHAPE), ("router", ROUTER), ("tunnels", TUNNELS), ("secrets", SECRETS), ("ipsec", IPSEC), ("bgp", BGP)];
+const GROUPS: [(&str, &[Case]); 7] = [
+    ("post-quantum", POST_QUANTUM),
+    ("shape", SHAPE),
+    ("router", ROUTER),
+    ("tunnels", TUNNELS),
+    ("secrets", SECRETS),
+    ("ipsec", IPSEC),
+    ("bgp", BGP),
+];
 
 fn text(changes: &[(&str, &str)]) -> String {
     changes.iter().fold(GOOD.to_owned(), |text, (from, to)| changed(&text, from, to))

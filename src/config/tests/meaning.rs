@@ -46,6 +46,31 @@ fn the_router_has_defaults_for_all_but_its_identity() {
 }
 
 #[test]
+fn a_ppk_is_required_unless_said_otherwise() {
+    let tunnel = |ppk: &str| {
+        first(&changed(GOOD, "    inside: 169.254.21.0/30\n", &format!("    inside: 169.254.21.0/30\n    {ppk}\n")))
+    };
+    let ppk = tunnel("ppk: {id: gw-2031, file: long.ppk}").ike.ppk.unwrap();
+    assert_eq!((ppk.id.as_slice(), ppk.required), (b"gw-2031".as_slice(), true));
+    assert_eq!(ppk.secret.expose(), b"0123456789abcdef0123456789abcdef");
+    assert!(!tunnel("ppk: {id: gw-2031, file: long.ppk, required: false}").ike.ppk.unwrap().required);
+    assert_eq!(first(GOOD).ike.ppk, None);
+    // Of the defaults, too.
+    let defaults = changed(GOOD, "  psk: {file: good.psk}", "  psk: {file: good.psk}\n  ppk: {id: all, env: PPK}");
+    assert_eq!(first(&defaults).ike.ppk.unwrap().id, b"all");
+}
+
+#[test]
+fn further_key_exchanges_are_part_of_a_suite() {
+    let suites = "    ike: {proposals: [aes256gcm16-prfsha384-x25519-ke1_mlkem768]}\n    \
+                  esp: {proposals: [aes256gcm16-x25519-ke1_mlkem768-ke1_none]}\n";
+    let tunnel =
+        first(&changed(GOOD, "    inside: 169.254.21.0/30\n", &format!("    inside: 169.254.21.0/30\n{suites}")));
+    assert_eq!(tunnel.ike.ike_proposals[0].to_string(), "aes256gcm16-prfsha384-x25519-ke1_mlkem768");
+    assert_eq!(tunnel.ike.esp_proposals[0].to_string(), "aes256gcm16-x25519-ke1_mlkem768-ke1_none");
+}
+
+#[test]
 fn the_aws_profile_fills_what_is_not_written() {
     let tunnel = first(GOOD);
     assert_eq!((tunnel.profile, tunnel.interface.as_str(), tunnel.id), (Profile::Aws, "qs-t1", TunnelId(1)));

@@ -1,14 +1,23 @@
-//! Diffie-Hellman groups: one interface over MODP and elliptic curves (RFC 7296 2.12, 3.4).
+//! Key exchange methods: one interface over MODP, elliptic curves (RFC 7296 2.12, 3.4) and ML-KEM (RFC 9370).
+//!
+//! ```text
+//!  initiator   generate -> KeyPair --- public ---> answer -> KeyPair   responder
+//!              agree <---------------- public -------'        agree
+//! ```
+//!
+//! A Diffie-Hellman responder may put the costly half off until [`KeyPair::agree`]; with a KEM the answer holds the
+//! secret already.
 
 use std::fmt;
 
 use wire::{Entropy, Secret};
 
 use super::ecdh::{self, Curve};
+use super::mlkem::{self, Kem};
 use super::modp::{self, Modulus};
 use crate::message::GroupId;
 
-/// A Diffie-Hellman group.
+/// A Diffie-Hellman group, or a key encapsulation mechanism in the place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// Group 1: broken (RFC 7296 B.1).
@@ -41,6 +50,12 @@ pub enum Group {
     Modp2048s256,
     /// Group 31 (RFC 8031).
     X25519,
+    /// Method 35, ML-KEM-512 (FIPS 203).
+    MlKem512,
+    /// Method 36, ML-KEM-768 (FIPS 203).
+    MlKem768,
+    /// Method 37, ML-KEM-1024 (FIPS 203).
+    MlKem1024,
 }
 
 /// Why a peer's public value yields no shared secret.
@@ -71,16 +86,20 @@ pub struct KeyPair {
 enum Private {
     Modp(Modulus, Secret),
     Curve(Curve, ecdh::PrivateKey),
+    Kem(mlkem::PrivateKey),
+    /// Of a KEM's responder.
+    Agreed(Secret),
 }
 
 enum Kind {
     Modp(Modulus),
     Curve(Curve),
+    Kem(Kem),
 }
 
 impl Group {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Modp768,
         Self::Modp1024,
         Self::Modp1536,
@@ -96,6 +115,9 @@ impl Group {
         Self::Modp2048s224,
         Self::Modp2048s256,
         Self::X25519,
+        Self::MlKem512,
+        Self::MlKem768,
+        Self::MlKem1024,
     ];
 
     /// Its number in the registry.
@@ -117,6 +139,9 @@ impl Group {
             Self::Modp2048s224 => GroupId::MODP_2048_224,
             Self::Modp2048s256 => GroupId::MODP_2048_256,
             Self::X25519 => GroupId::CURVE25519,
+            Self::MlKem512 => GroupId::ML_KEM_512,
+            Self::MlKem768 => GroupId::ML_KEM_768,
+            Self::MlKem1024 => GroupId::ML_KEM_1024,
         }
     }
 
@@ -126,7 +151,13 @@ impl Group {
         Self::ALL.into_iter().find(|group| group.id() == id)
     }
 
-    /// Octets of a public value.
+    /// Whether it is a key encapsulation mechanism rather than Diffie-Hellman.
+    #[must_use]
+    pub const fn is_kem(self) -> bool {
+        matches!(self, Self::MlKem512 | Self::MlKem768 | Self::MlKem1024)
+    }
+
+    /// Octets of the initiator's public value.
     #[must_use]
     pub const fn public_len(self) -> usize {
         match self {
@@ -143,10 +174,22 @@ impl Group {
             Self::Ecp384 => 96,
             Self::Ecp521 => 132,
             Self::X25519 => 32,
+            Self::MlKem512 => Kem::MlKem512.key_len(),
+            Self::MlKem768 => Kem::MlKem768.key_len(),
+            Self::MlKem1024 => Kem::MlKem1024.key_len(),
         }
     }
 
-    /// Draws a private value.
+    /// Octets of the responder's public value.
+    #[must_use]
+    pub const fn answer_len(self) -> usize {
+        match self.kind() {
+            Kind::Modp(_) | Kind::Curve(_) => self.public_len(),
+            Kind::Kem(kem) => kem.ciphertext_len(),
+        }
+    }
+
+    /// Draws a private value, as the exchange's initiator.
     #[must_use]
     pub fn generate(self, entropy: &mut dyn Entropy) -> KeyPair {
         let (public, private) = match self.kind() {
@@ -158,8 +201,30 @@ impl Group {
                 let (public, key) = ecdh::generate(curve, entropy);
                 (public, Private::Curve(curve, key))
             }
+            Kind::Kem(kem) => {
+                let (public, key) = mlkem::generate(kem);
+                (public, Private::Kem(key))
+            }
         };
         KeyPair { group: self, public, private }
+    }
+
+    /// The responder's half of an exchange whose initiator sent `peer`, which [`KeyPair::agree`] has to be told again.
+    ///
+    /// # Errors
+    /// [`KeyExchangeError`] if the peer's value must not be used, as far as that shows already.
+    pub fn answer(self, peer: &[u8], entropy: &mut dyn Entropy) -> Result<KeyPair, KeyExchangeError> {
+        let (group, expected, found) = (self, self.public_len(), peer.len());
+        if found != expected {
+            return Err(KeyExchangeError::Length { group, expected, found });
+        }
+        match self.kind() {
+            Kind::Modp(_) | Kind::Curve(_) => Ok(self.generate(entropy)),
+            Kind::Kem(kem) => {
+                let (public, secret) = mlkem::encapsulate(kem, peer).ok_or(KeyExchangeError::Element(group))?;
+                Ok(KeyPair { group, public, private: Private::Agreed(secret) })
+            }
+        }
     }
 
     const fn kind(self) -> Kind {
@@ -179,6 +244,9 @@ impl Group {
             Self::Ecp384 => Kind::Curve(Curve::P384),
             Self::Ecp521 => Kind::Curve(Curve::P521),
             Self::X25519 => Kind::Curve(Curve::X25519),
+            Self::MlKem512 => Kind::Kem(Kem::MlKem512),
+            Self::MlKem768 => Kind::Kem(Kem::MlKem768),
+            Self::MlKem1024 => Kind::Kem(Kem::MlKem1024),
         }
     }
 }
@@ -201,6 +269,9 @@ impl fmt::Display for Group {
             Self::Ecp384 => "ecp384",
             Self::Ecp521 => "ecp521",
             Self::X25519 => "x25519",
+            Self::MlKem512 => "mlkem512",
+            Self::MlKem768 => "mlkem768",
+            Self::MlKem1024 => "mlkem1024",
         })
     }
 }
@@ -218,16 +289,22 @@ impl KeyPair {
         &self.public
     }
 
-    /// Computes the shared secret g^ir, padded to the length its group prescribes.
+    /// Computes the shared secret: g^ir, padded to the length its group prescribes, or what the KEM yields.
     ///
     /// # Errors
     /// [`KeyExchangeError`] if the peer's value must not be used.
     pub fn agree(self, peer: &[u8]) -> Result<Secret, KeyExchangeError> {
-        let (group, expected, found) = (self.group, self.group.public_len(), peer.len());
+        let expected = match self.private {
+            Private::Kem(_) => self.group.answer_len(),
+            Private::Modp(..) | Private::Curve(..) | Private::Agreed(_) => self.group.public_len(),
+        };
+        let (group, found) = (self.group, peer.len());
         if found != expected {
             return Err(KeyExchangeError::Length { group, expected, found });
         }
         match &self.private {
+            Private::Agreed(secret) => Some(secret.clone()),
+            Private::Kem(key) => mlkem::decapsulate(key, peer),
             Private::Modp(modulus, exponent) => modp::agree(*modulus, exponent, peer),
             Private::Curve(curve, key) => ecdh::agree(*curve, key, peer),
         }

@@ -1,4 +1,4 @@
-//! Key derivation (RFC 7296 2.13 to 2.18) and authentication by a shared key (2.15).
+//! Key derivation (RFC 7296 2.13 to 2.18, RFC 9370 2.2, RFC 8784 3) and authentication by a shared key (2.15).
 
 use aws_lc_rs::constant_time;
 use wire::Secret;
@@ -64,6 +64,8 @@ pub struct AuthInput<'a> {
     pub peer_nonce: &'a [u8],
     /// The signer's ID payload without its generic header; see [`crate::message::Identification::body`].
     pub id_body: &'a [u8],
+    /// What `IKE_INTERMEDIATE` exchanges add (RFC 9242 3.3.2); empty if there were none.
+    pub intermediate: &'a [u8],
 }
 
 impl IkeKeys {
@@ -82,18 +84,22 @@ impl IkeKeys {
         Self::expand(suite, &seed, nonces, initiator, responder)
     }
 
-    /// The keys of the IKE SA that replaces this one.
+    /// The keys of the IKE SA that replaces this one; `additional` are the secrets of further key exchanges. With
+    /// none, these are also the keys of this SA after one more `IKE_INTERMEDIATE`.
     #[must_use]
     pub fn rekey(
         &self,
         suite: &IkeProposal,
         shared: &Secret,
+        additional: &[Secret],
         nonces: Nonces<'_>,
         initiator: IkeSpi,
         responder: IkeSpi,
     ) -> Self {
         // RFC 7296 2.18: SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr), with the old SA's prf.
-        let parts = [shared.expose(), nonces.initiator, nonces.responder];
+        // RFC 9370 2.2.4: ... | SK(1) | ... | SK(n). RFC 9370 2.2.2: SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr).
+        let mut parts = vec![shared.expose(), nonces.initiator, nonces.responder];
+        parts.extend(additional.iter().map(Secret::expose));
         let seed = self.prf.mac(self.sk_d.expose(), &parts);
         Self::expand(suite, &seed, nonces, initiator, responder)
     }
@@ -108,14 +114,45 @@ impl IkeKeys {
         SkCiphers { outbound: cipher(role), inbound: cipher(role.other()) }
     }
 
-    /// The keys of a CHILD SA; `shared` is there with perfect forward secrecy.
+    /// These keys with a post-quantum pre-shared key mixed in: what CHILD SAs and later IKE SAs stem from, and what
+    /// the ends prove themselves with. What protects messages stays.
     #[must_use]
-    pub fn child(&self, suite: EspSuite, shared: Option<&Secret>, nonces: Nonces<'_>) -> ChildKeys {
+    pub fn with_ppk(&self, ppk: &Secret) -> Self {
+        // RFC 8784 3: SK_d = prf+(PPK, SK_d'), SK_pi = prf+(PPK, SK_pi'), SK_pr = prf+(PPK, SK_pr').
+        let mix = |key: &Secret| self.prf.plus(ppk, &[key.expose()], key.len());
+        let mut mixed = self.clone();
+        mixed.sk_d = mix(&self.sk_d);
+        mixed.initiator.sk_p = mix(&self.initiator.sk_p);
+        mixed.responder.sk_p = mix(&self.responder.sk_p);
+        mixed
+    }
+
+    /// What `signer` adds to the proof of its identity for one `IKE_INTERMEDIATE` message, from what it added for the
+    /// one before and the message as [`crate::message::covered`] has it.
+    #[must_use]
+    pub fn intermediate_auth(&self, signer: Role, previous: Option<&Secret>, message: &[u8]) -> Secret {
+        // RFC 9242 3.3.2: IntAuth_1 = prf(SK_p1, message), IntAuth_n = prf(SK_pn, IntAuth_n-1 | message).
+        let previous = previous.map_or(&[][..], Secret::expose);
+        self.prf.mac(self.end(signer).sk_p.expose(), &[previous, message])
+    }
+
+    /// The keys of a CHILD SA; `shared` is there with perfect forward secrecy, and `additional` with further key
+    /// exchanges.
+    #[must_use]
+    pub fn child(
+        &self,
+        suite: EspSuite,
+        shared: Option<&Secret>,
+        additional: &[Secret],
+        nonces: Nonces<'_>,
+    ) -> ChildKeys {
         let encryption = suite.encryption.key_material_len();
         let integrity = suite.integrity.map_or(0, Integrity::key_len);
         // RFC 7296 2.17: KEYMAT = prf+(SK_d, [g^ir (new) |] Ni | Nr).
         let shared = shared.map_or(&[][..], Secret::expose);
-        let seed = [shared, nonces.initiator, nonces.responder];
+        // RFC 9370 2.2.4: ... | SK(1) | ... | SK(n).
+        let mut seed = vec![shared, nonces.initiator, nonces.responder];
+        seed.extend(additional.iter().map(Secret::expose));
         let material = self.prf.plus(&self.sk_d, &seed, 2 * (encryption + integrity));
         // RFC 7296 2.17: initiator to responder first; in each direction encryption, then integrity.
         let mut pieces = Pieces(material.expose());
@@ -130,7 +167,8 @@ impl IkeKeys {
         // RFC 7296 2.15: AUTH = prf(prf(PSK, "Key Pad for IKEv2"), message | nonce | prf(SK_p, ID')).
         let id = prf.mac(self.end(signer).sk_p.expose(), &[input.id_body]);
         let key = prf.mac(psk.expose(), &[b"Key Pad for IKEv2"]);
-        prf.mac(key.expose(), &[input.message, input.peer_nonce, id.expose()])
+        // RFC 9242 3.3.2: ... | IntAuth.
+        prf.mac(key.expose(), &[input.message, input.peer_nonce, id.expose(), input.intermediate])
     }
 
     /// Whether `auth` is what `signer` sends if it knows the pre-shared key.
@@ -140,7 +178,7 @@ impl IkeKeys {
     }
 
     fn expand(suite: &IkeProposal, seed: &Secret, nonces: Nonces<'_>, initiator: IkeSpi, responder: IkeSpi) -> Self {
-        let IkeProposal { encryption, integrity, prf, group: _ } = *suite;
+        let IkeProposal { encryption, integrity, prf, group: _, additional: _ } = *suite;
         let (d, a) = (prf.output_len(), integrity.map_or(0, Integrity::key_len));
         let (e, p) = (encryption.key_material_len(), prf.output_len());
         // RFC 7296 2.14: {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr}

@@ -5,6 +5,8 @@
 //!      aes256-sha256-prfsha384-modp2048   another one
 //!      aes128gcm16-prfsha256-x25519       an AEAD has no hash of its own: the PRF is written out
 //!      chacha20poly1305-prfsha256-x25519
+//!      aes256gcm16-prfsha384-x25519-ke1_mlkem768           a second key exchange (RFC 9370)
+//!      aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_none  the same, if the peer can
 //! ESP  aes128gcm16                        no perfect forward secrecy
 //!      aes256-sha256-modp2048             with this group and nothing else
 //!      aes256-sha256-modp2048-modpnone    with this group where the peer has it
@@ -16,7 +18,7 @@ use std::str::FromStr;
 
 use wire::ipsec::{Encryption, EspSuite, Integrity};
 
-use super::{Group, Prf};
+use super::{AdditionalKeyExchange, AdditionalKeyExchanges, Group, MAX_ADDITIONAL, Prf};
 use crate::config::{EspProposal, IkeProposal, Pfs};
 
 /// Why a text is not a suite.
@@ -60,6 +62,14 @@ pub enum ParseSuiteError {
         /// A keyword that would fill it.
         example: &'static str,
     },
+    /// The same method in two key exchanges.
+    #[error("`{suite}` exchanges keys by {group} twice, which adds nothing")]
+    SameGroup {
+        /// The whole text.
+        suite: String,
+        /// The method.
+        group: Group,
+    },
     /// A cipher that authenticates together with an integrity algorithm.
     #[error("`{suite}`: {encryption} authenticates by itself, leave out `{integrity}`{}", prf_hint(*.integrity, *.ike))]
     NeedlessIntegrity {
@@ -87,7 +97,7 @@ impl fmt::Display for IkeProposal {
         if self.integrity.map(Prf::from) != Some(self.prf) {
             write!(f, "-{}", self.prf)?;
         }
-        write!(f, "-{}", self.group)
+        write!(f, "-{}{}", self.group, self.additional)
     }
 }
 
@@ -96,8 +106,8 @@ impl fmt::Display for EspProposal {
         write!(f, "{}", EspSuite { esn: false, ..self.suite })?;
         match self.pfs {
             Pfs::Off => {}
-            Pfs::Required(group) => write!(f, "-{group}")?,
-            Pfs::Preferred(group) => write!(f, "-{group}-modpnone")?,
+            Pfs::Required(group) => write!(f, "-{group}{}", self.additional)?,
+            Pfs::Preferred(group) => write!(f, "-{group}-modpnone{}", self.additional)?,
         }
         f.write_str(match (self.suite.esn, self.or_without_esn) {
             (true, true) => "-esn-noesn",
@@ -125,7 +135,8 @@ impl FromStr for IkeProposal {
             (None, None) => return Err(missing("PRF", text, "prfsha256")),
         };
         let group = parts.group.take().ok_or_else(|| missing("Diffie-Hellman group", text, "modp2048"))?;
-        Ok(Self { encryption, integrity, prf, group })
+        let additional = parts.additional(text, group)?;
+        Ok(Self { encryption, integrity, prf, group, additional })
     }
 }
 
@@ -143,9 +154,17 @@ impl FromStr for EspProposal {
             (Some(group), None) => Pfs::Required(group),
             (Some(group), Some(())) => Pfs::Preferred(group),
         };
+        let additional = match parts.group {
+            Some(group) => parts.additional(text, group)?,
+            // RFC 9370 2.2.1: they come on top of a first one.
+            None if parts.additional.iter().any(|place| place.group.is_some() || place.none) => {
+                return Err(missing("Diffie-Hellman group before its additional key exchanges", text, "x25519"));
+            }
+            None => AdditionalKeyExchanges::NONE,
+        };
         let esn = parts.esn.is_some();
         let or_without_esn = esn && parts.no_esn.is_some();
-        Ok(Self { suite: EspSuite { encryption, integrity, esn }, or_without_esn, pfs })
+        Ok(Self { suite: EspSuite { encryption, integrity, esn }, or_without_esn, pfs, additional })
     }
 }
 
@@ -159,6 +178,25 @@ struct Parts {
     no_group: Option<()>,
     esn: Option<()>,
     no_esn: Option<()>,
+    additional: [Place; MAX_ADDITIONAL],
+}
+
+/// What is said about one additional key exchange.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    group: Option<Group>,
+    none: bool,
+}
+
+impl Place {
+    /// `None` if it is said twice.
+    fn say(&mut self, group: Option<Group>) -> Option<()> {
+        match group {
+            Some(group) => self.group.replace(group).is_none(),
+            None => !std::mem::replace(&mut self.none, true),
+        }
+        .then_some(())
+    }
 }
 
 impl Parts {
@@ -177,12 +215,35 @@ impl Parts {
                 Part::NoGroup => parts.no_group.replace(()).map(|()| "modpnone"),
                 Part::Esn => parts.esn.replace(()).map(|()| "esn"),
                 Part::NoEsn => parts.no_esn.replace(()).map(|()| "noesn"),
+                Part::Additional(place, group) => match parts.additional[place].say(group) {
+                    Some(()) => None,
+                    None => Some("method for one additional key exchange"),
+                },
             };
             if let Some(role) = repeated {
                 return Err(ParseSuiteError::Repeated { role, suite: suite.to_owned() });
             }
         }
         Ok(parts)
+    }
+
+    /// The key exchanges after the first one, which is by `first`.
+    fn additional(&self, text: &str, first: Group) -> Result<AdditionalKeyExchanges, ParseSuiteError> {
+        let mut additional = AdditionalKeyExchanges::NONE;
+        for (place, said) in self.additional.iter().enumerate() {
+            let Some(group) = said.group else {
+                if said.none {
+                    let role = "method for an additional key exchange that may be none";
+                    return Err(missing(role, text, "ke1_mlkem768"));
+                }
+                continue;
+            };
+            if group == first || additional.groups().contains(&group) {
+                return Err(ParseSuiteError::SameGroup { suite: text.to_owned(), group });
+            }
+            additional.set(place, AdditionalKeyExchange { group, optional: said.none });
+        }
+        Ok(additional)
     }
 
     /// The cipher and, exactly where it needs one, its integrity algorithm.
@@ -207,11 +268,21 @@ enum Part {
     NoGroup,
     Esn,
     NoEsn,
+    /// In a place, a method or none.
+    Additional(usize, Option<Group>),
 }
 
 impl Part {
     fn parse(keyword: &str) -> Option<Self> {
         let keyword = keyword.to_ascii_lowercase();
+        if let Some((place, method)) = keyword.strip_prefix("ke").and_then(|rest| rest.split_once('_')) {
+            let place = place.parse::<usize>().ok()?.checked_sub(1).filter(|place| *place < MAX_ADDITIONAL)?;
+            return match Self::parse(method) {
+                _ if method == "none" => Some(Self::Additional(place, None)),
+                Some(Self::Group(group)) => Some(Self::Additional(place, Some(group))),
+                Some(_) | None => None,
+            };
+        }
         let same = |known: &dyn fmt::Display| known.to_string() == keyword;
         if let Some(encryption) = Encryption::ALL.into_iter().find(|known| same(known)) {
             return Some(Self::Encryption(encryption));
@@ -259,11 +330,13 @@ fn gcm_by_tag_bits(keyword: &str) -> Option<Encryption> {
 }
 
 fn ike_keywords() -> String {
-    [list(&Encryption::ALL), list(&Integrity::ALL), list(&Prf::ALL), list(&Group::ALL)].join(", ")
+    let additional = "ke1_ to ke7_ before a group or none".to_owned();
+    [list(&Encryption::ALL), list(&Integrity::ALL), list(&Prf::ALL), list(&Group::ALL), additional].join(", ")
 }
 
 fn esp_keywords() -> String {
-    [list(&Encryption::ALL), list(&Integrity::ALL), list(&Group::ALL), "modpnone, esn, noesn".to_owned()].join(", ")
+    let rest = "modpnone, esn, noesn, ke1_ to ke7_ before a group or none".to_owned();
+    [list(&Encryption::ALL), list(&Integrity::ALL), list(&Group::ALL), rest].join(", ")
 }
 
 fn list(known: &[impl fmt::Display]) -> String {

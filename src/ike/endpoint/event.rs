@@ -41,6 +41,8 @@ pub enum Event {
         initiator: bool,
         /// Algorithms.
         suite: IkeProposal,
+        /// Whether a post-quantum pre-shared key is mixed into its keys.
+        ppk: bool,
         /// Whether a NAT was found, or claimed by the peer, on either side.
         nat: bool,
     },

@@ -6,7 +6,7 @@
 //!                  +-- else ---------------------------------------> an entry, for at most 30 s
 //! ```
 //!
-//! The Diffie-Hellman computation waits for `IKE_AUTH`, so that a forged source address costs us less than it
+//! The Diffie-Hellman computation waits for the next message, so that a forged source address costs us less than it
 //! costs the forger. Nothing of this touches an established tunnel.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +21,7 @@ use crate::config::IkeProposal;
 use crate::crypto::{self, IkeKeys, KeyPair, Nonces, Role};
 use crate::message::{Frame, IkeSpi};
 use crate::sa::contents::Contents;
+use crate::sa::intermediate::Intermediate;
 use crate::sa::nat::Nat;
 use crate::sa::protect::{Incoming, Protection};
 
@@ -59,20 +60,25 @@ pub(crate) struct HalfOpen {
     /// Our half and the peer's public value, until `IKE_AUTH` calls for the shared secret.
     pub(crate) key: Option<(KeyPair, Vec<u8>)>,
     pub(crate) fragmentation: bool,
+    /// Whether a post-quantum pre-shared key is mixed in; known when the peer is.
+    pub(crate) ppk: bool,
     pub(crate) opened: Option<(IkeKeys, Protection)>,
+    pub(crate) intermediate: Intermediate,
+    /// The `IKE_INTERMEDIATE` request answered last, and the answer.
+    pub(crate) answered: Option<(Vec<u8>, Vec<Vec<u8>>)>,
     /// A refused request, and what it was answered.
     pub(crate) refusal: Option<(Vec<u8>, Vec<Vec<u8>>)>,
 }
 
 impl HalfOpen {
-    /// Opens an `IKE_AUTH` request, computing the keys first if need be.
+    /// Opens an `IKE_INTERMEDIATE` or `IKE_AUTH` request, computing the keys first if need be.
     pub(crate) fn open(&mut self, frame: &Frame<'_>) -> Incoming {
         if let Some((key, public)) = self.key.take()
             && let Ok(shared) = key.agree(&public)
         {
             let nonces = Nonces { initiator: &self.nonce_i, responder: &self.nonce_r };
             let keys = IkeKeys::derive(&self.suite, &shared, nonces, self.peer_spi, self.spi);
-            let protection = Protection::new(keys.ciphers(Role::Responder), self.fragmentation);
+            let protection = Protection::half_open(keys.ciphers(Role::Responder), self.fragmentation);
             self.opened = Some((keys, protection));
         }
         match &mut self.opened {
@@ -255,7 +261,10 @@ mod tests {
             nonce_r: Vec::new(),
             key: None,
             fragmentation: false,
+            ppk: false,
             opened: None,
+            intermediate: Intermediate::default(),
+            answered: None,
             refusal: None,
         }
     }

@@ -117,8 +117,12 @@ impl Endpoint {
     pub(super) fn handle_auth(&mut self, spi: IkeSpi, frame: &Frame<'_>, path: Path, now: Instant) {
         let Some(half) = self.half_open.get_mut(spi) else { return };
         let header = &frame.header;
-        let expected = header.exchange == ExchangeType::IKE_AUTH
-            && header.message_id == 1
+        if let Some((_, response)) = half.answered.as_ref().filter(|(request, _)| request == frame.datagram()) {
+            let response = response.clone();
+            response.into_iter().for_each(|datagram| self.transmit(path, datagram));
+            return;
+        }
+        let expected = (header.exchange, header.message_id) == half.awaits()
             && header.flags.initiator
             && !header.flags.response
             && header.initiator_spi == half.peer_spi;
@@ -131,8 +135,8 @@ impl Endpoint {
             response.into_iter().for_each(|datagram| self.transmit(path, datagram));
             return;
         }
-        let (contents, key) = match half.open(frame) {
-            Incoming::Message { contents, key } if half.refusal.is_none() => (contents, key),
+        let (contents, key, inner) = match half.open(frame) {
+            Incoming::Message { contents, key, inner } if half.refusal.is_none() => (contents, key, inner),
             Incoming::Message { .. } | Incoming::Partial => return,
             Incoming::InTheClear | Incoming::Invalid => {
                 self.counters.dropped += 1;
@@ -150,14 +154,22 @@ impl Endpoint {
                 return;
             }
         };
+        if header.exchange == ExchangeType::IKE_INTERMEDIATE {
+            match half.answer_intermediate(&mut *self.entropy, &contents, key.clone(), &inner) {
+                Ok(response) => response.into_iter().for_each(|datagram| self.transmit(path, datagram)),
+                Err(refusal) => self.refuse_auth(spi, path, &key, refusal, None, now),
+            }
+            return;
+        }
         match self.identify(spi, &contents) {
-            Ok(slot) => self.establish(spi, slot, &contents, &key, now),
+            Ok((slot, ppk)) => self.establish(spi, (slot, ppk), &contents, &key, now),
             Err((slot, refusal)) => self.refuse_auth(spi, path, &key, refusal, slot, now),
         }
     }
 
-    /// Which tunnel the sender of an `IKE_AUTH` request means, if it has proven that it may.
-    fn identify(&self, spi: IkeSpi, contents: &Contents) -> Result<Slot, (Option<Slot>, Refusal)> {
+    /// Which tunnel the sender of an `IKE_AUTH` request means, if it has proven that it may, and whether by the
+    /// tunnel's post-quantum pre-shared key.
+    fn identify(&self, spi: IkeSpi, contents: &Contents) -> Result<(Slot, bool), (Option<Slot>, Refusal)> {
         let half = self.half_open.get(spi);
         let opened = half.and_then(|half| half.opened.as_ref().map(|(keys, _)| (half, keys)));
         let unknown = |local, peer| Refusal {
@@ -172,29 +184,33 @@ impl Endpoint {
         let live = |slot: &&Slot| self.tunnels.get(slot).is_some_and(|tunnel| tunnel.will != Will::Stop);
         let candidates = || half.candidates.iter().filter(live).filter_map(|slot| self.tunnels.get(slot));
         let addressed = |tunnel: &&Tunnel| tunnel.config.remote == path.remote.ip();
-        let meant = candidates().find(|tunnel| tunnel.is_meant(contents));
+        let mut meant: Vec<_> = candidates().filter(|tunnel| tunnel.is_meant(contents)).collect();
+        // Of several with these identities, the one whose PPK the peer names.
+        meant.sort_by_key(|tunnel| !tunnel.has_named_ppk(contents));
+        let meant = meant.first().copied();
         match meant.or_else(|| candidates().find(addressed)) {
             Some(tunnel) => match tunnel.verify_initiator(half, keys, contents) {
-                Ok(()) => Ok(tunnel.slot),
+                Ok(ppk) => Ok((tunnel.slot, ppk)),
                 Err(refusal) => Err((Some(tunnel.slot), refusal)),
             },
             None => Err((None, unknown(path.local, path.remote))),
         }
     }
 
-    fn establish(&mut self, spi: IkeSpi, slot: Slot, contents: &Contents, key: &[u8], now: Instant) {
+    fn establish(&mut self, spi: IkeSpi, (slot, ppk): (Slot, bool), contents: &Contents, key: &[u8], now: Instant) {
         let Some(mut half) = self.half_open.remove(spi) else { return };
         let Some((keys, protection)) = half.opened.take() else { return };
+        half.ppk = ppk;
         self.names.claim(spi, Owner::Tunnel(slot));
         self.with_slot(slot, now, |tunnel, cx| tunnel.answer_auth(cx, half, keys, protection, contents, key));
     }
 
-    /// Refuses an `IKE_AUTH` request. The entry stays for its time, to repeat the refusal.
+    /// Refuses an `IKE_INTERMEDIATE` or `IKE_AUTH` request. The entry stays for its time, to repeat the refusal.
     fn refuse_auth(&mut self, spi: IkeSpi, path: Path, key: &[u8], refusal: Refusal, slot: Option<Slot>, now: Instant) {
         let Some(half) = self.half_open.get_mut(spi) else { return };
-        let spis = (half.peer_spi, half.spi);
+        let (spis, (exchange, id)) = ((half.peer_spi, half.spi), half.awaits());
         if let Some((_, protection)) = &mut half.opened {
-            let header = header(spis, ExchangeType::IKE_AUTH, false, true, 1);
+            let header = header(spis, exchange, false, true, id);
             let response = protection.seal(header, refusal.payloads(), path.remote, &mut *self.entropy);
             half.refusal = Some((key.to_vec(), response.clone()));
             response.into_iter().for_each(|datagram| self.transmit(path, datagram));

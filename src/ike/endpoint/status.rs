@@ -7,7 +7,7 @@ use std::time::Instant;
 use wire::ipsec::{Encapsulation, EspSuite, Spi, TrafficSelector};
 
 use crate::config::{IkeProposal, IkeVersion};
-use crate::crypto::Group;
+use crate::crypto::{AdditionalKeyExchanges, Group};
 use crate::failure::Failure;
 use crate::sa::child::{ChildPhase, ChildSa};
 use crate::sa::init::Stage;
@@ -58,7 +58,7 @@ pub enum TunnelState {
     Waiting,
     /// We sent `IKE_SA_INIT`.
     Connecting,
-    /// We sent `IKE_AUTH`.
+    /// We sent `IKE_INTERMEDIATE` or `IKE_AUTH`.
     Authenticating,
     /// There is an IKE SA and no usable CHILD SA.
     IkeOnly,
@@ -102,6 +102,8 @@ pub struct IkeStatus {
     pub initiator: bool,
     /// Algorithms.
     pub suite: IkeProposal,
+    /// Whether a post-quantum pre-shared key is mixed into its keys.
+    pub ppk: bool,
     /// Whether we are behind a NAT.
     pub nat_local: bool,
     /// Whether the peer is behind a NAT.
@@ -125,6 +127,8 @@ pub struct ChildStatus {
     pub suite: EspSuite,
     /// Group of the additional Diffie-Hellman exchange, if there was one.
     pub group: Option<Group>,
+    /// Key exchanges after that one.
+    pub additional: AdditionalKeyExchanges,
     /// On which carrier.
     pub encapsulation: Encapsulation,
     /// Inner addresses on our side.
@@ -221,7 +225,7 @@ impl Tunnel {
         match (self.will, self.is_up(), stage) {
             (_, true, _) => TunnelState::Up,
             (_, false, Some(Stage::SaInit(_))) => TunnelState::Connecting,
-            (_, false, Some(Stage::Auth(_))) => TunnelState::Authenticating,
+            (_, false, Some(Stage::Intermediate(_) | Stage::Auth(_))) => TunnelState::Authenticating,
             (_, false, None) if self.sas.iter().any(IkeSa::is_current) => TunnelState::IkeOnly,
             (Will::Connect, false, None) => TunnelState::Waiting,
             (Will::Demand, false, None) if self.demanded => TunnelState::Waiting,
@@ -239,6 +243,7 @@ impl IkeSa {
             peer_spi: self.peer_spi.0,
             initiator: self.origin.ours,
             suite: self.suite,
+            ppk: self.ppk,
             nat_local: self.nat.local,
             nat_remote: self.nat.remote,
             established_at: self.established_at,
@@ -255,6 +260,7 @@ impl ChildSa {
             outbound: self.peer_spi,
             suite: self.suite,
             group: self.group,
+            additional: self.additional,
             encapsulation: self.encapsulation,
             local_selectors: self.local_selectors.clone(),
             remote_selectors: self.remote_selectors.clone(),

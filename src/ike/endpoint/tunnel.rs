@@ -16,9 +16,9 @@ use super::status::TunnelCounters;
 use super::will::Will;
 use crate::config::TunnelConfig;
 use crate::failure::Failure;
-use crate::message::{ExchangeType, Frame, IkeSpi};
+use crate::message::{Frame, IkeSpi};
 use crate::sa::child::{ChildSa, Outbound};
-use crate::sa::init::Attempt;
+use crate::sa::init::{Attempt, Stage};
 use crate::sa::nat::PORT_IKE;
 use crate::sa::retransmit::between;
 use crate::sa::{IkeSa, Pending, Task};
@@ -113,10 +113,13 @@ impl Tunnel {
                 if !header.flags.response || header.flags.initiator {
                     return;
                 }
-                match (header.exchange, header.message_id) {
-                    (ExchangeType::IKE_SA_INIT, 0) => self.handle_sa_init_response(cx, frame),
-                    (ExchangeType::IKE_AUTH, 1) => self.handle_auth_response(cx, frame),
-                    _ => {}
+                if attempt.stage.awaits() != (header.exchange, header.message_id) {
+                    return;
+                }
+                match attempt.stage {
+                    Stage::SaInit(_) => self.handle_sa_init_response(cx, frame),
+                    Stage::Intermediate(_) => self.handle_intermediate_response(cx, frame),
+                    Stage::Auth(_) => self.handle_auth_response(cx, frame),
                 }
             }
             Some(_) | None => self.handle_established(cx, spi, frame, path),
@@ -343,7 +346,8 @@ impl Tunnel {
     /// Whether a CHILD SA is replaced already, or is about to be.
     fn is_being_replaced(&self, spi: Spi) -> bool {
         let asked = |sa: &IkeSa| {
-            sa.queue.contains(&Task::RekeyChild(spi))
+            sa.is_replacing(spi)
+                || sa.queue.contains(&Task::RekeyChild(spi))
                 || matches!(&sa.pending, Some(Pending::Child(expect)) if expect.replaces == Some(spi))
         };
         let Some(old) = self.child(spi) else { return true };

@@ -58,6 +58,12 @@ impl From<Group> for Transform {
 }
 
 impl Transform {
+    /// The additional key exchange in a place, 0 for the first: by a method, or none.
+    #[must_use]
+    pub fn additional(place: usize, group: Option<Group>) -> Self {
+        Self::new(TransformType::additional(place), group.map_or(GroupId::NONE, Group::id).0)
+    }
+
     /// Whether extended sequence numbers are used.
     #[must_use]
     pub const fn esn(used: bool) -> Self {
@@ -117,6 +123,12 @@ impl Transform {
     #[must_use]
     pub fn group(&self) -> Option<Group> {
         Group::from_id(GroupId(self.plain(TransformType::GROUP)?))
+    }
+
+    /// The place of an additional key exchange and its method, if this is one by a method that is known here.
+    #[must_use]
+    pub fn additional_key_exchange(&self) -> Option<(usize, Group)> {
+        Some((self.kind.place()?, Group::from_id(GroupId(self.plain(self.kind)?))?))
     }
 
     /// The number of a transform of `kind` that carries no attributes.

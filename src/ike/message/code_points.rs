@@ -2,6 +2,8 @@
 
 use wire::code_point;
 
+use crate::crypto::MAX_ADDITIONAL;
+
 code_point! {
     /// What a message is for (RFC 7296 3.1).
     /// <https://www.iana.org/assignments/ikev2-parameters#ikev2-parameters-1>
@@ -70,6 +72,14 @@ code_point! {
         GROUP = 4;
         /// Extended sequence numbers; "Sequence Numbers" since RFC 9827.
         ESN = 5;
+        /// Additional key exchanges (RFC 9370), in the registry of [`Self::GROUP`].
+        ADDITIONAL_KEY_EXCHANGE_1 = 6;
+        ADDITIONAL_KEY_EXCHANGE_2 = 7;
+        ADDITIONAL_KEY_EXCHANGE_3 = 8;
+        ADDITIONAL_KEY_EXCHANGE_4 = 9;
+        ADDITIONAL_KEY_EXCHANGE_5 = 10;
+        ADDITIONAL_KEY_EXCHANGE_6 = 11;
+        ADDITIONAL_KEY_EXCHANGE_7 = 12;
     }
 }
 
@@ -209,6 +219,8 @@ code_point! {
         INVALID_SELECTORS = 39;
         TEMPORARY_FAILURE = 43;
         CHILD_SA_NOT_FOUND = 44;
+        /// RFC 9370
+        STATE_NOT_FOUND = 47;
         INITIAL_CONTACT = 16384;
         SET_WINDOW_SIZE = 16385;
         ADDITIONAL_TS_POSSIBLE = 16386;
@@ -242,6 +254,25 @@ code_point! {
         INTERMEDIATE_EXCHANGE_SUPPORTED = 16438;
         /// RFC 9370
         ADDITIONAL_KEY_EXCHANGE = 16441;
+    }
+}
+
+impl TransformType {
+    /// The role of the additional key exchange in a place, 0 for the first.
+    ///
+    /// # Panics
+    /// Where there is no such place.
+    #[must_use]
+    pub fn additional(place: usize) -> Self {
+        let place = u8::try_from(place).ok().filter(|place| usize::from(*place) < MAX_ADDITIONAL);
+        Self(Self::ADDITIONAL_KEY_EXCHANGE_1.0 + place.expect("one of seven"))
+    }
+
+    /// The place of an additional key exchange, 0 for the first, if this is the role of one.
+    #[must_use]
+    pub fn place(self) -> Option<usize> {
+        let place = self.0.checked_sub(Self::ADDITIONAL_KEY_EXCHANGE_1.0).map(usize::from);
+        place.filter(|place| *place < MAX_ADDITIONAL)
     }
 }
 

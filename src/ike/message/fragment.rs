@@ -69,6 +69,12 @@ impl Reassembly {
         self.pieces.len()
     }
 
+    /// Octets of those.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// Takes a piece; returns the message if it was the last one missing, and starts over.
     ///
     /// # Errors

@@ -78,6 +78,11 @@ impl<'a> Frame<'a> {
         chain::decode(self.first, self.body).map(|(payloads, _)| payloads)
     }
 
+    /// Where the body of the encrypted payload starts, if there is one.
+    pub(super) fn sealed_at(&self) -> Option<usize> {
+        chain::decode(self.first, self.body).ok().and_then(|(_, sealed)| sealed).map(|sealed| sealed.at)
+    }
+
     /// The encrypted payload, if there is one.
     ///
     /// # Errors
@@ -125,6 +130,18 @@ impl Protected<'_> {
 }
 
 impl Plaintext {
+    /// What was encrypted, without padding.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// What was encrypted, without padding.
+    #[must_use]
+    pub fn into_octets(self) -> Vec<u8> {
+        self.octets
+    }
+
     /// The payloads.
     ///
     /// # Errors

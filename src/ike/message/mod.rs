@@ -18,6 +18,7 @@
 mod algorithm;
 mod chain;
 mod code_points;
+mod covered;
 mod delete;
 mod fragment;
 mod frame;
@@ -39,6 +40,7 @@ pub use code_points::{
     AuthMethod, EncryptionId, EsnId, ExchangeType, GroupId, IdType, IntegrityId, NotifyType, PayloadType, PrfId,
     ProtocolId, TransformType,
 };
+pub use covered::covered;
 pub use delete::Delete;
 pub use fragment::{Fragment, FragmentRefused, MAX_FRAGMENTS, MAX_OCTETS, Reassembly};
 pub use frame::{Frame, Opened, Plaintext, Protected};

@@ -127,6 +127,15 @@ impl fmt::Display for Transform {
         if let Some(group) = self.group() {
             return write!(f, "{group}");
         }
+        if let Some((place, group)) = self.additional_key_exchange() {
+            return write!(f, "ke{}_{group}", place + 1);
+        }
+        if let Some(place) = self.kind.place() {
+            return match self.id {
+                0 => write!(f, "ke{}_none", place + 1),
+                id => write!(f, "ke{}_{}", place + 1, GroupId(id)),
+            };
+        }
         match self.kind {
             TransformType::ENCRYPTION => write!(f, "{}", EncryptionId(self.id))?,
             TransformType::PRF => write!(f, "PRF_{}", PrfId(self.id))?,

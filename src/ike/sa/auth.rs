@@ -21,6 +21,7 @@ use crate::message::{
 use crate::sa::contents::Contents;
 use crate::sa::init::{Attempt, FirstExchange, Stage};
 use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child, soft};
+use crate::sa::ppk;
 use crate::sa::protect::{Incoming, Protection, header};
 use crate::sa::retransmit::{Retransmit, between};
 use crate::sa::window::{Requests, Responses};
@@ -44,6 +45,23 @@ pub(crate) struct ExpectAuthResponse {
     pub(crate) transmission: Retransmit,
 }
 
+impl ExpectAuthResponse {
+    /// The ID of the message under way.
+    pub(crate) const fn message_id(&self) -> u32 {
+        self.first.intermediate.next_id()
+    }
+}
+
+/// An authentication about to be sent.
+pub(crate) struct PlannedAuth {
+    pub(crate) spis: (IkeSpi, IkeSpi),
+    pub(crate) path: Path,
+    /// The peer is believed to have lost what it had of ours.
+    pub(crate) sole: bool,
+    pub(crate) first: FirstExchange,
+    pub(crate) protection: Protection,
+}
+
 /// An IKE SA about to be established.
 pub(crate) struct NewIke {
     pub(crate) spi: IkeSpi,
@@ -58,20 +76,20 @@ pub(crate) struct NewIke {
 }
 
 impl Tunnel {
-    pub(crate) fn send_auth(
-        &self,
-        cx: &mut Cx<'_>,
-        spis: (IkeSpi, IkeSpi),
-        path: Path,
-        sole: bool,
-        first: FirstExchange,
-        mut protection: Protection,
-    ) -> ExpectAuthResponse {
+    pub(crate) fn send_auth(&self, cx: &mut Cx<'_>, planned: PlannedAuth) -> ExpectAuthResponse {
+        let PlannedAuth { spis, path, sole, first, mut protection } = planned;
         let (child, flow) = (cx.claim_esp_spi(), self.first_flow());
         let selectors = self.selectors_of(flow);
         let id = self.config.local_id.to_payload();
-        let input = AuthInput { message: &first.request, peer_nonce: &first.nonce_r, id_body: &id.body() };
-        let auth = first.keys.psk_auth(Role::Initiator, &self.config.psk, input);
+        let (id_body, intermediate) = (id.body(), first.intermediate.octets());
+        let input = AuthInput {
+            message: &first.request,
+            peer_nonce: &first.nonce_r,
+            id_body: &id_body,
+            intermediate: &intermediate,
+        };
+        let prove = |keys: &IkeKeys| keys.psk_auth(Role::Initiator, &self.config.psk, input).expose().to_vec();
+        let (auth, notifies) = ppk::offer(self.config.ppk.as_ref().filter(|_| first.ppk), &first.keys, prove);
         let mut payloads = vec![Payload::IdInitiator(id)];
         // RFC 7296 2.4: whatever else the peer has between these two identities is gone.
         if !self.shares_identities && (sole || !self.sas.iter().any(|sa| !sa.is_closed())) {
@@ -79,12 +97,13 @@ impl Tunnel {
         }
         payloads.extend([
             Payload::IdResponder(self.config.remote_id.to_payload()),
-            Payload::Auth(Auth { method: AuthMethod::SHARED_KEY, data: auth.expose().to_vec() }),
+            Payload::Auth(Auth { method: AuthMethod::SHARED_KEY, data: auth }),
             Payload::Sa(esp_proposals(&self.config.esp_proposals, child, ChildExchange::Auth)),
             Payload::TsInitiator(selectors.local),
             Payload::TsResponder(selectors.remote),
         ]);
-        let header = header(spis, ExchangeType::IKE_AUTH, true, false, 1);
+        payloads.extend(notifies);
+        let header = header(spis, ExchangeType::IKE_AUTH, true, false, first.intermediate.next_id());
         let datagrams = protection.seal(header, payloads, path.remote, cx.entropy);
         cx.transmit(path, &datagrams);
         let transmission = Retransmit::new(datagrams, cx.now, cx.entropy);
@@ -126,7 +145,7 @@ impl Tunnel {
             }
         };
         match self.verify_responder(&contents, state, attempt.path) {
-            Ok(()) => self.finish_auth(cx, attempt, contents),
+            Ok(ppk) => self.finish_auth(cx, attempt, contents, ppk),
             // The responder holds the SA for established unless it refused itself.
             Err(failure) => {
                 let established = contents.auth.is_some();
@@ -138,13 +157,18 @@ impl Tunnel {
     fn refused_auth(&self, notify: &Notify, path: Path) -> Failure {
         match notify.kind {
             NotifyType::AUTHENTICATION_FAILED => {
-                Failure::AuthenticationFailed { peer: path.remote, identity: self.config.local_id.clone() }
+                let (peer, identity) = (path.remote, self.config.local_id.clone());
+                match &self.config.ppk {
+                    Some(ppk) => Failure::PpkAuthenticationFailed { peer, identity, id: ppk.name() },
+                    None => Failure::AuthenticationFailed { peer, identity },
+                }
             }
             kind => Failure::Refused { peer: path.remote, what: Waiting::Auth, notify: kind },
         }
     }
 
-    fn verify_responder(&self, contents: &Contents, state: &ExpectAuthResponse, path: Path) -> Result<(), Failure> {
+    /// Who answers is who we expect; whether by our post-quantum pre-shared key, too.
+    fn verify_responder(&self, contents: &Contents, state: &ExpectAuthResponse, path: Path) -> Result<bool, Failure> {
         let peer = path.remote;
         let (Some(id), Some(auth)) = (&contents.id_responder, &contents.auth) else {
             return Err(match contents.error() {
@@ -158,19 +182,31 @@ impl Tunnel {
             return Err(Failure::IdentityMismatch { peer, expected, found });
         }
         let first = &state.first;
-        let input = AuthInput { message: &first.response, peer_nonce: &first.nonce_i, id_body: &id.body() };
+        let (id_body, intermediate) = (id.body(), first.intermediate.octets());
+        let input = AuthInput {
+            message: &first.response,
+            peer_nonce: &first.nonce_i,
+            id_body: &id_body,
+            intermediate: &intermediate,
+        };
         if auth.method != AuthMethod::SHARED_KEY {
             return Err(protocol(peer, &format!("AUTH method {} where a pre-shared key is due", auth.method)));
         }
-        if !first.keys.psk_auth_holds(Role::Responder, &self.config.psk, input, &auth.data) {
+        let ppk = self.config.ppk.as_ref().filter(|_| first.ppk);
+        let mixed = ppk::answered(ppk, contents, peer)?;
+        let keys = ppk::mixed(ppk.filter(|_| mixed), &first.keys);
+        if !keys.psk_auth_holds(Role::Responder, &self.config.psk, input, &auth.data) {
             return Err(Failure::WrongPsk { peer, identity: found });
         }
-        Ok(())
+        Ok(mixed)
     }
 
-    fn finish_auth(&mut self, cx: &mut Cx<'_>, attempt: Attempt, contents: Contents) {
+    fn finish_auth(&mut self, cx: &mut Cx<'_>, attempt: Attempt, contents: Contents, mixed: bool) {
         let Attempt { spi, path, began, sole, stage: Stage::Auth(state), .. } = attempt else { return };
-        let ExpectAuthResponse { peer_spi, first, protection, child, flow, .. } = *state;
+        let ExpectAuthResponse { peer_spi, mut first, protection, child, flow, .. } = *state;
+        first.ppk = mixed;
+        first.keys = ppk::mixed(self.config.ppk.as_ref().filter(|_| mixed), &first.keys);
+        let next_id = first.intermediate.next_id() + 1;
         let (keys, nonce_i, nonce_r) = (first.keys.clone(), first.nonce_i.clone(), first.nonce_r.clone());
         self.establish(
             cx,
@@ -182,7 +218,7 @@ impl Tunnel {
                 first,
                 protection,
                 began,
-                requests: Requests::starting_at(2),
+                requests: Requests::starting_at(next_id),
                 responses: Responses::starting_at(0),
             },
         );
@@ -194,7 +230,7 @@ impl Tunnel {
         match judged {
             Ok(terms) => {
                 let nonces = Nonces { initiator: &nonce_i, responder: &nonce_r };
-                let keys = keys.child(terms.chosen.suite, None, nonces);
+                let keys = keys.child(terms.chosen.suite, None, &[], nonces);
                 let new = NewChild { flow, terms, spi: child, role: Role::Initiator, group: None, keys };
                 self.add_child(cx, spi, new);
                 self.plan_early_rekey(cx, child);
@@ -232,6 +268,7 @@ impl Tunnel {
         cx.names.release_esp(child);
         if established {
             // RFC 7296 2.21.2: the responder is told in an exchange of its own.
+            let next_id = first.intermediate.next_id() + 1;
             let mut sa = self.new_ike(
                 cx,
                 NewIke {
@@ -242,7 +279,7 @@ impl Tunnel {
                     first,
                     protection,
                     began,
-                    requests: Requests::starting_at(2),
+                    requests: Requests::starting_at(next_id),
                     responses: Responses::starting_at(0),
                 },
             );
@@ -281,6 +318,8 @@ impl Tunnel {
             responses,
             pending: None,
             queue: std::collections::VecDeque::new(),
+            unfinished: Vec::new(),
+            ppk: first.ppk,
             established_at: cx.now,
             rekey_at: soft(lifetime, &self.config, cx.entropy).map(|soft| cx.now + soft),
             expires_at: (!lifetime.is_zero()).then(|| cx.now + lifetime),
@@ -297,6 +336,7 @@ impl Tunnel {
             peer: sa.path.remote,
             initiator: sa.origin.ours,
             suite: sa.suite,
+            ppk: sa.ppk,
             nat: sa.nat.any(),
         });
         self.counters.ike_established += 1;
@@ -316,8 +356,13 @@ impl Tunnel {
         }
     }
 
-    /// Who asks is who we expect: proven by identity and key.
-    pub(crate) fn verify_initiator(&self, half: &HalfOpen, keys: &IkeKeys, contents: &Contents) -> Result<(), Refusal> {
+    /// Who asks is who we expect: proven by identity and key; whether by our post-quantum pre-shared key, too.
+    pub(crate) fn verify_initiator(
+        &self,
+        half: &HalfOpen,
+        keys: &IkeKeys,
+        contents: &Contents,
+    ) -> Result<bool, Refusal> {
         let peer = half.path.remote;
         let refuse = |failure| Refusal { notify: Notify::new(NotifyType::AUTHENTICATION_FAILED), failure };
         let (Some(id), Some(auth)) = (&contents.id_initiator, &contents.auth) else {
@@ -328,7 +373,7 @@ impl Tunnel {
         if !expected.matches(&found) {
             return Err(refuse(Failure::IdentityMismatch { peer, expected, found }));
         }
-        if !self.config.ike_proposals.contains(&half.suite) {
+        if !self.config.ike_proposals.iter().any(|proposal| proposal.allows(&half.suite)) {
             let failure = Failure::NoProposalChosen {
                 phase: crate::failure::Phase::Ike,
                 peer,
@@ -337,18 +382,36 @@ impl Tunnel {
             };
             return Err(refuse(failure));
         }
-        let input = AuthInput { message: &half.request, peer_nonce: &half.nonce_r, id_body: &id.body() };
+        let (id_body, intermediate) = (id.body(), half.intermediate.octets());
+        let input = AuthInput {
+            message: &half.request,
+            peer_nonce: &half.nonce_r,
+            id_body: &id_body,
+            intermediate: &intermediate,
+        };
         if auth.method != AuthMethod::SHARED_KEY {
             let detail = format!("AUTH method {} where a pre-shared key is due", auth.method);
             return Err(refuse(protocol(peer, &detail)));
         }
-        if !keys.psk_auth_holds(Role::Initiator, &self.config.psk, input, &auth.data) {
-            return Err(refuse(Failure::WrongPsk { peer, identity: found }));
+        let ppk = self.config.ppk.as_ref();
+        let claim = ppk::claimed(ppk, contents, &auth.data, peer).map_err(refuse)?;
+        let proving = ppk::mixed(ppk.filter(|_| claim.mixed), keys);
+        let holds = |keys: &IkeKeys, auth| keys.psk_auth_holds(Role::Initiator, &self.config.psk, input, auth);
+        if !holds(&proving, claim.auth) {
+            let plain_holds = claim.plain.is_some_and(|auth| holds(keys, auth));
+            return Err(refuse(ppk::disproven(ppk, claim, plain_holds, peer, found)));
         }
         if half.nat.any() && self.config.encapsulation == crate::config::EncapsulationPolicy::Never {
             return Err(refuse(Failure::NatForbidden { peer }));
         }
-        self.room_for_ike(peer)
+        self.room_for_ike(peer)?;
+        Ok(claim.mixed)
+    }
+
+    /// Whether a request names the post-quantum pre-shared key of this tunnel.
+    pub(crate) fn has_named_ppk(&self, contents: &Contents) -> bool {
+        let named = contents.notify(NotifyType::PPK_IDENTITY);
+        self.config.ppk.as_ref().zip(named).is_some_and(|(ppk, notify)| ppk::names(&notify.data, ppk))
     }
 
     /// Whether the identities in a request are those of this tunnel.
@@ -370,11 +433,19 @@ impl Tunnel {
         contents: &Contents,
         key: &[u8],
     ) {
-        let (spi, path, began) = (half.spi, half.path, half.began);
+        let (spi, path, began, message_id) = (half.spi, half.path, half.began, half.intermediate.next_id());
+        let keys = ppk::mixed(self.config.ppk.as_ref().filter(|_| half.ppk), &keys);
         let id = self.config.local_id.to_payload();
-        let input = AuthInput { message: &half.response, peer_nonce: &half.nonce_i, id_body: &id.body() };
+        let (id_body, intermediate) = (id.body(), half.intermediate.octets());
+        let input = AuthInput {
+            message: &half.response,
+            peer_nonce: &half.nonce_i,
+            id_body: &id_body,
+            intermediate: &intermediate,
+        };
         let auth = keys.psk_auth(Role::Responder, &self.config.psk, input);
         let nonces = (half.nonce_i.clone(), half.nonce_r.clone());
+        let mixed = half.ppk;
         self.establish(
             cx,
             NewIke {
@@ -390,19 +461,23 @@ impl Tunnel {
                     response: half.response,
                     nonce_i: half.nonce_i,
                     nonce_r: half.nonce_r,
+                    intermediate: half.intermediate,
+                    ppk: half.ppk,
                 },
                 protection,
                 began,
                 requests: Requests::starting_at(0),
-                responses: Responses::starting_at(1),
+                responses: Responses::starting_at(message_id),
             },
         );
         let mut payloads = vec![
             Payload::IdResponder(id),
             Payload::Auth(Auth { method: AuthMethod::SHARED_KEY, data: auth.expose().to_vec() }),
         ];
+        // RFC 8784 3: an empty identity says that the one the initiator named is mixed in.
+        payloads.extend(mixed.then(|| Payload::Notify(Notify::new(NotifyType::PPK_IDENTITY))));
         payloads.extend(self.answer_first_child(cx, spi, &keys, (&nonces.0, &nonces.1), contents));
-        self.respond(cx, spi, ExchangeType::IKE_AUTH, 1, path, key, payloads);
+        self.respond(cx, spi, ExchangeType::IKE_AUTH, message_id, path, key, payloads);
         // RFC 7296 2.4: the peer has nothing else of ours. What was authenticated while this was under way is
         // younger than that statement.
         if contents.has(NotifyType::INITIAL_CONTACT) {
@@ -438,7 +513,7 @@ impl Tunnel {
             Payload::TsResponder(terms.local_selectors.clone()),
         ];
         let nonces = Nonces { initiator: nonces.0, responder: nonces.1 };
-        let keys = keys.child(terms.chosen.suite, None, nonces);
+        let keys = keys.child(terms.chosen.suite, None, &[], nonces);
         let flow = self.flow_for(&terms.selectors());
         self.add_child(cx, ike, NewChild { flow, terms, spi, role: Role::Responder, group: None, keys });
         payloads
@@ -447,7 +522,8 @@ impl Tunnel {
     /// Drops our own attempt if the peer cannot have established anything from it yet: its SA serves as well.
     fn yield_attempt(&mut self, cx: &mut Cx<'_>) {
         if self.is_up()
-            && let Some(attempt) = self.attempt.take_if(|attempt| matches!(attempt.stage, Stage::SaInit(_)))
+            && let Some(attempt) =
+                self.attempt.take_if(|attempt| matches!(attempt.stage, Stage::SaInit(_) | Stage::Intermediate(_)))
         {
             cx.names.release(attempt.spi);
         }

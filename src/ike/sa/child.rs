@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use wire::ipsec::{Direction, Encapsulation, EspSuite, SaAction, SecurityAssociation, Spi, TrafficSelector};
 
-use crate::crypto::Group;
+use crate::crypto::{AdditionalKeyExchanges, Group};
 use crate::endpoint::{Cx, DownReason, Event, FlowId, Tunnel};
 use crate::message::{IkeSpi, narrow};
 use crate::sa::create_child::{OVERDUE, SWITCH_DELAY};
@@ -66,6 +66,7 @@ pub(crate) struct ChildSa {
     pub(crate) initiator: bool,
     pub(crate) suite: EspSuite,
     pub(crate) group: Option<Group>,
+    pub(crate) additional: AdditionalKeyExchanges,
     pub(crate) encapsulation: Encapsulation,
     pub(crate) local_selectors: Vec<TrafficSelector>,
     pub(crate) remote_selectors: Vec<TrafficSelector>,

@@ -11,10 +11,11 @@
 
 use std::time::Duration;
 
+use wire::Secret;
 use wire::ipsec::Spi;
 
 use crate::config::{ChildSelectors, Pfs};
-use crate::crypto::{Group, KeyPair, Nonces, Role};
+use crate::crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
 use crate::endpoint::{Cx, DownReason, Event, FlowId, RekeyKind, Tunnel};
 use crate::failure::{Failure, Phase as Negotiation, Theirs};
 use crate::message::{
@@ -23,7 +24,8 @@ use crate::message::{
 use crate::sa::child::{ChildPhase, Outbound};
 use crate::sa::collision::{Rival, loses};
 use crate::sa::contents::Contents;
-use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, list, protocol, refused_child};
+use crate::sa::followup::{FollowUp, Goal, Step};
+use crate::sa::negotiate::{NewChild, Refusal, Terms, judge_answer, judge_offer, list, protocol, refused_child};
 use crate::sa::retransmit::between;
 use crate::sa::{Pending, Phase, Task};
 
@@ -56,6 +58,8 @@ pub(crate) struct ExpectChildResponse {
     pub(crate) spi: Spi,
     nonce: Vec<u8>,
     key: Option<KeyPair>,
+    /// What was settled, while further keys are exchanged.
+    follow: Option<(HalfChild, FollowUp)>,
     group_changes: u8,
     pub(crate) rival: Option<Rival<Spi>>,
     /// What the peer deleted meanwhile and we never had: maybe what its answer, still on its way, brings.
@@ -80,9 +84,30 @@ impl ExpectChildResponse {
     }
 }
 
-struct Accepted {
-    new: NewChild,
-    peer_nonce: Vec<u8>,
+/// What `CREATE_CHILD_SA` settled about a CHILD SA, but for further key exchanges.
+#[derive(Debug)]
+pub(crate) struct HalfChild {
+    /// What it is for.
+    pub(crate) flow: FlowId,
+    /// The SA to be replaced, by the SPI we receive on.
+    pub(crate) replaces: Option<Spi>,
+    /// The SPI we will receive on.
+    pub(crate) spi: Spi,
+    terms: Terms,
+    shared: Option<Secret>,
+    /// Of the exchange's initiator.
+    nonce_i: Vec<u8>,
+    nonce_r: Vec<u8>,
+}
+
+impl HalfChild {
+    /// What it becomes under the IKE SA's `keys` with the secrets of further key exchanges.
+    fn complete(self, keys: &IkeKeys, additional: &[Secret], role: Role) -> NewChild {
+        let nonces = Nonces { initiator: &self.nonce_i, responder: &self.nonce_r };
+        let keys = keys.child(self.terms.chosen.suite, self.shared.as_ref(), additional, nonces);
+        let group = self.terms.chosen.group;
+        NewChild { flow: self.flow, terms: self.terms, spi: self.spi, role, group, keys }
+    }
 }
 
 impl Tunnel {
@@ -134,6 +159,7 @@ impl Tunnel {
             spi,
             nonce,
             key,
+            follow: None,
             group_changes,
             rival,
             deleted: Vec::new(),
@@ -167,12 +193,16 @@ impl Tunnel {
             self.child_refused(cx, ike, expect, notify);
             return;
         }
-        match self.accept_child(ike, &mut expect, contents) {
-            Ok(accepted) if expect.deleted.contains(&accepted.new.terms.chosen.spi) => {
+        match self.advance_child(cx, ike, &mut expect, contents) {
+            Ok(ChildStep::Next(payloads)) => {
+                self.request(cx, ike, ExchangeType::IKE_FOLLOWUP_KE, payloads, Pending::Child(Box::new(expect)));
+            }
+            Ok(ChildStep::Lost) => self.give_way(cx, &expect),
+            Ok(ChildStep::Done(half, _)) if expect.deleted.contains(&half.terms.chosen.spi) => {
                 cx.names.release_esp(expect.spi);
                 self.try_child_later(cx, &expect);
             }
-            Ok(accepted) => self.settle_child(cx, ike, &expect, accepted),
+            Ok(ChildStep::Done(half, secrets)) => self.settle_child(cx, ike, &expect, *half, &secrets),
             Err(failure) => {
                 // The peer has made the SA all the same.
                 if let Some(sa) = self.sa_mut(ike) {
@@ -181,6 +211,50 @@ impl Tunnel {
                 cx.names.release_esp(expect.spi);
                 self.child_failed(cx, ike, expect.flow, expect.replaces, failure);
             }
+        }
+    }
+
+    /// Takes a response; what is next.
+    fn advance_child(
+        &self,
+        cx: &mut Cx<'_>,
+        ike: IkeSpi,
+        expect: &mut ExpectChildResponse,
+        contents: &Contents,
+    ) -> Result<ChildStep, Failure> {
+        let peer = self.sa(ike).map_or(self.first_path().remote, |sa| sa.path.remote);
+        let (half, step) = match expect.follow.take() {
+            Some((half, follow)) => (half, follow.take(contents, peer, cx.entropy)?),
+            None => {
+                let half = self.accept_child(ike, expect, contents)?;
+                let step = FollowUp::begin(&half.terms.chosen.additional, contents, peer, cx.entropy)?;
+                (half, step)
+            }
+        };
+        match step {
+            Step::Done(secrets) => Ok(ChildStep::Done(Box::new(half), secrets)),
+            Step::Next(..) if expect.has_lost(&half) => Ok(ChildStep::Lost),
+            Step::Next(follow, payloads) => {
+                expect.follow = Some((half, follow));
+                Ok(ChildStep::Next(payloads))
+            }
+        }
+    }
+
+    /// The peer's exchange replaces the same SA and goes on in our stead. Should it not come to an end, we try again.
+    fn give_way(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
+        cx.names.release_esp(expect.spi);
+        let at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
+        let up = self.is_up();
+        match expect.replaces.and_then(|old| self.child_mut(old)) {
+            Some(old) if old.is_live() => old.rekey_at = Some(at),
+            Some(_) => {}
+            None if up => {
+                if let Some(flow) = self.flow_mut(expect.flow) {
+                    flow.retry_at = Some(at);
+                }
+            }
+            None => self.retry_at = Some(at),
         }
     }
 
@@ -208,8 +282,8 @@ impl Tunnel {
                 let group = expect.key.as_ref().map(KeyPair::group);
                 self.ask_for_child(cx, ike, Ask { widened: true, ..expect.again(group) });
             }
-            // RFC 7296 2.25: the peer is busy with the same SAs.
-            NotifyType::TEMPORARY_FAILURE => self.try_child_later(cx, &expect),
+            // RFC 7296 2.25: the peer is busy with the same SAs. RFC 9370 2.2.4: it has given our exchange up.
+            NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND => self.try_child_later(cx, &expect),
             NotifyType::CHILD_SA_NOT_FOUND => {
                 // RFC 7296 2.25.1: the peer has no such SA any more. What is missing then is made anew.
                 if let Some(old) = expect.replaces {
@@ -298,11 +372,11 @@ impl Tunnel {
         ike: IkeSpi,
         expect: &mut ExpectChildResponse,
         contents: &Contents,
-    ) -> Result<Accepted, Failure> {
+    ) -> Result<HalfChild, Failure> {
         let sa = self.sa(ike).ok_or_else(|| protocol(self.first_path().remote, "no IKE SA"))?;
         let peer = sa.path.remote;
         let terms = judge_answer(&self.config, &expect.offered, contents, ChildExchange::Create, peer)?;
-        let peer_nonce = contents.nonce.clone().ok_or_else(|| protocol(peer, "an answer without a nonce"))?;
+        let nonce_r = contents.nonce.clone().ok_or_else(|| protocol(peer, "an answer without a nonce"))?;
         let shared = match (terms.chosen.group, expect.key.take(), &contents.key_exchange) {
             (None, _, _) => None,
             (Some(group), Some(key), Some(theirs)) if key.group() == group && theirs.group == group.id() => {
@@ -310,26 +384,31 @@ impl Tunnel {
             }
             (Some(_), _, _) => return Err(protocol(peer, "an answer with another group than its key exchange")),
         };
-        let nonces = Nonces { initiator: &expect.nonce, responder: &peer_nonce };
-        let keys = sa.keys.child(terms.chosen.suite, shared.as_ref(), nonces);
-        let group = terms.chosen.group;
-        let flow = expect.flow;
-        Ok(Accepted { new: NewChild { flow, terms, spi: expect.spi, role: Role::Initiator, group, keys }, peer_nonce })
+        let (flow, replaces, spi, nonce_i) = (expect.flow, expect.replaces, expect.spi, expect.nonce.clone());
+        Ok(HalfChild { flow, replaces, spi, terms, shared, nonce_i, nonce_r })
     }
 
     /// Our new SA exists at both ends: take it into use, or see that it is redundant.
-    fn settle_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, expect: &ExpectChildResponse, accepted: Accepted) {
-        let nonces = (expect.nonce.as_slice(), accepted.peer_nonce.as_slice());
+    fn settle_child(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ike: IkeSpi,
+        expect: &ExpectChildResponse,
+        half: HalfChild,
+        additional: &[Secret],
+    ) {
+        let Some(sa) = self.sa(ike) else { return };
         // It counts even if the rival has since been replaced itself: the peer has come to its own conclusion.
-        let lost = expect.rival.as_ref().is_some_and(|rival| loses(nonces, rival));
+        let lost = expect.has_lost(&half);
         let rival = expect.rival.as_ref().map(|rival| rival.spi);
-        let (spi, peer_spi) = (accepted.new.spi, accepted.new.terms.chosen.spi);
+        let new = half.complete(&sa.keys, additional, Role::Initiator);
+        let (spi, peer_spi) = (new.spi, new.terms.chosen.spi);
         if lost {
             // It never carries what we send; we receive on it until the peer knows that it is gone.
-            self.add_redundant(cx, ike, accepted.new);
+            self.add_redundant(cx, ike, new);
             return;
         }
-        self.add_child(cx, ike, accepted.new);
+        self.add_child(cx, ike, new);
         self.switch_within(cx, ike, spi);
         if let Some(rival) = rival {
             self.mark_redundant(cx, rival);
@@ -417,22 +496,52 @@ impl Tunnel {
         payloads.extend(key);
         payloads.push(Payload::TsInitiator(terms.remote_selectors.clone()));
         payloads.push(Payload::TsResponder(terms.local_selectors.clone()));
-        let nonces = Nonces { initiator: &peer_nonce, responder: &nonce };
-        let Some(sa) = self.sa(ike) else { return Ok(Vec::new()) };
-        let keys = sa.keys.child(terms.chosen.suite, shared.as_ref(), nonces);
-        let (group, peer_spi) = (terms.chosen.group, terms.chosen.spi);
+        let (rival, additional) =
+            (Rival { spi, low_nonce: peer_nonce.clone().min(nonce.clone()) }, terms.chosen.additional);
         let flow = match old.and_then(|old| self.child(old)) {
             Some(old) => old.flow,
             None => self.flow_for(&terms.selectors()),
         };
-        self.add_child(cx, ike, NewChild { flow, terms, spi, role: Role::Responder, group, keys });
-        self.note_rival(ike, old, flow, Rival { spi, low_nonce: peer_nonce.min(nonce) });
+        self.note_rival(ike, old, flow, rival);
+        let half = HalfChild { flow, replaces: old, spi, terms, shared, nonce_i: peer_nonce, nonce_r: nonce };
+        if additional.is_empty() {
+            self.complete_child(cx, ike, half, &[])?;
+        } else {
+            payloads.push(self.await_followup(cx, ike, &additional, Goal::Child(Box::new(half))));
+        }
+        Ok(payloads)
+    }
+
+    /// Makes what the peer asked for, with the secrets of further key exchanges.
+    pub(crate) fn complete_child(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ike: IkeSpi,
+        mut half: HalfChild,
+        additional: &[Secret],
+    ) -> Result<(), Refusal> {
+        let (old, spi, peer_spi) = (half.replaces, half.spi, half.terms.chosen.spi);
+        let Some(sa) = self.sa(ike) else { return Ok(()) };
+        // Much may have happened between the first key exchange and the last.
+        let in_the_way = matches!(sa.pending, Some(Pending::RekeyIke(_) | Pending::DeleteIke));
+        let gone = old.filter(|old| self.child(*old).is_none_or(|old| !old.is_live() || old.redundant));
+        if sa.phase != Phase::Current || in_the_way || gone.is_some() {
+            cx.names.release_esp(spi);
+            return Err(busy(sa.path.remote));
+        }
+        let keys = sa.keys.clone();
+        if self.flow(half.flow).is_none() {
+            // It was of the peer's making, and had no SA until now.
+            half.flow = self.flow_for(&half.terms.selectors());
+        }
+        let new = half.complete(&keys, additional, Role::Responder);
+        self.add_child(cx, ike, new);
         if let Some(old) = old {
             self.supersede(ike, old);
             self.counters.child_rekeys += 1;
             cx.event(Event::ChildRekeyed { tunnel: self.id, initiator: false, inbound: spi, outbound: peer_spi });
         }
-        Ok(payloads)
+        Ok(())
     }
 
     /// What the peer may get: in place of `old`, what that one's flow is for.
@@ -487,6 +596,23 @@ impl Tunnel {
     }
 }
 
+/// What comes after a response.
+enum ChildStep {
+    /// One more request with these payloads.
+    Next(Vec<Payload>),
+    /// Not worth going on: the peer's exchange is the one that counts.
+    Lost,
+    /// The peer has made the SA, with these secrets of further key exchanges.
+    Done(Box<HalfChild>, Vec<Secret>),
+}
+
+impl ExpectChildResponse {
+    /// Whether what the peer made, or is about to make, of the same SA stays instead of ours.
+    fn has_lost(&self, half: &HalfChild) -> bool {
+        self.rival.as_ref().is_some_and(|rival| loses((&half.nonce_i, &half.nonce_r), rival))
+    }
+}
+
 impl crate::sa::child::ChildSa {
     /// The peer made it, and we do not send on it yet.
     pub(crate) fn awaits_switch(&self) -> bool {
@@ -504,7 +630,7 @@ pub(crate) fn agree(
     group: Option<Group>,
     theirs: Option<&KeyExchange>,
     peer: std::net::SocketAddr,
-) -> Result<Option<(Payload, wire::Secret)>, Refusal> {
+) -> Result<Option<(Payload, Secret)>, Refusal> {
     let Some(group) = group else { return Ok(None) };
     let Some(theirs) = theirs.filter(|theirs| theirs.group == group.id()) else {
         // RFC 7296 1.3: the peer guessed wrong; this is the group we chose.
@@ -513,15 +639,13 @@ pub(crate) fn agree(
             failure: protocol(peer, "its key exchange is of another group"),
         });
     };
-    let key = group.generate(cx.entropy);
+    let bad = |_| Refusal {
+        notify: Notify::new(NotifyType::INVALID_SYNTAX),
+        failure: Failure::BadPublicValue { peer, group },
+    };
+    let key = group.answer(&theirs.data, cx.entropy).map_err(bad)?;
     let payload = key_payload(&key);
-    match key.agree(&theirs.data) {
-        Ok(shared) => Ok(Some((payload, shared))),
-        Err(_) => Err(Refusal {
-            notify: Notify::new(NotifyType::INVALID_SYNTAX),
-            failure: Failure::BadPublicValue { peer, group },
-        }),
-    }
+    Ok(Some((payload, key.agree(&theirs.data).map_err(bad)?)))
 }
 
 /// RFC 7296 2.25: "not now".

@@ -87,9 +87,10 @@ impl Tunnel {
     }
 
     /// Marks an IKE SA as being deleted by us and queues the message.
-    pub(crate) fn begin_delete_ike(&mut self, spi: IkeSpi) {
+    pub(crate) fn begin_delete_ike(&mut self, cx: &mut Cx<'_>, spi: IkeSpi) {
         if let Some(sa) = self.sa_mut(spi).filter(|sa| !sa.is_closed()) {
             sa.phase = Phase::Closing;
+            sa.drop_unfinished(cx);
             sa.queue.clear();
             sa.enqueue(Task::DeleteIke);
         }
@@ -106,7 +107,7 @@ impl Tunnel {
             return;
         }
         self.hand_over_or_drop(cx, spi, reason, LINGER_CLOSED);
-        self.begin_delete_ike(spi);
+        self.begin_delete_ike(cx, spi);
     }
 
     /// An IKE SA is gone at both ends.
@@ -118,6 +119,7 @@ impl Tunnel {
         self.hand_over_or_drop(cx, spi, reason, LINGER);
         let Some(sa) = self.sa_mut(spi) else { return };
         sa.phase = Phase::Closed { until: now + ECHO };
+        sa.drop_unfinished(cx);
         sa.queue.clear();
         sa.requests.complete();
         if let Some(pending) = sa.pending.take() {

@@ -112,7 +112,7 @@ impl Tunnel {
     fn handle_request(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, frame: &Frame<'_>, path: Path) {
         let Some(sa) = self.sa_mut(spi).filter(|sa| !sa.is_closed()) else { return };
         let (contents, key) = match sa.protection.open(frame) {
-            Incoming::Message { contents, key } => (contents, key),
+            Incoming::Message { contents, key, .. } => (contents, key),
             Incoming::Partial => return,
             Incoming::InTheClear | Incoming::Invalid => {
                 self.counters.invalid_messages += 1;
@@ -136,6 +136,13 @@ impl Tunnel {
         match exchange {
             ExchangeType::CREATE_CHILD_SA => {
                 let (answer, fatal) = self.answer_create_child(cx, spi, &contents);
+                self.respond(cx, spi, exchange, id, path, &key, answer);
+                if let Some(failure) = fatal {
+                    self.condemn(cx, spi, failure);
+                }
+            }
+            ExchangeType::IKE_FOLLOWUP_KE => {
+                let (answer, fatal) = self.answer_followup(cx, spi, &contents);
                 self.respond(cx, spi, exchange, id, path, &key, answer);
                 if let Some(failure) = fatal {
                     self.condemn(cx, spi, failure);
@@ -294,7 +301,7 @@ fn next_task(sa: &mut IkeSa) -> Option<Task> {
         return None;
     }
     let may_start = |task: &Task| match sa.phase {
-        Phase::Current => true,
+        Phase::Current => !sa.holds_back(task),
         Phase::Replaced { .. } => *task == Task::Liveness,
         Phase::Closing => *task == Task::DeleteIke,
         Phase::Closed { .. } => false,

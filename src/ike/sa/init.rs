@@ -8,6 +8,8 @@
 //!             <------- SA, KE, Nr, N(NAT..), N(FRAGMENTATION)
 //! ```
 //!
+//! With N(INTERMEDIATE_EXCHANGE_SUPPORTED) where the proposals have additional key exchanges, and N(USE_PPK).
+//!
 //! An error in the answer may be forged by whoever sees our request. It ends the attempt only after a moment in
 //! which the real answer is still welcome, and has no effect on anything but the attempt.
 
@@ -25,6 +27,7 @@ use crate::message::{
 };
 use crate::sa::auth::ExpectAuthResponse;
 use crate::sa::contents::Contents;
+use crate::sa::intermediate::{ExpectIntermediateResponse, Intermediate};
 use crate::sa::nat::{self, Nat, PORT_NAT};
 use crate::sa::negotiate::{list, no_proposal, protocol};
 use crate::sa::protect::{Protection, header};
@@ -55,6 +58,7 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) enum Stage {
     SaInit(Box<ExpectSaInitResponse>),
+    Intermediate(Box<ExpectIntermediateResponse>),
     Auth(Box<ExpectAuthResponse>),
 }
 
@@ -77,10 +81,22 @@ struct Offer {
     restarts: u8,
 }
 
+impl Stage {
+    /// The exchange and message ID of the answer under way.
+    pub(crate) fn awaits(&self) -> (ExchangeType, u32) {
+        match self {
+            Self::SaInit(_) => (ExchangeType::IKE_SA_INIT, 0),
+            Self::Intermediate(state) => (ExchangeType::IKE_INTERMEDIATE, state.message_id()),
+            Self::Auth(state) => (ExchangeType::IKE_AUTH, state.message_id()),
+        }
+    }
+}
+
 impl Attempt {
     pub(crate) fn transmission(&self) -> &Retransmit {
         match &self.stage {
             Stage::SaInit(state) => &state.transmission,
+            Stage::Intermediate(state) => &state.transmission,
             Stage::Auth(state) => &state.transmission,
         }
     }
@@ -88,6 +104,7 @@ impl Attempt {
     pub(crate) fn transmission_mut(&mut self) -> &mut Retransmit {
         match &mut self.stage {
             Stage::SaInit(state) => &mut state.transmission,
+            Stage::Intermediate(state) => &mut state.transmission,
             Stage::Auth(state) => &mut state.transmission,
         }
     }
@@ -95,7 +112,7 @@ impl Attempt {
     /// The CHILD SA it would bring.
     pub(crate) fn child(&self) -> Option<Spi> {
         match &self.stage {
-            Stage::SaInit(_) => None,
+            Stage::SaInit(_) | Stage::Intermediate(_) => None,
             Stage::Auth(state) => Some(state.child),
         }
     }
@@ -104,6 +121,7 @@ impl Attempt {
     pub(crate) fn failure(&self) -> Failure {
         let what = match self.stage {
             Stage::SaInit(_) => Waiting::SaInit,
+            Stage::Intermediate(_) => Waiting::Intermediate,
             Stage::Auth(_) => Waiting::Auth,
         };
         let silent = Failure::PeerSilent { peer: self.path.remote, what, tries: self.transmission().tries() };
@@ -154,6 +172,12 @@ impl Tunnel {
         ]);
         payloads.extend(offer.nat.clone());
         payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED)));
+        if self.config.ike_proposals.iter().any(|proposal| !proposal.additional.is_empty()) {
+            payloads.push(Payload::Notify(Notify::new(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED)));
+        }
+        if self.config.ppk.is_some() {
+            payloads.push(Payload::Notify(Notify::new(NotifyType::USE_PPK)));
+        }
         let header = header(spis, ExchangeType::IKE_SA_INIT, true, false, 0);
         let request = Message { header, payloads }.encode().unwrap_or_default();
         cx.transmit(path, std::slice::from_ref(&request));
@@ -166,7 +190,7 @@ impl Tunnel {
         let Some(mut attempt) = self.attempt.take() else { return };
         let state = match attempt.stage {
             Stage::SaInit(state) => state,
-            Stage::Auth(_) => {
+            Stage::Intermediate(_) | Stage::Auth(_) => {
                 self.attempt = Some(attempt);
                 return;
             }
@@ -230,6 +254,10 @@ impl Tunnel {
             self.abandon(cx, spi, Failure::NatForbidden { peer: path.remote });
             return;
         }
+        if let Err(failure) = check_extensions(&self.config, &suite, contents, path) {
+            self.abandon(cx, spi, failure);
+            return;
+        }
         let path = if nat.any() || self.config.encapsulation == EncapsulationPolicy::Always {
             path.with_port(PORT_NAT)
         } else {
@@ -247,16 +275,38 @@ impl Tunnel {
             response: frame.datagram().to_vec(),
             nonce_i: nonce,
             nonce_r: peer_nonce,
+            intermediate: Intermediate::default(),
+            ppk: self.config.ppk.is_some() && contents.has(NotifyType::USE_PPK),
         };
-        let state = self.send_auth(cx, (spi, peer_spi), path, sole, first, protection);
-        let stage = Stage::Auth(Box::new(state));
+        let stage = self.proceed(cx, (spi, peer_spi), path, sole, first, protection);
         // What was doubtful about the first exchange is no longer: it has the time of an attempt.
         let deadline = began + ATTEMPT;
         self.attempt = Some(Attempt { spi, path, began, deadline, verdict: None, sole, stage });
     }
 }
 
-/// What `IKE_SA_INIT` settled.
+/// Whether the responder can do what was agreed on, and what we insist on.
+fn check_extensions(
+    config: &TunnelConfig,
+    suite: &IkeProposal,
+    contents: &Contents,
+    path: Path,
+) -> Result<(), Failure> {
+    let peer = path.remote;
+    // RFC 9370 2.2.1: the additional key exchanges are made in IKE_INTERMEDIATE.
+    if !suite.additional.is_empty() && !contents.has(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED) {
+        return Err(Failure::IntermediateUnsupported { peer, suite: suite.to_string() });
+    }
+    match &config.ppk {
+        // RFC 8784 3: who insists on a PPK goes no further with a responder that has none.
+        Some(ppk) if ppk.required && !contents.has(NotifyType::USE_PPK) => {
+            Err(Failure::PpkMissing { peer, id: ppk.name() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What `IKE_SA_INIT` settled, and the exchanges up to `IKE_AUTH` add to.
 #[derive(Debug)]
 pub(crate) struct FirstExchange {
     pub(crate) suite: IkeProposal,
@@ -267,6 +317,9 @@ pub(crate) struct FirstExchange {
     pub(crate) response: Vec<u8>,
     pub(crate) nonce_i: Vec<u8>,
     pub(crate) nonce_r: Vec<u8>,
+    pub(crate) intermediate: Intermediate,
+    /// Both ends have a post-quantum pre-shared key for someone; from `IKE_AUTH` on, whether one is mixed in.
+    pub(crate) ppk: bool,
 }
 
 enum Verdict {
@@ -379,7 +432,8 @@ pub(crate) fn answer_sa_init(
     let (Some(sa), Some(exchange), Some(nonce_i)) = (&contents.sa, &contents.key_exchange, &contents.nonce) else {
         return Err(InitRefusal::Malformed);
     };
-    let (chosen, policy) = choose(candidates, sa)?;
+    let intermediate = contents.has(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED);
+    let (chosen, policy) = choose(candidates, sa, intermediate)?;
     let group = chosen.proposal.group;
     if exchange.group != group.id() {
         return Err(InitRefusal::OtherGroup(group));
@@ -387,7 +441,7 @@ pub(crate) fn answer_sa_init(
     if exchange.data.len() != group.public_len() {
         return Err(InitRefusal::Malformed);
     }
-    let key = group.generate(cx.entropy);
+    let key = group.answer(&exchange.data, cx.entropy).map_err(|_| InitRefusal::Malformed)?;
     let nonce_r = cx.nonce();
     let peer_spi = frame.header.initiator_spi;
     let spi = cx.claim_ike_spi(Owner::HalfOpen);
@@ -401,6 +455,14 @@ pub(crate) fn answer_sa_init(
     let fragmentation = contents.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED);
     if fragmentation {
         payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED)));
+    }
+    if intermediate && !chosen.proposal.additional.is_empty() {
+        payloads.push(Payload::Notify(Notify::new(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED)));
+    }
+    // RFC 8784 3: who asks is not known yet; some tunnel it may mean has a PPK.
+    let ppk = contents.has(NotifyType::USE_PPK) && candidates.iter().any(|tunnel| tunnel.config.ppk.is_some());
+    if ppk {
+        payloads.push(Payload::Notify(Notify::new(NotifyType::USE_PPK)));
     }
     let header = header(spis, ExchangeType::IKE_SA_INIT, false, true, 0);
     let response = Message { header, payloads }.encode().unwrap_or_default();
@@ -421,7 +483,10 @@ pub(crate) fn answer_sa_init(
         nonce_r,
         key: Some((key, exchange.data.clone())),
         fragmentation,
+        ppk: false,
         opened: None,
+        intermediate: Intermediate::default(),
+        answered: None,
         refusal: None,
     })
 }
@@ -430,10 +495,11 @@ pub(crate) fn answer_sa_init(
 fn choose(
     candidates: &[Candidate<'_>],
     sa: &[crate::message::Proposal],
+    intermediate: bool,
 ) -> Result<(ChosenIke, EncapsulationPolicy), InitRefusal> {
     let mut refusal = InitRefusal::Malformed;
     for candidate in candidates {
-        match select_ike(&candidate.config.ike_proposals, sa) {
+        match select_ike(&candidate.config.ike_proposals, sa, intermediate) {
             Ok(chosen) => return Ok((chosen, candidate.config.encapsulation)),
             Err(error) => refusal = InitRefusal::NoProposal(error),
         }

@@ -46,6 +46,9 @@ impl Tunnel {
         let (probe, rekey, expire) = (due(self.probe_at(sa)), due(sa.rekey_at), due(sa.expires_at));
         let reauthenticate = due(sa.reauthenticate_at);
         self.retransmit(cx, spi);
+        if let Some(sa) = self.sa_mut(spi) {
+            sa.give_up_unfinished(cx);
+        }
         match phase {
             Phase::Current if expire => {
                 let failure = self.expired(spi, Negotiation::Ike);
@@ -188,12 +191,12 @@ impl Tunnel {
         let under_way = sa.requests.under_way().map(crate::sa::retransmit::Retransmit::next);
         match sa.phase {
             Phase::Current => {
-                let own = [sa.rekey_at, sa.expires_at, sa.reauthenticate_at];
+                let own = [sa.rekey_at, sa.expires_at, sa.reauthenticate_at, sa.gives_up_at()];
                 let others = [under_way, self.patience_ends(sa), self.probe_at(sa)];
                 own.into_iter().chain(others).flatten().min()
             }
             Phase::Replaced { overdue_at, .. } => {
-                [Some(overdue_at), under_way, self.patience_ends(sa)].into_iter().flatten().min()
+                [Some(overdue_at), under_way, self.patience_ends(sa), sa.gives_up_at()].into_iter().flatten().min()
             }
             Phase::Closing => [under_way, self.patience_ends(sa)].into_iter().flatten().min(),
             Phase::Closed { until } => Some(until),

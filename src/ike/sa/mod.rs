@@ -1,10 +1,10 @@
 //! IKE SAs and their exchanges. One file per operation, both roles together.
 //!
 //! ```text
-//!  init --> auth --> +----------- established -----------+
-//!                    | create_child   rekey_child        |
-//!                    | rekey_ike      delete   liveness  |
-//!                    +-----------------------------------+
+//!  init --> intermediate* --> auth --> +----------- established -----------+
+//!                                      | create_child --> followup*        |
+//!                                      | rekey_ike ----'  delete  liveness |
+//!                                      +-----------------------------------+
 //! ```
 //!
 //! An established SA works off a queue of [`Task`]s, one request at a time; what it awaits is a [`Pending`],
@@ -17,10 +17,13 @@ pub(crate) mod contents;
 pub(crate) mod create_child;
 pub(crate) mod delete;
 pub(crate) mod exchange;
+pub(crate) mod followup;
 pub(crate) mod init;
+pub(crate) mod intermediate;
 pub(crate) mod liveness;
 pub(crate) mod nat;
 pub(crate) mod negotiate;
+pub(crate) mod ppk;
 pub(crate) mod protect;
 pub(crate) mod rekey_ike;
 pub(crate) mod retransmit;
@@ -37,6 +40,7 @@ use crate::endpoint::{FlowId, Path};
 use crate::failure::Waiting;
 use crate::message::{Header, IkeSpi};
 use crate::sa::create_child::ExpectChildResponse;
+use crate::sa::followup::Unfinished;
 use crate::sa::nat::Nat;
 use crate::sa::protect::Protection;
 use crate::sa::rekey_ike::ExpectIkeRekeyResponse;
@@ -141,6 +145,10 @@ pub(crate) struct IkeSa {
     pub(crate) responses: Responses,
     pub(crate) pending: Option<Pending>,
     pub(crate) queue: VecDeque<Task>,
+    /// What the peer began and still has to exchange keys for.
+    pub(crate) unfinished: Vec<Unfinished>,
+    /// Whether a post-quantum pre-shared key is mixed into its keys.
+    pub(crate) ppk: bool,
     pub(crate) established_at: Instant,
     pub(crate) rekey_at: Option<Instant>,
     pub(crate) expires_at: Option<Instant>,

@@ -215,6 +215,7 @@ impl Tunnel {
             initiator: new.role == Role::Initiator,
             suite,
             group: new.group,
+            additional: new.terms.chosen.additional,
             encapsulation,
             local_selectors: new.terms.local_selectors,
             remote_selectors: new.terms.remote_selectors,

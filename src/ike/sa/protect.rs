@@ -6,14 +6,16 @@ use wire::Entropy;
 
 use crate::crypto::SkCiphers;
 use crate::message::{
-    ExchangeType, Flags, Frame, Header, IkeSpi, Message, Notify, NotifyType, Opened, Payload, PayloadError, Reassembly,
-    Version,
+    ExchangeType, Flags, Frame, Header, IkeSpi, MAX_OCTETS, Message, Notify, NotifyType, Opened, Payload, PayloadError,
+    Reassembly, Version,
 };
 use crate::sa::contents::Contents;
 
 /// Longest IP packet we send unfragmented: what IPv6 guarantees, which tunnels on the way carry too.
 const MAX_PACKET: usize = 1280;
 const UDP_HEADER: usize = 8;
+/// Octets of a fragmented message held for a peer that has not authenticated: several certificates fit.
+const MAX_HALF_OPEN: usize = 24 * 1024;
 /// Non-ESP marker (RFC 3948 2.2).
 const MARKER: usize = 4;
 
@@ -22,6 +24,8 @@ const MARKER: usize = 4;
 pub(crate) struct Protection {
     ciphers: SkCiphers,
     fragmentation: bool,
+    /// Octets of a fragmented message that are held.
+    most: usize,
     requests: Partial,
     responses: Partial,
 }
@@ -36,8 +40,9 @@ struct Partial {
 /// A datagram, opened.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// A whole message. `key` are the octets by which its retransmission is known.
-    Message { contents: Result<Contents, Rejected>, key: Vec<u8> },
+    /// A whole message. `key` are the octets by which its retransmission is known, of it or its first fragment;
+    /// `inner` is what was encrypted.
+    Message { contents: Result<Contents, Rejected>, key: Vec<u8>, inner: Vec<u8> },
     /// Authentic, and more fragments are to come.
     Partial,
     /// Nothing in it is protected.
@@ -68,7 +73,13 @@ impl Rejected {
 
 impl Protection {
     pub(crate) fn new(ciphers: SkCiphers, fragmentation: bool) -> Self {
-        Self { ciphers, fragmentation, requests: Partial::default(), responses: Partial::default() }
+        let (requests, responses) = (Partial::default(), Partial::default());
+        Self { ciphers, fragmentation, most: MAX_OCTETS, requests, responses }
+    }
+
+    /// For a peer that has not authenticated yet: less is held for it.
+    pub(crate) fn half_open(ciphers: SkCiphers, fragmentation: bool) -> Self {
+        Self { most: MAX_HALF_OPEN, ..Self::new(ciphers, fragmentation) }
     }
 
     pub(crate) const fn fragmentation(&self) -> bool {
@@ -98,7 +109,8 @@ impl Protection {
         let Ok(opened) = protected.open(&self.ciphers.inbound) else { return Incoming::Invalid };
         let fragment = match opened {
             Opened::Whole(plaintext) => {
-                return Incoming::Message { contents: collect(plaintext.payloads()), key: frame.datagram().to_vec() };
+                let contents = collect(plaintext.payloads());
+                return Incoming::Message { contents, key: frame.datagram().to_vec(), inner: plaintext.into_octets() };
             }
             Opened::Fragment(fragment) => fragment,
         };
@@ -110,9 +122,13 @@ impl Protection {
         if fragment.number == 1 {
             partial.first = frame.datagram().to_vec();
         }
+        if partial.reassembly.octets() + fragment.plaintext.octets().len() > self.most {
+            return Incoming::Partial;
+        }
         match partial.reassembly.insert(fragment) {
             Ok(Some(plaintext)) => {
-                Incoming::Message { contents: collect(plaintext.payloads()), key: std::mem::take(&mut partial.first) }
+                let (contents, key) = (collect(plaintext.payloads()), std::mem::take(&mut partial.first));
+                Incoming::Message { contents, key, inner: plaintext.into_octets() }
             }
             Ok(None) | Err(_) => Incoming::Partial,
         }

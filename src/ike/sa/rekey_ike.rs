@@ -8,13 +8,17 @@
 
 use std::collections::VecDeque;
 
-use crate::crypto::{Group, KeyPair, Nonces, Role};
+use wire::Secret;
+
+use crate::config::IkeProposal;
+use crate::crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
 use crate::endpoint::{Cx, DownReason, Event, Owner, RekeyKind, Tunnel};
 use crate::failure::{Failure, Phase as Negotiation, Theirs, Waiting};
 use crate::message::{ExchangeType, IkeSpi, Notify, NotifyType, Payload, accepted_ike, ike_proposals, select_ike};
 use crate::sa::collision::{Rival, loses};
 use crate::sa::contents::Contents;
 use crate::sa::create_child::{MAX_GROUP_CHANGES, OVERDUE, REKEY_RETRY, TEMPORARY, agree, busy, key_payload};
+use crate::sa::followup::{FollowUp, Goal, Step};
 use crate::sa::negotiate::{Refusal, list, no_proposal, protocol, soft};
 use crate::sa::protect::Protection;
 use crate::sa::retransmit::between;
@@ -27,18 +31,77 @@ pub(crate) struct ExpectIkeRekeyResponse {
     /// Our name for it.
     pub(crate) spi: IkeSpi,
     nonce: Vec<u8>,
-    key: KeyPair,
+    /// Of the first key exchange, until it is answered.
+    key: Option<KeyPair>,
+    /// What was settled, while further keys are exchanged.
+    follow: Option<(HalfIke, FollowUp)>,
     group_changes: u8,
     rival: Option<Rival<IkeSpi>>,
 }
 
-/// What the exchange settled about the new IKE SA.
+/// What `CREATE_CHILD_SA` settled about the new IKE SA, but for further key exchanges.
+#[derive(Debug)]
+pub(crate) struct HalfIke {
+    /// Our name for it.
+    pub(crate) spi: IkeSpi,
+    peer_spi: IkeSpi,
+    suite: IkeProposal,
+    shared: Secret,
+    /// Of the exchange's initiator.
+    nonce_i: Vec<u8>,
+    nonce_r: Vec<u8>,
+}
+
+impl HalfIke {
+    /// What it becomes under the keys of the SA it replaces.
+    fn complete(self, old: &IkeKeys, additional: &[Secret], role: Role) -> Successor {
+        let Self { spi, peer_spi, suite, shared, nonce_i, nonce_r } = self;
+        let nonces = Nonces { initiator: &nonce_i, responder: &nonce_r };
+        let (initiator, responder) = match role {
+            Role::Initiator => (spi, peer_spi),
+            Role::Responder => (peer_spi, spi),
+        };
+        let keys = old.rekey(&suite, &shared, additional, nonces, initiator, responder);
+        Successor { spi, peer_spi, role, suite, keys }
+    }
+}
+
+impl ExpectIkeRekeyResponse {
+    /// Whether what the peer made, or is about to make, of the same SA stays instead of ours.
+    fn has_lost(&self, half: &HalfIke) -> bool {
+        self.rival.as_ref().is_some_and(|rival| loses((&half.nonce_i, &half.nonce_r), rival))
+    }
+}
+
+/// What comes after a response.
+enum IkeStep {
+    /// One more request with these payloads.
+    Next(Vec<Payload>),
+    /// Not worth going on: the peer's exchange is the one that counts.
+    Lost,
+    /// The peer has made the SA, with these secrets of further key exchanges.
+    Done(Box<HalfIke>, Vec<Secret>),
+}
+
+/// The new IKE SA.
 struct Successor {
     spi: IkeSpi,
     peer_spi: IkeSpi,
     role: Role,
-    suite: crate::config::IkeProposal,
-    keys: crate::crypto::IkeKeys,
+    suite: IkeProposal,
+    keys: IkeKeys,
+}
+
+impl IkeSa {
+    /// Whether the peer may replace it now.
+    fn may_be_replaced(&self) -> bool {
+        // RFC 7296 2.25.2: not while the SA is being deleted, nor while we ask for something about a CHILD SA.
+        let in_the_way = match &self.pending {
+            None | Some(Pending::Liveness | Pending::RekeyIke(_)) => false,
+            Some(Pending::DeleteChild(_) | Pending::DeleteIke | Pending::Child(_)) => true,
+        };
+        self.phase == Phase::Current && !in_the_way
+    }
 }
 
 impl Tunnel {
@@ -64,7 +127,8 @@ impl Tunnel {
         let (key, nonce) = (group.generate(cx.entropy), cx.nonce());
         let payloads =
             vec![Payload::Sa(ike_proposals(ours, Some(spi))), Payload::Nonce(nonce.clone()), key_payload(&key)];
-        let expect = ExpectIkeRekeyResponse { spi, nonce, key, group_changes, rival };
+        let (key, follow) = (Some(key), None);
+        let expect = ExpectIkeRekeyResponse { spi, nonce, key, follow, group_changes, rival };
         self.request(cx, ike, ExchangeType::CREATE_CHILD_SA, payloads, Pending::RekeyIke(Box::new(expect)));
     }
 
@@ -73,7 +137,7 @@ impl Tunnel {
         &mut self,
         cx: &mut Cx<'_>,
         old: IkeSpi,
-        expect: ExpectIkeRekeyResponse,
+        mut expect: ExpectIkeRekeyResponse,
         contents: &Contents,
     ) {
         if let Some(notify) = contents.error() {
@@ -81,15 +145,54 @@ impl Tunnel {
             self.ike_rekey_refused(cx, old, expect, notify);
             return;
         }
-        let (spi, rival, nonce) = (expect.spi, expect.rival.clone(), expect.nonce.clone());
-        match self.accept_ike(old, expect, contents) {
-            Ok((successor, peer_nonce)) => {
-                let lost = rival.as_ref().is_some_and(|rival| loses((&nonce, &peer_nonce), rival));
-                self.settle_ike(cx, old, successor, rival.map(|rival| rival.spi), lost);
+        match self.advance_ike(cx, old, &mut expect, contents) {
+            Ok(IkeStep::Next(payloads)) => {
+                self.request(cx, old, ExchangeType::IKE_FOLLOWUP_KE, payloads, Pending::RekeyIke(Box::new(expect)));
+            }
+            Ok(IkeStep::Lost) => {
+                // The peer goes on in our stead. Should it not come to an end, we try again.
+                cx.names.release(expect.spi);
+                let at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
+                if let Some(sa) = self.sa_mut(old).filter(|sa| sa.is_current()) {
+                    sa.rekey_at = Some(at);
+                }
+            }
+            Ok(IkeStep::Done(half, secrets)) => {
+                let (lost, rival) = (expect.has_lost(&half), expect.rival.map(|rival| rival.spi));
+                let Some(sa) = self.sa(old) else { return };
+                let successor = half.complete(&sa.keys, &secrets, Role::Initiator);
+                self.settle_ike(cx, old, successor, rival, lost);
             }
             Err(failure) => {
-                cx.names.release(spi);
+                cx.names.release(expect.spi);
                 self.ike_rekey_failed(cx, old, failure);
+            }
+        }
+    }
+
+    /// Takes a response; what is next.
+    fn advance_ike(
+        &self,
+        cx: &mut Cx<'_>,
+        old: IkeSpi,
+        expect: &mut ExpectIkeRekeyResponse,
+        contents: &Contents,
+    ) -> Result<IkeStep, Failure> {
+        let peer = self.sa(old).map_or(self.first_path().remote, |sa| sa.path.remote);
+        let (half, step) = match expect.follow.take() {
+            Some((half, follow)) => (half, follow.take(contents, peer, cx.entropy)?),
+            None => {
+                let half = self.accept_ike(old, expect, contents)?;
+                let step = FollowUp::begin(&half.suite.additional, contents, peer, cx.entropy)?;
+                (half, step)
+            }
+        };
+        match step {
+            Step::Done(secrets) => Ok(IkeStep::Done(Box::new(half), secrets)),
+            Step::Next(..) if expect.has_lost(&half) => Ok(IkeStep::Lost),
+            Step::Next(follow, payloads) => {
+                expect.follow = Some((half, follow));
+                Ok(IkeStep::Next(payloads))
             }
         }
     }
@@ -97,29 +200,29 @@ impl Tunnel {
     fn accept_ike(
         &self,
         old: IkeSpi,
-        expect: ExpectIkeRekeyResponse,
+        expect: &mut ExpectIkeRekeyResponse,
         contents: &Contents,
-    ) -> Result<(Successor, Vec<u8>), Failure> {
+    ) -> Result<HalfIke, Failure> {
         let sa = self.sa(old).ok_or_else(|| protocol(self.first_path().remote, "no IKE SA"))?;
         let peer = sa.path.remote;
-        let (Some(proposals), Some(theirs), Some(peer_nonce)) = (&contents.sa, &contents.key_exchange, &contents.nonce)
+        let (Some(proposals), Some(theirs), Some(nonce_r)) = (&contents.sa, &contents.key_exchange, &contents.nonce)
         else {
             return Err(protocol(peer, "an answer to an IKE rekey lacks SA, KE or nonce"));
         };
         let chosen = accepted_ike(&self.config.ike_proposals, proposals)
             .map_err(|error| no_proposal(error, Negotiation::Ike, peer))?;
-        let group = expect.key.group();
         let Some(peer_spi) = chosen.spi.filter(|spi| *spi != IkeSpi::ZERO) else {
             return Err(protocol(peer, "an answer to an IKE rekey names no SPI"));
         };
-        if chosen.proposal.group != group || theirs.group != group.id() {
-            return Err(protocol(peer, "an answer with another group than our key exchange"));
-        }
-        let shared = expect.key.agree(&theirs.data).map_err(|_| Failure::BadPublicValue { peer, group })?;
-        let nonces = Nonces { initiator: &expect.nonce, responder: peer_nonce };
-        let keys = sa.keys.rekey(&chosen.proposal, &shared, nonces, expect.spi, peer_spi);
         let suite = chosen.proposal;
-        Ok((Successor { spi: expect.spi, peer_spi, role: Role::Initiator, suite, keys }, peer_nonce.clone()))
+        let is_due = |key: &KeyPair| suite.group == key.group() && theirs.group == key.group().id();
+        let Some(key) = expect.key.take().filter(is_due) else {
+            return Err(protocol(peer, "an answer with another group than our key exchange"));
+        };
+        let group = key.group();
+        let shared = key.agree(&theirs.data).map_err(|_| Failure::BadPublicValue { peer, group })?;
+        let (spi, nonce_i, nonce_r) = (expect.spi, expect.nonce.clone(), nonce_r.clone());
+        Ok(HalfIke { spi, peer_spi, suite, shared, nonce_i, nonce_r })
     }
 
     fn settle_ike(&mut self, cx: &mut Cx<'_>, old: IkeSpi, successor: Successor, rival: Option<IkeSpi>, lost: bool) {
@@ -128,7 +231,7 @@ impl Tunnel {
         self.add_successor(cx, old, successor);
         if lost || unwanted {
             // RFC 7296 2.8.2: we delete what we made; the peer deletes the old SA, whose CHILD SAs go to its own.
-            self.begin_delete_ike(spi);
+            self.begin_delete_ike(cx, spi);
             return;
         }
         if let Some(rival) = rival.and_then(|rival| self.sa_mut(rival)).filter(|rival| rival.is_current()) {
@@ -136,21 +239,24 @@ impl Tunnel {
             rival.phase = Phase::Replaced { by: spi, overdue_at: cx.now + OVERDUE };
         }
         self.adopt(cx, old, spi, true);
-        self.begin_delete_ike(old);
+        self.begin_delete_ike(cx, old);
     }
 
     fn ike_rekey_refused(&mut self, cx: &mut Cx<'_>, old: IkeSpi, expect: ExpectIkeRekeyResponse, notify: &Notify) {
         let Some(peer) = self.sa(old).map(|sa| sa.path.remote) else { return };
         let contested = expect.rival.is_some();
-        let wanted = notify.wanted_group().and_then(Group::from_id).filter(|group| {
-            *group != expect.key.group() && self.config.ike_proposals.iter().any(|ours| ours.group == *group)
-        });
+        let tried = expect.key.as_ref().map(KeyPair::group);
+        let wanted = notify
+            .wanted_group()
+            .and_then(Group::from_id)
+            .filter(|group| Some(*group) != tried && self.config.ike_proposals.iter().any(|ours| ours.group == *group));
         match (notify.kind, wanted) {
             (NotifyType::INVALID_KE_PAYLOAD, Some(group)) if expect.group_changes < MAX_GROUP_CHANGES => {
                 // The retry stays in the comparison with what the peer made meanwhile.
                 self.ask_for_ike(cx, old, group, expect.group_changes + 1, expect.rival);
             }
-            (NotifyType::TEMPORARY_FAILURE, _) => {
+            // RFC 9370 2.2.4: or it has given our exchange up.
+            (NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND, _) => {
                 // RFC 7296 2.25: the peer is busy with this SA or its CHILD SAs; later.
                 let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
                 if let Some(sa) = self.sa_mut(old).filter(|sa| sa.is_current() && !contested) {
@@ -194,19 +300,14 @@ impl Tunnel {
     ) -> Result<Vec<Payload>, Refusal> {
         let Some(sa) = self.sa(old) else { return Ok(Vec::new()) };
         let peer = sa.path.remote;
-        // RFC 7296 2.25.2: not while the SA is being deleted, nor while we ask for something about a CHILD SA.
-        let in_the_way = match &sa.pending {
-            None | Some(Pending::Liveness | Pending::RekeyIke(_)) => false,
-            Some(Pending::DeleteChild(_) | Pending::DeleteIke | Pending::Child(_)) => true,
-        };
-        if sa.phase != Phase::Current || in_the_way {
+        if !sa.may_be_replaced() {
             return Err(busy(peer));
         }
         self.room_for_ike(peer)?;
         let (Some(proposals), Some(peer_nonce)) = (&contents.sa, &contents.nonce) else {
             return Err(Refusal::syntax(peer, "a request for an IKE SA without a nonce"));
         };
-        let chosen = select_ike(&self.config.ike_proposals, proposals).map_err(|error| Refusal {
+        let chosen = select_ike(&self.config.ike_proposals, proposals, true).map_err(|error| Refusal {
             notify: Notify::new(NotifyType::NO_PROPOSAL_CHOSEN),
             failure: no_proposal(error, Negotiation::Ike, peer),
         })?;
@@ -219,22 +320,44 @@ impl Tunnel {
             return Err(busy(peer));
         };
         let (spi, nonce) = (cx.claim_ike_spi(Owner::Tunnel(self.slot)), cx.nonce());
-        let nonces = Nonces { initiator: peer_nonce, responder: &nonce };
-        let Some(sa) = self.sa(old) else { return Ok(Vec::new()) };
-        let keys = sa.keys.rekey(&chosen.proposal, &shared, nonces, peer_spi, spi);
-        let payloads = vec![Payload::Sa(vec![chosen.answer(Some(spi))]), Payload::Nonce(nonce.clone()), key];
-        let low_nonce = peer_nonce.clone().min(nonce);
-        let successor = Successor { spi, peer_spi, role: Role::Responder, suite: chosen.proposal, keys };
+        let suite = chosen.proposal;
+        let mut payloads = vec![Payload::Sa(vec![chosen.answer(Some(spi))]), Payload::Nonce(nonce.clone()), key];
+        let low_nonce = peer_nonce.clone().min(nonce.clone());
+        if let Some(Pending::RekeyIke(expect)) = self.sa_mut(old).and_then(|sa| sa.pending.as_mut()) {
+            expect.rival = Some(Rival { spi, low_nonce });
+        }
+        let half = HalfIke { spi, peer_spi, suite, shared, nonce_i: peer_nonce.clone(), nonce_r: nonce };
+        if suite.additional.is_empty() {
+            self.complete_ike_rekey(cx, old, half, &[])?;
+        } else {
+            payloads.push(self.await_followup(cx, old, &suite.additional, Goal::Ike(Box::new(half))));
+        }
+        Ok(payloads)
+    }
+
+    /// Makes the IKE SA that the peer asked for, with the secrets of further key exchanges.
+    pub(crate) fn complete_ike_rekey(
+        &mut self,
+        cx: &mut Cx<'_>,
+        old: IkeSpi,
+        half: HalfIke,
+        additional: &[Secret],
+    ) -> Result<(), Refusal> {
+        let Some(sa) = self.sa(old) else { return Ok(()) };
+        let spi = half.spi;
+        // Much may have happened between the first key exchange and the last.
+        if !sa.may_be_replaced() {
+            cx.names.release(spi);
+            return Err(busy(sa.path.remote));
+        }
+        let successor = half.complete(&sa.keys, additional, Role::Responder);
         self.add_successor(cx, old, successor);
         let overdue_at = cx.now + OVERDUE;
         if let Some(sa) = self.sa_mut(old) {
             sa.phase = Phase::Replaced { by: spi, overdue_at };
             sa.rekey_at = None;
-            if let Some(Pending::RekeyIke(expect)) = &mut sa.pending {
-                expect.rival = Some(Rival { spi, low_nonce });
-            }
         }
-        Ok(payloads)
+        Ok(())
     }
 
     /// Whether there may be one more IKE SA.
@@ -269,6 +392,8 @@ impl Tunnel {
             responses: Responses::starting_at(0),
             pending: None,
             queue: VecDeque::new(),
+            unfinished: Vec::new(),
+            ppk: sa.ppk,
             established_at: cx.now,
             rekey_at: soft(lifetime, &self.config, cx.entropy).map(|soft| cx.now + soft),
             expires_at: (!lifetime.is_zero()).then(|| cx.now + lifetime),
@@ -292,7 +417,11 @@ impl Tunnel {
                 *by = new;
             }
         }
-        let tasks = self.sa_mut(old).map(|sa| std::mem::take(&mut sa.queue)).unwrap_or_default();
+        let tasks = self.sa_mut(old).map(|sa| {
+            sa.drop_unfinished(cx);
+            std::mem::take(&mut sa.queue)
+        });
+        let tasks = tasks.unwrap_or_default();
         if let Some(sa) = self.sa_mut(new) {
             for task in tasks {
                 match task {

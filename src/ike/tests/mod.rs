@@ -9,6 +9,7 @@ mod failures;
 mod hostile;
 mod liveness;
 mod network;
+mod post_quantum;
 mod random;
 mod recovery;
 mod rekey;

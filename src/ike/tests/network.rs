@@ -72,6 +72,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         local_id: local.into(),
         remote_id: remote.into(),
         psk: Secret::from(b"correct horse battery staple".as_slice()),
+        ppk: None,
         ike_proposals: vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()],
         esp_proposals: vec!["aes128gcm16-x25519".parse().unwrap()],
         ike_lifetime: Duration::from_secs(28_800),

@@ -82,7 +82,7 @@ impl Tunnel {
             self.counters.ike_rekeys += 1;
             cx.event(Event::IkeRekeyed { tunnel: self.id, initiator });
         } else {
-            cx.event(Event::IkeUp { tunnel: self.id, peer, initiator, suite, nat });
+            cx.event(Event::IkeUp { tunnel: self.id, peer, initiator, suite, ppk: false, nat });
             // What the peer still has of the ESP SAs is not known; new ones will tell.
             if initiator {
                 self.renew_children(cx.now);

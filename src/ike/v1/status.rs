@@ -1,5 +1,6 @@
 //! A tunnel of IKEv1 as an operator sees it.
 
+use crate::crypto::AdditionalKeyExchanges;
 use crate::endpoint::{ChildStatus, IkeStatus, MissingChild, TunnelState, TunnelStatus};
 use crate::v1::children::Child;
 use crate::v1::phase1::Stage;
@@ -81,6 +82,7 @@ impl Sa {
             peer_spi: theirs.0,
             initiator,
             suite: self.suite,
+            ppk: false,
             nat_local: self.nat.local,
             nat_remote: self.nat.remote,
             established_at: self.established_at,
@@ -97,6 +99,7 @@ impl Child {
             outbound: self.peer_spi,
             suite: self.suite,
             group: self.group,
+            additional: AdditionalKeyExchanges::NONE,
             encapsulation: self.encapsulation,
             local_selectors: vec![self.selectors.local],
             remote_selectors: vec![self.selectors.remote],

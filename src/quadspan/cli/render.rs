@@ -4,7 +4,7 @@ use comfy_table::Table;
 use comfy_table::presets;
 
 use crate::view::{
-    FailureView, FibView, Health, PeerView, RouteView, StatusView, StrangersView, TunnelState, TunnelView,
+    FailureView, FibView, Health, IkeView, PeerView, RouteView, StatusView, StrangersView, TunnelState, TunnelView,
 };
 
 /// The verdict, then tunnels and sessions in one row each, then what needs attention.
@@ -84,7 +84,7 @@ pub(super) fn tunnels(view: &[TunnelView]) -> String {
             format!("{} > {}", tunnel.inside_local, tunnel.inside_peer),
             tunnel.interface.clone(),
             tunnel.version.clone(),
-            tunnel.ike.as_ref().map_or_else(dash, |ike| ike.suite.clone()),
+            tunnel.ike.as_ref().map_or_else(dash, ike_suite),
             esp.unwrap_or_else(dash),
             tunnel.child.as_ref().and_then(|child| child.rekey_in).map_or_else(dash, seconds),
             tunnel.child.as_ref().map_or_else(dash, |child| octets(child.bytes_in)),
@@ -95,6 +95,10 @@ pub(super) fn tunnels(view: &[TunnelView]) -> String {
         ]);
     }
     format!("{table}\n{}", attention(view, &[]))
+}
+
+fn ike_suite(ike: &IkeView) -> String {
+    if ike.ppk { format!("{} with PPK", ike.suite) } else { ike.suite.clone() }
 }
 
 /// One row per source, the most recent first.

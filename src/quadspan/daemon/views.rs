@@ -151,6 +151,7 @@ fn ike_sa(sa: &ike::IkeStatus, now: Instant) -> IkeView {
     IkeView {
         role: if sa.initiator { "initiator" } else { "responder" }.to_owned(),
         suite: sa.suite.to_string(),
+        ppk: sa.ppk,
         age: seconds(now, sa.established_at),
         rekey_in: sa.rekey_at.map(|at| remaining(now, at)),
         nat: sa.nat_local || sa.nat_remote,
@@ -217,8 +218,9 @@ fn child_view(status: &ike::TunnelStatus, sa: &ike::ChildStatus, sas: &[SaUsage]
     let inbound = carried(Direction::Inbound, sa.inbound);
     let outbound = carried(Direction::Outbound, sa.outbound);
     let both = || inbound.into_iter().chain(outbound);
+    let group = sa.group.map(|group| format!("-{group}{}", sa.additional)).unwrap_or_default();
     ChildView {
-        suite: sa.suite.to_string(),
+        suite: format!("{}{group}", sa.suite),
         encapsulation: match sa.encapsulation {
             wire::ipsec::Encapsulation::Esp => "esp",
             wire::ipsec::Encapsulation::Udp => "udp",

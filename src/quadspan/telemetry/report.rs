@@ -81,9 +81,9 @@ impl Reporter {
     /// Everything IKE tells.
     pub(crate) fn ike_event(&self, names: &impl TunnelNames, event: &IkeEvent) {
         match event {
-            IkeEvent::IkeUp { tunnel, peer, initiator, suite, nat } => {
+            IkeEvent::IkeUp { tunnel, peer, initiator, suite, ppk, nat } => {
                 let tunnel = names.name(*tunnel);
-                info!(tunnel, %peer, role = role(*initiator), %suite, nat, "IKE SA established");
+                info!(tunnel, %peer, role = role(*initiator), %suite, ppk, nat, "IKE SA established");
             }
             IkeEvent::IkeDown { tunnel, reason } => {
                 info!(tunnel = names.name(*tunnel), %reason, "IKE SA gone");

@@ -7,12 +7,17 @@ use wire::ipsec::{Encryption, Integrity};
 
 use super::seeded;
 use crate::config::IkeProposal;
-use crate::crypto::{Group, OpenError, Prf, Role, SkCiphers};
+use crate::crypto::{AdditionalKeyExchanges, Group, OpenError, Prf, Role, SkCiphers};
 
 /// All suites that a message may be protected with.
 pub(crate) fn suites() -> Vec<IkeProposal> {
-    let suite =
-        |encryption, integrity| IkeProposal { encryption, integrity, prf: Prf::HmacSha256, group: Group::X25519 };
+    let suite = |encryption, integrity| IkeProposal {
+        encryption,
+        integrity,
+        prf: Prf::HmacSha256,
+        group: Group::X25519,
+        additional: AdditionalKeyExchanges::NONE,
+    };
     Encryption::ALL
         .into_iter()
         .flat_map(|encryption| {

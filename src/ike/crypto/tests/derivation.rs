@@ -5,7 +5,9 @@ use wire::Secret;
 use wire::ipsec::{Encryption, EspSuite, Integrity};
 
 use crate::config::IkeProposal;
-use crate::crypto::{AuthInput, ChildKeys, Group, IkeKeys, Nonces, Prf, Role, cookie, nat_detection_hash};
+use crate::crypto::{
+    AdditionalKeyExchanges, AuthInput, ChildKeys, Group, IkeKeys, Nonces, Prf, Role, cookie, nat_detection_hash,
+};
 use crate::message::{IdType, Identification, IkeSpi};
 
 const SPI_I: IkeSpi = IkeSpi(0x0102_0304_0506_0708);
@@ -16,14 +18,21 @@ const AES256_SHA256_PRFSHA384: IkeProposal = IkeProposal {
     integrity: Some(Integrity::HmacSha256),
     prf: Prf::HmacSha384,
     group: Group::Modp2048,
+    additional: AdditionalKeyExchanges::NONE,
 };
-const AES128GCM16_PRFSHA256: IkeProposal =
-    IkeProposal { encryption: Encryption::gcm16(128), integrity: None, prf: Prf::HmacSha256, group: Group::X25519 };
+const AES128GCM16_PRFSHA256: IkeProposal = IkeProposal {
+    encryption: Encryption::gcm16(128),
+    integrity: None,
+    prf: Prf::HmacSha256,
+    group: Group::X25519,
+    additional: AdditionalKeyExchanges::NONE,
+};
 const AES128_SHA1: IkeProposal = IkeProposal {
     encryption: Encryption::AesCbc(128),
     integrity: Some(Integrity::HmacSha1),
     prf: Prf::HmacSha1,
     group: Group::Modp1024,
+    additional: AdditionalKeyExchanges::NONE,
 };
 
 const ESP_CBC: EspSuite =
@@ -108,8 +117,8 @@ fn child_keys_equal_those_of_an_independent_implementation() {
     let nonces = Nonces { initiator: &initiator, responder: &responder };
     for expected in EXPECTED {
         let keys = keys(&expected.suite);
-        assert_eq!(concat(&keys.child(ESP_CBC, None, nonces)), expected.child, "{}", expected.suite);
-        let with_pfs = keys.child(ESP_GCM, Some(&shared()), nonces);
+        assert_eq!(concat(&keys.child(ESP_CBC, None, &[], nonces)), expected.child, "{}", expected.suite);
+        let with_pfs = keys.child(ESP_GCM, Some(&shared()), &[], nonces);
         assert_eq!(concat(&with_pfs), expected.child_with_pfs, "{}", expected.suite);
     }
 }
@@ -118,7 +127,8 @@ fn child_keys_equal_those_of_an_independent_implementation() {
 fn auth_equals_that_of_an_independent_implementation() {
     let id = Identification::new(IdType::IPV4_ADDR, vec![192, 0, 2, 1]).body();
     let nonce = nonce_r();
-    let input = AuthInput { message: b"the whole IKE_SA_INIT request", peer_nonce: &nonce, id_body: &id };
+    let input =
+        AuthInput { message: b"the whole IKE_SA_INIT request", peer_nonce: &nonce, id_body: &id, intermediate: &[] };
     let psk = Secret::from(&b"secret"[..]);
     for expected in EXPECTED {
         let keys = keys(&expected.suite);
@@ -138,10 +148,10 @@ fn a_rekey_seeds_with_the_old_prf_and_expands_with_the_new() {
     let (initiator, responder) = (nonce_i(), nonce_r());
     let nonces = Nonces { initiator: &initiator, responder: &responder };
     for expected in EXPECTED {
-        let new = keys(&expected.suite).rekey(&AES128GCM16_PRFSHA256, &shared(), nonces, SPI_I, SPI_R);
+        let new = keys(&expected.suite).rekey(&AES128GCM16_PRFSHA256, &shared(), &[], nonces, SPI_I, SPI_R);
         let sk_d = Secret::from(expected.rekeyed_sk_d);
         let material = Prf::HmacSha256.plus(&sk_d, &[&initiator, &responder], 40);
-        assert_eq!(concat(&new.child(ESP_GCM, None, nonces)), material.expose(), "{}", expected.suite);
+        assert_eq!(concat(&new.child(ESP_GCM, None, &[], nonces)), material.expose(), "{}", expected.suite);
     }
 }
 

@@ -3,11 +3,12 @@
 use wire::ipsec::{Encryption, EspSuite, Integrity};
 
 use crate::config::{EspProposal, IkeProposal, Pfs};
-use crate::crypto::{Group, ParseSuiteError, Prf};
+use crate::crypto::{AdditionalKeyExchange, AdditionalKeyExchanges, Group, ParseSuiteError, Prf};
 
 #[test]
 fn ike_suites_read_and_print_as_written() {
-    let suite = |encryption, integrity, prf, group| IkeProposal { encryption, integrity, prf, group };
+    let additional = AdditionalKeyExchanges::NONE;
+    let suite = |encryption, integrity, prf, group| IkeProposal { encryption, integrity, prf, group, additional };
     let cases = [
         (
             "aes256-sha256-modp2048",
@@ -27,6 +28,7 @@ fn ike_suites_read_and_print_as_written() {
 
 #[test]
 fn esp_suites_read_and_print_as_written() {
+    let additional = AdditionalKeyExchanges::NONE;
     let gcm = |esn| EspSuite { encryption: Encryption::gcm16(128), integrity: None, esn };
     let cbc = EspSuite { encryption: Encryption::AesCbc(256), integrity: Some(Integrity::HmacSha256), esn: false };
     let cases = [
@@ -37,9 +39,74 @@ fn esp_suites_read_and_print_as_written() {
         ("aes256-sha256-modp2048-modpnone", cbc, Pfs::Preferred(Group::Modp2048)),
     ];
     for (text, suite, pfs) in cases {
-        assert_eq!(text.parse(), Ok(EspProposal { suite, or_without_esn: false, pfs }), "{text}");
-        assert_eq!(EspProposal { suite, or_without_esn: false, pfs }.to_string(), text);
+        assert_eq!(text.parse(), Ok(EspProposal { suite, or_without_esn: false, pfs, additional }), "{text}");
+        assert_eq!(EspProposal { suite, or_without_esn: false, pfs, additional }.to_string(), text);
     }
+}
+
+#[test]
+fn additional_key_exchanges_read_and_print_as_written() {
+    for text in [
+        "aes256gcm16-prfsha384-x25519-ke1_mlkem768",
+        "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_none",
+        "aes256-sha256-ecp384-ke1_mlkem1024-ke2_x25519-ke2_none-ke7_modp2048",
+        "aes256gcm16-prfsha384-mlkem768",
+    ] {
+        assert_eq!(text.parse::<IkeProposal>().map(|suite| suite.to_string()), Ok(text.to_owned()));
+    }
+    for text in ["aes128gcm16-x25519-ke1_mlkem512", "aes128gcm16-x25519-modpnone-ke3_mlkem768-ke3_none-esn"] {
+        assert_eq!(text.parse::<EspProposal>().map(|suite| suite.to_string()), Ok(text.to_owned()));
+    }
+    let suite: IkeProposal = "aes256gcm16-KE2_none-ke2_MLKEM768-prfsha384-x25519".parse().unwrap();
+    let second = suite.additional.get(1);
+    assert_eq!(second, Some(AdditionalKeyExchange { group: Group::MlKem768, optional: true }));
+    assert_eq!(suite.additional.groups(), [Group::MlKem768]);
+}
+
+#[test]
+fn bad_additional_key_exchanges_say_what_would_be_right() {
+    let cases = [
+        ("aes256gcm16-prfsha384-x25519-ke8_mlkem768", "`ke8_mlkem768` in "),
+        ("aes256gcm16-prfsha384-x25519-ke0_mlkem768", "`ke0_mlkem768` in "),
+        ("aes256gcm16-prfsha384-x25519-ke1_aes128", "`ke1_aes128` in "),
+        ("aes256gcm16-prfsha384-x25519-ke1_ke2_mlkem768", "`ke1_ke2_mlkem768` in "),
+        (
+            "aes256gcm16-prfsha384-x25519-ke1_x25519",
+            "`aes256gcm16-prfsha384-x25519-ke1_x25519` exchanges keys by x25519 twice",
+        ),
+        (
+            "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_mlkem768",
+            "`aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_mlkem768` exchanges keys by mlkem768 twice",
+        ),
+        (
+            "aes256gcm16-prfsha384-x25519-ke1_none",
+            "`aes256gcm16-prfsha384-x25519-ke1_none` has no method for an additional key exchange that may be none, such",
+        ),
+        (
+            "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_mlkem512",
+            "`aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_mlkem512` has more than one method for one additional",
+        ),
+        ("aes256gcm16-prfsha384-ke1_mlkem768", "`aes256gcm16-prfsha384-ke1_mlkem768` has no Diffie-Hellman group"),
+    ];
+    for (text, message) in cases {
+        let error = text.parse::<IkeProposal>().unwrap_err().to_string();
+        assert!(error.starts_with(message), "{text}: {error}");
+    }
+    let error = "aes128gcm16-ke1_mlkem768".parse::<EspProposal>().unwrap_err().to_string();
+    assert!(error.contains("no Diffie-Hellman group before its additional key exchanges"), "{error}");
+}
+
+#[test]
+fn what_is_negotiated_is_what_a_proposal_allows() {
+    let allows =
+        |ours: &str, chosen: &str| ours.parse::<IkeProposal>().unwrap().allows(&chosen.parse::<IkeProposal>().unwrap());
+    let plain = "aes256gcm16-prfsha384-x25519";
+    let (required, optional) = (format!("{plain}-ke1_mlkem768"), format!("{plain}-ke1_mlkem768-ke1_none"));
+    assert!(allows(plain, plain) && allows(&required, &required));
+    assert!(allows(&optional, &required) && allows(&optional, plain));
+    assert!(!allows(&required, plain) && !allows(plain, &required));
+    assert!(!allows(&optional, &format!("{plain}-ke1_mlkem1024")));
+    assert!(!allows(&optional, "aes256gcm16-prfsha384-ecp384-ke1_mlkem768"));
 }
 
 #[test]
@@ -70,14 +137,19 @@ fn every_algorithm_reads_as_it_prints() {
         for prf in Prf::ALL {
             for group in Group::ALL {
                 let integrity = (!encryption.is_aead()).then_some(Integrity::HmacMd5);
-                let suite = IkeProposal { encryption, integrity, prf, group };
+                let suite = IkeProposal { encryption, integrity, prf, group, additional: AdditionalKeyExchanges::NONE };
                 assert_eq!(suite.to_string().parse(), Ok(suite), "{suite}");
             }
         }
     }
     for integrity in Integrity::ALL {
         let suite = EspSuite { encryption: Encryption::TripleDesCbc, integrity: Some(integrity), esn: true };
-        let proposal = EspProposal { suite, or_without_esn: false, pfs: Pfs::Required(Group::Modp2048s256) };
+        let proposal = EspProposal {
+            suite,
+            or_without_esn: false,
+            pfs: Pfs::Required(Group::Modp2048s256),
+            additional: AdditionalKeyExchanges::NONE,
+        };
         assert_eq!(proposal.to_string().parse(), Ok(proposal), "{proposal}");
     }
 }
@@ -120,5 +192,8 @@ fn a_bad_esp_suite_says_what_would_be_right() {
         assert!(error.to_string().starts_with(message), "{text}: {error}");
     }
     let Err(ParseSuiteError::Unknown { known, .. }) = "x".parse::<EspProposal>() else { panic!("not unknown") };
-    assert!(known.ends_with("modpnone, esn, noesn") && !known.contains("prf"), "{known}");
+    assert!(
+        known.ends_with("modpnone, esn, noesn, ke1_ to ke7_ before a group or none") && !known.contains("prf"),
+        "{known}"
+    );
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use wire::ipsec::{EspSuite, Spi};
 
 use super::ike::integrity;
-use super::{NoProposalChosen, Wanted, agree, number, single};
+use super::{NoProposalChosen, Wanted, additional, agree, chosen_additional, number, single};
 use crate::config::{EspProposal, Pfs};
-use crate::crypto::Group;
+use crate::crypto::{AdditionalKeyExchanges, Group};
 use crate::message::{GroupId, Proposal, ProtocolId, Transform, TransformType};
 
 /// Which exchange makes the CHILD SA.
@@ -26,6 +26,8 @@ pub struct ChosenEsp {
     pub suite: EspSuite,
     /// The group of the additional Diffie-Hellman exchange.
     pub group: Option<Group>,
+    /// The key exchanges after that one.
+    pub additional: AdditionalKeyExchanges,
     /// The SPI under which the peer receives.
     pub spi: Spi,
     /// The number of the initiator's proposal.
@@ -93,12 +95,13 @@ impl ChosenEsp {
 struct Offer {
     suite: EspSuite,
     group: Option<Group>,
+    additional: AdditionalKeyExchanges,
 }
 
 /// What we would take, best first.
 fn offers(ours: &[EspProposal], exchange: ChildExchange) -> Vec<Offer> {
     let mut offers = Vec::with_capacity(4 * ours.len());
-    for &EspProposal { suite, or_without_esn, pfs } in ours {
+    for &EspProposal { suite, or_without_esn, pfs, additional } in ours {
         let groups = match (exchange, pfs) {
             // RFC 7296 1.2: the SA payloads of IKE_AUTH cannot contain a group.
             (ChildExchange::Auth, _) | (ChildExchange::Create, Pfs::Off) => [None, None],
@@ -107,8 +110,12 @@ fn offers(ours: &[EspProposal], exchange: ChildExchange) -> Vec<Offer> {
         };
         let suites = [suite, EspSuite { esn: suite.esn && !or_without_esn, ..suite }];
         for group in groups {
-            for suite in suites {
-                let offer = Offer { suite, group };
+            // RFC 9370 2.2.4: additional key exchanges come on top of a first one.
+            let additional = if group.is_some() { additional } else { AdditionalKeyExchanges::NONE };
+            let plain = additional.is_optional().then_some(AdditionalKeyExchanges::NONE);
+            let additional = [Some(additional), plain].into_iter().flatten();
+            for (additional, suite) in additional.flat_map(|additional| suites.map(|suite| (additional, suite))) {
+                let offer = Offer { suite, group, additional };
                 if !offers.contains(&offer) {
                     offers.push(offer);
                 }
@@ -119,8 +126,8 @@ fn offers(ours: &[EspProposal], exchange: ChildExchange) -> Vec<Offer> {
 }
 
 impl Offer {
-    fn wanted(&self) -> [Wanted; 4] {
-        [
+    fn wanted(&self) -> Vec<Wanted> {
+        let first = [
             Wanted::explicit(self.suite.encryption.into()),
             integrity(self.suite.integrity),
             match self.group {
@@ -133,13 +140,14 @@ impl Offer {
             } else {
                 Wanted::or_absent(Transform::esn(false))
             },
-        ]
+        ];
+        first.into_iter().chain(additional(&self.additional, true)).collect()
     }
 
     /// What we write: "none" is left unsaid, the sequence numbers never are.
     fn transforms(&self) -> Vec<Transform> {
-        let said = |wanted: &Wanted| !wanted.implied || wanted.transform.kind == TransformType::ESN;
-        self.wanted().into_iter().filter(said).map(|wanted| wanted.transform).collect()
+        let said = |wanted: Wanted| if wanted.kind == TransformType::ESN { wanted.transforms } else { wanted.said() };
+        self.wanted().into_iter().flat_map(said).collect()
     }
 
     fn choose(&self, proposal: &Proposal, exchange: ChildExchange) -> Option<ChosenEsp> {
@@ -153,19 +161,22 @@ impl Offer {
             // come, are taken at the rest.
             ChildExchange::Auth => {
                 let mut proposal = proposal.clone();
-                proposal.transforms.retain(|transform| transform.kind != TransformType::GROUP);
+                proposal
+                    .transforms
+                    .retain(|transform| transform.kind != TransformType::GROUP && transform.kind.place().is_none());
                 agree(&self.wanted(), &proposal)?
             }
         };
         // RFC 4303 2.1: SPIs below 256 are reserved.
         (spi.0 > 255).then_some(())?;
-        Some(ChosenEsp { suite: self.suite, group: self.group, spi, number: proposal.number, transforms })
+        let (suite, group, additional) = (self.suite, self.group, chosen_additional(&transforms));
+        Some(ChosenEsp { suite, group, additional, spi, number: proposal.number, transforms })
     }
 }
 
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pfs = self.group.map_or(Pfs::Off, Pfs::Required);
-        EspProposal { suite: self.suite, or_without_esn: false, pfs }.fmt(f)
+        EspProposal { suite: self.suite, or_without_esn: false, pfs, additional: self.additional }.fmt(f)
     }
 }

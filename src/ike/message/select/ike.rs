@@ -1,7 +1,8 @@
 //! Proposals for IKE SAs.
 
-use super::{NoProposalChosen, Wanted, agree, number, single};
+use super::{NoProposalChosen, Wanted, additional, agree, chosen_additional, number, single};
 use crate::config::IkeProposal;
+use crate::crypto::AdditionalKeyExchanges;
 use crate::message::{IkeSpi, IntegrityId, Proposal, ProtocolId, Transform, TransformType};
 
 /// A suite both ends accept for an IKE SA.
@@ -19,24 +20,24 @@ pub struct ChosenIke {
 /// Our offer. `spi` is our name for the new SA in the rekey of an IKE SA, and absent in the first exchange.
 #[must_use]
 pub fn ike_proposals(ours: &[IkeProposal], spi: Option<IkeSpi>) -> Vec<Proposal> {
-    ours.iter()
+    offers(ours)
+        .iter()
         .enumerate()
         .map_while(|(index, suite)| {
-            let absent = |wanted: &Wanted| wanted.implied;
-            let transforms = wanted(suite).into_iter().filter(|wanted| !absent(wanted));
-            let transforms = transforms.map(|wanted| wanted.transform).collect();
+            let transforms = wanted(suite, true).into_iter().flat_map(Wanted::said).collect();
             Some(Proposal { number: number(index)?, protocol: ProtocolId::IKE, spi: octets(spi), transforms })
         })
         .collect()
 }
 
-/// The first of our suites that the initiator offers.
+/// The first of our suites that the initiator offers. `additional` says whether the initiator can make additional
+/// key exchanges: in the first exchange, whether it has said that it knows `IKE_INTERMEDIATE`.
 ///
 /// # Errors
 /// [`NoProposalChosen`] if it offers none.
-pub fn select_ike(ours: &[IkeProposal], theirs: &[Proposal]) -> Result<ChosenIke, NoProposalChosen> {
+pub fn select_ike(ours: &[IkeProposal], theirs: &[Proposal], additional: bool) -> Result<ChosenIke, NoProposalChosen> {
     ours.iter()
-        .find_map(|suite| theirs.iter().find_map(|proposal| choose(suite, proposal)))
+        .find_map(|suite| theirs.iter().find_map(|proposal| choose(suite, proposal, additional)))
         .ok_or_else(|| NoProposalChosen::new(ours, theirs))
 }
 
@@ -45,9 +46,24 @@ pub fn select_ike(ours: &[IkeProposal], theirs: &[Proposal]) -> Result<ChosenIke
 /// # Errors
 /// [`NoProposalChosen`] if it is not.
 pub fn accepted_ike(ours: &[IkeProposal], answer: &[Proposal]) -> Result<ChosenIke, NoProposalChosen> {
+    let offers = offers(ours);
     single(answer)
-        .and_then(|proposal| choose(ours.get(usize::from(proposal.number).checked_sub(1)?)?, proposal))
+        .and_then(|proposal| choose(offers.get(usize::from(proposal.number).checked_sub(1)?)?, proposal, true))
         .ok_or_else(|| NoProposalChosen::new(ours, answer))
+}
+
+/// What we propose, best first.
+fn offers(ours: &[IkeProposal]) -> Vec<IkeProposal> {
+    let mut offers = Vec::with_capacity(ours.len());
+    for suite in ours {
+        let plain = IkeProposal { additional: AdditionalKeyExchanges::NONE, ..*suite };
+        for offer in [Some(*suite), suite.additional.is_optional().then_some(plain)].into_iter().flatten() {
+            if !offers.contains(&offer) {
+                offers.push(offer);
+            }
+        }
+    }
+    offers
 }
 
 impl ChosenIke {
@@ -59,7 +75,7 @@ impl ChosenIke {
     }
 }
 
-fn choose(suite: &IkeProposal, proposal: &Proposal) -> Option<ChosenIke> {
+fn choose(suite: &IkeProposal, proposal: &Proposal, able: bool) -> Option<ChosenIke> {
     if proposal.protocol != ProtocolId::IKE {
         return None;
     }
@@ -68,17 +84,19 @@ fn choose(suite: &IkeProposal, proposal: &Proposal) -> Option<ChosenIke> {
     if spi.is_none() && !proposal.spi.is_empty() {
         return None;
     }
-    let transforms = agree(&wanted(suite), proposal)?;
-    Some(ChosenIke { proposal: *suite, number: proposal.number, spi, transforms })
+    let transforms = agree(&wanted(suite, able), proposal)?;
+    let suite = IkeProposal { additional: chosen_additional(&transforms), ..*suite };
+    Some(ChosenIke { proposal: suite, number: proposal.number, spi, transforms })
 }
 
-fn wanted(suite: &IkeProposal) -> Vec<Wanted> {
-    vec![
+fn wanted(suite: &IkeProposal, able: bool) -> Vec<Wanted> {
+    let first = [
         Wanted::explicit(suite.encryption.into()),
         Wanted::explicit(suite.prf.into()),
         integrity(suite.integrity),
         Wanted::explicit(suite.group.into()),
-    ]
+    ];
+    first.into_iter().chain(additional(&suite.additional, able)).collect()
 }
 
 /// RFC 5282 8, RFC 7296 3.3: with an AEAD, integrity is absent or NONE.

@@ -10,7 +10,8 @@
 //!  accepted_ike, accepted_esp        answer: ChosenIke::answer, ChosenEsp::answer
 //! ```
 //!
-//! Our order of preference decides, not the peer's.
+//! Our order of preference decides, not the peer's. An additional key exchange that is optional is offered beside
+//! "none" (RFC 9370 2.2.1); where all are, a second proposal has no trace of them, for peers that do not know of any.
 
 mod esp;
 mod ike;
@@ -20,6 +21,7 @@ pub use ike::{ChosenIke, accepted_ike, ike_proposals, select_ike};
 
 use super::code_points::TransformType;
 use super::proposal::{Proposal, Transform};
+use crate::crypto::{AdditionalKeyExchange, AdditionalKeyExchanges, MAX_ADDITIONAL};
 
 /// Nothing is acceptable to both ends; what each would take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,39 +41,74 @@ impl NoProposalChosen {
 
 /// A role to be filled.
 struct Wanted {
-    transform: Transform,
-    /// The transform says "none" or the like, and a proposal without the role says the same.
+    kind: TransformType,
+    /// Any of these, best first.
+    transforms: Vec<Transform>,
+    /// One of them says "none" or the like, and a proposal without the role says the same.
     implied: bool,
 }
 
 impl Wanted {
-    const fn explicit(transform: Transform) -> Self {
-        Self { transform, implied: false }
+    fn explicit(transform: Transform) -> Self {
+        Self { kind: transform.kind, transforms: vec![transform], implied: false }
     }
 
-    const fn or_absent(transform: Transform) -> Self {
-        Self { transform, implied: true }
+    fn or_absent(transform: Transform) -> Self {
+        Self { kind: transform.kind, transforms: vec![transform], implied: true }
     }
+
+    /// What we write: "none" is left unsaid where it is all there is to say.
+    fn said(self) -> Vec<Transform> {
+        if self.implied && self.transforms.len() == 1 { Vec::new() } else { self.transforms }
+    }
+}
+
+/// The additional key exchanges of a suite; `able` if both ends can make them.
+fn additional(exchanges: &AdditionalKeyExchanges, able: bool) -> Vec<Wanted> {
+    let wanted = |place| {
+        let none = Transform::additional(place, None);
+        match exchanges.get(place) {
+            None => Wanted::or_absent(none),
+            Some(AdditionalKeyExchange { group, optional }) => {
+                let mut transforms = Vec::new();
+                if able {
+                    transforms.push(Transform::additional(place, Some(group)));
+                }
+                if optional {
+                    transforms.push(none);
+                }
+                Wanted { kind: TransformType::additional(place), transforms, implied: optional }
+            }
+        }
+    };
+    (0..MAX_ADDITIONAL).map(wanted).collect()
+}
+
+/// The additional key exchanges among what was chosen.
+fn chosen_additional(transforms: &[Transform]) -> AdditionalKeyExchanges {
+    let mut chosen = AdditionalKeyExchanges::NONE;
+    for (place, group) in transforms.iter().filter_map(Transform::additional_key_exchange) {
+        chosen.set(place, AdditionalKeyExchange { group, optional: false });
+    }
+    chosen
 }
 
 /// The transforms that `proposal` has of what is wanted; `None` if it does not agree.
 fn agree(wanted: &[Wanted], proposal: &Proposal) -> Option<Vec<Transform>> {
     // RFC 7296 3.3.6: a proposal with a transform type that is not understood, or without one that is
     // mandatory, is unacceptable; a transform with an attribute that is not understood is as if not there.
-    let has_role = |kind| wanted.iter().any(|wanted| wanted.transform.kind == kind);
+    let has_role = |kind| wanted.iter().any(|wanted| wanted.kind == kind);
     if proposal.transforms.iter().any(|transform| !has_role(transform.kind)) {
         return None;
     }
     let mut chosen = Vec::with_capacity(wanted.len());
-    for Wanted { transform, implied } in wanted {
-        if proposal.of_kind(transform.kind).next().is_none() {
+    for Wanted { kind, transforms, implied } in wanted {
+        if proposal.of_kind(*kind).next().is_none() {
             if !implied {
                 return None;
             }
-        } else if proposal.transforms.contains(transform) {
-            chosen.push(transform.clone());
         } else {
-            return None;
+            chosen.push(transforms.iter().find(|transform| proposal.transforms.contains(transform))?.clone());
         }
     }
     Some(chosen)

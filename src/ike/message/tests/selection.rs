@@ -45,7 +45,7 @@ fn no_group() -> Transform {
 #[test]
 fn our_preference_decides_among_what_is_offered() {
     let ours = ike("aes256gcm16-prfsha256-x25519 aes256-sha256-modp2048 aes128-sha1-modp2048");
-    let chosen = select_ike(&ours, &[wide()]).unwrap();
+    let chosen = select_ike(&ours, &[wide()], true).unwrap();
     assert_eq!((chosen.proposal, chosen.number, chosen.spi), (ours[1], 1, None));
     let answer = chosen.answer(None);
     assert_eq!(answer.to_string(), "aes256-prfsha256-sha256-modp2048");
@@ -55,7 +55,7 @@ fn our_preference_decides_among_what_is_offered() {
 #[test]
 fn the_answer_has_the_number_of_the_proposal_it_accepts() {
     let offer = ike_proposals(&ike("aes256-sha256-modp2048 aes128gcm16-prfsha256-x25519"), None);
-    let chosen = select_ike(&ike("aes128gcm16-prfsha256-x25519"), &offer).unwrap();
+    let chosen = select_ike(&ike("aes128gcm16-prfsha256-x25519"), &offer, true).unwrap();
     assert_eq!(chosen.number, 2);
     assert_eq!(chosen.answer(None).number, 2);
 }
@@ -64,7 +64,7 @@ fn the_answer_has_the_number_of_the_proposal_it_accepts() {
 fn a_rekey_of_an_ike_sa_carries_both_spis() {
     let ours = ike("aes256-sha256-modp2048");
     let offer = ike_proposals(&ours, Some(IkeSpi(7)));
-    let chosen = select_ike(&ours, &offer).unwrap();
+    let chosen = select_ike(&ours, &offer, true).unwrap();
     assert_eq!(chosen.spi, Some(IkeSpi(7)));
     let answer = [chosen.answer(Some(IkeSpi(8)))];
     assert_eq!(accepted_ike(&ours, &answer).unwrap().spi, Some(IkeSpi(8)));
@@ -72,7 +72,7 @@ fn a_rekey_of_an_ike_sa_carries_both_spis() {
 
 #[test]
 fn without_a_common_suite_both_lists_are_told() {
-    let refused = select_ike(&ike("aes256-sha384-modp4096 aes128gcm16-prfsha256-x25519"), &[wide()]).unwrap_err();
+    let refused = select_ike(&ike("aes256-sha384-modp4096 aes128gcm16-prfsha256-x25519"), &[wide()], true).unwrap_err();
     assert_eq!(refused.ours, "aes256-sha384-modp4096, aes128gcm16-prfsha256-x25519");
     assert_eq!(refused.theirs, "aes128/aes192/aes256-sha256/sha1-prfsha256/prfsha1-x25519/modp2048");
 
@@ -83,18 +83,18 @@ fn without_a_common_suite_both_lists_are_told() {
         Transform::new(TransformType::GROUP, 999),
         Transform::new(TransformType(6), 36),
     ];
-    let refused = select_ike(&ike("aes256-sha256-modp2048"), &[exotic]).unwrap_err();
-    assert_eq!(refused.theirs, "3des/AES_CTR_128-GroupId(999)-TransformType(6)=36");
+    let refused = select_ike(&ike("aes256-sha256-modp2048"), &[exotic], true).unwrap_err();
+    assert_eq!(refused.theirs, "3des/AES_CTR_128-GroupId(999)-ke1_mlkem768");
 }
 
 #[test]
 fn a_proposal_with_what_is_not_understood_is_unacceptable() {
     let ours = ike("aes256-sha256-modp2048");
-    assert!(select_ike(&ours, &[wide()]).is_ok());
+    assert!(select_ike(&ours, &[wide()], true).is_ok());
     let with = |change: fn(&mut Proposal)| {
         let mut offer = wide();
         change(&mut offer);
-        select_ike(&ours, &[offer]).is_ok()
+        select_ike(&ours, &[offer], true).is_ok()
     };
     // RFC 7296 3.3.6
     assert!(!with(|offer| offer.transforms.push(Transform::new(TransformType(6), 36))), "unknown type");
@@ -117,7 +117,7 @@ fn an_aead_goes_without_integrity_or_with_none() {
     let base = [Encryption::gcm16(128).into(), Prf::HmacSha256.into(), Group::X25519.into()];
     let select = |extra: &[Transform]| {
         let offer = [proposal(ProtocolId::IKE, &[], &[&base[..], extra].concat())];
-        select_ike(&ours, &offer).map(|chosen| chosen.answer(None))
+        select_ike(&ours, &offer, true).map(|chosen| chosen.answer(None))
     };
     assert_eq!(select(&[]).unwrap().to_string(), "aes128gcm16-prfsha256-x25519");
     // The answer has each type that was offered.
@@ -129,7 +129,7 @@ fn an_aead_goes_without_integrity_or_with_none() {
 #[test]
 fn an_answer_that_was_not_offered_is_refused() {
     let ours = ike("aes256-sha256-modp2048 aes128-sha1-modp2048");
-    let right = select_ike(&ours, &ike_proposals(&ours, None)).unwrap().answer(None);
+    let right = select_ike(&ours, &ike_proposals(&ours, None), true).unwrap().answer(None);
     assert!(accepted_ike(&ours, std::slice::from_ref(&right)).is_ok());
     let wrong = |change: fn(&mut Proposal)| {
         let mut answer = right.clone();
