@@ -154,7 +154,7 @@ fn a_required_exchange_for_esp_shows_when_rekeying() {
     network.with(A, |endpoint, now| endpoint.rekey_child(TUNNEL, now));
     network.run(Duration::from_secs(5));
     network.assert_up();
-    assert_eq!(network.failures(A)[0].reason(), "child_no_proposal");
+    assert_eq!(network.failures(A)[0].reason(), "pfs_mismatch");
     assert!(network.failures(B)[0].to_string().contains("ke1_mlkem768"), "{}", network.failures(B)[0]);
 }
 
