@@ -287,6 +287,20 @@ impl Pair {
         self.peer()?.expect_up()
     }
 
+    /// Packets that the peer dropped itself before sending them, by its own account or by that of its kernel.
+    #[must_use]
+    pub fn peer_drops(&self) -> u64 {
+        let read = run(Command::new("ip").args(["netns", "exec", self.peer_host.name(), "cat", "/proc/net/xfrm_stat"]));
+        // A kernel without ESP has no such file.
+        let kernel: u64 = read
+            .unwrap_or_default()
+            .lines()
+            .filter(|line| line.starts_with("XfrmOut"))
+            .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+            .sum();
+        kernel + self.peer.as_ref().map_or(0, Peer::dropped_outbound)
+    }
+
     /// The last lines of all logs.
     #[must_use]
     pub fn logs(&self, lines: usize) -> String {

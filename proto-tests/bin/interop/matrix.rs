@@ -173,7 +173,6 @@ const KERNEL: &[Combination] = &[
     v2("aes128gcm16-prfsha256", "x25519", "aes128gcm16", "").kernel(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").kernel(),
     v2("aes256-sha256", "modp2048", "aes256-sha256-esn", "modp2048").kernel(),
-    v2("aes128-sha1", "ecp256", "aes128-sha1", "").kernel().nat(Nat::Ours),
     v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "").libreswan().identities(Identities::Fqdn),
 ];

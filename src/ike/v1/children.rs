@@ -26,6 +26,8 @@ const LINGER: Duration = Duration::from_secs(20);
 /// When we delete what our own SA took the place of, and what the peer's did, should the peer not do it.
 const REPLACED_BY_OURS: Duration = Duration::from_secs(5);
 const REPLACED_BY_PEERS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(50));
+/// When we send on what we made, where there is something else to send on.
+const HANDOVER: Duration = Duration::from_millis(300);
 /// When the peer's SA that lost to one of ours is used after all, as the peer does not delete it.
 const ADOPT: Duration = Duration::from_secs(12);
 
@@ -139,6 +141,7 @@ impl Tunnel {
         let others = || self.children.iter().filter(|other| other.spi != spi && other.selectors == selectors);
         let lost = crossing && others().any(|other| beats(&other));
         let replaces = others().any(Child::is_live);
+        let spare = others().any(Child::is_installed);
         if lost {
             if let Some(child) = self.child_mut(spi) {
                 child.rekey_at = None;
@@ -147,6 +150,11 @@ impl Tunnel {
                 } else {
                     child.adopt_at = Some(now + ADOPT);
                 }
+            }
+        } else if initiator && spare && !crossing {
+            // RFC 2409 5.5: the peer makes its SA from our last message, where there is PFS after a computation.
+            if let Some(child) = self.child_mut(spi) {
+                child.adopt_at = Some(now + HANDOVER);
             }
         } else {
             self.switch_to(cx, spi);
