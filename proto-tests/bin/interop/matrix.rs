@@ -104,6 +104,10 @@ impl Combination {
         Self { legacy: true, ..self }
     }
 
+    const fn ppk(self) -> Self {
+        Self { credential: Credential::Ppk, ..self }
+    }
+
     const fn own(self) -> Self {
         Self { peer: Software::Quadspan, ..self }
     }
@@ -164,6 +168,10 @@ const USER_SPACE: &[Combination] = &[
     aggressive("aes128-sha1", "modp1024", "aes128-sha1", "").identities(Identities::Fqdn).nat(Nat::Ours),
     aggressive("aes256-sha256", "ecp256", "aes128gcm16", "ecp256"),
     main("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").own(),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "ecp384").ppk(),
+    v2("aes256-sha256", "modp2048", "aes256-sha256", "").identities(Identities::Fqdn).ppk().nat(Nat::Ours),
+    v2("aes256gcm16-prfsha384", "x25519-ke1_mlkem768", "aes256gcm16", "x25519-ke1_mlkem768").own(),
+    v2("aes256gcm16-prfsha384", "ecp384-ke1_mlkem1024", "aes256gcm16", "").own().ppk(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").own(),
     v2("chacha20poly1305-prfsha512", "x25519", "chacha20poly1305-esn", "x25519").own().nat(Nat::Ours),
 ];
