@@ -115,10 +115,9 @@ fn a_source_that_asks_too_often_is_asked_for_cookies_and_then_ignored() {
 
 fn cookie_of(datagram: &[u8]) -> Option<Vec<u8>> {
     use crate::message::{Message, NotifyType, Payload};
-    Message::decode(datagram).ok()?.payloads.into_iter().find_map(|payload| match payload {
-        Payload::Notify(notify) if notify.kind == NotifyType::COOKIE => Some(notify.data),
-        _ => None,
-    })
+    let notify = |payload| if let Payload::Notify(notify) = payload { Some(notify) } else { None };
+    let mut notifies = Message::decode(datagram).ok()?.payloads.into_iter().filter_map(notify);
+    notifies.find(|notify| notify.kind == NotifyType::COOKIE).map(|notify| notify.data)
 }
 
 fn with_cookie(datagram: &[u8], cookie: Vec<u8>) -> Vec<u8> {
