@@ -27,6 +27,8 @@ pub mod ike_fragments;
 pub mod ike_message;
 pub mod ike_peer;
 pub mod ike_stranger;
+pub mod ike_v1_message;
+pub mod ike_v1_peer;
 pub mod inner_packet;
 mod input;
 pub mod names;
@@ -54,7 +56,7 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 14] = targets![
+pub const TARGETS: [Target; 16] = targets![
     bgp_message,
     bgp_peer,
     bgp_update,
@@ -66,6 +68,8 @@ pub const TARGETS: [Target; 14] = targets![
     ike_message,
     ike_peer,
     ike_stranger,
+    ike_v1_message,
+    ike_v1_peer,
     inner_packet,
     names,
     rib_life,

@@ -170,6 +170,11 @@ impl Endpoint {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn v1_tunnel(&self, id: TunnelId) -> Option<&Tunnel> {
+        self.slots.get(&id).and_then(|slot| self.v1.get(slot))
+    }
+
     /// Runs an operation on a tunnel of IKEv1 and brings the tunnel back to what it should be.
     pub(super) fn with_v1(
         &mut self,

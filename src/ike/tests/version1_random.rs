@@ -9,6 +9,10 @@ use super::network::*;
 use super::version1::pair;
 use crate::LimitReached;
 use crate::config::{StartAction, V1Mode};
+use crate::v1::message::{
+    Attribute, Delete, Exchange, Flags, Header, Identification, Notify, NotifyKind, Payload, PayloadKind, assemble,
+    encode_body,
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -100,5 +104,77 @@ proptest! {
         network.run(Duration::from_secs(100));
         network.assert_no_flap();
         network.assert_settled();
+    }
+}
+
+fn payload() -> impl Strategy<Value = Payload> {
+    let octets = || prop::collection::vec(any::<u8>(), 0..40);
+    let spi = any::<u32>().prop_map(wire::ipsec::Spi);
+    let kinds = prop_oneof![
+        any::<u16>(),
+        Just(NotifyKind::R_U_THERE.0),
+        Just(NotifyKind::R_U_THERE_ACK.0),
+        Just(NotifyKind::RESPONDER_LIFETIME.0),
+        Just(NotifyKind::NO_PROPOSAL_CHOSEN.0),
+        Just(NotifyKind::INVALID_ID_INFORMATION.0),
+    ];
+    let lifetime = (any::<u32>(), 0..4_u16).prop_map(|(value, unit)| {
+        let attributes = [Attribute::number(1, unit.into()), Attribute::number(2, value)];
+        Payload::Notify(Notify::isakmp(NotifyKind::RESPONDER_LIFETIME).with_attributes(&attributes))
+    });
+    prop_oneof![
+        octets().prop_map(Payload::KeyExchange),
+        prop::collection::vec(any::<u8>(), 8..40).prop_map(Payload::Nonce),
+        octets().prop_map(Payload::Hash),
+        octets().prop_map(Payload::NatDetection),
+        (any::<u8>(), octets()).prop_map(|(kind, data)| Payload::Other(PayloadKind(kind | 0x80), data)),
+        spi.prop_map(|spi| Payload::Delete(Delete::esp(&[spi]))),
+        (kinds, octets()).prop_map(|(kind, data)| Payload::Notify(Notify { data, ..Notify::isakmp(NotifyKind(kind)) })),
+        lifetime,
+        Just(Payload::Identification(Identification::of_traffic(&wire::ipsec::TrafficSelector::ANY_V4))),
+    ]
+}
+
+/// A message from A to B that is authentic, whatever it says.
+fn authentic(network: &Network, quick: bool, message_id: u32, payloads: &[Payload]) -> Option<Vec<u8>> {
+    let sa = network.ends[A].endpoint.v1_tunnel(TUNNEL)?.current()?;
+    let covered = encode_body(payloads).ok()?;
+    let hash = Payload::Hash(sa.keys.hash1(message_id, &covered).expose().to_vec());
+    let chain: Vec<_> = [hash].into_iter().chain(payloads.iter().cloned()).collect();
+    let mut body = encode_body(&chain).ok()?;
+    sa.keys.encrypt(&sa.first_iv(message_id), &mut body)?;
+    let header = Header {
+        initiator: sa.cookies.initiator,
+        responder: sa.cookies.responder,
+        exchange: if quick { Exchange::QUICK } else { Exchange::INFORMATIONAL },
+        flags: Flags { encrypted: true, ..Flags::default() },
+        message_id,
+    };
+    assemble(&header, PayloadKind::HASH, &body).ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_peer_with_keys_and_no_manners_breaks_nothing(
+        seed in 0..u64::MAX / 4,
+        messages in prop::collection::vec((any::<bool>(), 1..u32::MAX, prop::collection::vec(payload(), 0..6)), 1..12),
+    ) {
+        let (a, b) = pair(V1Mode::Main);
+        let mut network = Network::up_with(seed, a, b);
+        network.lenient_until = network.now + Duration::from_secs(100_000);
+        for (quick, message_id, payloads) in &messages {
+            let Some(datagram) = authentic(&network, *quick, *message_id, payloads) else { continue };
+            let path = network.ends[A].endpoint.v1_tunnel(TUNNEL).unwrap().path();
+            network.with(B, |endpoint, now| endpoint.handle_datagram(path.remote, path.local, &datagram, now));
+            network.run(Duration::from_millis(100));
+        }
+        // A short lifetime that the peer named may have to run out, and everything be renewed.
+        network.run(Duration::from_secs(400));
+        network.assert_up();
+        for end in &network.ends {
+            prop_assert!(end.data.inbound.len() <= 8, "{} inbound SAs", end.data.inbound.len());
+        }
     }
 }
