@@ -178,7 +178,6 @@ const USER_SPACE: &[Combination] = &[
 
 /// What a kernel that has ESP adds: raw ESP.
 const KERNEL: &[Combination] = &[
-    v2("aes128gcm16-prfsha256", "x25519", "aes128gcm16", "").kernel(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").kernel(),
     v2("aes256-sha256", "modp2048", "aes256-sha256-esn", "modp2048").kernel(),
     v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan(),
@@ -211,7 +210,7 @@ impl Combination {
     /// What both ends are told.
     pub(crate) fn terms(&self) -> Terms {
         let (us, peer) = self.names();
-        let esp = if self.pfs.is_empty() { self.esp.to_owned() } else { with_group(self.esp, self.pfs) };
+        let esp = self.esp_suite();
         Terms {
             version: self.version,
             ppk: self.credential == Credential::Ppk,
@@ -225,7 +224,12 @@ impl Combination {
         format!("{}-{}", self.ike, self.group)
     }
 
-    /// The ESP suite as it is shown.
+    /// The ESP suite with its group, where it has one.
+    pub(crate) fn esp_suite(&self) -> String {
+        if self.pfs.is_empty() { self.esp.to_owned() } else { with_group(self.esp, self.pfs) }
+    }
+
+    /// The ESP suite alone.
     pub(crate) fn esp_without_group(&self) -> String {
         self.esp.to_owned()
     }
