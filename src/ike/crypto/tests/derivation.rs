@@ -217,3 +217,41 @@ fn keys_are_not_printed() {
     let printed = format!("{:?}", keys(&AES128_SHA1));
     assert!(printed.contains("Secret(..)") && !printed.contains("3321"), "{printed}");
 }
+
+/// Computed with Python's `hmac` from the formulas of the RFCs.
+#[test]
+fn further_secrets_enter_as_an_independent_implementation_has_it() {
+    let (initiator, responder) = (nonce_i(), nonce_r());
+    let nonces = Nonces { initiator: &initiator, responder: &responder };
+    let (second, third) = (Secret::new(vec![0x6b; 32]), Secret::new(vec![0x7c; 48]));
+    let suite = &AES128GCM16_PRFSHA256;
+    let first = keys(suite);
+    // RFC 9370 2.2.2: after one IKE_INTERMEDIATE.
+    let mixed = first.rekey(suite, &second, &[], nonces, SPI_I, SPI_R);
+    let expected = hex!("17ab18b6d17bff7c967d7a1597a3f97d1c585057a487dfa1eb312b9f48aa0cee86162cee2b7d12e0");
+    assert_eq!(concat(&mixed.child(ESP_GCM, None, &[], nonces)), expected);
+    // RFC 9370 2.2.4: after two IKE_FOLLOWUP_KE, of a CHILD SA and of an IKE SA.
+    let additional = [second, third];
+    let expected = hex!("7c6c632252250e90984f4fe2b492b3ce04a612c4b2f7ec8c97d9f5fd60bfc02ccf9a37f954852b24");
+    assert_eq!(concat(&first.child(ESP_GCM, Some(&shared()), &additional, nonces)), expected);
+    let rekeyed = first.rekey(suite, &shared(), &additional, nonces, SPI_I, SPI_R);
+    let expected = hex!("cce7a04a139ddfb219605766a8761391ee240a68b16af304a4ff76e1ee8e91b0e6face9514fb5dbf");
+    assert_eq!(concat(&rekeyed.child(ESP_GCM, None, &[], nonces)), expected);
+    // RFC 8784 3.
+    let ppk = Secret::new(vec![0x77; 32]);
+    let expected = hex!("5fb397bfd34c25878d1f81da137f79fd833bffd83bc1e4e778761fc80e12e0225f90429028d08e81");
+    assert_eq!(concat(&mixed.with_ppk(&ppk).child(ESP_GCM, None, &[], nonces)), expected);
+    // RFC 9242 3.3.2: two exchanges, the second under other keys, then AUTH with the PPK.
+    let add = |role, one: &[u8], two: &[u8]| {
+        let one = first.intermediate_auth(role, None, one);
+        mixed.intermediate_auth(role, Some(&one), two)
+    };
+    let ours = add(Role::Initiator, b"request one", b"request two");
+    let theirs = add(Role::Responder, b"response one", b"response two");
+    let intermediate = [ours.expose(), theirs.expose(), &3_u32.to_be_bytes()].concat();
+    let id = Identification::new(IdType::IPV4_ADDR, vec![192, 0, 2, 1]).body();
+    let message = b"the whole IKE_SA_INIT request";
+    let input = AuthInput { message, peer_nonce: &responder, id_body: &id, intermediate: &intermediate };
+    let auth = mixed.with_ppk(&ppk).psk_auth(Role::Initiator, &Secret::from(&b"secret"[..]), input);
+    assert_eq!(auth.expose(), hex!("ace6c0cfc8f6bbb8ba881dcfb9c89b189eb754cddbf7371e151da7be77444f8f"));
+}

@@ -366,3 +366,17 @@ fn ecp521_vector() {
         ),
     });
 }
+
+#[test]
+fn an_encapsulation_key_beyond_the_modulus_is_refused() {
+    // FIPS 203 7.2.
+    for group in [Group::MlKem512, Group::MlKem768, Group::MlKem1024] {
+        let mut key = group.generate(&mut seeded(1)).public().to_vec();
+        assert!(group.answer(&key, &mut seeded(2)).is_ok(), "{group}");
+        key[..3].copy_from_slice(&[0x01, 0x0d, 0x00]);
+        assert!(matches!(group.answer(&key, &mut seeded(2)), Err(KeyExchangeError::Element(_))), "{group}: 3329");
+        key[..3].copy_from_slice(&[0x00, 0x0d, 0x00]);
+        assert!(group.answer(&key, &mut seeded(2)).is_ok(), "{group}: 3328");
+        assert!(group.answer(&key[1..], &mut seeded(2)).is_err(), "{group}");
+    }
+}
