@@ -280,6 +280,11 @@ impl Tunnel {
             });
         let path = sa.path;
         let crossing = self.note_crossing(cx.now, selectors);
+        // What we were about to send on is in use from now on, so that both ends compare the same two.
+        let waits = |child: &&Child| child.crossing && child.initiator && child.complete && child.adopt_at.is_some();
+        if let Some(ours) = self.children.iter().find(|child| child.selectors == selectors && waits(child)) {
+            self.switch_to(cx, ours.spi);
+        }
         // The peer may use it as soon as it has our answer.
         self.install_parts(cx, cookie, spi, selectors, false, peer_nonce.clone(), crossing, parts);
         cx.transmit(path, &datagrams);
