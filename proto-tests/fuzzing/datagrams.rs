@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ike::config::{
-    ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeProposal, IkeVersion, SelectorLayout, StartAction,
-    TunnelConfig,
+    Authentication, ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeProposal, IkeVersion, SelectorLayout,
+    StartAction, TunnelConfig,
 };
 use ike::crypto::Group;
 use ike::message::{
@@ -35,7 +35,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         version: IkeVersion::V2,
         local_id: local.into(),
         remote_id: remote.into(),
-        psk: Secret::from(b"correct horse battery staple".as_slice()),
+        auth: Authentication::psk(Secret::from(b"correct horse battery staple".as_slice())),
         ppk: None,
         ike_proposals: vec![suite()],
         esp_proposals: vec!["aes128gcm16".parse().expect("a suite")],

@@ -197,8 +197,9 @@ impl Peer {
             id_body: &id,
             intermediate: &[],
         };
-        let psk = config(ADDRESS_A, ADDRESS_B, StartAction::Initiate).psk;
-        let auth = self.keys.psk_auth(Role::Initiator, &psk, input).expose().to_vec();
+        let auth = config(ADDRESS_A, ADDRESS_B, StartAction::Initiate).auth;
+        let psk = auth.shared_key().expect("a key for both ends");
+        let auth = self.keys.psk_auth(Role::Initiator, psk, input).expose().to_vec();
         let spis = (SPI, self.responder);
         let message = encode(header(spis, ExchangeType::IKE_AUTH, 1), authentication_payloads(auth));
         self.say(&message[17..24], PayloadType(message[16]), &message[HEADER_LEN..]);

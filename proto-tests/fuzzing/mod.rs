@@ -22,6 +22,7 @@ mod datagrams;
 mod entropy;
 pub mod esp_inner;
 pub mod esp_open;
+pub mod ike_certificate;
 pub mod ike_established;
 pub mod ike_fragments;
 pub mod ike_message;
@@ -56,13 +57,14 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 16] = targets![
+pub const TARGETS: [Target; 17] = targets![
     bgp_message,
     bgp_peer,
     bgp_update,
     config_text,
     esp_inner,
     esp_open,
+    ike_certificate,
     ike_established,
     ike_fragments,
     ike_message,

@@ -148,6 +148,22 @@ codes! {
     PpkName = "ppk-name",
     /// A post-quantum pre-shared key where IKEv1 is spoken.
     PpkVersion = "ppk-version",
+    /// A pre-shared key and a certificate, and nothing says who uses which.
+    AuthChoice = "auth-choice",
+    /// More or less than one place to find a part of a certificate.
+    CertificateChoice = "certificate-choice",
+    /// A certificate or its key cannot be fetched.
+    CertificateUnavailable = "certificate-unavailable",
+    /// A certificate, its key or a CRL is of no use.
+    CertificateUnusable = "certificate-unusable",
+    /// The private key's file is readable by others.
+    CertificateKeyMode = "certificate-key-mode",
+    /// A certificate is, or soon will be, out of its time.
+    CertificateTime = "certificate-time",
+    /// A certificate that is not, or cannot be, for an identity.
+    CertificateIdentity = "certificate-identity",
+    /// A certificate where IKEv1 takes none.
+    Ikev1Certificate = "ikev1-certificate",
     /// An IKE identity equals the peer's.
     IdentityEqual = "identity-equal",
 

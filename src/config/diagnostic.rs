@@ -250,7 +250,8 @@ impl Findings {
 
     pub(crate) fn into_diagnostics(self, source: &Source) -> Vec<Diagnostic> {
         let mut findings = self.0.into_inner();
-        findings.sort_by_key(|finding| finding.span);
+        findings
+            .sort_by(|one, other| (one.span, one.code, &one.message).cmp(&(other.span, other.code, &other.message)));
         // What a default says wrongly is found once per tunnel.
         findings.dedup_by(|one, other| (one.code, one.span, &one.message) == (other.code, other.span, &other.message));
         findings.into_iter().map(|finding| Diagnostic { finding, source: source.clone() }).collect()

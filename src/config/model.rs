@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::Family;
+use ike::certificate::RsaPadding;
 use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
 use ike::identity::Identity;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -17,7 +18,7 @@ use wire::outer::{DontFragment, Dscp};
 use crate::field::{Field, Layer, Leaf, OneOf};
 use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
-use crate::scalar::{Count, IkeGeneration, Legacy, Octets, Text, Within};
+use crate::scalar::{AuthKind, Count, IkeGeneration, Legacy, Octets, Text, Within};
 
 /// A Quadspan router.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -103,6 +104,10 @@ pub(crate) struct Defaults {
     pub(crate) psk: Field<PskSection>,
     /// A post-quantum pre-shared key beside it (RFC 8784).
     pub(crate) ppk: Field<PpkSection>,
+    /// The certificate that we show and the CAs that we trust, instead of a pre-shared key.
+    pub(crate) certificate: Field<CertificateSection>,
+    /// Who proves itself with what, where one end has a pre-shared key and the other a certificate.
+    pub(crate) auth: Field<AuthSection>,
     /// The IKE SA.
     pub(crate) ike: Field<IkeSection>,
     /// The CHILD SAs.
@@ -150,6 +155,10 @@ pub(crate) struct TunnelSection {
     pub(crate) psk: Field<PskSection>,
     /// A post-quantum pre-shared key beside it (RFC 8784).
     pub(crate) ppk: Field<PpkSection>,
+    /// The certificate that we show and the CAs that we trust, instead of a pre-shared key.
+    pub(crate) certificate: Field<CertificateSection>,
+    /// Who proves itself with what, where one end has a pre-shared key and the other a certificate.
+    pub(crate) auth: Field<AuthSection>,
     /// The link inside the tunnel: a /30, our end of which follows from the profile, or a section that says more.
     pub(crate) inside: Field<OneOf<Ipv4Net, InsideSection>>,
     /// An IPv6 link beside it, a /126.
@@ -183,12 +192,20 @@ pub(crate) struct TunnelSection {
 impl TunnelSection {
     /// With what `defaults` says where the tunnel itself says nothing.
     pub(crate) fn over(self, defaults: &Defaults) -> Self {
-        let defaults = defaults.clone();
+        let mut defaults = defaults.clone();
+        // What a tunnel is told itself replaces whatever the others do, unless `auth` asks for both.
+        if self.auth.span().is_none() && (self.psk.span().is_some() || self.certificate.span().is_some()) {
+            defaults.psk = Field::default();
+            defaults.certificate = Field::default();
+            defaults.auth = Field::default();
+        }
         Self {
             profile: self.profile.or(defaults.profile),
             local: self.local.or(defaults.local),
             psk: self.psk.or(defaults.psk),
             ppk: self.ppk.or(defaults.ppk),
+            certificate: self.certificate.over(defaults.certificate),
+            auth: self.auth.or(defaults.auth),
             ike: self.ike.over(defaults.ike),
             esp: self.esp.over(defaults.esp),
             legacy: self.legacy.or(defaults.legacy),
@@ -237,6 +254,63 @@ pub(crate) struct PpkSection {
     pub(crate) required: Leaf<bool>,
 }
 
+macro_rules! layered {
+    ($(#[$title:meta])* struct $name:ident as $text:literal { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$title])*
+        #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+        #[schemars(rename = $text)]
+        pub(crate) struct $name {
+            $($(#[$doc])* pub(crate) $field: $type,)*
+        }
+
+        impl Layer for $name {
+            fn over(self, base: Self) -> Self {
+                Self { $($field: self.$field.or(base.$field),)* }
+            }
+        }
+    };
+}
+
+layered! {
+    /// The certificate that we show and the CAs that we trust. Each is a path to a PEM file, `{file: PATH}` or
+    /// `{credential: NAME}`; files are read again at a reload.
+    struct CertificateSection as "certificate" {
+        /// Our certificate, followed by the intermediate ones up to what the peer knows.
+        chain: Field<OneOf<PathBuf, OriginSection>>,
+        /// The private key of our certificate, not encrypted: PKCS#8, PKCS#1 or SEC1.
+        key: Field<OneOf<PathBuf, OriginSection>>,
+        /// The CAs, one or more, that the peer's certificate must come from.
+        ca: Field<OneOf<PathBuf, OriginSection>>,
+        /// Lists of revoked certificates of these CAs, PEM or DER.
+        crl: Field<OneOf<PathBuf, OriginSection>>,
+        /// How an RSA key signs: `pss` (default), or `pkcs1` for peers that know nothing else.
+        rsa: Leaf<RsaPadding>,
+    }
+}
+
+/// Where something is: one of these.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "origin", extend("minProperties" = 1, "maxProperties" = 1))]
+pub(crate) struct OriginSection {
+    /// A file; a relative path starts at this configuration's folder.
+    pub(crate) file: Leaf<PathBuf>,
+    /// A systemd credential by name.
+    pub(crate) credential: Leaf<Text>,
+}
+
+/// Who proves itself with what.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "auth", extend("required" = ["local", "remote"]))]
+pub(crate) struct AuthSection {
+    /// We: `psk` or `certificate`.
+    pub(crate) local: Leaf<AuthKind>,
+    /// The peer: `psk` or `certificate`.
+    pub(crate) remote: Leaf<AuthKind>,
+}
+
 /// The link inside the tunnel: `prefix` (and `side`), or both addresses.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -265,24 +339,6 @@ pub(crate) struct Inside6Section {
     pub(crate) local: Leaf<Ipv6Addr>,
     /// The peer's address.
     pub(crate) peer: Leaf<Ipv6Addr>,
-}
-
-macro_rules! layered {
-    ($(#[$title:meta])* struct $name:ident as $text:literal { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$title])*
-        #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-        #[schemars(rename = $text)]
-        pub(crate) struct $name {
-            $($(#[$doc])* pub(crate) $field: $type,)*
-        }
-
-        impl Layer for $name {
-            fn over(self, base: Self) -> Self {
-                Self { $($field: self.$field.or(base.$field),)* }
-            }
-        }
-    };
 }
 
 layered! {

@@ -27,7 +27,8 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    /// Where secrets are written: the scalars below a `psk` key or one like it, except those that only refer to one.
+    /// Where secrets are written: the scalars below a `psk` key or one like it, except those that only refer to one;
+    /// and a private key in PEM, wherever it is.
     pub(crate) fn secrets(&self) -> Vec<Span> {
         let mut found = Vec::new();
         self.collect_secrets(false, &mut found);
@@ -37,8 +38,8 @@ impl Node {
     fn collect_secrets(&self, below_psk: bool, found: &mut Vec<Span>) {
         match &self.kind {
             Kind::Null => {}
-            Kind::Scalar(_) => {
-                if below_psk {
+            Kind::Scalar(text) => {
+                if below_psk || text.contains("PRIVATE KEY-----") {
                     found.push(self.span);
                 }
             }

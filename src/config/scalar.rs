@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::Family;
+use ike::certificate::RsaPadding;
 use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
 use ike::crypto::ParseSuiteError;
 use ike::identity::{Identity, ParseIdentityError};
@@ -319,19 +320,31 @@ impl Scalar for EspProposal {
     }
 }
 
+/// With what an end proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthKind {
+    Psk,
+    Certificate,
+}
+
 impl Scalar for Identity {
-    const EXPECTED: &'static str = "an identity such as `203.0.113.7`, `gw.example.net` or `me@example.net`";
+    const EXPECTED: &'static str =
+        "an identity such as `203.0.113.7`, `gw.example.net`, `me@example.net` or `C=CH, CN=gateway`";
 
     fn parse(text: &str) -> Result<Self, String> {
+        let parsed = text.parse();
+        if matches!(parsed, Ok(Self::Dn(_)) | Err(ParseIdentityError::Name(_))) {
+            return parsed.map_err(|error: ParseIdentityError| error.to_string());
+        }
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             // S0-31: no spaces.
             return Err(format!("`{text}` holds white space"));
         }
-        text.parse().map_err(|error: ParseIdentityError| error.to_string())
+        parsed.map_err(|error: ParseIdentityError| error.to_string())
     }
 
     fn schema() -> Schema {
-        json_schema!({ "type": "string", "pattern": "^\\S+$" })
+        json_schema!({ "type": "string", "pattern": "^(\\S+|[A-Za-z0-9.]+ *=.+)$" })
     }
 }
 
@@ -408,6 +421,14 @@ keywords! {
     Legacy, "`refuse` or `allow`", {
         "refuse" => Legacy::Refuse,
         "allow" => Legacy::Allow,
+    };
+    AuthKind, "`psk` or `certificate`", {
+        "psk" => AuthKind::Psk,
+        "certificate" => AuthKind::Certificate,
+    };
+    RsaPadding, "`pss` or `pkcs1`", {
+        "pss" => RsaPadding::Pss,
+        "pkcs1" => RsaPadding::Pkcs1,
     };
     LogFormat, "`text` or `json`", {
         "text" => LogFormat::Text,

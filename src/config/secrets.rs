@@ -1,10 +1,11 @@
-//! Where pre-shared keys come from. A configuration names them; a [`SecretSource`] fetches them.
+//! Where pre-shared keys and certificates come from. A configuration names them; a [`SecretSource`] fetches them.
 
 use std::env;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::Secret;
 
@@ -39,7 +40,7 @@ pub enum SecretError {
         /// What the system says.
         reason: String,
     },
-    /// More than [`MAX_SECRET`] octets: not a key.
+    /// More than [`MAX_SECRET`] octets: neither a key nor a certificate.
     #[error("{} is larger than {MAX_SECRET} octets", path.display())]
     TooLarge {
         /// The file, resolved.
@@ -62,8 +63,8 @@ pub enum SecretError {
     },
 }
 
-/// Upper bound of a secret in octets.
-pub const MAX_SECRET: u64 = 4096;
+/// Upper bound of a secret, a chain of certificates or a CRL in octets.
+pub const MAX_SECRET: u64 = 1024 * 1024;
 
 /// Fetches secrets.
 pub trait SecretSource {
@@ -73,6 +74,11 @@ pub trait SecretSource {
     ///
     /// Says why there is none.
     fn fetch(&self, reference: &SecretReference) -> Result<FoundSecret, SecretError>;
+
+    /// Seconds since 1970 by the clock on the wall: certificates are good for a time.
+    fn unix_time(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
 }
 
 /// Files, environment and credentials of this process.
@@ -139,7 +145,7 @@ mod tests {
     #[test]
     fn what_cannot_be_a_secret_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("big"), vec![b'x'; 4097]).unwrap();
+        fs::write(folder.path().join("big"), vec![b'x'; 1024 * 1024 + 1]).unwrap();
         let source = SystemSecrets::new(folder.path());
         let fetch = |reference| source.fetch(&reference).unwrap_err();
         assert!(matches!(fetch(SecretReference::File("absent".into())), SecretError::Unreadable { .. }));

@@ -116,8 +116,8 @@ pub(crate) fn suspected_secrets(text: &str) -> Vec<Span> {
 }
 
 /// What the name of a key holds that introduces a secret, by our names or by what people may try.
-pub(crate) const SECRET_KEYS: [&str; 8] =
-    ["psk", "ppk", "inline", "secret", "passw", "shared-key", "shared_key", "sharedkey"];
+pub(crate) const SECRET_KEYS: [&str; 9] =
+    ["psk", "ppk", "inline", "secret", "passw", "shared-key", "shared_key", "sharedkey", "private"];
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Whole configurations, in and out: the examples of `configs/`, what they come to, and what each mistake looks like.
 
+mod certificates;
 mod diagnostics;
 mod examples;
 mod hostile;
@@ -36,11 +37,18 @@ tunnels:
 struct Keys;
 
 impl SecretSource for Keys {
+    fn unix_time(&self) -> u64 {
+        certificates::NOW
+    }
+
     fn fetch(&self, reference: &SecretReference) -> Result<FoundSecret, SecretError> {
         let name = match reference {
             SecretReference::File(path) => path.display().to_string(),
             SecretReference::Env(name) | SecretReference::Credential(name) => name.clone(),
         };
+        if let Some((pem, mode)) = certificates::file(&name) {
+            return Ok(FoundSecret { secret: Secret::from(pem.as_bytes()), mode: Some(mode) });
+        }
         let (key, mode) = match name.rsplit('/').next().unwrap_or_default() {
             "empty.psk" => ("\n", 0o600),
             "open.psk" => (GOOD_KEY, 0o644),

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::Secret;
 use wire::ipsec::{EspSuite, TrafficSelector};
 
+use crate::certificate::{LocalCertificate, TrustedCas};
 use crate::crypto::{AdditionalKeyExchanges, Group, Prf};
 use crate::identity::Identity;
 
@@ -27,8 +29,8 @@ pub struct TunnelConfig {
     pub local_id: Identity,
     /// How the peer must identify itself.
     pub remote_id: Identity,
-    /// The pre-shared key.
-    pub psk: Secret,
+    /// How we prove who we are, and how the peer has to.
+    pub auth: Authentication,
     /// A post-quantum pre-shared key beside whatever authenticates (RFC 8784).
     pub ppk: Option<Ppk>,
     /// IKE proposals in order of preference; never empty.
@@ -164,6 +166,56 @@ impl Ppk {
     #[must_use]
     pub fn name(&self) -> String {
         String::from_utf8_lossy(&self.id).escape_debug().to_string()
+    }
+}
+
+/// How the two ends prove who they are. They may do so in different ways (RFC 7296 2.15).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authentication {
+    /// Our proof.
+    pub local: LocalAuth,
+    /// The proof that the peer has to give.
+    pub remote: RemoteAuth,
+}
+
+/// With what we prove who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalAuth {
+    /// A key that the peer has too.
+    Psk(Secret),
+    /// A certificate and its key.
+    Certificate(Arc<LocalCertificate>),
+}
+
+/// What the peer has to prove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemoteAuth {
+    /// That it has our key.
+    Psk(Secret),
+    /// That it has the key of a certificate that one of these vouches for.
+    Certificate(Arc<TrustedCas>),
+}
+
+impl Authentication {
+    /// One key for both ends.
+    #[must_use]
+    pub fn psk(key: Secret) -> Self {
+        Self { local: LocalAuth::Psk(key.clone()), remote: RemoteAuth::Psk(key) }
+    }
+
+    /// The pre-shared key, if both ends prove that they have it: all that IKEv1 can do here.
+    #[must_use]
+    pub fn shared_key(&self) -> Option<&Secret> {
+        match (&self.local, &self.remote) {
+            (LocalAuth::Psk(ours), RemoteAuth::Psk(theirs)) => (ours == theirs).then_some(ours),
+            (LocalAuth::Psk(_) | LocalAuth::Certificate(_), RemoteAuth::Psk(_) | RemoteAuth::Certificate(_)) => None,
+        }
+    }
+
+    /// Whether either end shows a certificate.
+    #[must_use]
+    pub const fn uses_certificates(&self) -> bool {
+        matches!(self.local, LocalAuth::Certificate(_)) || matches!(self.remote, RemoteAuth::Certificate(_))
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::certificate::CertificateProblem;
 use crate::config::{IkeVersion, V1Mode};
 use crate::crypto::Group;
 use crate::identity::Identity;
@@ -90,6 +91,28 @@ pub enum Failure {
         peer: SocketAddr,
         /// Whom it claimed to be.
         identity: Identity,
+    },
+    /// The peer proves its identity in another way than is configured.
+    #[error("{peer}, as {identity}, authenticates with {found} where {expected} is due")]
+    AuthMethod {
+        /// Whence it came.
+        peer: SocketAddr,
+        /// Whom it claimed to be.
+        identity: Identity,
+        /// What is configured.
+        expected: &'static str,
+        /// What it did.
+        found: &'static str,
+    },
+    /// The peer's certificate does not prove its identity, or ours cannot be used with it.
+    #[error("{peer}, as {identity}: {problem}")]
+    Certificate {
+        /// Whence it came.
+        peer: SocketAddr,
+        /// Whom it claimed to be.
+        identity: Identity,
+        /// Why not.
+        problem: CertificateProblem,
     },
     /// The peer's AUTH payload verifies without our post-quantum pre-shared key, and not with it.
     #[error("{peer}, as {identity}, has another post-quantum pre-shared key `{id}` than ours")]
@@ -379,6 +402,8 @@ impl Failure {
             Self::PpkUnknown { .. } => "ppk_unknown",
             Self::PpkAuthenticationFailed { .. } => "ppk_auth",
             Self::IntermediateUnsupported { .. } => "intermediate",
+            Self::AuthMethod { .. } => "auth_method",
+            Self::Certificate { problem, .. } => problem.reason(),
             Self::AuthenticationFailed { .. } => "auth",
             Self::IdentityMismatch { .. } => "identity",
             Self::NoProposalChosen { phase: Phase::Ike, .. } => "ike_no_proposal",
@@ -431,8 +456,12 @@ impl Failure {
             Self::IntermediateUnsupported { .. } => {
                 "leave the additional key exchanges (ke1_...) out of the proposals, or update the peer"
             }
+            Self::AuthMethod { .. } => {
+                "configure both ends for a pre-shared key, or both for certificates; `auth:` mixes them"
+            }
+            Self::Certificate { problem, .. } => problem.remedy(),
             Self::AuthenticationFailed { .. } => {
-                "compare the pre-shared key and our IKE identity with what the peer is configured to expect"
+                "compare the pre-shared key or certificate and our IKE identity with what the peer is configured to expect"
             }
             Self::IdentityMismatch { .. } => {
                 "set remote_id to the identity that the peer sends, or the peer's local identity to what we expect"

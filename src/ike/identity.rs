@@ -4,6 +4,7 @@
 //! 192.0.2.1, 2001:db8::1     an address
 //! gw.example.net             a domain name, also any other word; `fqdn:` or `@` in front makes it one for certain
 //! admin@example.net          a mail address; `email:` in front makes it one for certain
+//! C=CH, CN=gw             a distinguished name; `dn:` and hexadecimal DER makes it one for certain
 //! keyid:branch-7, @#62726e   opaque octets, as text or in hexadecimal
 //! ```
 
@@ -13,6 +14,7 @@ use std::str::FromStr;
 
 use wire::{DecodeError, Decoder};
 
+use crate::certificate::{DistinguishedName, ParseNameError, looks_like_a_name};
 use crate::message::{IdType, Identification};
 
 /// An identity.
@@ -24,6 +26,8 @@ pub enum Identity {
     Fqdn(String),
     /// `ID_RFC822_ADDR`: printable, not empty.
     Email(String),
+    /// `ID_DER_ASN1_DN`.
+    Dn(DistinguishedName),
     /// `ID_KEY_ID`.
     KeyId(Vec<u8>),
     /// A kind that is carried but not looked into, or text that is not printable.
@@ -44,6 +48,9 @@ pub enum ParseIdentityError {
     /// What follows `@#` is not pairs of hexadecimal digits.
     #[error("`{0}`: what follows `@#` must be pairs of hexadecimal digits")]
     Hex(String),
+    /// What looks like a distinguished name is none.
+    #[error(transparent)]
+    Name(#[from] ParseNameError),
     /// A control character.
     #[error("{0:?} has a character that cannot be printed")]
     Unprintable(String),
@@ -58,6 +65,7 @@ impl Identity {
             Self::Ip(IpAddr::V6(address)) => (IdType::IPV6_ADDR, address.octets().to_vec()),
             Self::Fqdn(name) => (IdType::FQDN, name.clone().into_bytes()),
             Self::Email(name) => (IdType::RFC822_ADDR, name.clone().into_bytes()),
+            Self::Dn(name) => (IdType::DER_ASN1_DN, name.der().to_vec()),
             Self::KeyId(octets) => (IdType::KEY_ID, octets.clone()),
             Self::Other { kind, data } => (*kind, data.clone()),
         };
@@ -74,6 +82,10 @@ impl Identity {
             IdType::IPV4_ADDR => Self::Ip(Ipv4Addr::from(whole::<4>(data)?).into()),
             IdType::IPV6_ADDR => Self::Ip(Ipv6Addr::from(whole::<16>(data)?).into()),
             IdType::KEY_ID => Self::KeyId(data.to_vec()),
+            IdType::DER_ASN1_DN => match DistinguishedName::from_der(data) {
+                Some(name) => Self::Dn(name),
+                None => Self::Other { kind: IdType::DER_ASN1_DN, data: data.to_vec() },
+            },
             kind => match (kind, printable(data)) {
                 (IdType::FQDN, Some(name)) => Self::Fqdn(name),
                 (IdType::RFC822_ADDR, Some(name)) => Self::Email(name),
@@ -82,13 +94,15 @@ impl Identity {
         })
     }
 
-    /// Whether `found` is this identity. Names are compared without regard to case, as DNS does (RFC 4343).
+    /// Whether `found` is this identity. Names are compared without regard to case, as DNS does (RFC 4343), and
+    /// distinguished names as [`DistinguishedName::matches`] does.
     #[must_use]
     pub fn matches(&self, found: &Self) -> bool {
         match (self, found) {
             (Self::Fqdn(expected), Self::Fqdn(found)) | (Self::Email(expected), Self::Email(found)) => {
                 expected.eq_ignore_ascii_case(found)
             }
+            (Self::Dn(expected), Self::Dn(found)) => expected.matches(found),
             (expected, found) => expected == found,
         }
     }
@@ -98,6 +112,7 @@ impl Identity {
         match self {
             Self::Fqdn(name) => Self::Fqdn(name.to_ascii_lowercase()),
             Self::Email(name) => Self::Email(name.to_ascii_lowercase()),
+            Self::Dn(name) => Self::Other { kind: IdType::DER_ASN1_DN, data: name.folded() },
             Self::Ip(_) | Self::KeyId(_) | Self::Other { .. } => self.clone(),
         }
     }
@@ -118,6 +133,7 @@ impl fmt::Display for Identity {
             Self::Fqdn(name) => write!(f, "fqdn:{name}"),
             Self::Email(name) if name.parse().as_ref() == Ok(self) => f.write_str(name),
             Self::Email(name) => write!(f, "email:{name}"),
+            Self::Dn(name) => name.fmt(f),
             Self::KeyId(octets) => match printable(octets) {
                 Some(text) => write!(f, "keyid:{text}"),
                 None => write!(f, "@#{}", Hex(octets)),
@@ -145,6 +161,8 @@ impl FromStr for Identity {
             Self::Email(name)
         } else if let Some(name) = prefixed("fqdn:").or_else(|| prefixed("@")) {
             Self::Fqdn(name)
+        } else if looks_like_a_name(text) {
+            Self::Dn(text.parse()?)
         } else if let Ok(address) = text.parse() {
             Self::Ip(address)
         } else if text.contains('@') {
@@ -172,7 +190,7 @@ fn whole<const N: usize>(data: &[u8]) -> Result<[u8; N], DecodeError> {
     Ok(octets)
 }
 
-fn unhex(digits: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(digits: &str) -> Option<Vec<u8>> {
     let digits = digits.as_bytes();
     if digits.is_empty() {
         return None;
@@ -214,6 +232,8 @@ mod tests {
             ("fqdn:192.0.2.1", fqdn("192.0.2.1")),
             ("admin@example.net", Identity::Email("admin@example.net".to_owned())),
             ("email:admin", Identity::Email("admin".to_owned())),
+            ("C=CH, CN=gw", Identity::Dn("C=CH, CN=gw".parse().unwrap())),
+            ("fqdn:CN=gw", fqdn("CN=gw")),
             ("keyid:branch-7", Identity::KeyId(b"branch-7".to_vec())),
             ("@#00fF", Identity::KeyId(vec![0, 255])),
         ];

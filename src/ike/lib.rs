@@ -12,8 +12,10 @@
 //! * [`Endpoint`] is the whole machine: one for the process, all tunnels in it.
 //! * [`config`] is what a tunnel is told, [`failure`] what it answers when it cannot.
 //! * [`v1`] is the older protocol, for peers that have nothing else: machines of its own, everything else shared.
+//! * [`certificate`] is what ends show each other where they share no key.
 //! * [`message`] is the wire format, [`crypto`] the algorithms, [`identity`] who is who.
 
+pub mod certificate;
 pub mod config;
 pub mod crypto;
 mod endpoint;

@@ -141,12 +141,37 @@ pub struct TunnelView {
     pub auth_failures: u64,
     /// What went through.
     pub traffic: TrafficView,
+    /// The certificate we show, if the tunnel has one.
+    pub local_certificate: Option<CertificateView>,
+    /// The certificate by which the peer was last authenticated.
+    pub peer_certificate: Option<CertificateView>,
     /// Why it is, or last was, down.
     pub last_failure: Option<FailureView>,
     /// Seconds until the next attempt.
     pub retry_in: Option<u64>,
     /// The state of the BGP session inside, if one is configured.
     pub bgp: Option<String>,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CertificateView {
+    /// Whom it names.
+    pub subject: String,
+    /// Who vouches for it.
+    pub issuer: String,
+    /// Further names: addresses, domain names, mail addresses.
+    pub names: Vec<String>,
+    /// Kind of its key, `ECDSA P-256`.
+    pub key: String,
+    /// From when on it is valid, `2026-01-31T12:00:00Z`.
+    pub not_before: String,
+    /// Until when it is valid.
+    pub not_after: String,
+    /// The same in seconds since 1970.
+    pub not_after_unix: u64,
+    /// Seconds until then; 0 if it has expired.
+    pub expires_in: u64,
 }
 
 /// An established IKE SA.

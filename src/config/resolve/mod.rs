@@ -3,6 +3,8 @@
 //! One file per part of a tunnel. Each gives what it could make out and reports what it could not, so that
 //! [`crate::lint`] can compare the parts of an unfinished configuration too.
 
+mod auth;
+mod certificate;
 mod inside;
 mod inside6;
 mod outside;

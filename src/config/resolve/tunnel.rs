@@ -6,12 +6,13 @@ use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, Pfs
 use ike::identity::Identity;
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
-use wire::{Asn, RouterId, Secret};
+use wire::{Asn, RouterId};
 
+use super::auth::AuthDraft;
 use super::selectors::Selectors;
 use super::timing::Timing;
 use super::{
-    SessionDraft, inside, inside6, name_finding, outside, ppk, psk, selectors, session, suites, timing, version,
+    SessionDraft, auth, inside, inside6, name_finding, outside, ppk, selectors, session, suites, timing, version,
 };
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
@@ -38,7 +39,7 @@ pub(crate) struct TunnelDraft {
     pub(crate) inside6: Option<At<InsideLink6>>,
     pub(crate) session: Option<SessionDraft>,
     pub(crate) version: At<IkeVersion>,
-    psk: Option<Secret>,
+    auth: Option<AuthDraft>,
     ppk: Option<Ppk>,
     ike_proposals: Option<Vec<IkeProposal>>,
     esp_proposals: Option<Vec<EspProposal>>,
@@ -77,10 +78,22 @@ pub(super) fn resolve(
     let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, inside6.is_some(), findings));
     let version = version::resolve(&section.ike.clone().section(at).value, at, profile, findings);
     let esp_proposals = suites::esp(section.esp.clone().section(at).value, profile, version.value, legacy, findings);
-    let psk = psk::resolve(section.psk, profile, at, secrets, findings);
     let (local_id, remote_id) = (section.local_id.scalar(), section.remote_id.scalar());
     version::check_identities(version.value, [local_id.as_ref(), remote_id.as_ref()], findings);
-    version::check_key(&version, psk.as_ref(), findings);
+    let auth = auth::resolve(
+        auth::Sections {
+            psk: section.psk,
+            certificate: section.certificate,
+            auth: section.auth,
+            local_id: local_id.clone(),
+            remote_id: remote_id.clone(),
+        },
+        profile,
+        at,
+        secrets,
+        findings,
+    );
+    version::check_auth(&version, auth.as_ref(), findings);
     TunnelDraft {
         at,
         interface: interface(section.interface, name.as_ref(), findings),
@@ -88,7 +101,7 @@ pub(super) fn resolve(
         profile,
         local_id,
         remote_id,
-        psk,
+        auth,
         ppk: ppk::resolve(section.ppk, version.value, secrets, findings),
         ike_proposals: suites::ike(
             section.ike.clone().section(at).value.proposals,
@@ -180,6 +193,7 @@ impl TunnelDraft {
     pub(super) fn finish(self, id: TunnelId, asn: Asn, router_id: RouterId) -> Option<Tunnel> {
         let (local, remote) = (self.local?.value, self.remote?.value);
         let (name, inside) = (self.name?.value, self.inside?.value);
+        let auth = self.auth?;
         let inside6 = self.inside6.map(|link| link.value);
         Some(Tunnel {
             id,
@@ -196,9 +210,9 @@ impl TunnelDraft {
                 local,
                 remote,
                 version: self.version.value,
-                local_id: self.local_id.map_or_else(|| Identity::from(local), |id| id.value),
+                local_id: self.local_id.map_or_else(|| auth.default_identity(local.into()), |id| id.value),
                 remote_id: self.remote_id.map_or_else(|| Identity::from(remote), |id| id.value),
-                psk: self.psk?,
+                auth: auth.finish(),
                 ppk: self.ppk,
                 ike_proposals: self.ike_proposals?,
                 esp_proposals: self.esp_proposals?,

@@ -11,6 +11,7 @@ use ike::identity::Identity;
 use wire::Secret;
 use wire::ipsec::Encryption;
 
+use super::auth::AuthDraft;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::model::IkeSection;
@@ -78,8 +79,21 @@ pub(super) fn check_identities(version: IkeVersion, identities: [Option<&At<Iden
     }
 }
 
-/// What aggressive mode gives away.
-pub(super) fn check_key(version: &At<IkeVersion>, psk: Option<&Secret>, findings: &Findings) {
+/// IKEv1 is spoken with pre-shared keys only, and what aggressive mode gives away of them.
+pub(super) fn check_auth(version: &At<IkeVersion>, auth: Option<&AuthDraft>, findings: &Findings) {
+    let psk = auth.and_then(AuthDraft::shared_key);
+    if version.value != IkeVersion::V2 && auth.is_some() && psk.is_none() {
+        findings.push(
+            Finding::error(Code::Ikev1Certificate, version.span, "IKEv1 is spoken with a pre-shared key only")
+                .label("and this tunnel has a certificate")
+                .remedy("write `version: ikev2`, or give a `psk` in place of the certificate"),
+        );
+        return;
+    }
+    check_key(version, psk, findings);
+}
+
+fn check_key(version: &At<IkeVersion>, psk: Option<&Secret>, findings: &Findings) {
     if version.value != IkeVersion::V1(V1Mode::Aggressive) {
         return;
     }

@@ -119,6 +119,49 @@ const SECRETS: &[Case] = &[
     (Code::PskCloud, &[("good.psk", "dash.psk")]),
 ];
 
+const PSK: &str = "psk: {file: good.psk}";
+
+const CERTIFICATES: &[Case] = &[
+    (
+        Code::AuthChoice,
+        &[(PSK, "psk: {file: good.psk}\n  certificate: {chain: gateway.pem, key: gateway.key, ca: root.pem}")],
+    ),
+    (Code::MissingKey, &[(PSK, "certificate: {chain: gateway.pem}")]),
+    (Code::MissingKey, &[(PSK, "psk: {file: good.psk}\n  auth: {local: certificate}")]),
+    (
+        Code::CertificateChoice,
+        &[(PSK, "certificate: {chain: {file: a, credential: b}, key: gateway.key, ca: root.pem}")],
+    ),
+    (
+        Code::CertificateUnavailable,
+        &[(PSK, "certificate: {chain: absent.psk, key: {credential: absent}, ca: root.pem}")],
+    ),
+    (Code::CertificateUnusable, &[(PSK, "certificate: {chain: gateway.pem, key: other.key, ca: gateway.pem}")]),
+    (Code::CertificateUnusable, &[(PSK, "certificate: {chain: root.pem, key: gateway.key, ca: good.psk}")]),
+    (Code::CertificateUnusable, &[(PSK, "certificate: {chain: gateway.pem, key: encrypted.key, ca: root.pem}")]),
+    (
+        Code::CertificateUnusable,
+        &[(PSK, "certificate: {chain: gateway.pem, key: gateway.key, ca: root.pem, crl: root.pem}")],
+    ),
+    (Code::CertificateKeyMode, &[(PSK, "certificate: {chain: gateway.pem, key: open.key, ca: root.pem}")]),
+    (Code::CertificateTime, &[(PSK, "certificate: {chain: expired.pem, key: gateway.key, ca: root.pem}")]),
+    (Code::CertificateTime, &[(PSK, "certificate: {chain: soon.pem, key: gateway.key, ca: root.pem}")]),
+    (
+        Code::Ikev1Certificate,
+        &[
+            (PSK, "certificate: {chain: gateway.pem, key: gateway.key, ca: root.pem}"),
+            (T1, "    inside: 169.254.21.0/30\n    ike: {version: ikev1}\n"),
+        ],
+    ),
+    (
+        Code::CertificateIdentity,
+        &[
+            (PSK, "certificate: {chain: gateway.pem, key: gateway.key, ca: root.pem}"),
+            (T1, "    inside: 169.254.21.0/30\n    local-id: gw.example\n    remote-id: keyid:gw\n"),
+        ],
+    ),
+];
+
 const IPSEC: &[Case] = &[
     (Code::SuiteNone, &[(T1, "    inside: 169.254.21.0/30\n    ike: {proposals: []}\n")]),
     (
@@ -265,6 +308,7 @@ const GROUPS: [(&str, &[Case]); 7] = [
     ("router", ROUTER),
     ("tunnels", TUNNELS),
     ("secrets", SECRETS),
+    ("certificates", CERTIFICATES),
     ("ipsec", IPSEC),
     ("bgp", BGP),
 ];
@@ -386,7 +430,7 @@ fn a_file_is_read_with_the_secrets_beside_it() {
     std::fs::write(folder.path().join("good.psk"), "Correct.Horse.Battery.Staple\r\n").unwrap();
     std::fs::write(folder.path().join("edge.yaml"), GOOD).unwrap();
     let loaded = crate::load(&folder.path().join("edge.yaml")).unwrap();
-    assert_eq!(loaded.router.tunnels[0].ike.psk.expose(), b"Correct.Horse.Battery.Staple");
+    assert_eq!(loaded.router.tunnels[0].ike.auth.shared_key().unwrap().expose(), b"Correct.Horse.Battery.Staple");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn the_two_sides_of_the_four_tunnel_plan_mirror_each_other() {
         assert_eq!((one.ike.local, one.ike.remote), (other.ike.remote, other.ike.local));
         assert_eq!((one.inside.local, one.inside.peer), (other.inside.peer, other.inside.local));
         assert_eq!(one.inside.prefix, other.inside.prefix);
-        assert_eq!(one.ike.psk, other.ike.psk);
+        assert_eq!(one.ike.auth, other.ike.auth);
         assert!(one.ike.ike_proposals.iter().any(|suite| other.ike.ike_proposals.contains(suite)));
         assert!(
             one.ike

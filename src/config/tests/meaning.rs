@@ -75,7 +75,7 @@ fn the_aws_profile_fills_what_is_not_written() {
     let tunnel = first(GOOD);
     assert_eq!((tunnel.profile, tunnel.interface.as_str(), tunnel.id), (Profile::Aws, "qs-t1", TunnelId(1)));
     assert_eq!(tunnel.inside.local.to_string(), "169.254.21.2");
-    assert_eq!(tunnel.ike.psk, Secret::from(b"Correct.Horse.Battery.Staple".as_slice()));
+    assert_eq!(tunnel.ike.auth.shared_key().unwrap(), &Secret::from(b"Correct.Horse.Battery.Staple".as_slice()));
     assert_eq!(tunnel.ike.local_id, Identity::Ip("192.0.2.10".parse().unwrap()));
     assert_eq!(tunnel.ike.remote_id, Identity::Ip("203.0.113.11".parse().unwrap()));
     assert_eq!((tunnel.ike.ike_proposals.len(), tunnel.ike.esp_proposals.len()), (1, 1));

@@ -163,12 +163,17 @@ impl IkeKeys {
     /// The AUTH data with which `signer` proves that it knows the pre-shared key.
     #[must_use]
     pub fn psk_auth(&self, signer: Role, psk: &Secret, input: AuthInput<'_>) -> Secret {
-        let prf = self.prf;
-        // RFC 7296 2.15: AUTH = prf(prf(PSK, "Key Pad for IKEv2"), message | nonce | prf(SK_p, ID')).
-        let id = prf.mac(self.end(signer).sk_p.expose(), &[input.id_body]);
-        let key = prf.mac(psk.expose(), &[b"Key Pad for IKEv2"]);
-        // RFC 9242 3.3.2: ... | IntAuth.
-        prf.mac(key.expose(), &[input.message, input.peer_nonce, id.expose(), input.intermediate])
+        // RFC 7296 2.15: AUTH = prf(prf(PSK, "Key Pad for IKEv2"), octets to sign).
+        let key = self.prf.mac(psk.expose(), &[b"Key Pad for IKEv2"]);
+        self.prf.mac(key.expose(), &[&self.signed_octets(signer, input)])
+    }
+
+    /// What the AUTH payload of `signer` is made over, whatever its method.
+    #[must_use]
+    pub fn signed_octets(&self, signer: Role, input: AuthInput<'_>) -> Vec<u8> {
+        // RFC 7296 2.15, RFC 9242 3.3.2: message | nonce | prf(SK_p, ID') [| IntAuth].
+        let id = self.prf.mac(self.end(signer).sk_p.expose(), &[input.id_body]);
+        [input.message, input.peer_nonce, id.expose(), input.intermediate].concat()
     }
 
     /// Whether `auth` is what `signer` sends if it knows the pre-shared key.

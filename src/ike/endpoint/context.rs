@@ -8,6 +8,7 @@ use wire::Entropy;
 use wire::ipsec::{SaAction, Spi};
 
 use super::event::{Event, Output};
+use crate::certificate::UnixTime;
 use crate::message::IkeSpi;
 
 /// ESP SPIs below are reserved (RFC 4303 2.1).
@@ -78,6 +79,8 @@ impl Path {
 /// The surroundings of one operation.
 pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
+    /// The time of day.
+    pub(crate) wall: UnixTime,
     pub(crate) entropy: &'a mut dyn Entropy,
     pub(crate) output: &'a mut VecDeque<Output>,
     pub(crate) names: &'a mut Names,

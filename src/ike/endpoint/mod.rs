@@ -36,6 +36,7 @@ use self::context::Names;
 use self::half_open::HalfOpenTable;
 use self::sources::{Rates, Strangers};
 use self::will::Will;
+use crate::certificate::{UnixTime, WallClock};
 use crate::config::{IkeVersion, TunnelConfig};
 use crate::identity::Identity;
 use crate::message::{ExchangeType, Frame, IkeSpi, Version};
@@ -61,6 +62,7 @@ pub struct Endpoint {
     unauthenticated: Bucket,
     rates: Rates,
     strangers: Strangers,
+    clock: WallClock,
     counters: EndpointCounters,
 }
 
@@ -133,8 +135,15 @@ impl Endpoint {
             unauthenticated: Bucket::default(),
             rates: Rates::default(),
             strangers: Strangers::default(),
+            clock: WallClock::default(),
             counters: EndpointCounters::default(),
         }
+    }
+
+    /// What the clock on the wall shows now. Certificates are judged by it; to be told at the start and again whenever
+    /// the clock may have been set. Until then it is 1970, and no certificate is valid.
+    pub fn set_wall_clock(&mut self, shows: UnixTime, now: Instant) {
+        self.clock.set(shows, now);
     }
 
     /// Adds a tunnel, and begins if it is ours to begin. A tunnel with the same number is removed first.
@@ -145,13 +154,15 @@ impl Endpoint {
         self.by_address.entry((config.local, config.remote)).or_default().push(slot);
         let identities = (config.local_id.folded(), config.remote_id.folded());
         let (mut cx, _) = self.split(now);
-        match config.version {
-            IkeVersion::V2 => {
+        match (config.version, config.auth.shared_key().cloned()) {
+            // IKEv1 knows nothing but a pre-shared key here, and a configuration that wants more of it is refused
+            // before. What gets here all the same is never authenticated by less than it asks for.
+            (IkeVersion::V2, _) | (IkeVersion::V1(_), None) => {
                 let tunnel = Tunnel::new(&mut cx, slot, id, config);
                 self.tunnels.insert(slot, tunnel);
             }
-            IkeVersion::V1(_) => {
-                let tunnel = v1::Tunnel::new(&mut cx, slot, id, config);
+            (IkeVersion::V1(_), Some(psk)) => {
+                let tunnel = v1::Tunnel::new(&mut cx, slot, id, config, psk);
                 self.v1.insert(slot, tunnel);
             }
         }
@@ -372,7 +383,13 @@ impl Endpoint {
     }
 
     fn split(&mut self, now: Instant) -> (Cx<'_>, &mut BTreeMap<Slot, Tunnel>) {
-        let cx = Cx { now, entropy: &mut *self.entropy, output: &mut self.output, names: &mut self.names };
+        let cx = Cx {
+            now,
+            wall: self.clock.at(now),
+            entropy: &mut *self.entropy,
+            output: &mut self.output,
+            names: &mut self.names,
+        };
         (cx, &mut self.tunnels)
     }
 

@@ -7,6 +7,7 @@ use super::half_open::Admission;
 use super::tunnel::Tunnel;
 use super::will::Will;
 use super::{Endpoint, Event, Output};
+use crate::certificate::UnixTime;
 use crate::failure::{Failure, Phase as Negotiation, Theirs};
 use crate::message::{
     ExchangeType, Frame, Header, IkeSpi, Message, NoProposalChosen, Notify, NotifyType, Payload, Version,
@@ -66,7 +67,13 @@ impl Endpoint {
             self.refuse_stranger(frame, path, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN), failure, now);
             return;
         }
-        let mut cx = super::Cx { now, entropy: &mut *self.entropy, output: &mut self.output, names: &mut self.names };
+        let mut cx = super::Cx {
+            now,
+            wall: self.clock.at(now),
+            entropy: &mut *self.entropy,
+            output: &mut self.output,
+            names: &mut self.names,
+        };
         match answer_sa_init(&mut cx, &candidates, frame, &contents, path) {
             Ok(half) => self.half_open.insert(half),
             Err(InitRefusal::Malformed) => self.counters.dropped += 1,
@@ -161,7 +168,7 @@ impl Endpoint {
             }
             return;
         }
-        match self.identify(spi, &contents) {
+        match self.identify(spi, &contents, self.clock.at(now)) {
             Ok((slot, ppk)) => self.establish(spi, (slot, ppk), &contents, &key, now),
             Err((slot, refusal)) => self.refuse_auth(spi, path, &key, refusal, slot, now),
         }
@@ -169,7 +176,12 @@ impl Endpoint {
 
     /// Which tunnel the sender of an `IKE_AUTH` request means, if it has proven that it may, and whether by the
     /// tunnel's post-quantum pre-shared key.
-    fn identify(&self, spi: IkeSpi, contents: &Contents) -> Result<(Slot, bool), (Option<Slot>, Refusal)> {
+    fn identify(
+        &self,
+        spi: IkeSpi,
+        contents: &Contents,
+        wall: UnixTime,
+    ) -> Result<(Slot, bool), (Option<Slot>, Refusal)> {
         let half = self.half_open.get(spi);
         let opened = half.and_then(|half| half.opened.as_ref().map(|(keys, _)| (half, keys)));
         let unknown = |local, peer| Refusal {
@@ -189,7 +201,7 @@ impl Endpoint {
         meant.sort_by_key(|tunnel| !tunnel.has_named_ppk(contents));
         let meant = meant.first().copied();
         match meant.or_else(|| candidates().find(addressed)) {
-            Some(tunnel) => match tunnel.verify_initiator(half, keys, contents) {
+            Some(tunnel) => match tunnel.verify_initiator(half, keys, contents, wall) {
                 Ok(ppk) => Ok((tunnel.slot, ppk)),
                 Err(refusal) => Err((Some(tunnel.slot), refusal)),
             },

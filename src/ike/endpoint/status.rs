@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use wire::ipsec::{Encapsulation, EspSuite, Spi, TrafficSelector};
 
+use crate::certificate::CertificateSummary;
 use crate::config::{IkeProposal, IkeVersion};
 use crate::crypto::{AdditionalKeyExchanges, Group};
 use crate::failure::Failure;
@@ -41,6 +42,10 @@ pub struct TunnelStatus {
     pub since: Instant,
     /// What happened so far.
     pub counters: TunnelCounters,
+    /// The certificate we show, if any.
+    pub local_certificate: Option<CertificateSummary>,
+    /// The certificate by which the peer was last authenticated.
+    pub peer_certificate: Option<CertificateSummary>,
     /// The last failure and when it was.
     pub last_failure: Option<(Failure, Instant)>,
     /// When we try again.
@@ -203,6 +208,8 @@ impl Tunnel {
             up_since: self.up_since,
             since: self.since,
             counters: self.counters,
+            local_certificate: self.local_certificate(),
+            peer_certificate: self.peer_certificate.clone(),
             last_failure: self.last_failure.clone(),
             retry_at: self.retry_at.filter(|_| self.connects() && !self.is_up()),
         }

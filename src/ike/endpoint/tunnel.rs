@@ -14,6 +14,7 @@ use super::event::{DownReason, Event, LimitReached, RekeyKind};
 use super::flow::{self, Flow};
 use super::status::TunnelCounters;
 use super::will::Will;
+use crate::certificate::CertificateSummary;
 use crate::config::TunnelConfig;
 use crate::failure::Failure;
 use crate::message::{Frame, IkeSpi};
@@ -34,6 +35,8 @@ const FIRST_ATTEMPT: (Duration, Duration) = (Duration::ZERO, Duration::from_mill
 
 #[derive(Debug)]
 pub(crate) struct Tunnel {
+    /// Of the peer, as it was last authenticated.
+    pub(crate) peer_certificate: Option<CertificateSummary>,
     pub(crate) slot: Slot,
     pub(crate) id: TunnelId,
     pub(crate) config: TunnelConfig,
@@ -67,6 +70,7 @@ impl Tunnel {
         let retry_at = (will == Will::Connect).then(|| cx.now + spread);
         let flows = flow::wanted(config.wanted_children());
         Self {
+            peer_certificate: None,
             slot,
             id,
             next_flow: u32::try_from(flows.len()).unwrap_or(u32::MAX),

@@ -184,6 +184,32 @@ code_point! {
 }
 
 code_point! {
+    /// What a certificate payload holds (RFC 7296 3.6).
+    /// <https://www.iana.org/assignments/ikev2-parameters#ikev2-parameters-11>
+    pub struct CertEncoding(u8) {
+        PKCS7_X509 = 1;
+        X509_SIGNATURE = 4;
+        CRL = 7;
+        X509_HASH_AND_URL = 12;
+        X509_BUNDLE_HASH_AND_URL = 13;
+        RAW_PUBLIC_KEY = 15;
+    }
+}
+
+code_point! {
+    /// Hash in a signature (RFC 7427 4).
+    /// <https://www.iana.org/assignments/ikev2-parameters#hash-algorithms>
+    pub struct HashId(u16) {
+        SHA1 = 1;
+        SHA2_256 = 2;
+        SHA2_384 = 3;
+        SHA2_512 = 4;
+        /// RFC 8420: the signature algorithm hashes by itself.
+        IDENTITY = 5;
+    }
+}
+
+code_point! {
     /// How an end proves its identity (RFC 7296 3.8).
     /// <https://www.iana.org/assignments/ikev2-parameters#ikev2-parameters-12>
     pub struct AuthMethod(u8) {

@@ -16,6 +16,7 @@
 //! caller, with [`select`] for proposals and [`narrow()`] for traffic selectors.
 
 mod algorithm;
+mod certificate;
 mod chain;
 mod code_points;
 mod covered;
@@ -35,10 +36,11 @@ mod traffic_selector;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::{AUTHORITY_LEN, CertificatePayload, CertificateRequest};
 pub use chain::PayloadError;
 pub use code_points::{
-    AuthMethod, EncryptionId, EsnId, ExchangeType, GroupId, IdType, IntegrityId, NotifyType, PayloadType, PrfId,
-    ProtocolId, TransformType,
+    AuthMethod, CertEncoding, EncryptionId, EsnId, ExchangeType, GroupId, HashId, IdType, IntegrityId, NotifyType,
+    PayloadType, PrfId, ProtocolId, TransformType,
 };
 pub use covered::covered;
 pub use delete::Delete;

@@ -3,6 +3,7 @@
 use wire::ipsec::TrafficSelector;
 use wire::{DecodeError, DecodeReason, Decoder, Encoder};
 
+use super::certificate::{CertificatePayload, CertificateRequest};
 use super::code_points::{AuthMethod, GroupId, PayloadType};
 use super::delete::Delete;
 use super::identification::Identification;
@@ -21,6 +22,10 @@ pub enum Payload {
     IdInitiator(Identification),
     /// Identity of the exchange's responder.
     IdResponder(Identification),
+    /// A certificate.
+    Certificate(CertificatePayload),
+    /// Whom the sender trusts to vouch for the receiver.
+    CertificateRequest(CertificateRequest),
     /// Proof of an identity.
     Auth(Auth),
     /// 16 to 256 random octets.
@@ -35,7 +40,7 @@ pub enum Payload {
     TsInitiator(Vec<TrafficSelector>),
     /// What travels from or to the responder's side.
     TsResponder(Vec<TrafficSelector>),
-    /// A known payload that is carried but not taken apart: CERT, CERTREQ, CP, EAP.
+    /// A known payload that is carried but not taken apart: CP, EAP.
     Raw(RawPayload),
 }
 
@@ -60,7 +65,7 @@ pub struct Auth {
 /// A payload whose body is not looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawPayload {
-    /// CERT, CERTREQ, CONFIGURATION or EAP.
+    /// CONFIGURATION or EAP.
     pub kind: PayloadType,
     /// What follows the generic header.
     pub body: Vec<u8>,
@@ -75,6 +80,8 @@ impl Payload {
             Self::KeyExchange(_) => PayloadType::KE,
             Self::IdInitiator(_) => PayloadType::ID_INITIATOR,
             Self::IdResponder(_) => PayloadType::ID_RESPONDER,
+            Self::Certificate(_) => PayloadType::CERT,
+            Self::CertificateRequest(_) => PayloadType::CERTREQ,
             Self::Auth(_) => PayloadType::AUTH,
             Self::Nonce(_) => PayloadType::NONCE,
             Self::Notify(_) => PayloadType::NOTIFY,
@@ -93,6 +100,8 @@ impl Payload {
             PayloadType::KE => Self::KeyExchange(KeyExchange::decode(body)?),
             PayloadType::ID_INITIATOR => Self::IdInitiator(Identification::decode(body)?),
             PayloadType::ID_RESPONDER => Self::IdResponder(Identification::decode(body)?),
+            PayloadType::CERT => Self::Certificate(CertificatePayload::decode(body)?),
+            PayloadType::CERTREQ => Self::CertificateRequest(CertificateRequest::decode(body)?),
             PayloadType::AUTH => Self::Auth(Auth::decode(body)?),
             PayloadType::NONCE => Self::Nonce(decode_nonce(body)?),
             PayloadType::NOTIFY => Self::Notify(Notify::decode(body)?),
@@ -100,7 +109,7 @@ impl Payload {
             PayloadType::VENDOR_ID => Self::VendorId(body.take_rest().to_vec()),
             PayloadType::TS_INITIATOR => Self::TsInitiator(traffic_selector::decode(body)?),
             PayloadType::TS_RESPONDER => Self::TsResponder(traffic_selector::decode(body)?),
-            PayloadType::CERT | PayloadType::CERTREQ | PayloadType::CONFIGURATION | PayloadType::EAP => {
+            PayloadType::CONFIGURATION | PayloadType::EAP => {
                 Self::Raw(RawPayload { kind, body: body.take_rest().to_vec() })
             }
             _ => return Ok(None),
@@ -113,6 +122,8 @@ impl Payload {
             Self::Sa(proposals) => proposal::encode(proposals, encoder),
             Self::KeyExchange(exchange) => exchange.encode(encoder),
             Self::IdInitiator(id) | Self::IdResponder(id) => id.encode(encoder),
+            Self::Certificate(certificate) => certificate.encode(encoder),
+            Self::CertificateRequest(request) => request.encode(encoder),
             Self::Auth(auth) => auth.encode(encoder),
             Self::Nonce(octets) | Self::VendorId(octets) => encoder.bytes(octets),
             Self::Notify(notify) => notify.encode(encoder),

@@ -1,8 +1,8 @@
-//! `IKE_AUTH` with a pre-shared key (RFC 7296 1.2, 2.15): who is who, and the first CHILD SA.
+//! `IKE_AUTH` (RFC 7296 1.2, 2.15): who is who, and the first CHILD SA.
 //!
 //! ```text
-//!  SK { IDi, [N(INITIAL_CONTACT)], IDr, AUTH, SA, TSi, TSr } ------->
-//!                        <------- SK { IDr, AUTH, SA, TSr, TSi }
+//!  SK { IDi, [CERT..], [N(INITIAL_CONTACT)], [CERTREQ], IDr, AUTH, SA, TSi, TSr } ------->
+//!                        <------- SK { IDr, [CERT..], AUTH, SA, TSr, TSi }
 //!                               | SK { IDr, AUTH, N(error) }      IKE SA without CHILD SA
 //!                               | SK { N(AUTHENTICATION_FAILED) }
 //! ```
@@ -11,17 +11,18 @@ use std::time::Duration;
 
 use wire::ipsec::Spi;
 
+use crate::certificate::UnixTime;
 use crate::crypto::{AuthInput, IkeKeys, Nonces, Role};
 use crate::endpoint::{Cx, DownReason, Event, FlowId, HalfOpen, Owner, Path, Tunnel};
 use crate::failure::{Failure, Waiting};
 use crate::identity::Identity;
-use crate::message::{
-    Auth, AuthMethod, ChildExchange, ExchangeType, Frame, IkeSpi, Notify, NotifyType, Payload, esp_proposals,
-};
+use crate::message::{ChildExchange, ExchangeType, Frame, IkeSpi, Notify, NotifyType, Payload, esp_proposals};
+use crate::sa::certificates;
 use crate::sa::contents::Contents;
 use crate::sa::init::{Attempt, FirstExchange, Stage};
 use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child, soft};
 use crate::sa::ppk;
+use crate::sa::proof::{Claim, can_prove, method, prove, verify};
 use crate::sa::protect::{Incoming, Protection, header};
 use crate::sa::retransmit::{Retransmit, between};
 use crate::sa::window::{Requests, Responses};
@@ -88,16 +89,22 @@ impl Tunnel {
             id_body: &id_body,
             intermediate: &intermediate,
         };
-        let prove = |keys: &IkeKeys| keys.psk_auth(Role::Initiator, &self.config.psk, input).expose().to_vec();
+        let theirs = (path.remote, first.response.as_slice());
+        // Without randomness to sign with, the proof is empty and the peer refuses it.
+        let prove = |keys: &IkeKeys| {
+            prove(&self.config, keys, Role::Initiator, input, theirs).map_or_else(|_| Vec::new(), |auth| auth.data)
+        };
         let (auth, notifies) = ppk::offer(self.config.ppk.as_ref().filter(|_| first.ppk), &first.keys, prove);
         let mut payloads = vec![Payload::IdInitiator(id)];
+        payloads.extend(certificates::shown(&self.config.auth.local));
         // RFC 7296 2.4: whatever else the peer has between these two identities is gone.
         if !self.shares_identities && (sole || !self.sas.iter().any(|sa| !sa.is_closed())) {
             payloads.push(Payload::Notify(Notify::new(NotifyType::INITIAL_CONTACT)));
         }
+        payloads.extend(certificates::request([&self.config]));
         payloads.extend([
             Payload::IdResponder(self.config.remote_id.to_payload()),
-            Payload::Auth(Auth { method: AuthMethod::SHARED_KEY, data: auth }),
+            Payload::Auth(Auth { method: method(&self.config, first.response.as_slice()), data: auth }),
             Payload::Sa(esp_proposals(&self.config.esp_proposals, child, ChildExchange::Auth)),
             Payload::TsInitiator(selectors.local),
             Payload::TsResponder(selectors.remote),
@@ -107,7 +114,7 @@ impl Tunnel {
         let datagrams = protection.seal(header, payloads, path.remote, cx.entropy);
         cx.transmit(path, &datagrams);
         let transmission = Retransmit::new(datagrams, cx.now, cx.entropy);
-        ExpectAuthResponse { peer_spi: spis.1, first, protection, child, flow, transmission }
+        Ok(ExpectAuthResponse { peer_spi: spis.1, first, protection, child, flow, transmission })
     }
 
     /// Takes the answer to our authentication.
@@ -144,7 +151,7 @@ impl Tunnel {
                 return;
             }
         };
-        match self.verify_responder(&contents, state, attempt.path) {
+        match self.verify_responder(&contents, state, attempt.path, cx.wall) {
             Ok(ppk) => self.finish_auth(cx, attempt, contents, ppk),
             // The responder holds the SA for established unless it refused itself.
             Err(failure) => {
@@ -168,7 +175,13 @@ impl Tunnel {
     }
 
     /// Who answers is who we expect; whether by our post-quantum pre-shared key, too.
-    fn verify_responder(&self, contents: &Contents, state: &ExpectAuthResponse, path: Path) -> Result<bool, Failure> {
+    fn verify_responder(
+        &self,
+        contents: &Contents,
+        state: &ExpectAuthResponse,
+        path: Path,
+        wall: UnixTime,
+    ) -> Result<bool, Failure> {
         let peer = path.remote;
         let (Some(id), Some(auth)) = (&contents.id_responder, &contents.auth) else {
             return Err(match contents.error() {
@@ -189,15 +202,11 @@ impl Tunnel {
             id_body: &id_body,
             intermediate: &intermediate,
         };
-        if auth.method != AuthMethod::SHARED_KEY {
-            return Err(protocol(peer, &format!("AUTH method {} where a pre-shared key is due", auth.method)));
-        }
         let ppk = self.config.ppk.as_ref().filter(|_| first.ppk);
         let mixed = ppk::answered(ppk, contents, peer)?;
         let keys = ppk::mixed(ppk.filter(|_| mixed), &first.keys);
-        if !keys.psk_auth_holds(Role::Responder, &self.config.psk, input, &auth.data) {
-            return Err(Failure::WrongPsk { peer, identity: found });
-        }
+        let claim = Claim::new(peer, &found, auth, contents);
+        verify(&self.config.auth.remote, &keys, Role::Responder, input, claim, wall)?;
         Ok(mixed)
     }
 
@@ -222,6 +231,7 @@ impl Tunnel {
                 responses: Responses::starting_at(0),
             },
         );
+        self.note_peer_certificate(&contents);
         self.note_auth_lifetime(cx, spi, &contents);
         let judged = match contents.error() {
             Some(notify) => Err(refused_child(&self.config, &self.selectors_of(flow), notify, path.remote)),
@@ -362,6 +372,7 @@ impl Tunnel {
         half: &HalfOpen,
         keys: &IkeKeys,
         contents: &Contents,
+        wall: UnixTime,
     ) -> Result<bool, Refusal> {
         let peer = half.path.remote;
         let refuse = |failure| Refusal { notify: Notify::new(NotifyType::AUTHENTICATION_FAILED), failure };
@@ -389,18 +400,22 @@ impl Tunnel {
             id_body: &id_body,
             intermediate: &intermediate,
         };
-        if auth.method != AuthMethod::SHARED_KEY {
-            let detail = format!("AUTH method {} where a pre-shared key is due", auth.method);
-            return Err(refuse(protocol(peer, &detail)));
-        }
         let ppk = self.config.ppk.as_ref();
         let claim = ppk::claimed(ppk, contents, &auth.data, peer).map_err(refuse)?;
         let proving = ppk::mixed(ppk.filter(|_| claim.mixed), keys);
-        let holds = |keys: &IkeKeys, auth| keys.psk_auth_holds(Role::Initiator, &self.config.psk, input, auth);
-        if !holds(&proving, claim.auth) {
-            let plain_holds = claim.plain.is_some_and(|auth| holds(keys, auth));
-            return Err(refuse(ppk::disproven(ppk, claim, plain_holds, peer, found)));
+        let holds = |keys: &IkeKeys, data: &[u8]| {
+            let auth = Auth { method: auth.method, data: data.to_vec() };
+            let claim = Claim::new(peer, &found, &auth, contents);
+            verify(&self.config.auth.remote, keys, Role::Initiator, input, claim, wall)
+        };
+        if let Err(failure) = holds(&proving, claim.auth) {
+            let plain_holds = claim.plain.is_some_and(|auth| holds(keys, auth).is_ok());
+            // What only a key can be wrong about may be either of the two.
+            let of_a_key = plain_holds || matches!(failure, Failure::WrongPsk { .. });
+            let disproven = || ppk::disproven(ppk, claim, plain_holds, peer, found.clone());
+            return Err(refuse(if of_a_key { disproven() } else { failure }));
         }
+        can_prove(&self.config, (peer, half.request.as_slice())).map_err(refuse)?;
         if half.nat.any() && self.config.encapsulation == crate::config::EncapsulationPolicy::Never {
             return Err(refuse(Failure::NatForbidden { peer }));
         }
@@ -443,7 +458,15 @@ impl Tunnel {
             id_body: &id_body,
             intermediate: &intermediate,
         };
-        let auth = keys.psk_auth(Role::Responder, &self.config.psk, input);
+        let proof = match prove(&self.config, &keys, Role::Responder, input, (path.remote, half.request.as_slice())) {
+            Ok(proof) => proof,
+            Err(failure) => {
+                // The system has no randomness to sign with. The peer hears nothing and tries again.
+                cx.names.release(spi);
+                self.note_failure(cx, failure);
+                return;
+            }
+        };
         let nonces = (half.nonce_i.clone(), half.nonce_r.clone());
         let mixed = half.ppk;
         self.establish(
@@ -470,10 +493,10 @@ impl Tunnel {
                 responses: Responses::starting_at(message_id),
             },
         );
-        let mut payloads = vec![
-            Payload::IdResponder(id),
-            Payload::Auth(Auth { method: AuthMethod::SHARED_KEY, data: auth.expose().to_vec() }),
-        ];
+        self.note_peer_certificate(contents);
+        let mut payloads = vec![Payload::IdResponder(id)];
+        payloads.extend(certificates::shown(&self.config.auth.local));
+        payloads.push(Payload::Auth(proof));
         // RFC 8784 3: an empty identity says that the one the initiator named is mixed in.
         payloads.extend(mixed.then(|| Payload::Notify(Notify::new(NotifyType::PPK_IDENTITY))));
         payloads.extend(self.answer_first_child(cx, spi, &keys, (&nonces.0, &nonces.1), contents));

@@ -2,7 +2,9 @@
 
 use wire::ipsec::TrafficSelector;
 
-use crate::message::{Auth, Delete, Identification, KeyExchange, Notify, NotifyType, Payload, PayloadType, Proposal};
+use crate::message::{
+    Auth, CertificatePayload, Delete, Identification, KeyExchange, Notify, NotifyType, Payload, PayloadType, Proposal,
+};
 
 /// What a message says. Order among different payloads has no meaning (RFC 7296 2.5).
 #[derive(Debug, Default)]
@@ -12,6 +14,7 @@ pub(crate) struct Contents {
     pub(crate) nonce: Option<Vec<u8>>,
     pub(crate) id_initiator: Option<Identification>,
     pub(crate) id_responder: Option<Identification>,
+    pub(crate) certificates: Vec<CertificatePayload>,
     pub(crate) auth: Option<Auth>,
     pub(crate) ts_initiator: Option<Vec<TrafficSelector>>,
     pub(crate) ts_responder: Option<Vec<TrafficSelector>>,
@@ -35,6 +38,10 @@ impl Contents {
                 Payload::Nonce(nonce) => contents.nonce.replace(nonce).is_some(),
                 Payload::IdInitiator(id) => contents.id_initiator.replace(id).is_some(),
                 Payload::IdResponder(id) => contents.id_responder.replace(id).is_some(),
+                Payload::Certificate(certificate) => {
+                    contents.certificates.push(certificate);
+                    false
+                }
                 Payload::Auth(auth) => contents.auth.replace(auth).is_some(),
                 Payload::TsInitiator(selectors) => contents.ts_initiator.replace(selectors).is_some(),
                 Payload::TsResponder(selectors) => contents.ts_responder.replace(selectors).is_some(),
@@ -46,7 +53,7 @@ impl Contents {
                     contents.deletes.push(delete);
                     false
                 }
-                Payload::VendorId(_) | Payload::Raw(_) => false,
+                Payload::CertificateRequest(_) | Payload::VendorId(_) | Payload::Raw(_) => false,
             };
             if duplicate {
                 return Err(Duplicate(kind));

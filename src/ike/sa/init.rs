@@ -26,10 +26,12 @@ use crate::message::{
     accepted_ike, ike_proposals, select_ike,
 };
 use crate::sa::auth::ExpectAuthResponse;
+use crate::sa::certificates;
 use crate::sa::contents::Contents;
 use crate::sa::intermediate::{ExpectIntermediateResponse, Intermediate};
 use crate::sa::nat::{self, Nat, PORT_NAT};
 use crate::sa::negotiate::{list, no_proposal, protocol};
+use crate::sa::proof::can_prove;
 use crate::sa::protect::{Protection, header};
 use crate::sa::retransmit::Retransmit;
 
@@ -178,6 +180,7 @@ impl Tunnel {
         if self.config.ppk.is_some() {
             payloads.push(Payload::Notify(Notify::new(NotifyType::USE_PPK)));
         }
+        payloads.extend(certificates::announce([&self.config]));
         let header = header(spis, ExchangeType::IKE_SA_INIT, true, false, 0);
         let request = Message { header, payloads }.encode().unwrap_or_default();
         cx.transmit(path, std::slice::from_ref(&request));
@@ -278,6 +281,10 @@ impl Tunnel {
             intermediate: Intermediate::default(),
             ppk: self.config.ppk.is_some() && contents.has(NotifyType::USE_PPK),
         };
+        if let Err(failure) = can_prove(&self.config, (path.remote, frame.datagram())) {
+            self.abandon(cx, spi, failure);
+            return;
+        }
         let stage = self.proceed(cx, (spi, peer_spi), path, sole, first, protection);
         // What was doubtful about the first exchange is no longer: it has the time of an attempt.
         let deadline = began + ATTEMPT;
@@ -464,6 +471,10 @@ pub(crate) fn answer_sa_init(
     if ppk {
         payloads.push(Payload::Notify(Notify::new(NotifyType::USE_PPK)));
     }
+    let configs = || candidates.iter().map(|candidate| candidate.config);
+    payloads.extend(certificates::announce(configs()));
+    // RFC 7296 1.2: the responder asks here, the initiator in IKE_AUTH.
+    payloads.extend(certificates::request(configs()));
     let header = header(spis, ExchangeType::IKE_SA_INIT, false, true, 0);
     let response = Message { header, payloads }.encode().unwrap_or_default();
     cx.transmit(path, std::slice::from_ref(&response));

@@ -11,6 +11,7 @@
 //! whose variants hold exactly what is needed to take the answer.
 
 pub(crate) mod auth;
+pub(crate) mod certificates;
 pub(crate) mod child;
 pub(crate) mod collision;
 pub(crate) mod contents;
@@ -24,6 +25,7 @@ pub(crate) mod liveness;
 pub(crate) mod nat;
 pub(crate) mod negotiate;
 pub(crate) mod ppk;
+pub(crate) mod proof;
 pub(crate) mod protect;
 pub(crate) mod rekey_ike;
 pub(crate) mod retransmit;

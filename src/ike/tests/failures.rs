@@ -6,7 +6,7 @@ use wire::Secret;
 use wire::ipsec::TrafficSelector;
 
 use super::network::*;
-use crate::config::{EncapsulationPolicy, TunnelConfig};
+use crate::config::{Authentication, EncapsulationPolicy, TunnelConfig};
 use crate::message::ExchangeType;
 use crate::{Failure, TunnelState};
 
@@ -28,7 +28,7 @@ fn reasons(failures: &[Failure; 2]) -> [&'static str; 2] {
 
 #[test]
 fn another_psk_is_named_by_the_responder_and_corrected_at_once() {
-    let (mut network, failures) = fail(|_| {}, |b| b.psk = Secret::from(b"other".as_slice()));
+    let (mut network, failures) = fail(|_| {}, |b| b.auth = Authentication::psk(Secret::from(b"other".as_slice())));
     assert_eq!(reasons(&failures), ["auth", "psk"]);
     assert!(failures[B].to_string().contains("192.0.2.1"), "{}", failures[B]);
     assert!(failures[B].remedy().contains("pre-shared key"));
@@ -173,7 +173,7 @@ fn a_stranger_is_refused_and_reported() {
 
 #[test]
 fn failures_never_show_the_key() {
-    let (network, _) = fail(|_| {}, |b| b.psk = Secret::from(b"other".as_slice()));
+    let (network, _) = fail(|_| {}, |b| b.auth = Authentication::psk(Secret::from(b"other".as_slice())));
     for end in &network.ends {
         let text = format!("{:?} {:?}", end.events, end.endpoint.tunnel(TUNNEL));
         assert!(!text.contains("battery") && !text.contains("other"));
@@ -206,7 +206,7 @@ const MISMATCHES: [Mismatch; 15] = [
     Mismatch {
         what: "pre-shared key",
         a: |_| {},
-        b: |b| b.psk = Secret::from(b"other".as_slice()),
+        b: |b| b.auth = Authentication::psk(Secret::from(b"other".as_slice())),
         reasons: ["auth", "psk"],
         named: &["192.0.2.1"],
     },

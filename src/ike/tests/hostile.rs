@@ -200,7 +200,7 @@ fn refused_authentications_are_reported_at_a_limited_rate() {
     network.add(B, config_b());
     for seed in 0..60 {
         let mut other = config_a();
-        other.psk = wire::Secret::from(b"guessed".as_slice());
+        other.auth = crate::config::Authentication::psk(wire::Secret::from(b"guessed".as_slice()));
         let mut forger = crate::Endpoint::new(Box::new(Seeded::new(4000 + seed)));
         forger.add_tunnel(TUNNEL, other, network.now);
         forger.handle_timeout(network.now + Duration::from_secs(1));

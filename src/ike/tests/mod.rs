@@ -1,6 +1,7 @@
 //! Two endpoints on a simulated network with a pushed clock.
 
 mod bring_up;
+mod certificates;
 mod checklist;
 mod children;
 mod collisions;

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use wire::ipsec::{Direction, SaAction, SecurityAssociation, Spi, TrafficSelector, TunnelId};
 use wire::{Entropy, Secret};
 
+use crate::certificate::tests::pki::NOW;
 use crate::config::{
-    ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeVersion, SelectorLayout, StartAction, TunnelConfig,
+    Authentication, ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeVersion, SelectorLayout, StartAction,
+    TunnelConfig,
 };
 use crate::message::{ExchangeType, Frame};
 use crate::sa::protect::max_datagram;
@@ -71,7 +73,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         version: IkeVersion::V2,
         local_id: local.into(),
         remote_id: remote.into(),
-        psk: Secret::from(b"correct horse battery staple".as_slice()),
+        auth: Authentication::psk(Secret::from(b"correct horse battery staple".as_slice())),
         ppk: None,
         ike_proposals: vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()],
         esp_proposals: vec!["aes128gcm16-x25519".parse().unwrap()],
@@ -184,7 +186,8 @@ pub(super) struct End {
 
 impl End {
     fn new(seed: u64) -> Self {
-        let endpoint = Endpoint::new(Box::new(Seeded::new(seed)));
+        let mut endpoint = Endpoint::new(Box::new(Seeded::new(seed)));
+        endpoint.set_wall_clock(NOW, Instant::now());
         Self { endpoint, data: DataPlane::default(), events: Vec::new() }
     }
 }

@@ -130,7 +130,7 @@ fn with_cookie(datagram: &[u8], cookie: Vec<u8>) -> Vec<u8> {
 #[test]
 fn refused_peers_are_counted_by_source_and_tunnel() {
     let mut b = config_b();
-    b.psk = Secret::from(b"another".as_slice());
+    b.auth = crate::config::Authentication::psk(Secret::from(b"another".as_slice()));
     let mut network = Network::new(5, config_a(), b);
     network.run(Duration::from_secs(60));
     let [stranger] = network.ends[B].endpoint.strangers().try_into().unwrap();

@@ -430,7 +430,7 @@ fn mismatches() -> Vec<Mismatch> {
     vec![
         Mismatch {
             name: "pre-shared key",
-            change: |config| config.psk = Secret::from(b"another".as_slice()),
+            change: |config| config.auth = crate::config::Authentication::psk(Secret::from(b"another".as_slice())),
             ours: "undecryptable",
             theirs: "undecryptable",
         },
@@ -506,7 +506,7 @@ fn a_first_message_of_version_2_where_version_1_is_configured_is_told_so() {
 #[test]
 fn in_aggressive_mode_a_wrong_key_is_seen_by_whom_it_is_shown_first() {
     let (a, mut b) = pair(V1Mode::Aggressive);
-    b.psk = Secret::from(b"another".as_slice());
+    b.auth = crate::config::Authentication::psk(Secret::from(b"another".as_slice()));
     let mut network = Network::new(250, a, b);
     network.run(Duration::from_secs(8));
     assert!(network.failures(A).iter().any(|failure| failure.reason() == "psk"), "{:?}", network.failures(A));

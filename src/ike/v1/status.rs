@@ -29,6 +29,8 @@ impl Tunnel {
             up_since: self.up_since,
             since: self.since,
             counters: self.counters,
+            local_certificate: None,
+            peer_certificate: None,
             last_failure: self.last_failure.clone(),
             retry_at: retry_at.filter(|_| self.will == Will::Connect && !self.is_up()),
         }

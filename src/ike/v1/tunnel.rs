@@ -59,6 +59,8 @@ pub(crate) struct Tunnel {
     pub(crate) slot: Slot,
     pub(crate) id: TunnelId,
     pub(crate) config: TunnelConfig,
+    /// What both ends prove that they have.
+    psk: Secret,
     pub(crate) will: Will,
     /// Another tunnel has the same two identities: no statement about all SAs between them can be made.
     pub(crate) shares_identities: bool,
@@ -82,7 +84,7 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(crate) fn new(cx: &mut Cx<'_>, slot: Slot, id: TunnelId, config: TunnelConfig) -> Self {
+    pub(crate) fn new(cx: &mut Cx<'_>, slot: Slot, id: TunnelId, config: TunnelConfig, psk: Secret) -> Self {
         let (will, retry_at) = match config.start {
             StartAction::Initiate => {
                 (Will::Connect, Some(cx.now + between(FIRST_ATTEMPT.0, FIRST_ATTEMPT.1, cx.entropy)))
@@ -94,6 +96,7 @@ impl Tunnel {
             id,
             pairs: pairs(&config),
             config,
+            psk,
             will,
             shares_identities: false,
             negotiations: Vec::new(),
@@ -123,7 +126,7 @@ impl Tunnel {
     }
 
     pub(crate) const fn psk(&self) -> &Secret {
-        &self.config.psk
+        &self.psk
     }
 
     /// Whether the peer is heard.

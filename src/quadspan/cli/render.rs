@@ -94,7 +94,31 @@ pub(super) fn tunnels(view: &[TunnelView]) -> String {
             tunnel.traffic.drops.values().sum::<u64>().to_string(),
         ]);
     }
-    format!("{table}\n{}", attention(view, &[]))
+    format!("{table}\n{}{}", certificates(view), attention(view, &[]))
+}
+
+/// The certificates in use, one row each; nothing where all tunnels have pre-shared keys.
+fn certificates(tunnels: &[TunnelView]) -> String {
+    let mut table = plain(["TUNNEL", "CERTIFICATE", "SUBJECT", "NAMES", "ISSUER", "KEY", "EXPIRES"]);
+    for tunnel in tunnels {
+        for (whose, certificate) in [("ours", &tunnel.local_certificate), ("peer's", &tunnel.peer_certificate)] {
+            let Some(certificate) = certificate else { continue };
+            let expires = match certificate.expires_in {
+                0 => format!("{} (expired)", certificate.not_after),
+                left => format!("{} (in {})", certificate.not_after, seconds(left)),
+            };
+            table.add_row([
+                tunnel.name.clone(),
+                whose.to_owned(),
+                certificate.subject.clone(),
+                certificate.names.join(" "),
+                certificate.issuer.clone(),
+                certificate.key.clone(),
+                expires,
+            ]);
+        }
+    }
+    if table.is_empty() { String::new() } else { format!("\n{table}\n") }
 }
 
 fn ike_suite(ike: &IkeView) -> String {
@@ -307,6 +331,35 @@ mod tests {
         assert_eq!(durations, ["0s", "59s", "1m00s", "59m59s", "1h00m", "23h59m", "1d00h", "2d07h"]);
         let sizes = [0, 999, 1000, 12_400, 999_999, 3_000_000_000, u64::MAX].map(octets);
         assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "12.4 kB", "999.9 kB", "3.0 GB", "18.4 EB"]);
+    }
+
+    #[test]
+    fn certificates_are_listed_where_there_are_any() {
+        let certificate = |expires_in: u64| {
+            serde_json::json!({
+                "subject": "CN=gw", "issuer": "CN=ca", "names": ["192.0.2.1"], "key": "RSA 2048",
+                "not_before": "2026-01-01T00:00:00Z", "not_after": "2027-01-01T00:00:00Z",
+                "not_after_unix": 1_798_761_600, "expires_in": expires_in
+            })
+        };
+        let mut tunnel = serde_json::json!({
+            "name": "aws-1", "state": "up", "since": 75, "profile": "aws", "local": "192.0.2.1",
+            "remote": "203.0.113.1", "interface": "qs-aws-1", "mtu": null, "inside_local": "169.254.21.2",
+            "inside_peer": "169.254.21.1", "ike": null, "child": null,
+            "traffic": {"bytes_in": 0, "packets_in": 0, "bytes_out": 0, "packets_out": 0, "drops": {}},
+            "last_failure": null, "retry_in": null, "bgp": null
+        });
+        let shown = |tunnel: &serde_json::Value| tunnels(&[serde_json::from_value(tunnel.clone()).unwrap()]);
+        assert!(!shown(&tunnel).contains("SUBJECT"));
+        tunnel["local_certificate"] = certificate(86_400);
+        tunnel["peer_certificate"] = certificate(0);
+        let text = shown(&tunnel);
+        assert!(
+            text.contains("ours         CN=gw    192.0.2.1  CN=ca   RSA 2048  2027-01-01T00:00:00Z (in 1d00h)"),
+            "{text}"
+        );
+        assert!(text.contains("peer's"), "{text}");
+        assert!(text.contains("(expired)"), "{text}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ike::{Endpoint, EndpointCounters, Event, Output, Stranger, TunnelStatus};
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
+use super::clock::unix_time;
 use super::coupling::Coupling;
 use super::entropy::system_entropy;
 use super::sleep::sleep_until;
@@ -111,15 +112,25 @@ impl Task {
                     Some(command) => self.handle_command(command).await,
                     None => return,
                 },
-                () = sleep_until(self.endpoint.poll_timeout()) => self.endpoint.handle_timeout(Instant::now()),
+                () = sleep_until(self.endpoint.poll_timeout()) => {
+                    let now = self.now();
+                    self.endpoint.handle_timeout(now);
+                }
                 Some(event) = events.recv(), if self.listening => self.handle_event(event),
                 _ = traffic.tick() => self.note_traffic(),
             }
         }
     }
 
-    async fn handle_command(&mut self, command: Command) {
+    /// The instant, told to the endpoint together with the time of day: the clock may have been set meanwhile.
+    fn now(&mut self) -> Instant {
         let now = Instant::now();
+        self.endpoint.set_wall_clock(unix_time(), now);
+        now
+    }
+
+    async fn handle_command(&mut self, command: Command) {
+        let now = self.now();
         match command {
             Command::Add { tunnel, config, eager } => {
                 self.seen.insert(tunnel, None);
@@ -161,7 +172,7 @@ impl Task {
     }
 
     fn handle_event(&mut self, event: dataplane::Event) {
-        let now = Instant::now();
+        let now = self.now();
         match event {
             dataplane::Event::Ike { local, remote, datagram } => {
                 self.endpoint.handle_datagram(local, remote, &datagram, now);

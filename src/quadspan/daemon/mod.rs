@@ -22,6 +22,7 @@
 //! Every task is told what happened in the order it happened, and owns its state alone. [`Control`] asks them all to
 //! answer a person or a scrape. [`run`] starts them in the order of dependence and stops them in the reverse order.
 
+mod clock;
 mod control;
 mod coupling;
 mod entropy;

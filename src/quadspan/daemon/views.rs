@@ -13,9 +13,9 @@ use wire::ipsec::Direction;
 use super::topology::{Part, Topology, Unmade};
 use crate::telemetry::report::TunnelNames as _;
 use crate::view::{
-    ChildView, FailoverView, FailureView, FibNextHopView, FibRouteView, FibView, Health, IkeView, MessageCounts,
-    MissingChildView, PathView, PeerView, PrefixCounts, RouteView, RouterView, RoutingView, StrangerView,
-    StrangersView, TrafficView, TunnelState, TunnelView, Verdict,
+    CertificateView, ChildView, FailoverView, FailureView, FibNextHopView, FibRouteView, FibView, Health, IkeView,
+    MessageCounts, MissingChildView, PathView, PeerView, PrefixCounts, RouteView, RouterView, RoutingView,
+    StrangerView, StrangersView, TrafficView, TunnelState, TunnelView, Verdict,
 };
 
 /// The router itself.
@@ -85,6 +85,8 @@ pub(super) fn unmade_tunnel(unmade: &Unmade, now: Instant) -> TunnelView {
         child_sas: 0,
         auth_failures: 0,
         traffic: TrafficView::default(),
+        local_certificate: None,
+        peer_certificate: None,
         last_failure: Some(FailureView {
             reason: "interface".to_owned(),
             text: unmade.error.clone(),
@@ -130,9 +132,24 @@ pub(super) fn tunnel(
         child_sas: ike.map_or(0, |status| status.children.len()),
         auth_failures: ike.map_or(0, |status| status.counters.auth_failures),
         traffic: traffic(counters),
+        local_certificate: ike.and_then(|status| status.local_certificate.as_ref()).map(certificate),
+        peer_certificate: ike.and_then(|status| status.peer_certificate.as_ref()).map(certificate),
         last_failure,
         retry_in: ike.and_then(|status| status.retry_at).map(|at| remaining(now, at)),
         bgp: bgp.map(|status| status.state.to_string()),
+    }
+}
+
+fn certificate(summary: &ike::certificate::CertificateSummary) -> CertificateView {
+    CertificateView {
+        subject: summary.subject.clone(),
+        issuer: summary.issuer.clone(),
+        names: summary.names.clone(),
+        key: summary.key.to_string(),
+        not_before: summary.not_before.to_string(),
+        not_after: summary.not_after.to_string(),
+        not_after_unix: summary.not_after.0,
+        expires_in: summary.not_after.0.saturating_sub(super::clock::unix_time().0),
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) async fn gather(control: &Control) -> Result<Vec<MetricFamily>, Contr
     sa_lifetimes(&status.tunnels, &mut families);
     sas(&status.tunnels, &mut families);
     strangers(&control.strangers().await?, &mut families);
+    certificates(&status.tunnels, &mut families);
     traffic(&status.tunnels, &mut families);
     peers(&status.peers, &mut families);
     prefixes(&status.peers, &mut families);
@@ -151,6 +152,22 @@ fn traffic(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
     for family in [bytes, packets, replays, drops] {
         families.extend(family.collect());
     }
+}
+
+fn certificates(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
+    let expiry = gauge(
+        "certificate_expiry_timestamp_seconds",
+        "When the certificate expires, in seconds since 1970: ours (`local`) or the peer's (`peer`).",
+        &["tunnel", "which"],
+    );
+    for tunnel in tunnels {
+        for (which, certificate) in [("local", &tunnel.local_certificate), ("peer", &tunnel.peer_certificate)] {
+            if let Some(certificate) = certificate {
+                expiry.with_label_values(&[tunnel.name.as_str(), which]).set(float(certificate.not_after_unix));
+            }
+        }
+    }
+    collect(families, &[expiry]);
 }
 
 fn peers(peers: &[PeerView], families: &mut Vec<MetricFamily>) {

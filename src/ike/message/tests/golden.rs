@@ -7,9 +7,9 @@ use super::{HEADER, datagram, message};
 use crate::crypto::tests::cipher::ciphers;
 use crate::crypto::{Group, Prf};
 use crate::message::{
-    Attribute, Auth, AuthMethod, Delete, ExchangeType, Flags, Frame, GroupId, Header, IdType, Identification, IkeSpi,
-    KeyExchange, Message, Notify, NotifyType, Opened, Payload, PayloadError, PayloadType, Proposal, ProtocolId,
-    RawPayload, Transform, TransformType, Version,
+    Attribute, Auth, AuthMethod, CertificatePayload, CertificateRequest, Delete, ExchangeType, Flags, Frame, GroupId,
+    Header, IdType, Identification, IkeSpi, KeyExchange, Message, Notify, NotifyType, Opened, Payload, PayloadError,
+    PayloadType, Proposal, ProtocolId, RawPayload, Transform, TransformType, Version,
 };
 
 /// Payloads, each with its kind and its octets without the generic header.
@@ -143,8 +143,13 @@ fn selectors() -> Vec<Golden> {
 
 fn carried() -> Vec<Golden> {
     vec![
-        (37, hex!("04 aabb").to_vec(), Payload::Raw(RawPayload { kind: PayloadType::CERT, body: vec![4, 0xaa, 0xbb] })),
-        (38, hex!("04").to_vec(), Payload::Raw(RawPayload { kind: PayloadType::CERTREQ, body: vec![4] })),
+        (37, hex!("04 aabb").to_vec(), Payload::Certificate(CertificatePayload::x509(vec![0xaa, 0xbb]))),
+        (38, hex!("04").to_vec(), Payload::CertificateRequest(CertificateRequest::x509([]))),
+        (
+            38,
+            [&hex!("04")[..], &[1; 20], &[2; 20]].concat(),
+            Payload::CertificateRequest(CertificateRequest::x509([[1; 20], [2; 20]])),
+        ),
         (43, b"vendor".to_vec(), Payload::VendorId(b"vendor".to_vec())),
         (47, hex!("01 000000").to_vec(), {
             Payload::Raw(RawPayload { kind: PayloadType::CONFIGURATION, body: vec![1, 0, 0, 0] })

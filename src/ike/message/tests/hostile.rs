@@ -42,6 +42,7 @@ fn a_body_cut_anywhere_is_refused_where_its_structure_says_how_long_it_is() {
             Payload::KeyExchange(_) | Payload::IdInitiator(_) | Payload::IdResponder(_) | Payload::Auth(_) => 4,
             Payload::Notify(notify) => 4 + notify.spi.len(),
             Payload::Nonce(_) => 16,
+            Payload::Certificate(_) | Payload::CertificateRequest(_) => 1,
             Payload::VendorId(_) | Payload::Raw(_) => 0,
         };
         for len in 0..body.len() {

@@ -10,9 +10,9 @@ use super::HEADER;
 use crate::crypto::tests::cipher::{ciphers, suites};
 use crate::crypto::tests::seeded;
 use crate::message::{
-    Attribute, Auth, AuthMethod, Delete, ExchangeType, Flags, Frame, GroupId, Header, IdType, Identification, IkeSpi,
-    KeyExchange, Message, Notify, NotifyType, Opened, Payload, PayloadType, Proposal, ProtocolId, RawPayload,
-    Transform, TransformType, Version,
+    Attribute, Auth, AuthMethod, CertEncoding, CertificatePayload, CertificateRequest, Delete, ExchangeType, Flags,
+    Frame, GroupId, Header, IdType, Identification, IkeSpi, KeyExchange, Message, Notify, NotifyType, Opened, Payload,
+    PayloadType, Proposal, ProtocolId, RawPayload, Transform, TransformType, Version,
 };
 
 fn octets(max: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -82,7 +82,7 @@ fn delete() -> impl Strategy<Value = Delete> {
 }
 
 fn payload() -> impl Strategy<Value = Payload> {
-    let raw = [PayloadType::CERT, PayloadType::CERTREQ, PayloadType::CONFIGURATION, PayloadType::EAP];
+    let raw = [PayloadType::CONFIGURATION, PayloadType::EAP];
     prop_oneof![
         vec(proposal(), 1..4).prop_map(Payload::Sa),
         (any::<u16>(), octets(70))
@@ -90,6 +90,12 @@ fn payload() -> impl Strategy<Value = Payload> {
         identification().prop_map(Payload::IdInitiator),
         identification().prop_map(Payload::IdResponder),
         (any::<u8>(), octets(70)).prop_map(|(method, data)| Payload::Auth(Auth { method: AuthMethod(method), data })),
+        (any::<u8>(), octets(70)).prop_map(|(encoding, data)| {
+            Payload::Certificate(CertificatePayload { encoding: CertEncoding(encoding), data })
+        }),
+        (any::<u8>(), octets(70)).prop_map(|(encoding, data)| {
+            Payload::CertificateRequest(CertificateRequest { encoding: CertEncoding(encoding), data })
+        }),
         vec(any::<u8>(), 16..=256).prop_map(Payload::Nonce),
         notify().prop_map(Payload::Notify),
         delete().prop_map(Payload::Delete),

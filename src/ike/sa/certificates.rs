@@ -1,0 +1,66 @@
+//! What the exchanges hold besides because of certificates: hashes that we take (RFC 7427 4), requests (RFC 7296 3.7),
+//! and the certificates themselves.
+
+use crate::certificate::{Certificate, CertificateSummary, HashList, OFFERED_HASHES};
+use crate::config::{LocalAuth, RemoteAuth, TunnelConfig};
+use crate::endpoint::Tunnel;
+use crate::message::{CertificatePayload, CertificateRequest, Message, Notify, NotifyType, Payload};
+use crate::sa::contents::Contents;
+
+/// For `IKE_SA_INIT`: the hashes we take in signatures, if any of these tunnels has to do with signatures.
+pub(crate) fn announce<'a>(configs: impl IntoIterator<Item = &'a TunnelConfig>) -> Option<Payload> {
+    let needed = configs.into_iter().any(|config| config.auth.uses_certificates());
+    let data = HashList(OFFERED_HASHES.to_vec()).encode();
+    needed.then(|| Payload::Notify(Notify::with_data(NotifyType::SIGNATURE_HASH_ALGORITHMS, data)))
+}
+
+/// Whom we trust, if any of these tunnels wants a certificate.
+pub(crate) fn request<'a>(configs: impl IntoIterator<Item = &'a TunnelConfig>) -> Option<Payload> {
+    let mut authorities = Vec::new();
+    for config in configs {
+        match &config.auth.remote {
+            RemoteAuth::Psk(_) => {}
+            RemoteAuth::Certificate(trusted) => authorities.extend(trusted.hashes()),
+        }
+    }
+    authorities.sort_unstable();
+    authorities.dedup();
+    (!authorities.is_empty()).then(|| Payload::CertificateRequest(CertificateRequest::x509(authorities)))
+}
+
+/// What we show: our own certificate first. It is sent whether the peer asked or not; not every peer asks.
+pub(crate) fn shown(local: &LocalAuth) -> impl Iterator<Item = Payload> {
+    let chain = match local {
+        LocalAuth::Psk(_) => &[],
+        LocalAuth::Certificate(certificate) => certificate.chain(),
+    };
+    chain.iter().map(|certificate| Payload::Certificate(CertificatePayload::x509(certificate.der().to_vec())))
+}
+
+/// The hashes that the sender of this `IKE_SA_INIT` message takes; `None` if it does not say.
+pub(crate) fn hashes(message: &[u8]) -> Option<HashList> {
+    let payloads = Message::decode(message).ok()?.payloads;
+    payloads.iter().find_map(|payload| match payload {
+        Payload::Notify(notify) if notify.kind == NotifyType::SIGNATURE_HASH_ALGORITHMS => {
+            Some(HashList::decode(&notify.data))
+        }
+        _ => None,
+    })
+}
+
+impl Tunnel {
+    /// Remembers the certificate of a peer that was authenticated by what `contents` hold.
+    pub(crate) fn note_peer_certificate(&mut self, contents: &Contents) {
+        let wanted = matches!(self.config.auth.remote, RemoteAuth::Certificate(_));
+        let leaf = contents.certificates.first().filter(|_| wanted);
+        self.peer_certificate = leaf.and_then(|leaf| Some(Certificate::from_der(&leaf.data).ok()?.summary()));
+    }
+
+    /// Our own certificate.
+    pub(crate) fn local_certificate(&self) -> Option<CertificateSummary> {
+        match &self.config.auth.local {
+            LocalAuth::Psk(_) => None,
+            LocalAuth::Certificate(certificate) => Some(certificate.leaf().summary()),
+        }
+    }
+}
