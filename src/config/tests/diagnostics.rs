@@ -302,7 +302,7 @@ const BGP: &[Case] = &[
     (Code::FamilyWithoutLink, &[("{asn: 64512}", "{asn: 64512, families: [ipv4, ipv6]}")]),
 ];
 
-const GROUPS: [(&str, &[Case]); 7] = [
+const GROUPS: [(&str, &[Case]); 8] = [
     ("post-quantum", POST_QUANTUM),
     ("shape", SHAPE),
     ("router", ROUTER),

@@ -16,7 +16,7 @@ use crate::crypto::{AuthInput, IkeKeys, Nonces, Role};
 use crate::endpoint::{Cx, DownReason, Event, FlowId, HalfOpen, Owner, Path, Tunnel};
 use crate::failure::{Failure, Waiting};
 use crate::identity::Identity;
-use crate::message::{ChildExchange, ExchangeType, Frame, IkeSpi, Notify, NotifyType, Payload, esp_proposals};
+use crate::message::{Auth, ChildExchange, ExchangeType, Frame, IkeSpi, Notify, NotifyType, Payload, esp_proposals};
 use crate::sa::certificates;
 use crate::sa::contents::Contents;
 use crate::sa::init::{Attempt, FirstExchange, Stage};
@@ -114,7 +114,7 @@ impl Tunnel {
         let datagrams = protection.seal(header, payloads, path.remote, cx.entropy);
         cx.transmit(path, &datagrams);
         let transmission = Retransmit::new(datagrams, cx.now, cx.entropy);
-        Ok(ExpectAuthResponse { peer_spi: spis.1, first, protection, child, flow, transmission })
+        ExpectAuthResponse { peer_spi: spis.1, first, protection, child, flow, transmission }
     }
 
     /// Takes the answer to our authentication.

@@ -380,7 +380,11 @@ fn another_psk_with_the_right_ppk_is_told_apart_where_it_can_be() {
     for (required, reason) in [(true, "psk_or_ppk"), (false, "psk_or_ppk")] {
         let a = TunnelConfig { ppk: ppk("k1", &[7; 32], required), ..config_a() };
         let psk = Secret::from(b"other".as_slice());
-        let b = TunnelConfig { ppk: ppk("k1", &[7; 32], required), psk, ..config_b() };
+        let b = TunnelConfig {
+            ppk: ppk("k1", &[7; 32], required),
+            auth: crate::config::Authentication::psk(psk),
+            ..config_b()
+        };
         let mut network = Network::new(1, a, b);
         network.run(Duration::from_secs(4));
         assert_eq!(network.failures(B)[0].reason(), reason);
