@@ -48,9 +48,17 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         layout: SelectorLayout::Together,
         start,
         encapsulation: EncapsulationPolicy::Auto,
-        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30), action: DpdAction::Restart },
+        dpd: Dpd { interval: Duration::from_secs(10), timeout: Duration::from_secs(30), action: after_silence(start) },
         replay_window: 1024,
         early_rekey: false,
+    }
+}
+
+/// Who does not begin does not begin again.
+const fn after_silence(start: StartAction) -> DpdAction {
+    match start {
+        StartAction::Initiate => DpdAction::Restart,
+        StartAction::OnDemand | StartAction::Respond => DpdAction::Clear,
     }
 }
 

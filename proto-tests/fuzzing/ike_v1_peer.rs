@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ike::config::{IkeVersion, StartAction, V1Mode};
+use ike::config::{Authentication, IkeVersion, StartAction, V1Mode};
 use ike::{Endpoint, Event, Output};
 use wire::Secret;
 use wire::ipsec::{Direction, SaAction, Spi, TunnelId};
@@ -110,7 +110,7 @@ impl End {
         let start = if seed == 1 { StartAction::Initiate } else { StartAction::Respond };
         let mut config = config(addresses[place], addresses[1 - place], start);
         config.version = IkeVersion::V1(mode);
-        config.psk = Secret::from(psk);
+        config.auth = Authentication::psk(Secret::from(psk));
         config.ike_proposals = vec!["aes128-sha256-ecp256".parse().expect("a suite")];
         let mut endpoint = Endpoint::new(Box::new(Seeded::new(seed)));
         endpoint.add_tunnel(TUNNEL, config, now);
