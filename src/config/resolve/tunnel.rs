@@ -60,11 +60,7 @@ pub(super) fn resolve(
 ) -> TunnelDraft {
     let At { value: section, span: at } = section;
     let section = section.over(defaults);
-    let name = section.name.require("name", at, "name the tunnel, for logs, metrics and commands", findings);
-    let name = name.map(|name| At::new(name.value.0, name.span));
-    if let Some(finding) = name.as_ref().and_then(|name| name_finding(&name.value, name.span)) {
-        findings.push(finding);
-    }
+    let name = name(section.name, at, findings);
     // Which host of the link is ours follows from the profile; without it there is nothing to say about the link.
     let adrift = section.profile.is_unreadable();
     let profile = section.profile.value().unwrap_or(Profile::Generic);
@@ -76,7 +72,8 @@ pub(super) fn resolve(
     let start = section.start.scalar().unwrap_or(At::new(StartAction::Initiate, at));
     let early_rekey = section.esp.get().and_then(|esp| esp.early_rekey.clone().value());
     let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, inside6.is_some(), findings));
-    let version = version::resolve(&section.ike.clone().section(at).value, at, profile, findings);
+    let ike = section.ike.section(at).value;
+    let version = version::resolve(&ike, at, profile, findings);
     let esp_proposals = suites::esp(section.esp.clone().section(at).value, profile, version.value, legacy, findings);
     let (local_id, remote_id) = (section.local_id.scalar(), section.remote_id.scalar());
     version::check_identities(version.value, [local_id.as_ref(), remote_id.as_ref()], findings);
@@ -103,19 +100,13 @@ pub(super) fn resolve(
         remote_id,
         auth,
         ppk: ppk::resolve(section.ppk, version.value, secrets, findings),
-        ike_proposals: suites::ike(
-            section.ike.clone().section(at).value.proposals,
-            profile,
-            version.value,
-            legacy,
-            findings,
-        ),
+        ike_proposals: suites::ike(ike.proposals.clone(), profile, version.value, legacy, findings),
         early_rekey: early_rekey.unwrap_or_else(|| has_group(esp_proposals.as_deref())),
         esp_proposals,
         version,
         timing: timing::resolve(
             timing::Sections {
-                ike: section.ike.section(at).value,
+                ike,
                 esp: section.esp.section(at).value,
                 rekey: section.rekey.section(at).value,
                 dpd: section.dpd.section(at).value,
@@ -144,6 +135,15 @@ pub(super) fn resolve(
             dont_fragment: section.df.value().unwrap_or_default(),
         },
     }
+}
+
+fn name(written: Leaf<Text>, at: Span, findings: &Findings) -> Option<At<String>> {
+    let name = written.require("name", at, "name the tunnel, for logs, metrics and commands", findings)?;
+    let name = At::new(name.value.0, name.span);
+    if let Some(finding) = name_finding(&name.value, name.span) {
+        findings.push(finding);
+    }
+    Some(name)
 }
 
 /// Whether rekeys have a group that the first negotiation does not try.

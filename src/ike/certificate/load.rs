@@ -310,8 +310,10 @@ fn private_key(pem: &Secret) -> Result<(SigningKey, Secret), LoadError> {
     }
     let der = PrivateKeyDer::from_pem_slice(octets).map_err(|_| LoadError::NoKey)?;
     let key = SigningKey::new(&der).ok_or(LoadError::UnsupportedKey)?;
-    match key.kind() {
-        kind @ KeyKind::Rsa(bits) if bits < LEAST_RSA_BITS => Err(LoadError::WeakKey(kind)),
-        _ => Ok((key, Secret::from(der.secret_der()))),
+    if let kind @ KeyKind::Rsa(bits) = key.kind()
+        && bits < LEAST_RSA_BITS
+    {
+        return Err(LoadError::WeakKey(kind));
     }
+    Ok((key, Secret::from(der.secret_der())))
 }

@@ -155,6 +155,7 @@ impl ExtendedKeyUsageValidator for IkeUsage {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other errors say what they are, and more may come")]
 fn explain(
     error: Error,
     leaf: &Certificate,
@@ -166,7 +167,7 @@ fn explain(
     let authorities = || above.iter().filter_map(|der| Certificate::from_der(der).ok());
     match error {
         Error::UnknownIssuer => {
-            let top = authorities().last().filter(|top| top.subject() != leaf.subject());
+            let top = authorities().next_back().filter(|top| top.subject() != leaf.subject());
             let issuer = top.as_ref().unwrap_or(leaf).issuer_text();
             CertificateProblem::Untrusted { subject, issuer, trusted: trusted.to_string() }
         }

@@ -40,11 +40,9 @@ pub(crate) fn shown(local: &LocalAuth) -> impl Iterator<Item = Payload> {
 /// The hashes that the sender of this `IKE_SA_INIT` message takes; `None` if it does not say.
 pub(crate) fn hashes(message: &[u8]) -> Option<HashList> {
     let payloads = Message::decode(message).ok()?.payloads;
-    payloads.iter().find_map(|payload| match payload {
-        Payload::Notify(notify) if notify.kind == NotifyType::SIGNATURE_HASH_ALGORITHMS => {
-            Some(HashList::decode(&notify.data))
-        }
-        _ => None,
+    payloads.iter().find_map(|payload| {
+        let Payload::Notify(notify) = payload else { return None };
+        (notify.kind == NotifyType::SIGNATURE_HASH_ALGORITHMS).then(|| HashList::decode(&notify.data))
     })
 }
 
