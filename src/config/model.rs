@@ -193,11 +193,14 @@ impl TunnelSection {
     /// With what `defaults` says where the tunnel itself says nothing.
     pub(crate) fn over(self, defaults: &Defaults) -> Self {
         let mut defaults = defaults.clone();
-        // What a tunnel is told itself replaces whatever the others do, unless `auth` asks for both.
-        if self.auth.span().is_none() && (self.psk.span().is_some() || self.certificate.span().is_some()) {
-            defaults.psk = Field::default();
-            defaults.certificate = Field::default();
-            defaults.auth = Field::default();
+        // A tunnel's own key replaces the certificate of the others, and the reverse. Where `auth` says who proves
+        // itself with what, here or for all, nothing else decides that.
+        if self.auth.span().is_none() && defaults.auth.span().is_none() {
+            match (self.psk.span(), self.certificate.span()) {
+                (Some(_), None) => defaults.certificate = Field::default(),
+                (None, Some(_)) => defaults.psk = Field::default(),
+                (None, None) | (Some(_), Some(_)) => {}
+            }
         }
         Self {
             profile: self.profile.or(defaults.profile),

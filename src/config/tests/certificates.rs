@@ -80,8 +80,11 @@ pub(super) fn file(name: &str) -> Option<(&'static str, u32)> {
 const CERTIFICATE: &str = "certificate: {chain: gateway.pem, key: gateway.key, ca: root.pem}";
 
 fn tunnels(from: &str, to: &str) -> Vec<Tunnel> {
-    let text = changed(GOOD, from, to);
-    let loaded = check(&text).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    tunnels_of(&changed(GOOD, from, to))
+}
+
+fn tunnels_of(text: &str) -> Vec<Tunnel> {
+    let loaded = check(text).unwrap_or_else(|report| panic!("{}", report.render(false)));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     loaded.router.tunnels
 }
@@ -122,6 +125,29 @@ fn each_end_may_prove_itself_in_its_own_way() {
     let tunnels = tunnels("psk: {file: good.psk}", &both);
     assert!(matches!(tunnels[0].ike.auth.local, LocalAuth::Certificate(_)));
     assert!(matches!(tunnels[0].ike.auth.remote, RemoteAuth::Psk(_)));
+}
+
+#[test]
+fn a_tunnel_with_its_own_key_still_wants_the_certificate_that_auth_asks_for() {
+    let all = format!("psk: {{file: good.psk}}\n  {CERTIFICATE}\n  auth: {{local: psk, remote: certificate}}");
+    let text = changed(GOOD, "psk: {file: good.psk}", &all);
+    let own = "    inside: 169.254.21.0/30\n    psk: {file: good.psk}\n";
+    for tunnel in tunnels_of(&changed(&text, "    inside: 169.254.21.0/30\n", own)) {
+        assert!(matches!(tunnel.ike.auth.local, LocalAuth::Psk(_)));
+        assert!(matches!(tunnel.ike.auth.remote, RemoteAuth::Certificate(_)), "{}", tunnel.name);
+    }
+}
+
+#[test]
+fn a_tunnel_takes_from_the_defaults_what_its_certificate_does_not_say() {
+    let all = "certificate: {ca: root.pem}";
+    let own = "    inside: 169.254.21.0/30\n    certificate: {chain: gateway.pem, key: gateway.key}\n";
+    let own_key = "    inside: 169.254.22.0/30\n    psk: {file: good.psk}\n";
+    let text = changed(GOOD, "psk: {file: good.psk}", all);
+    let text = changed(&text, "    inside: 169.254.21.0/30\n", own);
+    let tunnels = tunnels_of(&changed(&text, "    inside: 169.254.22.0/30\n", own_key));
+    assert!(matches!(tunnels[0].ike.auth.local, LocalAuth::Certificate(_)));
+    assert!(tunnels[1].ike.auth.shared_key().is_some());
 }
 
 #[test]
