@@ -385,6 +385,10 @@ impl Failure {
         matches!(
             self,
             Self::WrongPsk { .. }
+                | Self::WrongPpk { .. }
+                | Self::WrongPskOrPpk { .. }
+                | Self::AuthMethod { .. }
+                | Self::Certificate { .. }
                 | Self::AuthenticationFailed { .. }
                 | Self::IdentityMismatch { .. }
                 | Self::UnknownPeer { .. }
