@@ -18,6 +18,9 @@ use crate::message::AUTHORITY_LEN;
 pub(super) const EXTENDED_USAGES: [&str; 5] =
     ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.17", "1.3.6.1.5.5.8.2.2", "2.5.29.37.0"];
 
+/// Characters of names in a message.
+const MAX_TEXT: usize = 512;
+
 /// An X.509 certificate whose signature nobody has checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -128,19 +131,19 @@ impl Certificate {
     }
 
     pub(super) fn subject_text(&self) -> String {
-        self.subject().map_or_else(|| "(no subject)".to_owned(), |name| name.to_string())
+        self.subject().map_or_else(|| "(no subject)".to_owned(), |name| shortened(name.to_string()))
     }
 
     pub(super) fn issuer_text(&self) -> String {
         let issuer = DistinguishedName::of(self.x509.tbs_certificate().issuer());
-        issuer.map_or_else(|| "(no issuer)".to_owned(), |name| name.to_string())
+        issuer.map_or_else(|| "(no issuer)".to_owned(), |name| shortened(name.to_string()))
     }
 
     /// Every name in it, for messages.
     pub(super) fn all_names(&self) -> String {
         let subject = self.subject().map(|name| name.to_string());
         let names: Vec<_> = subject.into_iter().chain(self.names.iter().map(ToString::to_string)).collect();
-        if names.is_empty() { "nobody".to_owned() } else { names.join("; ") }
+        if names.is_empty() { "nobody".to_owned() } else { shortened(names.join("; ")) }
     }
 
     /// Whether its key may sign AUTH payloads.
@@ -189,6 +192,15 @@ fn identity(name: &GeneralName) -> Option<Identity> {
         | GeneralName::UniformResourceIdentifier(_)
         | GeneralName::RegisteredId(_) => None,
     }
+}
+
+/// Names are whatever a stranger wrote, and go into logs and what is remembered of strangers.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 fn printable(text: &str) -> Option<String> {

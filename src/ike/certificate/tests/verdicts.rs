@@ -267,3 +267,12 @@ fn every_kind_of_key_signs_and_is_believed_in_the_new_way_and_the_old() {
         }
     }
 }
+
+#[test]
+fn what_a_stranger_calls_itself_is_not_repeated_at_length() {
+    let long = "x".repeat(20_000);
+    let leaf = Ca::root("Elsewhere").leaf(&long, &[NAME], plain);
+    let text = verdict_at(&leaf, &[&leaf.der], &WORLD.root.trusted(), NAME, NOW).unwrap_err().to_string();
+    assert!(text.contains("xxx..."), "{text}");
+    assert!(text.len() < 2000, "{} octets", text.len());
+}
