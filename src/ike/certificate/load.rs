@@ -185,6 +185,8 @@ impl Eq for LocalCertificate {}
 /// Whom we trust to vouch for a peer.
 pub struct TrustedCas {
     authorities: Vec<Certificate>,
+    /// How a request for a certificate names them, each once.
+    hashes: Vec<[u8; AUTHORITY_LEN]>,
     anchors: Vec<TrustAnchor<'static>>,
     crls: Vec<CertRevocationList<'static>>,
     crl_octets: Vec<Vec<u8>>,
@@ -206,7 +208,10 @@ impl TrustedCas {
             anchor.map_err(|error| LoadError::Unreadable { number: index + 1, detail: error.to_string() })
         };
         let anchors = authorities.iter().enumerate().map(anchor).collect::<Result<_, _>>()?;
-        Ok(Self { authorities, anchors, crls: Vec::new(), crl_octets: Vec::new() })
+        let mut hashes: Vec<_> = authorities.iter().map(Certificate::authority).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        Ok(Self { authorities, hashes, anchors, crls: Vec::new(), crl_octets: Vec::new() })
     }
 
     /// Adds lists of what is revoked, PEM or one in DER.
@@ -252,9 +257,9 @@ impl TrustedCas {
         &self.crls
     }
 
-    /// How a request for a certificate names them.
-    pub(crate) fn hashes(&self) -> impl Iterator<Item = [u8; AUTHORITY_LEN]> {
-        self.authorities.iter().map(Certificate::authority)
+    /// How a request for a certificate names them, each once.
+    pub(crate) fn hashes(&self) -> &[[u8; AUTHORITY_LEN]] {
+        &self.hashes
     }
 }
 

@@ -101,7 +101,7 @@ impl Tunnel {
         if !self.shares_identities && (sole || !self.sas.iter().any(|sa| !sa.is_closed())) {
             payloads.push(Payload::Notify(Notify::new(NotifyType::INITIAL_CONTACT)));
         }
-        payloads.extend(certificates::request([&self.config]));
+        payloads.extend(certificates::request([&self.config], certificates::MAX_IN_AUTH));
         payloads.extend([
             Payload::IdResponder(self.config.remote_id.to_payload()),
             Payload::Auth(Auth { method: method(&self.config, first.response.as_slice()), data: auth }),

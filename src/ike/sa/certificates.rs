@@ -14,17 +14,30 @@ pub(crate) fn announce<'a>(configs: impl IntoIterator<Item = &'a TunnelConfig>) 
     needed.then(|| Payload::Notify(Notify::with_data(NotifyType::SIGNATURE_HASH_ALGORITHMS, data)))
 }
 
-/// Whom we trust, if any of these tunnels wants a certificate.
-pub(crate) fn request<'a>(configs: impl IntoIterator<Item = &'a TunnelConfig>) -> Option<Payload> {
+/// Authorities named in an `IKE_SA_INIT` response. It answers anyone and cannot be sent in fragments (RFC 7383 2.4), so
+/// that it must not grow with what is configured. A request that does not name all is a request all the same: which
+/// certificate the peer sends is its choice (RFC 7296 3.7).
+pub(crate) const MAX_IN_SA_INIT: usize = 16;
+/// Authorities named in an `IKE_AUTH` request.
+pub(crate) const MAX_IN_AUTH: usize = 256;
+
+/// Whom we trust, up to `most` of them, if any of these tunnels wants a certificate.
+pub(crate) fn request<'a>(configs: impl IntoIterator<Item = &'a TunnelConfig>, most: usize) -> Option<Payload> {
     let mut authorities = Vec::new();
     for config in configs {
-        match &config.auth.remote {
-            RemoteAuth::Psk(_) => {}
-            RemoteAuth::Certificate(trusted) => authorities.extend(trusted.hashes()),
+        let hashes = match &config.auth.remote {
+            RemoteAuth::Psk(_) => &[],
+            RemoteAuth::Certificate(trusted) => trusted.hashes(),
+        };
+        for hash in hashes {
+            if authorities.len() >= most {
+                break;
+            }
+            if !authorities.contains(hash) {
+                authorities.push(*hash);
+            }
         }
     }
-    authorities.sort_unstable();
-    authorities.dedup();
     (!authorities.is_empty()).then(|| Payload::CertificateRequest(CertificateRequest::x509(authorities)))
 }
 

@@ -474,7 +474,7 @@ pub(crate) fn answer_sa_init(
     let configs = || candidates.iter().map(|candidate| candidate.config);
     payloads.extend(certificates::announce(configs()));
     // RFC 7296 1.2: the responder asks here, the initiator in IKE_AUTH.
-    payloads.extend(certificates::request(configs()));
+    payloads.extend(certificates::request(configs(), certificates::MAX_IN_SA_INIT));
     let header = header(spis, ExchangeType::IKE_SA_INIT, false, true, 0);
     let response = Message { header, payloads }.encode().unwrap_or_default();
     cx.transmit(path, std::slice::from_ref(&response));

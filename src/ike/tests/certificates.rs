@@ -12,7 +12,7 @@ use super::network::*;
 use crate::certificate::tests::pki::{Ca, NOW, WORLD};
 use crate::certificate::{TrustedCas, UnixTime};
 use crate::config::{Authentication, LocalAuth, RemoteAuth, TunnelConfig};
-use crate::message::ExchangeType;
+use crate::message::{ExchangeType, Message, Payload};
 use crate::{Event, Failure};
 
 fn plain(_: &mut CertificateParams) {}
@@ -189,4 +189,39 @@ fn without_a_clock_no_certificate_is_believed() {
     network.run_until(Duration::from_secs(60), Network::is_up);
     let ups = network.ends[B].events.iter().filter(|event| matches!(event, Event::TunnelUp { .. }));
     assert_eq!(ups.count(), 1);
+}
+
+#[test]
+fn who_is_not_believed_is_counted() {
+    let key = wire::Secret::from(b"correct horse battery staple".as_slice());
+    for local in [LocalAuth::Psk(key), shows(&PKCS_ECDSA_P256_SHA256, &["gw.example.net"], plain)] {
+        let (mut a, b) = pair(&PKCS_ECDSA_P256_SHA256);
+        a.auth.local = local;
+        let mut network = Network::new(1, a, b);
+        network.run(Duration::from_secs(5));
+        let endpoint = &network.ends[B].endpoint;
+        assert!(endpoint.counters().auth_failures > 0);
+        assert!(endpoint.status(TUNNEL).unwrap().counters.auth_failures > 0);
+    }
+}
+
+#[test]
+fn however_many_cas_are_trusted_the_first_answer_stays_small() {
+    let (a, mut b) = pair(&PKCS_ECDSA_P256_SHA256);
+    let mut pem: String = (0..40).map(|number| Ca::root(&format!("CA {number}")).pem).collect();
+    pem.push_str(&WORLD.root.pem);
+    b.auth.remote = RemoteAuth::Certificate(Arc::new(TrustedCas::from_pem(pem.as_bytes()).unwrap()));
+    let mut network = Network::new(1, a, b);
+    network.run(Duration::from_secs(2));
+    network.assert_up();
+    let answers = network.sent.iter().filter(|packet| packet.exchange == ExchangeType::IKE_SA_INIT && packet.response);
+    for answer in answers {
+        assert!(answer.datagram.len() < 1000, "{} octets", answer.datagram.len());
+        let payloads = Message::decode(&answer.datagram).unwrap().payloads;
+        let asked = payloads.iter().find_map(|payload| {
+            let Payload::CertificateRequest(request) = payload else { return None };
+            Some(request.authorities().count())
+        });
+        assert_eq!(asked, Some(16));
+    }
 }
