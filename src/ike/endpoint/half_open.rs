@@ -93,12 +93,12 @@ impl HalfOpen {
 pub(crate) enum Admission {
     /// It may have an entry.
     Welcome,
+    /// It has shown that it receives what is sent to its address, and may have one if that does not ask too often.
+    Proven,
     /// It must first show that it receives what is sent to its address.
     Cookie(Vec<u8>),
     /// There are too many.
     Full,
-    /// It asks too often.
-    TooOften,
 }
 
 /// All half-open SAs.
@@ -141,7 +141,7 @@ impl HalfOpenTable {
     }
 
     /// Whether a first message may have an entry; `expected` if a tunnel is configured with its addresses, `within_rate`
-    /// if its source does not ask too often.
+    /// if not too many come in the name of its source.
     pub(crate) fn admit(
         &mut self,
         contents: &Contents,
@@ -167,9 +167,7 @@ impl HalfOpenTable {
             returned.is_some_and(|notify| Secret::from(notify.data.as_slice()) == expected)
         };
         if holds(&secrets.current) || holds(&secrets.previous) {
-            // A source that is known to receive what is sent to it answers for its rate. One that is not may be a
-            // victim, whose name must not be spoilt.
-            if within_rate { Admission::Welcome } else { Admission::TooOften }
+            Admission::Proven
         } else {
             Admission::Cookie(cookie(&secrets.current).to_vec())
         }

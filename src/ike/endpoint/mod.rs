@@ -60,7 +60,10 @@ pub struct Endpoint {
     half_open: HalfOpenTable,
     deadlines: Deadlines,
     unauthenticated: Bucket,
+    /// Of first messages, whoever sent them.
     rates: Rates,
+    /// Of those with a cookie: the source is who it says.
+    proven_rates: Rates,
     strangers: Strangers,
     clock: WallClock,
     counters: EndpointCounters,
@@ -134,6 +137,7 @@ impl Endpoint {
             deadlines: Deadlines::default(),
             unauthenticated: Bucket::default(),
             rates: Rates::default(),
+            proven_rates: Rates::default(),
             strangers: Strangers::default(),
             clock: WallClock::default(),
             counters: EndpointCounters::default(),
@@ -405,7 +409,7 @@ impl Endpoint {
 
     #[cfg(test)]
     pub(crate) fn sources_remembered(&self) -> usize {
-        self.rates.len()
+        self.rates.len().max(self.proven_rates.len())
     }
 
     #[cfg(test)]

@@ -46,7 +46,10 @@ impl Endpoint {
                 self.counters.refused_full += 1;
                 return;
             }
-            Admission::TooOften => {
+            // A source that is known to receive what is sent to it answers for its rate, and for nothing that others
+            // send in its name.
+            Admission::Proven if self.proven_rates.take(source, expected, now) => {}
+            Admission::Proven => {
                 self.counters.refused_rate += 1;
                 return;
             }

@@ -2,9 +2,14 @@
 //!
 //! ```text
 //!  first message --> rate of its source --+-- within --> half-open table
-//!                                         +-- above ---> only with a cookie, and then it is ignored for a while
+//!                                         +-- above ---> only with a cookie
+//!  with a cookie --> rate of its own ------+-- within --> half-open table
+//!                                         +-- above ---> ignored for a while
 //!  refusal ------> last reason and count of its source, for operators
 //! ```
+//!
+//! Anyone can send first messages in the name of another, who must not be locked out by it: only those with a cookie
+//! are held against a source.
 //!
 //! A source is an IPv4 address or an IPv6 /64, of which one host has as many addresses as it wants. Both tables are
 //! bounded: the source that was not heard of for the longest time makes room.
@@ -79,7 +84,7 @@ impl Default for Rates {
 }
 
 impl Rates {
-    /// Counts a first message; false if its source sends too many. `expected` if a tunnel has its address.
+    /// Counts a first message; false if too many have come from its source. `expected` if a tunnel has its address.
     pub(crate) fn take(&mut self, source: IpAddr, expected: bool, now: Instant) -> bool {
         let (burst, every) = if expected { (BURST_EXPECTED, EVERY_EXPECTED) } else { (BURST, EVERY) };
         let (tokens, since) = self.0.touch(network(source), now, || (burst, now));

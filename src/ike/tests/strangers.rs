@@ -113,6 +113,25 @@ fn a_source_that_asks_too_often_is_asked_for_cookies_and_then_ignored() {
     assert!(ignored > 250 && counters.refused_rate > 250, "{ignored} ignored, {counters:?}");
 }
 
+#[test]
+fn forgeries_in_the_name_of_a_peer_do_not_lock_it_out() {
+    for source in ["192.0.2.1:500", "203.0.113.77:500"] {
+        let source: SocketAddr = source.parse().unwrap();
+        let mut network = listening("aes128gcm16-prfsha256-x25519");
+        let first = first_message("aes128gcm16-prfsha256-x25519", 4);
+        // Whoever sends these never sees a cookie.
+        for number in 0..5000 {
+            answered(&mut network, source, &changed_spi(&first, number));
+        }
+        let honest = changed_spi(&first, 10_000);
+        answered(&mut network, source, &honest);
+        let cookie = cookie_of(&network.sent[0].datagram).expect("a cookie is asked for");
+        answered(&mut network, source, &with_cookie(&honest, cookie));
+        let answer = network.sent.first().map(|packet| packet.datagram.clone());
+        assert!(answer.is_some_and(|answer| cookie_of(&answer).is_none() && answer.len() > 100), "{source}");
+    }
+}
+
 fn cookie_of(datagram: &[u8]) -> Option<Vec<u8>> {
     use crate::message::{Message, NotifyType, Payload};
     let notify = |payload| if let Payload::Notify(notify) = payload { Some(notify) } else { None };
