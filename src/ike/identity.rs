@@ -12,10 +12,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use wire::{DecodeError, Decoder};
+use wire::{DecodeError, DecodeReason, Decoder};
 
 use crate::certificate::{DistinguishedName, ParseNameError, looks_like_a_name};
 use crate::message::{IdType, Identification};
+
+/// Octets of a received identity. Whoever sends one is not authenticated yet, and sees it logged.
+const MAX_LEN: usize = 4096;
 
 /// An identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,9 +78,13 @@ impl Identity {
     /// What a received payload means.
     ///
     /// # Errors
-    /// [`DecodeError`] if an address has not the length of its family.
+    /// [`DecodeError`] if an address has not the length of its family, or a name is longer than any is.
     pub fn from_payload(payload: &Identification) -> Result<Self, DecodeError> {
         let data = payload.data.as_slice();
+        if data.len() > MAX_LEN {
+            let reason = DecodeReason::Length { length: data.len() };
+            return Err(Decoder::new(data).error("identification data", reason));
+        }
         Ok(match payload.kind {
             IdType::IPV4_ADDR => Self::Ip(Ipv4Addr::from(whole::<4>(data)?).into()),
             IdType::IPV6_ADDR => Self::Ip(Ipv6Addr::from(whole::<16>(data)?).into()),
@@ -261,6 +268,14 @@ mod tests {
                 assert_eq!(identity.is_ok(), len == right, "{kind} of {len}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_could_fill_a_log_is_refused() {
+        let of = |len| Identity::from_payload(&Identification::new(IdType::KEY_ID, vec![b'a'; len]));
+        assert!(of(MAX_LEN).is_ok());
+        let error = of(MAX_LEN + 1).unwrap_err().to_string();
+        assert!(error.contains("4097") && error.len() < 200, "{error}");
     }
 
     #[test]

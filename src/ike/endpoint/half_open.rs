@@ -37,6 +37,8 @@ pub(crate) const MAX: usize = 4096;
 const RESERVED: usize = 1024;
 /// How long a half-open SA waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Octets of a first message: one with a hundred suites and the longest public value takes half of it.
+pub(crate) const MAX_REQUEST: usize = 16 * 1024;
 /// How long one secret makes cookies; they are accepted twice as long.
 const SECRET_AGE: Duration = Duration::from_secs(60);
 

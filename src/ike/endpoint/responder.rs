@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::context::{Owner, Path, Slot};
-use super::half_open::Admission;
+use super::half_open::{Admission, MAX_REQUEST};
 use super::tunnel::Tunnel;
 use super::will::Will;
 use super::{Endpoint, Event, Output};
@@ -22,6 +22,10 @@ impl Endpoint {
     pub(super) fn handle_first(&mut self, frame: &Frame<'_>, path: Path, now: Instant) {
         let peer = frame.header.initiator_spi;
         let source = path.remote.ip();
+        if frame.datagram().len() > MAX_REQUEST {
+            self.counters.dropped += 1;
+            return;
+        }
         if let Some(half) = self.half_open.repeated(peer, source, frame.datagram()) {
             let datagram = half.response.clone();
             self.transmit(path, datagram);

@@ -22,6 +22,9 @@ use crate::sa::contents::Contents;
 /// RFC 8784 5.1: a name without structure, known to both ends.
 const ID_FIXED: u8 = 2;
 
+/// The most octets that are told of a name that anyone may have sent.
+const MAX_TOLD: usize = 128;
+
 /// The initiator's proof of identity by `auth`, and the notifications that go with it.
 pub(crate) fn offer(ppk: Option<&Ppk>, keys: &IkeKeys, auth: impl Fn(&IkeKeys) -> Vec<u8>) -> (Vec<u8>, Vec<Payload>) {
     let Some(ppk) = ppk else { return (auth(keys), Vec::new()) };
@@ -106,9 +109,21 @@ pub(crate) fn disproven(
 }
 
 fn name(data: &[u8]) -> String {
-    match data.split_first() {
+    match data[..data.len().min(MAX_TOLD)].split_first() {
         Some((&ID_FIXED, id)) => String::from_utf8_lossy(id).escape_debug().to_string(),
         Some((kind, _)) => format!("of type {kind}"),
         None => "without a name".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_could_fill_a_log_is_cut() {
+        assert_eq!(name(b"\x02branch-7"), "branch-7");
+        let long = name(&[&[ID_FIXED], vec![0x07; 20_000].as_slice()].concat());
+        assert!(long.starts_with("\\u{7}") && long.len() < 1000, "{} octets", long.len());
     }
 }

@@ -9,6 +9,7 @@ use wire::Secret;
 
 use super::network::*;
 use crate::config::StartAction;
+use crate::message::{Message, Notify, NotifyType, Payload, Transform, TransformType};
 
 /// The most octets sent for each octet of an unauthenticated request.
 const AMPLIFICATION: usize = 3;
@@ -114,6 +115,31 @@ fn a_source_that_asks_too_often_is_asked_for_cookies_and_then_ignored() {
 }
 
 #[test]
+fn a_stranger_cannot_fill_the_log_with_what_it_offers() {
+    let source: SocketAddr = "203.0.113.77:500".parse().unwrap();
+    let first = first_message("aes128gcm16-prfsha256-x25519", 4);
+    let offering = |count: usize| {
+        let mut message = Message::decode(&first).unwrap();
+        let Some(Payload::Sa(proposals)) = message.payloads.first_mut() else { panic!("SA comes first") };
+        let exotic = Transform::new(TransformType::ENCRYPTION, 60_000);
+        let (mut proposal, transforms) = (proposals[0].clone(), vec![exotic; 250]);
+        proposal.transforms = transforms;
+        *proposals = (1..=count).map(|_| proposal.clone()).collect();
+        message.encode().unwrap()
+    };
+    let mut network = listening("aes128gcm16-prfsha256-x25519");
+    assert!(answered(&mut network, source, &offering(3)) > 0, "it is refused");
+    let [stranger] = network.ends[B].endpoint.strangers().try_into().unwrap();
+    let told = stranger.failure.to_string();
+    assert!(told.contains("EncryptionId(60000)") && told.contains("and more"), "{told}");
+    assert!(told.len() < 1500, "{} octets are logged", told.len());
+    // And nothing at all of a message as long as UDP can carry.
+    assert_eq!(answered(&mut network, source, &offering(32)), 0);
+    let endpoint = &network.ends[B].endpoint;
+    assert_eq!((endpoint.strangers()[0].count, endpoint.counters().dropped), (1, 1));
+}
+
+#[test]
 fn forgeries_in_the_name_of_a_peer_do_not_lock_it_out() {
     for source in ["192.0.2.1:500", "203.0.113.77:500"] {
         let source: SocketAddr = source.parse().unwrap();
@@ -133,14 +159,12 @@ fn forgeries_in_the_name_of_a_peer_do_not_lock_it_out() {
 }
 
 fn cookie_of(datagram: &[u8]) -> Option<Vec<u8>> {
-    use crate::message::{Message, NotifyType, Payload};
     let notify = |payload| if let Payload::Notify(notify) = payload { Some(notify) } else { None };
     let mut notifies = Message::decode(datagram).ok()?.payloads.into_iter().filter_map(notify);
     notifies.find(|notify| notify.kind == NotifyType::COOKIE).map(|notify| notify.data)
 }
 
 fn with_cookie(datagram: &[u8], cookie: Vec<u8>) -> Vec<u8> {
-    use crate::message::{Message, Notify, NotifyType, Payload};
     let mut message = Message::decode(datagram).unwrap();
     message.payloads.insert(0, Payload::Notify(Notify::with_data(NotifyType::COOKIE, cookie)));
     message.encode().unwrap()

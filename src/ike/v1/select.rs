@@ -16,7 +16,7 @@ use wire::ipsec::{Encapsulation, Encryption, EspSuite, Integrity, Spi};
 
 use crate::config::{ChildLifetime, EspProposal, IkeProposal, Pfs};
 use crate::crypto::{Group, Prf};
-use crate::message::{GroupId, NoProposalChosen};
+use crate::message::{GroupId, NoProposalChosen, brief};
 use crate::v1::message::{
     Attribute, AuthenticationMethod, EncapsulationMode, EspAttribute, EspAuthentication, EspTransform, HashAlgorithm,
     IkeAttribute, IkeCipher, LifeType, Proposal, Protocol, Transform,
@@ -346,7 +346,7 @@ fn name_all(proposals: &[Proposal], name: fn(&Proposal, &Transform) -> String) -
         .iter()
         .flat_map(|proposal| proposal.transforms.iter().map(move |transform| name(proposal, transform)));
     let names: Vec<_> = names.collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() { "none".to_owned() } else { brief(names.join(", ")) }
 }
 
 fn name_ike(_: &Proposal, transform: &Transform) -> String {

@@ -35,7 +35,18 @@ pub struct NoProposalChosen {
 
 impl NoProposalChosen {
     fn new<'a, T: ToString + 'a>(ours: impl IntoIterator<Item = &'a T>, theirs: &[Proposal]) -> Self {
-        Self { ours: join(ours), theirs: join(theirs) }
+        Self { ours: join(ours), theirs: brief(join(theirs)) }
+    }
+}
+
+/// The most that is told of what anyone may have sent, in characters.
+const MAX_TOLD: usize = 1000;
+
+/// A list from the network for logs and tables, which it must not be able to fill.
+pub(crate) fn brief(list: String) -> String {
+    match list.char_indices().nth(MAX_TOLD) {
+        Some((end, _)) => format!("{} ... and more", &list[..end]),
+        None => list,
     }
 }
 
