@@ -93,7 +93,10 @@ impl Reassembly {
         if number > MAX_FRAGMENTS {
             return Err(FragmentRefused::TooMany(number));
         }
-        if id != self.id {
+        // Some give all their messages one ID: a piece that contradicts what is held is of another message.
+        let other_piece = self.pieces.get(&number).is_some_and(|held| *held != octets);
+        let other_end = last && self.total.is_some_and(|total| total != number);
+        if id != self.id || other_piece || other_end {
             *self = Self { id, ..Self::default() };
         }
         if last {

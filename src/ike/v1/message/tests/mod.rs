@@ -212,6 +212,17 @@ fn what_is_held_of_fragments_is_bounded() {
     assert_eq!(reassembly.held(), 3);
 }
 
+#[test]
+fn pieces_of_a_message_that_never_came_whole_do_not_spoil_the_next_one() {
+    let piece = |number, last, octets: &[u8]| Fragment { id: 1, number, last, octets: octets.to_vec() };
+    let mut reassembly = Reassembly::default();
+    assert_eq!(reassembly.insert(piece(1, false, b"one")), Ok(None));
+    assert_eq!(reassembly.insert(piece(3, true, b"three")), Ok(None));
+    // Another message, under the ID that its sender gives all of them.
+    assert_eq!(reassembly.insert(piece(1, false, b"uno")), Ok(None));
+    assert_eq!(reassembly.insert(piece(2, true, b"due")), Ok(Some(b"unodue".to_vec())));
+}
+
 proptest! {
     #[test]
     fn anything_is_a_message_or_an_error(octets in prop::collection::vec(any::<u8>(), 0..400), first: u8) {
