@@ -16,7 +16,7 @@ use wire::ipsec::{Encapsulation, Encryption, EspSuite, Integrity, Spi};
 
 use crate::config::{ChildLifetime, EspProposal, IkeProposal, Pfs};
 use crate::crypto::{Group, Prf};
-use crate::message::{GroupId, NoProposalChosen, brief};
+use crate::message::{GroupId, NoProposalChosen};
 use crate::v1::message::{
     Attribute, AuthenticationMethod, EncapsulationMode, EspAttribute, EspAuthentication, EspTransform, HashAlgorithm,
     IkeAttribute, IkeCipher, LifeType, Proposal, Protocol, Transform,
@@ -24,6 +24,8 @@ use crate::v1::message::{
 
 /// `KEY_IKE`, the only transform of phase 1 (RFC 2407 4.4.2).
 const KEY_IKE: u8 = 1;
+/// Suites of the peer's that are named in a failure: a stranger's list may be as long as a datagram.
+const MAX_NAMED: usize = 64;
 /// RFC 2407 4.5: what holds where nothing is said.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(28_800);
 
@@ -345,8 +347,11 @@ fn name_all(proposals: &[Proposal], name: fn(&Proposal, &Transform) -> String) -
     let names = proposals
         .iter()
         .flat_map(|proposal| proposal.transforms.iter().map(move |transform| name(proposal, transform)));
-    let names: Vec<_> = names.collect();
-    if names.is_empty() { "none".to_owned() } else { brief(names.join(", ")) }
+    let mut names: Vec<_> = names.take(MAX_NAMED + 1).collect();
+    if names.len() > MAX_NAMED {
+        names[MAX_NAMED] = "...".to_owned();
+    }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn name_ike(_: &Proposal, transform: &Transform) -> String {

@@ -162,3 +162,14 @@ fn a_nat_hash_covers_cookies_address_and_port() {
     let address = "192.0.2.1:500".parse().unwrap();
     assert_eq!(nat_hash(Prf::HmacSha1, COOKIES, address), hex!("d798d986143f878f70765e0e869c80bbc375f701"));
 }
+
+#[test]
+fn only_so_many_of_a_strangers_suites_are_named() {
+    use super::message::{IkeAttribute, Proposal, Protocol, Transform};
+    let attributes = vec![super::message::Attribute::Short(IkeAttribute::ENCRYPTION.0, 5)];
+    let transforms = vec![Transform { number: 1, id: 1, attributes }; 255];
+    let proposal = Proposal { number: 1, protocol: Protocol::ISAKMP, spi: Vec::new(), transforms };
+    let refused = super::select::select_ike(&[], &vec![proposal; 8]).unwrap_err();
+    assert!(refused.theirs.starts_with("3des, 3des") && refused.theirs.ends_with(", ..."), "{}", refused.theirs);
+    assert!(refused.theirs.len() < 500);
+}
