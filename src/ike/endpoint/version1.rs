@@ -74,7 +74,8 @@ impl Endpoint {
         let mut repeated = false;
         self.with_v1(slot, now, |tunnel, cx| repeated = tunnel.repeat_first(cx, frame, path));
         // Aggressive mode has us compute, and all refusals are told: as often as the bucket allows.
-        let quiet = mode == V1Mode::Main && self.v1.get(&slot).is_some_and(|tunnel| tunnel.mode() == mode);
+        let answered = self.v1.get(&slot).is_some_and(|tunnel| tunnel.would_answer_main(&contents));
+        let quiet = mode == V1Mode::Main && answered;
         if repeated || !(quiet || self.unauthenticated.take(now)) {
             return;
         }

@@ -9,6 +9,9 @@ use super::network::*;
 use crate::config::{EncapsulationPolicy, IkeVersion, StartAction, TunnelConfig, V1Mode};
 use crate::failure::Failure;
 use crate::message::ExchangeType;
+use crate::sa::MAX_IKE_SAS;
+use crate::v1::MAX_CHILDREN;
+use crate::v1::message::{self, Payload, VendorId};
 use crate::{DownReason, Event, LimitReached};
 
 const MODES: [V1Mode; 2] = [V1Mode::Main, V1Mode::Aggressive];
@@ -562,4 +565,128 @@ fn a_flood_in_the_peers_name_does_not_keep_it_out() {
     network.assert_up();
     network.run(Duration::from_secs(60));
     settle(&mut network);
+}
+
+/// Moves the announcement of dead peer detection to the messages with the public values, where some devices have it.
+fn announced_late(datagram: &[u8]) -> Vec<u8> {
+    let frame = message::Frame::decode(datagram).unwrap();
+    if frame.header.flags.encrypted {
+        return datagram.to_vec();
+    }
+    let chain = message::Chain::decode(frame.first, frame.body, false).unwrap();
+    let mut payloads: Vec<_> = chain.payloads.into_iter().map(|located| located.payload).collect();
+    let announcement = Payload::VendorId(VendorId::DeadPeerDetection.octets());
+    if payloads.contains(&announcement) {
+        payloads.retain(|payload| *payload != announcement);
+    } else {
+        payloads.push(announcement);
+    }
+    message::encode(&frame.header, &payloads).unwrap()
+}
+
+#[test]
+fn dead_peer_detection_may_be_announced_with_the_public_values() {
+    let now = std::time::Instant::now();
+    let (a, b) = pair(V1Mode::Main);
+    let mut ends = [71, 72].map(|seed| crate::Endpoint::new(Box::new(Seeded::new(seed))));
+    ends[A].add_tunnel(TUNNEL, a, now);
+    ends[B].add_tunnel(TUNNEL, b, now);
+    let now = now + Duration::from_millis(100);
+    ends[A].handle_timeout(now);
+    for turn in 0..20 {
+        while let Some(output) = ends[turn % 2].poll_output() {
+            if let crate::Output::Transmit { local, remote, datagram } = output {
+                ends[1 - turn % 2].handle_datagram(remote, local, &announced_late(&datagram), now);
+            }
+        }
+    }
+    for end in &ends {
+        let sa = end.v1_tunnel(TUNNEL).unwrap().current().expect("phase 1 is complete");
+        assert!(sa.abilities.dead_peer_detection && sa.abilities.fragmentation);
+    }
+}
+
+#[test]
+fn what_was_said_thousands_of_messages_ago_is_not_believed_again() {
+    let mut network = up(290, V1Mode::Main);
+    network.forget();
+    network.with(A, |endpoint, now| endpoint.rekey_child(TUNNEL, now));
+    network.run(Duration::from_secs(1));
+    let first = network.sent.iter().find(|packet| packet.from == A && packet.exchange == QUICK).cloned().unwrap();
+    let ike = |network: &Network| network.ends[B].endpoint.status(TUNNEL).unwrap().ike[0].our_spi;
+    let before = ike(&network);
+    network.run(Duration::from_secs(6000));
+    assert_eq!(ike(&network), before);
+    assert!(network.sent.iter().filter(|packet| packet.exchange == INFORMATIONAL).count() > 1000);
+    network.forget();
+    network.with(B, |endpoint, now| endpoint.handle_datagram(first.destination, first.source, &first.datagram, now));
+    assert!(network.sent.is_empty());
+}
+
+#[test]
+fn refusals_of_first_messages_are_told_at_a_limited_rate() {
+    let mut network = Network::bare(300);
+    let (mut a, b) = pair(V1Mode::Main);
+    a.ike_proposals = vec!["aes256-sha512-ecp384".parse().unwrap()];
+    network.add(B, b);
+    for seed in 0..200 {
+        let mut forger = crate::Endpoint::new(Box::new(Seeded::new(6000 + seed)));
+        forger.add_tunnel(TUNNEL, a.clone(), network.now);
+        forger.handle_timeout(network.now + Duration::from_secs(1));
+        while let Some(output) = forger.poll_output() {
+            if let crate::Output::Transmit { local, remote, datagram } = output {
+                network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
+            }
+        }
+    }
+    let (told, noted) = (network.sent.len(), network.failures(B).len());
+    assert!((1..=20).contains(&told) && (1..=20).contains(&noted), "{told} answers, {noted} failures");
+}
+
+#[test]
+fn a_peer_that_renews_all_the_time_gets_no_more_than_so_many_sas() {
+    let (mut a, mut b) = pair(V1Mode::Main);
+    let range = |second: u8| TrafficSelector::range([10, second, 0, 0].into(), [10, second, 255, 255].into());
+    a.local_selectors = (1..=4).map(range).collect();
+    b.remote_selectors = a.local_selectors.clone();
+    let mut network = Network::bare(310);
+    network.lenient_until = network.now + Duration::from_secs(3600);
+    network.add(B, b);
+    network.add(A, a);
+    network.run(Duration::from_secs(10));
+    network.forget();
+    let most = |network: &Network| {
+        let counts = network.ends.each_ref().map(|end| {
+            let tunnel = end.endpoint.v1_tunnel(TUNNEL).unwrap();
+            (tunnel.children.len(), tunnel.sas.len())
+        });
+        (counts[A].0.max(counts[B].0), counts[A].1.max(counts[B].1))
+    };
+    let (mut children, mut sas) = (0, 0);
+    for turn in 0..400 {
+        network.with(A, |endpoint, now| endpoint.rekey_child(TUNNEL, now));
+        if turn % 4 == 0 {
+            network.with(A, |endpoint, now| endpoint.rekey_ike(TUNNEL, now));
+        }
+        network.run(Duration::from_millis(100));
+        let now = most(&network);
+        (children, sas) = (children.max(now.0), sas.max(now.1));
+    }
+    // One that is asked for just before counts at whoever asks only when it is there.
+    assert!(children <= MAX_CHILDREN + 2 && sas <= MAX_IKE_SAS, "{children} pairs of ESP SAs, {sas} ISAKMP SAs");
+    network.run(Duration::from_secs(200));
+    let left = most(&network);
+    assert_eq!(left, (4, 1));
+    network.assert_no_flap();
+}
+
+#[test]
+fn renewals_that_follow_each_other_at_once_do_not_take_the_newest_down() {
+    let mut network = up(320, V1Mode::Main);
+    for _ in 0..20 {
+        network.with(A, |endpoint, now| endpoint.rekey_child(TUNNEL, now));
+        network.run(Duration::from_millis(100));
+    }
+    settle(&mut network);
+    network.assert_no_flap();
 }

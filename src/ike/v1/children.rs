@@ -98,6 +98,11 @@ impl Child {
         self.spi != than && self.selectors == selectors && self.is_live() && held && self.complete
     }
 
+    /// Whether it takes over from `other` in a moment.
+    pub(crate) fn is_next_of(&self, other: &Self) -> bool {
+        self.initiator && self.is_heir_of(other.selectors, other.spi) && self.adopt_at.is_some()
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match self.lingers_until {
             Some(until) => Some(until),

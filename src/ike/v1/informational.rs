@@ -18,7 +18,7 @@ impl Tunnel {
     pub(crate) fn handle_informational(&mut self, cx: &mut Cx<'_>, cookie: IkeSpi, frame: &Frame<'_>, path: Path) {
         let message_id = frame.header.message_id;
         let Some(sa) = self.sas.iter_mut().find(|sa| sa.cookie == cookie) else { return };
-        if message_id == 0 || sa.used.contains(&message_id) {
+        if message_id == 0 || !sa.is_new(message_id) {
             return;
         }
         let iv = sa.first_iv(message_id);
@@ -30,7 +30,7 @@ impl Tunnel {
             self.counters.invalid_messages += 1;
             return;
         };
-        sa.is_new(message_id);
+        sa.remember(message_id);
         let contents = Contents::collect(chain, &plaintext);
         self.heard(cx, cookie, path);
         for notify in &contents.notifies {

@@ -35,7 +35,14 @@ impl Tunnel {
         Some(negotiation)
     }
 
-    /// Answers a first message. `None` if it is refused.
+    /// Whether a first message of main mode gets an answer that costs nothing, rather than a refusal.
+    pub(crate) fn would_answer_main(&self, contents: &Contents) -> bool {
+        let offered = contents.sa.as_ref().map(|(proposals, _)| proposals);
+        self.mode() == V1Mode::Main
+            && offered.is_some_and(|proposals| select_ike(&self.config.ike_proposals, proposals).is_ok())
+    }
+
+    /// Answers a first message, or refuses it.
     pub(crate) fn answer_main(&mut self, cx: &mut Cx<'_>, frame: &Frame<'_>, contents: Contents, path: Path) {
         let Some((proposals, sa)) = contents.sa else { return };
         let chosen = match select_ike(&self.config.ike_proposals, &proposals) {
@@ -143,12 +150,16 @@ impl Tunnel {
         path: Path,
     ) -> Option<Negotiation> {
         let contents = open_clear(frame);
-        let Some(Contents { key_exchange: Some(public), nonce: Some(peer_nonce), nat: hashes, .. }) = contents else {
+        let Some(Contents { key_exchange: Some(public), nonce: Some(peer_nonce), nat: hashes, abilities, .. }) =
+            contents
+        else {
             self.counters.invalid_messages += 1;
             negotiation.stage = Stage::Request(Box::new(state));
             return Some(negotiation);
         };
         let AwaitRequest { chosen, sa } = state;
+        // Some announce dead peer detection no sooner than here.
+        negotiation.abilities = negotiation.abilities.or(abilities);
         negotiation.path = path;
         let (key, nonce) = (chosen.suite.group.generate(cx.entropy), cx.nonce());
         let payloads = self.exchange_payloads(cx, &negotiation, &chosen.suite, key.public(), &nonce);
@@ -189,12 +200,15 @@ impl Tunnel {
         path: Path,
     ) -> Option<Negotiation> {
         let contents = open_clear(frame);
-        let Some(Contents { key_exchange: Some(public), nonce: Some(peer_nonce), nat: hashes, .. }) = contents else {
+        let Some(Contents { key_exchange: Some(public), nonce: Some(peer_nonce), nat: hashes, abilities, .. }) =
+            contents
+        else {
             self.counters.invalid_messages += 1;
             negotiation.stage = Stage::Public(Box::new(state));
             return Some(negotiation);
         };
         let AwaitPublic { chosen, sa, key, nonce } = state;
+        negotiation.abilities = negotiation.abilities.or(abilities);
         let agreement = Agreement { key, nonce: &nonce, peer_public: &public, peer_nonce: &peer_nonce };
         let mut keyed = match Keyed::agree(&negotiation, self.psk(), &chosen, sa, agreement) {
             Ok(keyed) => keyed,

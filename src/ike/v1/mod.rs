@@ -29,6 +29,8 @@ mod tests;
 mod tunnel;
 
 pub(crate) use contents::{Abilities, Contents};
+#[cfg(test)]
+pub(crate) use quick::MAX_CHILDREN;
 pub(crate) use tunnel::Tunnel;
 
 use crate::endpoint::Cx;

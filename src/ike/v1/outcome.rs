@@ -5,6 +5,7 @@ use crate::crypto::Role;
 use crate::endpoint::{Cx, DownReason, Event, Path, RekeyKind};
 use crate::failure::{Failure, Phase, Side, Theirs, Waiting};
 use crate::message::IkeSpi;
+use crate::sa::MAX_IKE_SAS;
 use crate::sa::negotiate::{list, soft};
 use crate::sa::retransmit::between;
 use crate::v1::contents::Contents;
@@ -77,6 +78,7 @@ impl Tunnel {
         self.counters.ike_established += 1;
         self.sas.push(sa);
         self.supersede(cx, cookie);
+        self.keep_few(cx);
         self.retry_at = None;
         if renewed {
             self.counters.ike_rekeys += 1;
@@ -93,6 +95,16 @@ impl Tunnel {
         for pair in &mut self.pairs {
             let at = cx.now + courtesy;
             pair.retry_at = Some(pair.retry_at.map_or(at, |retry| retry.min(at)));
+        }
+    }
+
+    /// Forgets the oldest of too many SAs, never one in use.
+    fn keep_few(&mut self, cx: &mut Cx<'_>) {
+        while self.sas.len() > MAX_IKE_SAS {
+            let idle = |sa: &&Sa| !self.quicks.iter().any(|quick| quick.sa == sa.cookie && quick.is_pending());
+            let oldest = self.sas.iter().filter(|sa| !sa.is_current()).find(idle);
+            let Some(oldest) = oldest.map(|sa| sa.cookie) else { return };
+            self.forget_sa(cx, oldest, &DownReason::Superseded);
         }
     }
 

@@ -32,6 +32,10 @@ use crate::v1::tunnel::Tunnel;
 
 /// Exchanges that the peer may have under way at once.
 const MAX_ANSWERED: usize = 64;
+/// Pairs of ESP SAs that a tunnel may have, those that linger included; more where many pairs of selectors are
+/// configured. A peer that wants another waits until one is gone.
+pub(crate) const MAX_CHILDREN: usize = 128;
+const CHILDREN_PER_PAIR: usize = 6;
 /// How long message 3 is repeated on request.
 const KEEP: Duration = Duration::from_secs(60);
 
@@ -194,8 +198,9 @@ impl Tunnel {
     fn answer_quick(&mut self, cx: &mut Cx<'_>, cookie: IkeSpi, frame: &Frame<'_>, path: Path) {
         let message_id = frame.header.message_id;
         let answered = self.quicks.iter().filter(|quick| matches!(quick.stage, Stage::Confirmation(_))).count();
+        let full = answered >= MAX_ANSWERED || self.children.len() >= self.most_children();
         let Some(sa) = self.sas.iter_mut().find(|sa| sa.cookie == cookie) else { return };
-        if answered >= MAX_ANSWERED || message_id == 0 || sa.used.contains(&message_id) {
+        if full || message_id == 0 || !sa.is_new(message_id) {
             return;
         }
         let iv = sa.first_iv(message_id);
@@ -206,7 +211,7 @@ impl Tunnel {
             self.counters.invalid_messages += 1;
             return;
         };
-        sa.is_new(message_id);
+        sa.remember(message_id);
         let contents = Contents::collect(chain, &plaintext);
         self.heard(cx, cookie, path);
         if let Err((kind, failure)) = self.accept_quick(cx, cookie, message_id, &contents, frame, last_block) {
@@ -217,6 +222,10 @@ impl Tunnel {
             }
             self.note_failure(cx, failure);
         }
+    }
+
+    fn most_children(&self) -> usize {
+        MAX_CHILDREN.max(CHILDREN_PER_PAIR * self.pairs.len())
     }
 
     fn accept_quick(

@@ -5,7 +5,7 @@
 //!                      '-- prf(SKEYID_a, message ID | payloads)
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use wire::Secret;
@@ -20,8 +20,9 @@ use crate::v1::keys::{Cookies, Keys, holds};
 use crate::v1::message::{self, Chain, Exchange, Flags, Frame, Header, Payload, PayloadKind, Reassembly, encode_body};
 use crate::v1::phase1::{Sent, pieces};
 
-/// Message IDs that are remembered as used.
-const REMEMBERED: usize = 512;
+/// Message IDs that are remembered as used. None is forgotten, as what it protects could be replayed then: at half of
+/// that number the SA is renewed, and beyond it nothing new is taken under the old one.
+const REMEMBERED: usize = 65_536;
 /// Pauses between the repetitions of what is not acknowledged.
 const FAREWELLS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(12)];
 
@@ -49,7 +50,7 @@ pub(crate) struct Sa {
     /// The last authentic message.
     pub(crate) last_heard: Instant,
     /// Message IDs used by either end.
-    pub(crate) used: VecDeque<u32>,
+    pub(crate) used: BTreeSet<u32>,
     pub(crate) farewells: Vec<Farewell>,
     pub(crate) probe: Option<Probe>,
     /// Sequence numbers of dead peer detection: our last, and the peer's.
@@ -112,20 +113,16 @@ impl Sa {
         }
     }
 
-    /// Whether a message ID is new; it is not from now on.
-    pub(crate) fn is_new(&mut self, message_id: u32) -> bool {
-        let new = !self.used.contains(&message_id);
-        if new {
-            self.remember(message_id);
-        }
-        new
+    /// Whether a message of the peer's may open an exchange under this ID.
+    pub(crate) fn is_new(&self, message_id: u32) -> bool {
+        self.used.len() < REMEMBERED && !self.used.contains(&message_id)
     }
 
-    fn remember(&mut self, message_id: u32) {
-        if self.used.len() == REMEMBERED {
-            self.used.pop_front();
+    /// An ID is used from now on.
+    pub(crate) fn remember(&mut self, message_id: u32) {
+        if self.used.insert(message_id) && self.used.len() == REMEMBERED / 2 && self.is_current() {
+            self.rekey_at = Some(self.established_at);
         }
-        self.used.push_back(message_id);
     }
 
     /// The IV of the first message of an exchange.

@@ -328,10 +328,12 @@ impl Tunnel {
     /// It is time to renew a pair.
     pub(crate) fn rekey_child_now(&mut self, cx: &mut Cx<'_>, spi: Spi) {
         let connected = self.current().is_some();
+        let next = self.child(spi).is_some_and(|child| self.children.iter().any(|other| other.is_next_of(child)));
         let Some(child) = self.child_mut(spi) else { return };
         let selectors = child.selectors;
         child.rekey_at = if connected { None } else { Some(cx.now + RENEW_LATER) };
-        if connected && child.is_installed() {
+        // Another right behind one that is about to be sent on would be taken for what that one replaces.
+        if connected && child.is_installed() && !next {
             self.begin_quick(cx, selectors);
         }
     }
