@@ -53,7 +53,6 @@ pub use notify::Notify;
 pub use payload::{Auth, KeyExchange, Payload, RawPayload};
 pub use proposal::{Attribute, Proposal, Transform};
 pub use seal::SealError;
-pub(crate) use select::brief;
 pub use select::{
     ChildExchange, ChosenEsp, ChosenIke, NoProposalChosen, accepted_esp, accepted_ike, esp_proposals, ike_proposals,
     select_esp, select_ike,

@@ -43,7 +43,7 @@ impl NoProposalChosen {
 const MAX_TOLD: usize = 1000;
 
 /// A list from the network for logs and tables, which it must not be able to fill.
-pub(crate) fn brief(list: String) -> String {
+fn brief(list: String) -> String {
     match list.char_indices().nth(MAX_TOLD) {
         Some((end, _)) => format!("{} ... and more", &list[..end]),
         None => list,
