@@ -34,7 +34,6 @@ pub(crate) enum Identities {
     /// By opaque octets.
     KeyId,
     /// By the subjects of their certificates.
-    #[expect(dead_code, reason = "for rows with certificates")]
     Subject,
 }
 
@@ -46,7 +45,6 @@ pub(crate) enum Credential {
     /// With a pre-shared key and a post-quantum one.
     Ppk,
     /// With certificates of an authority with an intermediate.
-    #[expect(dead_code, reason = "for rows with certificates")]
     Certificate(KeyKind),
 }
 
@@ -108,6 +106,10 @@ impl Combination {
         Self { credential: Credential::Ppk, ..self }
     }
 
+    const fn certificate(self, kind: KeyKind) -> Self {
+        Self { credential: Credential::Certificate(kind), ..self }
+    }
+
     const fn own(self) -> Self {
         Self { peer: Software::Quadspan, ..self }
     }
@@ -157,6 +159,23 @@ const USER_SPACE: &[Combination] = &[
     v2("aes128-sha1", "modp2048s224", "aes128-sha1", "modp2048s224").legacy(),
     v2("aes256-sha256", "modp2048s256", "aes256-sha256", "modp2048s256").legacy().nat(Nat::Ours),
     v2("aes256-sha256", "modp2048", "chacha20poly1305", "modp3072").identities(Identities::Fqdn),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "ecp384").certificate(KeyKind::Rsa2048),
+    v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048")
+        .certificate(KeyKind::Rsa3072)
+        .identities(Identities::Subject),
+    v2("aes128gcm16-prfsha256", "x25519", "aes128gcm16", "x25519")
+        .certificate(KeyKind::EcdsaP256)
+        .identities(Identities::Fqdn),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "")
+        .certificate(KeyKind::EcdsaP384)
+        .identities(Identities::Subject),
+    v2("aes256gcm16-prfsha512", "ecp521", "aes256gcm16", "ecp521")
+        .certificate(KeyKind::EcdsaP521)
+        .identities(Identities::Email),
+    v2("aes256gcm16-prfsha256", "ecp256", "aes256gcm16", "")
+        .certificate(KeyKind::EcdsaP256)
+        .identities(Identities::Fqdn)
+        .nat(Nat::Ours),
     main("aes256-sha256", "modp2048", "aes256-sha256", "modp2048"),
     main("aes128-sha1", "modp1024", "aes128-sha1", ""),
     main("3des-sha1", "modp1024", "3des-sha1", "modp1024"),
@@ -172,6 +191,10 @@ const USER_SPACE: &[Combination] = &[
     v2("aes256-sha256", "modp2048", "aes256-sha256", "").identities(Identities::Fqdn).ppk().nat(Nat::Ours),
     v2("aes256gcm16-prfsha384", "x25519-ke1_mlkem768", "aes256gcm16", "x25519-ke1_mlkem768").own(),
     v2("aes256gcm16-prfsha384", "ecp384-ke1_mlkem1024", "aes256gcm16", "").own().ppk(),
+    v2("aes256gcm16-prfsha384", "x25519-ke1_mlkem768", "aes256gcm16", "")
+        .own()
+        .certificate(KeyKind::EcdsaP384)
+        .identities(Identities::Fqdn),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").own(),
     v2("chacha20poly1305-prfsha512", "x25519", "chacha20poly1305-esn", "x25519").own().nat(Nat::Ours),
 ];
@@ -227,16 +250,6 @@ impl Combination {
     /// The ESP suite with its group, where it has one.
     pub(crate) fn esp_suite(&self) -> String {
         if self.pfs.is_empty() { self.esp.to_owned() } else { with_group(self.esp, self.pfs) }
-    }
-
-    /// The ESP suite alone.
-    pub(crate) fn esp_without_group(&self) -> String {
-        self.esp.to_owned()
-    }
-
-    /// CHILD SAs that there are in the end.
-    pub(crate) const fn children(&self) -> usize {
-        1
     }
 
     /// The row's cells.
