@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use wire::Entropy;
-use wire::ipsec::{SaAction, Spi};
+use wire::ipsec::{Encapsulation, SaAction, Spi, TunnelId};
 
 use super::event::{Event, Output};
 use crate::certificate::UnixTime;
 use crate::message::IkeSpi;
+use crate::sa::child::Outbound;
 
 /// ESP SPIs below are reserved (RFC 4303 2.1).
 const FIRST_ESP_SPI: u32 = 256;
@@ -101,6 +102,33 @@ impl Cx<'_> {
 
     pub(crate) fn sa(&mut self, action: SaAction) {
         self.output.push_back(Output::Sa(action));
+    }
+
+    /// The peer is elsewhere now: all that we send goes there. `paths` are those of the SAs that follow it.
+    pub(crate) fn follow_peer<'a>(
+        &mut self,
+        tunnel: TunnelId,
+        path: Path,
+        paths: impl Iterator<Item = &'a mut Path>,
+        children: impl Iterator<Item = (Encapsulation, &'a mut Outbound)>,
+    ) {
+        let mut from = None;
+        for old in paths.filter(|old| **old != path) {
+            from.get_or_insert(old.remote);
+            *old = path;
+        }
+        let Some(from) = from else { return };
+        let mut in_udp = false;
+        for (encapsulation, outbound) in children {
+            in_udp |= encapsulation == Encapsulation::Udp;
+            if let Outbound::Held(sa) = outbound {
+                (sa.local, sa.remote) = (path.local, path.remote);
+            }
+        }
+        if in_udp {
+            self.sa(SaAction::Move { tunnel, local: path.local, remote: path.remote });
+        }
+        self.event(Event::PeerMoved { tunnel, from, to: path.remote });
     }
 
     pub(crate) fn nonce(&mut self) -> Vec<u8> {

@@ -157,7 +157,7 @@ impl Endpoint {
         self.next_slot += 1;
         self.by_address.entry((config.local, config.remote)).or_default().push(slot);
         let identities = (config.local_id.folded(), config.remote_id.folded());
-        let (mut cx, _) = self.split(now);
+        let (mut cx, ..) = self.split(now);
         match (config.version, config.auth.shared_key().cloned()) {
             // IKEv1 knows nothing but a pre-shared key here, and a configuration that wants more of it is refused
             // before. What gets here all the same is never authenticated by less than it asks for.
@@ -369,7 +369,7 @@ impl Endpoint {
 
     /// Runs an operation on a tunnel and brings the tunnel back to what it should be.
     fn with_slot(&mut self, slot: Slot, now: Instant, operation: impl FnOnce(&mut Tunnel, &mut Cx<'_>)) {
-        let (mut cx, tunnels) = self.split(now);
+        let (mut cx, tunnels, _) = self.split(now);
         let Some(tunnel) = tunnels.get_mut(&slot) else { return };
         operation(tunnel, &mut cx);
         tunnel.settle(&mut cx);
@@ -386,7 +386,8 @@ impl Endpoint {
         self.with_v1(slot, now, |_, _| {});
     }
 
-    fn split(&mut self, now: Instant) -> (Cx<'_>, &mut BTreeMap<Slot, Tunnel>) {
+    /// What every operation may touch, apart from the tunnels that it may be about.
+    fn split(&mut self, now: Instant) -> (Cx<'_>, &mut BTreeMap<Slot, Tunnel>, &mut BTreeMap<Slot, v1::Tunnel>) {
         let cx = Cx {
             now,
             wall: self.clock.at(now),
@@ -394,7 +395,7 @@ impl Endpoint {
             output: &mut self.output,
             names: &mut self.names,
         };
-        (cx, &mut self.tunnels)
+        (cx, &mut self.tunnels, &mut self.v1)
     }
 
     #[cfg(test)]

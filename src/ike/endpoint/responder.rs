@@ -63,10 +63,11 @@ impl Endpoint {
                 return;
             }
         }
-        let candidates = self.candidates(path);
-        let candidates: Vec<_> = candidates
+        let slots = self.candidates(path);
+        let (mut cx, tunnels, _) = self.split(now);
+        let candidates: Vec<_> = slots
             .iter()
-            .filter_map(|slot| self.tunnels.get(slot))
+            .filter_map(|slot| tunnels.get(slot))
             .map(|tunnel| Candidate { slot: tunnel.slot, config: &tunnel.config })
             .collect();
         if candidates.is_empty() {
@@ -74,13 +75,6 @@ impl Endpoint {
             self.refuse_stranger(frame, path, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN), failure, now);
             return;
         }
-        let mut cx = super::Cx {
-            now,
-            wall: self.clock.at(now),
-            entropy: &mut *self.entropy,
-            output: &mut self.output,
-            names: &mut self.names,
-        };
         match answer_sa_init(&mut cx, &candidates, frame, &contents, path) {
             Ok(half) => self.half_open.insert(half),
             Err(InitRefusal::Malformed) => self.counters.dropped += 1,

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use wire::ipsec::{Direction, Encapsulation, SaAction, Spi, TunnelId};
+use wire::ipsec::{Direction, Spi, TunnelId};
 
 use super::backoff::Backoff;
 use super::context::{Cx, Path, Slot};
@@ -18,7 +18,7 @@ use crate::certificate::CertificateSummary;
 use crate::config::TunnelConfig;
 use crate::failure::Failure;
 use crate::message::{Frame, IkeSpi};
-use crate::sa::child::{ChildSa, Outbound};
+use crate::sa::child::ChildSa;
 use crate::sa::init::{Attempt, Stage};
 use crate::sa::nat::PORT_IKE;
 use crate::sa::retransmit::between;
@@ -301,21 +301,9 @@ impl Tunnel {
 
     /// The peer is elsewhere now: all that we send goes there.
     pub(crate) fn follow_peer(&mut self, cx: &mut Cx<'_>, path: Path) {
-        let mut from = None;
-        for sa in self.sas.iter_mut().filter(|sa| !sa.is_closed() && sa.path != path) {
-            from.get_or_insert(sa.path.remote);
-            sa.path = path;
-        }
-        let Some(from) = from else { return };
-        for child in &mut self.children {
-            if let Outbound::Held(sa) = &mut child.outbound {
-                (sa.local, sa.remote) = (path.local, path.remote);
-            }
-        }
-        if self.children.iter().any(|child| child.encapsulation == Encapsulation::Udp) {
-            cx.sa(SaAction::Move { tunnel: self.id, local: path.local, remote: path.remote });
-        }
-        cx.event(Event::PeerMoved { tunnel: self.id, from, to: path.remote });
+        let paths = self.sas.iter_mut().filter(|sa| !sa.is_closed()).map(|sa| &mut sa.path);
+        let children = self.children.iter_mut().map(|child| (child.encapsulation, &mut child.outbound));
+        cx.follow_peer(self.id, path, paths, children);
     }
 
     /// The data plane saw authentic ESP from another address.

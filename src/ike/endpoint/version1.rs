@@ -183,14 +183,8 @@ impl Endpoint {
         now: Instant,
         operation: impl FnOnce(&mut Tunnel, &mut super::Cx<'_>),
     ) {
-        let mut cx = super::Cx {
-            now,
-            wall: self.clock.at(now),
-            entropy: &mut *self.entropy,
-            output: &mut self.output,
-            names: &mut self.names,
-        };
-        let Some(tunnel) = self.v1.get_mut(&slot) else { return };
+        let (mut cx, _, tunnels) = self.split(now);
+        let Some(tunnel) = tunnels.get_mut(&slot) else { return };
         operation(tunnel, &mut cx);
         tunnel.settle(&mut cx);
         let (id, deadline, is_gone) = (tunnel.id, tunnel.next_deadline(), tunnel.is_gone());

@@ -33,7 +33,7 @@ pub(crate) enum Outbound {
     Held(Box<SecurityAssociation>),
     /// What we send of its flow goes through it.
     Installed,
-    /// Replaced.
+    /// Replaced. It never becomes outbound again: its sequence numbers would repeat.
     Retired,
 }
 

@@ -17,6 +17,7 @@ use wire::ipsec::{Direction, Encapsulation, EspSuite, SaAction, SecurityAssociat
 
 use crate::crypto::Group;
 use crate::endpoint::{Cx, DownReason, Event};
+use crate::sa::child::Outbound;
 use crate::sa::retransmit::between;
 use crate::v1::message::{Delete, Payload};
 use crate::v1::tunnel::Tunnel;
@@ -33,17 +34,6 @@ const ADOPT: Duration = Duration::from_secs(12);
 
 /// An exchange of the peer's that begins so soon after ours may have crossed it.
 pub(crate) const CROSSING: Duration = Duration::from_secs(2);
-
-/// The outbound half.
-#[derive(Debug)]
-pub(crate) enum Outbound {
-    /// Ready, not in use.
-    Held(Box<SecurityAssociation>),
-    /// Traffic of its selectors goes through it.
-    Installed,
-    /// Replaced. It never becomes outbound again: its sequence numbers would repeat.
-    Retired,
-}
 
 /// What an SA carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use wire::Secret;
-use wire::ipsec::{Direction, Encapsulation, SaAction, Spi, TunnelId};
+use wire::ipsec::{Direction, Spi, TunnelId};
 
 use crate::config::{IkeVersion, StartAction, TunnelConfig, V1Mode};
 use crate::crypto::Role;
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::message::IkeSpi;
 use crate::sa::nat::PORT_IKE;
 use crate::sa::retransmit::between;
-use crate::v1::children::{Child, Outbound, Selectors};
+use crate::v1::children::{Child, Selectors};
 use crate::v1::contents::Contents;
 use crate::v1::message::{Exchange, Frame, NotifyKind, PayloadKind};
 use crate::v1::phase1::{Negotiation, open_clear};
@@ -466,21 +466,9 @@ impl Tunnel {
 
     /// The peer is elsewhere now: all that we send goes there.
     pub(crate) fn follow_peer(&mut self, cx: &mut Cx<'_>, path: Path) {
-        let mut from = None;
-        for sa in self.sas.iter_mut().filter(|sa| sa.phase != SaPhase::Closing && sa.path != path) {
-            from.get_or_insert(sa.path.remote);
-            sa.path = path;
-        }
-        let Some(from) = from else { return };
-        for child in &mut self.children {
-            if let Outbound::Held(sa) = &mut child.outbound {
-                (sa.local, sa.remote) = (path.local, path.remote);
-            }
-        }
-        if self.children.iter().any(|child| child.encapsulation == Encapsulation::Udp) {
-            cx.sa(SaAction::Move { tunnel: self.id, local: path.local, remote: path.remote });
-        }
-        cx.event(Event::PeerMoved { tunnel: self.id, from, to: path.remote });
+        let paths = self.sas.iter_mut().filter(|sa| sa.phase != SaPhase::Closing).map(|sa| &mut sa.path);
+        let children = self.children.iter_mut().map(|child| (child.encapsulation, &mut child.outbound));
+        cx.follow_peer(self.id, path, paths, children);
     }
 
     /// The data plane saw authentic ESP from another address.
