@@ -184,8 +184,16 @@ impl Daemon {
     ///
     /// # Errors
     /// When it does not end in ten seconds.
-    pub fn stop(mut self) -> Result<ExitStatus> {
-        self.process.stop(Duration::from_secs(10))
+    pub fn stop(self) -> Result<ExitStatus> {
+        self.stop_within(Duration::from_secs(10))
+    }
+
+    /// The same with another limit.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn stop_within(mut self, limit: Duration) -> Result<ExitStatus> {
+        self.process.stop(limit)
     }
 
     /// Waits for the end of one that has been told to stop.
