@@ -188,12 +188,17 @@ impl World {
             Event::Down { was_established, .. } => {
                 assert_eq!(std::mem::take(&mut self.established), *was_established, "routes are withdrawn once");
             }
-            Event::Update(_) | Event::RefreshRequested(_) | Event::UpdateFaulty { .. } => {
+            Event::Update(_)
+            | Event::RefreshRequested(_)
+            | Event::RefreshBegun(_)
+            | Event::RefreshEnded(_)
+            | Event::UpdateFaulty { .. } => {
                 assert!(self.established, "{event:?} outside an established session");
             }
             Event::StateChanged { .. }
             | Event::NotificationReceived { .. }
             | Event::NotificationSent { .. }
+            | Event::StaleExpired(_)
             | Event::Unsendable { .. } => {}
         }
     }

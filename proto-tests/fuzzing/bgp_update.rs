@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use bgp::message::{HEADER_LEN, Terms, decode_update, encode_update, frame_len};
-use bgp::{Attributes, Family, Update};
-use ipnet::IpNet;
+use bgp::{Attributes, Family, Nlri, Update};
 use wire::Asn;
 
 const OPTIONAL_TRANSITIVE: u8 = 0xc0;
@@ -51,8 +50,8 @@ fn sent_on(update: &Update, terms: &Terms) {
 /// What a receiver holds after some updates.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Routes {
-    withdrawn: BTreeSet<IpNet>,
-    announced: BTreeMap<IpNet, (IpAddr, Attributes)>,
+    withdrawn: BTreeSet<Nlri>,
+    announced: BTreeMap<Nlri, (IpAddr, Attributes)>,
     ends: BTreeSet<Family>,
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Origin, Update};
+use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Origin, Update};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rib::{
     FibChange, Inside6, NextHop, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction,
@@ -142,7 +142,7 @@ impl World {
     fn send(&mut self, peer: PeerId, update: &Update) {
         let policy = &self.policies[usize::try_from(peer.0).unwrap_or(0)];
         let told = self.told.get_mut(&peer).unwrap_or_else(|| panic!("{peer:?} is down"));
-        for prefix in &update.withdrawn {
+        for Nlri { prefix, .. } in &update.withdrawn {
             assert!(told.remove(prefix), "{prefix} withdrawn from {peer:?}, which does not have it");
         }
         for announcement in &update.announced {
@@ -150,7 +150,7 @@ impl World {
                 !announcement.next_hop.is_ipv4() || announcement.next_hop == policy.local_address,
                 "our own address"
             );
-            for prefix in &announcement.prefixes {
+            for Nlri { prefix, .. } in &announcement.prefixes {
                 allowed(prefix);
                 told.insert(*prefix);
             }
@@ -232,8 +232,8 @@ fn policy(session: usize, variant: u8) -> PeerPolicy {
 fn update(input: &mut Input<'_>, policy: &PeerPolicy) -> Update {
     let counts = input.u8();
     let flags = input.u8();
-    let withdrawn = (0..counts & 3).map(|_| prefix(input)).collect();
-    let prefixes = (0..counts >> 2 & 7).map(|_| prefix(input)).collect();
+    let withdrawn = (0..counts & 3).map(|_| prefix(input).into()).collect();
+    let prefixes = (0..counts >> 2 & 7).map(|_| prefix(input).into()).collect();
     let next_hop = match (flags >> 6, policy.inside6) {
         (3, _) => IpAddr::from(input.array::<4>()),
         (2, Some(inside)) => inside.peer.into(),
@@ -250,7 +250,13 @@ fn update(input: &mut Input<'_>, policy: &PeerPolicy) -> Update {
         ..Attributes::default()
     };
     let end_of_rib = (counts & 0x80 != 0).then_some(Family::Ipv4Unicast);
-    Update { withdrawn, announced: vec![Announcement { next_hop, prefixes }], attributes, end_of_rib }
+    Update {
+        withdrawn,
+        announced: vec![Announcement { next_hop, prefixes }],
+        attributes,
+        end_of_rib,
+        end_of_refresh: None,
+    }
 }
 
 /// Any prefix, often one of a few; host bits may be set.

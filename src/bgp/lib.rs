@@ -9,20 +9,22 @@
 //!   randomness.
 //! * [`message`] knows the octets: framing, OPEN and capabilities, UPDATE with the verdicts of RFC 7606, NOTIFICATION
 //!   in words.
-//! * [`Update`] and [`Attributes`] are routes as the routing tables see them.
+//! * [`Update`] and [`Attributes`] are routes as the routing tables see them; [`Role`] knows which of them leak.
 
 pub mod config;
 mod error;
 mod family;
 pub mod message;
 pub mod peer;
+mod role;
 mod route;
 
 pub use config::PeerConfig;
 pub use error::SessionError;
 pub use family::Family;
 pub use peer::{
-    ConnectionId, DownReason, Established, Event, LastDown, MessageCounts, NotificationRecord, Output, Peer,
-    PeerStatus, State, StopReason,
+    AddPath, ConnectionId, DownReason, Established, Event, LastDown, MessageCounts, NotificationRecord, Output, Peer,
+    PeerRestart, PeerStatus, StaleRoutes, State, StopReason,
 };
-pub use route::{Announcement, AsPath, AsPathSegment, Attributes, Origin, UnknownAttribute, Update};
+pub use role::{Leak, OnlyToCustomer, Role, UnknownRole};
+pub use route::{Announcement, AsPath, AsPathSegment, Attributes, Nlri, Origin, UnknownAttribute, Update};

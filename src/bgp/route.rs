@@ -1,5 +1,6 @@
 //! Routes as the routing tables see them: semantic, validated, independent of the wire.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
@@ -12,22 +13,50 @@ use crate::Family;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
     /// Prefixes no longer reachable, of any family; includes those that RFC 7606 treats as withdrawn.
-    pub withdrawn: Vec<IpNet>,
+    pub withdrawn: Vec<Nlri>,
     /// Prefixes now reachable, by next hop.
     pub announced: Vec<Announcement>,
     /// Attributes of all announced prefixes; meaningless when there are none.
     pub attributes: Attributes,
     /// The peer has sent all it has of this family (RFC 4724 2).
     pub end_of_rib: Option<Family>,
+    /// Toward the peer only: all of this family has been announced again, as it had asked (RFC 7313 4.1). The session
+    /// marks the begin by itself.
+    pub end_of_refresh: Option<Family>,
+}
+
+/// A prefix, and which of several paths to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nlri {
+    /// Where to.
+    pub prefix: IpNet,
+    /// The path identifier (RFC 7911 3); zero where the session has none.
+    pub path_id: u32,
+}
+
+impl From<IpNet> for Nlri {
+    fn from(prefix: IpNet) -> Self {
+        Self { prefix, path_id: 0 }
+    }
+}
+
+impl fmt::Display for Nlri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path_id {
+            0 => self.prefix.fmt(f),
+            id => write!(f, "{} path {id}", self.prefix),
+        }
+    }
 }
 
 /// Prefixes of one family behind one next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// NEXT_HOP, or the global address of MP_REACH_NLRI.
+    /// NEXT_HOP, or the global address of MP_REACH_NLRI. IPv4 prefixes may have an IPv6 next hop where that was agreed
+    /// on (RFC 8950).
     pub next_hop: IpAddr,
     /// The prefixes, all of one family.
-    pub prefixes: Vec<IpNet>,
+    pub prefixes: Vec<Nlri>,
 }
 
 /// Path attributes but the next hop (RFC 4271 5.1). Ordered and hashable, so that equal sets can be shared.
@@ -55,6 +84,8 @@ pub struct Attributes {
     pub originator_id: Option<RouterId>,
     /// CLUSTER_LIST (RFC 4456).
     pub cluster_list: Vec<Ipv4Addr>,
+    /// ONLY_TO_CUSTOMER (RFC 9234 5): who sent the route down to a customer or across to a peer.
+    pub only_to_customer: Option<Asn>,
     /// Optional transitive attributes we do not know, passed on with the Partial bit (RFC 4271 9), by type.
     pub unknown: Vec<UnknownAttribute>,
 }

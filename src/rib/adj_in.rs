@@ -24,8 +24,8 @@ impl Rib {
         let import = Import { config, links, policy, ebgp: *ebgp };
         let route = received.share(ReceivedRoute { attributes, next_hop: routes.next_hop });
         let mut judged: Option<(Family, bool)> = None;
-        for prefix in routes.prefixes {
-            let prefix = prefix.trunc();
+        for nlri in routes.prefixes {
+            let prefix = nlri.prefix.trunc();
             let family = Family::of(&prefix);
             if adj_in.closed || !families.contains(&family) {
                 continue;

@@ -9,7 +9,7 @@ use std::mem;
 use std::ptr;
 use std::sync::Arc;
 
-use bgp::{Announcement, Attributes, Family, Update};
+use bgp::{Announcement, Attributes, Family, Nlri, Update};
 use ipnet::IpNet;
 
 use crate::export::{BestRoute, Export};
@@ -122,9 +122,9 @@ const fn is_learned(best: BestRoute<'_>) -> bool {
 #[derive(Default)]
 struct Packer {
     held_back: Vec<(IpNet, u32)>,
-    withdrawn: Vec<IpNet>,
+    withdrawn: Vec<Nlri>,
     /// Attributes as the peer gets them, and the prefixes to announce with them.
-    groups: Vec<(Arc<Attributes>, Vec<IpNet>)>,
+    groups: Vec<(Arc<Attributes>, Vec<Nlri>)>,
     /// Where in `groups` the attributes at this address are.
     places: HashMap<usize, usize>,
     /// Where in `groups` a route belongs: by the address of what we got and from whom.
@@ -147,7 +147,7 @@ impl Packer {
         self.report(out, id, prefix, held_back);
         let Some(best) = best.filter(|_| held_back.is_none()) else {
             if out.advertised.remove(&id).is_some() {
-                self.withdrawn.push(prefix);
+                self.withdrawn.push(prefix.into());
             }
             return;
         };
@@ -155,7 +155,7 @@ impl Packer {
         let (attributes, prefixes) = &mut self.groups[place];
         let told = out.advertised.insert(id, Arc::clone(attributes));
         if repeat || told.is_none_or(|told| !Arc::ptr_eq(&told, attributes)) {
-            prefixes.push(prefix);
+            prefixes.push(prefix.into());
         }
     }
 
@@ -208,17 +208,17 @@ impl Packer {
 }
 
 /// One per family, each with its own next hop.
-fn announcements(policy: &PeerPolicy, prefixes: Vec<IpNet>) -> Vec<Announcement> {
+fn announcements(policy: &PeerPolicy, prefixes: Vec<Nlri>) -> Vec<Announcement> {
     let mut ipv4 = sorted(prefixes);
-    let ipv6 = ipv4.split_off(ipv4.partition_point(|prefix| Family::of(prefix) == Family::Ipv4Unicast));
-    let announcement = |prefixes: Vec<IpNet>| {
-        let next_hop = policy.ends(Family::of(prefixes.first()?))?.local;
+    let ipv6 = ipv4.split_off(ipv4.partition_point(|nlri| Family::of(&nlri.prefix) == Family::Ipv4Unicast));
+    let announcement = |prefixes: Vec<Nlri>| {
+        let next_hop = policy.ends(Family::of(&prefixes.first()?.prefix))?.local;
         Some(Announcement { next_hop, prefixes })
     };
     [ipv4, ipv6].into_iter().filter_map(announcement).collect()
 }
 
-fn sorted(mut prefixes: Vec<IpNet>) -> Vec<IpNet> {
+fn sorted(mut prefixes: Vec<Nlri>) -> Vec<Nlri> {
     prefixes.sort_unstable();
     prefixes
 }

@@ -114,8 +114,8 @@ impl Rib {
         let Some(session) = self.open_session(peer) else { return };
         let families = session.families.clone();
         // RFC 4271 4.3: a prefix in both places counts as announced.
-        for prefix in update.withdrawn {
-            self.withdraw(peer, &prefix.trunc());
+        for nlri in update.withdrawn {
+            self.withdraw(peer, &nlri.prefix.trunc());
         }
         for announcement in update.announced {
             self.receive(peer, announcement, update.attributes.clone(), &families);

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::fault::Problem;
-use crate::Family;
+use crate::{Family, Nlri};
 
 /// Reads prefixes to the end of `field`. Bits beyond the length are of no consequence and cleared.
-pub(super) fn decode(family: Family, field: &[u8]) -> Result<Vec<IpNet>, Problem> {
+pub(super) fn decode(family: Family, field: &[u8]) -> Result<Vec<Nlri>, Problem> {
     match family {
         Family::Ipv4Unicast => decode_all(field, |octets: [u8; 4], bits| {
             Ipv4Net::new(Ipv4Addr::from(octets), bits).ok().map(|net| IpNet::V4(net.trunc()))
@@ -20,12 +20,12 @@ pub(super) fn decode(family: Family, field: &[u8]) -> Result<Vec<IpNet>, Problem
 }
 
 /// Octets the prefix takes.
-pub(super) fn encoded_len(prefix: &IpNet) -> usize {
-    1 + usize::from(prefix.prefix_len().div_ceil(8))
+pub(super) fn encoded_len(nlri: &Nlri) -> usize {
+    1 + usize::from(nlri.prefix.prefix_len().div_ceil(8))
 }
 
 /// Appends the prefix.
-pub(super) fn encode(prefix: &IpNet, out: &mut Vec<u8>) {
+pub(super) fn encode(Nlri { prefix, .. }: &Nlri, out: &mut Vec<u8>) {
     let octets = usize::from(prefix.prefix_len().div_ceil(8));
     out.push(prefix.prefix_len());
     match prefix.trunc() {
@@ -45,7 +45,7 @@ pub(super) const fn is_unicast(prefix: &IpNet) -> bool {
 fn decode_all<const N: usize>(
     mut field: &[u8],
     prefix: impl Fn([u8; N], u8) -> Option<IpNet>,
-) -> Result<Vec<IpNet>, Problem> {
+) -> Result<Vec<Nlri>, Problem> {
     // A /24 takes four octets; shorter prefixes only grow the vector.
     let mut prefixes = Vec::with_capacity(field.len().div_ceil(4));
     while let [bits, rest @ ..] = field {
@@ -54,7 +54,7 @@ fn decode_all<const N: usize>(
         let (Some(octets), true) = (rest.get(..length), length <= N) else { return Err(wrong) };
         let mut address = [0; N];
         address[..length].copy_from_slice(octets);
-        prefixes.push(prefix(address, *bits).ok_or(wrong)?);
+        prefixes.push(prefix(address, *bits).ok_or(wrong)?.into());
         field = &rest[length..];
     }
     Ok(prefixes)
@@ -67,8 +67,8 @@ mod tests {
 
     use super::*;
 
-    fn nets(text: &str) -> Vec<IpNet> {
-        text.split_whitespace().map(|net| net.parse().unwrap()).collect()
+    fn nets(text: &str) -> Vec<Nlri> {
+        text.split_whitespace().map(|net| net.parse::<IpNet>().unwrap().into()).collect()
     }
 
     #[test]
@@ -101,8 +101,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_decodes_to_itself(words in proptest::collection::vec((any::<[u8; 16]>(), 0_u8..=128), 0..40)) {
-            let prefixes: Vec<IpNet> =
-                words.iter().map(|(octets, bits)| IpNet::V6(Ipv6Net::new((*octets).into(), *bits).unwrap().trunc())).collect();
+            let net = |octets: [u8; 16], bits| IpNet::V6(Ipv6Net::new(octets.into(), bits).unwrap().trunc());
+            let prefixes: Vec<Nlri> = words.iter().map(|(octets, bits)| net(*octets, *bits).into()).collect();
             let mut out = Vec::new();
             prefixes.iter().for_each(|prefix| encode(prefix, &mut out));
             prop_assert_eq!(out.len(), prefixes.iter().map(encoded_len).sum::<usize>());

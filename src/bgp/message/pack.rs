@@ -7,13 +7,12 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use ipnet::IpNet;
 
 use super::attribute::{ReachHeader, attribute_block};
 use super::header::{HEADER_LEN, MAX_MESSAGE_LEN, MessageType, begin, end};
 use super::nlri;
 use super::update::Terms;
-use crate::{Announcement, Attributes, Family, Update};
+use crate::{Announcement, Attributes, Family, Nlri, Update};
 
 /// Messages ready to be sent, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +58,7 @@ pub fn encode_update(update: &Update, terms: &Terms) -> Packed {
 
 /// An announcement with its attributes in octets.
 struct Ready<'a> {
-    prefixes: &'a [IpNet],
+    prefixes: &'a [Nlri],
     /// Ahead of the prefixes' own place; with the attributes where that is the classic field.
     before: Vec<u8>,
     /// Where the prefixes travel in MP_REACH_NLRI: that attribute up to them, and the attributes behind it.
@@ -94,7 +93,8 @@ impl Packer<'_> {
 
     fn prepare<'u>(&self, announcement: &'u Announcement, attributes: &Attributes) -> Prepared<'u> {
         let Announcement { next_hop, prefixes } = announcement;
-        let Some(family) = prefixes.first().map(Family::of).filter(|family| self.speaks(*family)) else {
+        let Some(family) = prefixes.first().map(|nlri| Family::of(&nlri.prefix)).filter(|family| self.speaks(*family))
+        else {
             return Prepared::Foreign;
         };
         let width = self.terms.width();
@@ -140,21 +140,22 @@ impl Packer<'_> {
         }
     }
 
-    fn withdraw(&mut self, prefixes: &[IpNet]) {
+    fn withdraw(&mut self, prefixes: &[Nlri]) {
         for family in [Family::Ipv4Unicast, Family::Ipv6Unicast] {
             if !self.speaks(family) {
                 continue;
             }
-            if prefixes.iter().all(|prefix| Family::of(prefix) == family) {
+            if prefixes.iter().all(|nlri| Family::of(&nlri.prefix) == family) {
                 self.withdraw_family(family, prefixes);
             } else {
-                let own: Vec<IpNet> = prefixes.iter().filter(|prefix| Family::of(prefix) == family).copied().collect();
+                let own: Vec<Nlri> =
+                    prefixes.iter().filter(|nlri| Family::of(&nlri.prefix) == family).copied().collect();
                 self.withdraw_family(family, &own);
             }
         }
     }
 
-    fn withdraw_family(&mut self, family: Family, mut rest: &[IpNet]) {
+    fn withdraw_family(&mut self, family: Family, mut rest: &[Nlri]) {
         while !rest.is_empty() {
             let start = begin(&mut self.out, MessageType::Update);
             let limit = start + MAX_MESSAGE_LEN;
@@ -189,7 +190,7 @@ impl Packer<'_> {
     }
 
     /// Appends prefixes while they fit below `limit`; returns the others.
-    fn fill<'p>(&mut self, prefixes: &'p [IpNet], limit: usize) -> &'p [IpNet] {
+    fn fill<'p>(&mut self, prefixes: &'p [Nlri], limit: usize) -> &'p [Nlri] {
         for (position, prefix) in prefixes.iter().enumerate() {
             if self.out.len() + nlri::encoded_len(prefix) > limit {
                 return &prefixes[position..];
@@ -200,7 +201,7 @@ impl Packer<'_> {
     }
 
     /// Appends one of RFC 4760's attributes with the prefixes that fit below `limit`; returns the others.
-    fn attribute<'p>(&mut self, header: &ReachHeader, prefixes: &'p [IpNet], limit: usize) -> &'p [IpNet] {
+    fn attribute<'p>(&mut self, header: &ReachHeader, prefixes: &'p [Nlri], limit: usize) -> &'p [Nlri] {
         let at = self.out.len() + ReachHeader::LENGTH_AT;
         self.out.extend_from_slice(header.as_slice());
         let left = self.fill(prefixes, limit);

@@ -9,7 +9,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
 use wire::{Asn, Decoder};
 
 use super::attribute::{
@@ -20,7 +19,7 @@ use super::attribute::{
 };
 use super::fault::{Defect, Fault, FaultList, Place, Problem, UpdateFaults, Verdict};
 use super::nlri;
-use crate::{Announcement, AsPath, Attributes, Family, Origin, UnknownAttribute, Update};
+use crate::{Announcement, AsPath, Attributes, Family, Nlri, Origin, UnknownAttribute, Update};
 
 /// What both sides of a session agreed on, as far as messages depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +108,7 @@ impl<'a> Fields<'a> {
 }
 
 // RFC 7606 5.3: prefixes of the classic fields that cannot be told apart end the session.
-fn prefixes(field: &[u8], place: Place) -> Result<Vec<IpNet>, Fault> {
+fn prefixes(field: &[u8], place: Place) -> Result<Vec<Nlri>, Fault> {
     nlri::decode(Family::Ipv4Unicast, field).map_err(|problem| Fault {
         place,
         problem,
@@ -245,6 +244,8 @@ impl<'t> Draft<'t> {
             AttributeCode::AS4_PATH => self.as4_path = Some(decode_as4_path(raw.value)?),
             AttributeCode::AS4_AGGREGATOR => self.as4_aggregator = Some(decode_aggregator(raw.value, Width::Four)?),
             AttributeCode::LARGE_COMMUNITY => attributes.large_communities = decode_large_communities(raw.value)?,
+            // RFC 9234 5: of another length, treat-as-withdraw.
+            AttributeCode::ONLY_TO_CUSTOMER => attributes.only_to_customer = Some(Asn(decode_u32(raw.value)?)),
             // RFC 4271 6.3
             _ if !raw.is_optional() => return Err(Problem::UnknownWellKnown.reset()),
             // RFC 4271 9: kept and passed on; the non-transitive ones are quietly dropped.
@@ -261,7 +262,7 @@ impl<'t> Draft<'t> {
         self.faults.push(Place::Attribute(code), defect, &[]);
     }
 
-    fn finish(mut self, mut update: Update, mut nlri: Vec<IpNet>) -> Result<Decoded, Fault> {
+    fn finish(mut self, mut update: Update, mut nlri: Vec<Nlri>) -> Result<Decoded, Fault> {
         self.restore_four_octets();
         let reaches = self.reaches || !nlri.is_empty();
         let mut reach = self.reach.take();
@@ -291,7 +292,7 @@ impl<'t> Draft<'t> {
     }
 
     /// What the attributes mean for the prefixes they describe, and which of these can be routes.
-    fn examine(&mut self, nlri: &mut Vec<IpNet>, reach: Option<&mut Reach>) {
+    fn examine(&mut self, nlri: &mut Vec<Nlri>, reach: Option<&mut Reach>) {
         if !nlri.is_empty() || reach.as_ref().is_some_and(|reach| !reach.prefixes.is_empty()) {
             self.check_meaning(!nlri.is_empty(), reach.as_deref());
         }
@@ -350,12 +351,12 @@ impl<'t> Draft<'t> {
     }
 
     // RFC 4271 6.3: prefixes that are no unicast destination are ignored, each for itself.
-    fn drop_unusable(&mut self, place: Place, prefixes: &mut Vec<IpNet>) {
-        if prefixes.iter().all(nlri::is_unicast) {
+    fn drop_unusable(&mut self, place: Place, prefixes: &mut Vec<Nlri>) {
+        if prefixes.iter().all(|nlri| nlri::is_unicast(&nlri.prefix)) {
             return;
         }
-        for prefix in prefixes.extract_if(.., |prefix| !nlri::is_unicast(prefix)) {
-            self.faults.push(place, Problem::NotUnicast(prefix).discard(), &[]);
+        for nlri in prefixes.extract_if(.., |nlri| !nlri::is_unicast(&nlri.prefix)) {
+            self.faults.push(place, Problem::NotUnicast(nlri.prefix).discard(), &[]);
         }
     }
 

@@ -103,7 +103,7 @@ impl Peer {
         self.sync_state(now);
         self.status.flaps += u64::from(was_established);
         self.status.last_down = Some(LastDown { at: now, reason: reason.clone(), was_established });
-        self.emit(Event::Down { reason, was_established, retry_in });
+        self.emit(Event::Down { reason, was_established, stale: None, retry_in });
     }
 }
 

@@ -30,6 +30,7 @@ mod collision;
 mod connect;
 mod connection;
 mod down;
+mod established;
 mod exchange;
 mod inbox;
 mod introduce;
@@ -53,7 +54,8 @@ use clock::Timer;
 use collision::Side;
 use connection::Connection;
 
-pub use output::{ConnectionId, Established, Event, Output};
+pub use established::{AddPath, Established, PeerRestart, StaleRoutes};
+pub use output::{ConnectionId, Event, Output};
 pub use reason::{DownReason, StopReason};
 pub use state::State;
 pub use status::{LastDown, MessageCounts, NotificationRecord, PeerStatus};

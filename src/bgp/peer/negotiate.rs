@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::{Asn, RouterId};
 
-use super::output::Established;
+use super::established::Established;
 use crate::message::{Capability, Open, OpenError, Terms};
 use crate::{Family, PeerConfig};
 
@@ -49,6 +49,12 @@ pub(super) fn negotiate(config: &PeerConfig, theirs: &Open, opened_by_us: bool) 
         families,
         four_octet: theirs.four_octet(),
         route_refresh: theirs.route_refresh(),
+        enhanced_refresh: false,
+        extended_messages: false,
+        extended_next_hop: false,
+        add_path: Vec::new(),
+        graceful_restart: None,
+        role: None,
         opened_by_us,
     };
     Ok(Agreed { established, terms })

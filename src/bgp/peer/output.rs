@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wire::{Asn, RouterId};
 
+use super::established::{Established, StaleRoutes};
 use super::reason::DownReason;
 use super::state::State;
 use crate::message::UpdateFaults;
@@ -60,8 +60,10 @@ pub enum Event {
     Down {
         /// Why.
         reason: DownReason,
-        /// Whether it had been Established: then every route of the peer is gone.
+        /// Whether it had been Established: then every route of the peer is gone, but for those that are stale.
         was_established: bool,
+        /// Routes to keep for a while, since the peer said that it would be back (RFC 4724 4.2).
+        stale: Option<StaleRoutes>,
         /// When the next attempt starts, if it starts by itself.
         retry_in: Option<Duration>,
     },
@@ -69,6 +71,14 @@ pub enum Event {
     Update(Update),
     /// The peer wants all our routes of this family again (RFC 2918).
     RefreshRequested(Family),
+    /// The peer begins to announce everything of this family again (RFC 7313 4.2): what it does not repeat until
+    /// [`Self::RefreshEnded`] is gone.
+    RefreshBegun(Family),
+    /// The peer has announced everything of this family again.
+    RefreshEnded(Family),
+    /// Stale routes of these families are kept no longer: the peer did not come back in time, or came back without
+    /// having kept them.
+    StaleExpired(Vec<Family>),
     /// The session moved on.
     StateChanged {
         /// From where.
@@ -109,27 +119,4 @@ pub enum Event {
         /// Octets their attributes take.
         attribute_octets: usize,
     },
-}
-
-/// What both sides agreed on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Established {
-    /// The peer's BGP identifier.
-    pub peer_router_id: RouterId,
-    /// The peer's autonomous system.
-    pub peer_asn: Asn,
-    /// Our autonomous system.
-    pub local_asn: Asn,
-    /// The lower of both proposals; zero means that neither side watches the other.
-    pub hold_time: Duration,
-    /// How often we send KEEPALIVE; zero means never.
-    pub keepalive: Duration,
-    /// Families both sides speak.
-    pub families: Vec<Family>,
-    /// Whether the peer speaks four-octet AS numbers (RFC 6793).
-    pub four_octet: bool,
-    /// Whether the peer can announce everything again on request (RFC 2918).
-    pub route_refresh: bool,
-    /// Whether we opened the connection that was kept.
-    pub opened_by_us: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::output::Established;
+use super::established::Established;
 use super::reason::DownReason;
 use super::state::State;
 use crate::message::{MessageType, Notification, UpdateFaults};

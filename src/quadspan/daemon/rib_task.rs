@@ -45,8 +45,24 @@ pub(super) enum Command {
         incarnation: u64,
         established: bgp::Established,
     },
+    /// `stale` names the families whose routes stay for a while (RFC 4724 4.2).
     PeerDown {
         tunnel: TunnelId,
+        stale: Option<bgp::StaleRoutes>,
+    },
+    /// Stale routes of these families are gone.
+    StaleExpired {
+        tunnel: TunnelId,
+        families: Vec<bgp::Family>,
+    },
+    /// What the peer does not announce again until the end is gone (RFC 7313).
+    RefreshBegun {
+        tunnel: TunnelId,
+        family: bgp::Family,
+    },
+    RefreshEnded {
+        tunnel: TunnelId,
+        family: bgp::Family,
     },
     Update {
         tunnel: TunnelId,
@@ -155,7 +171,14 @@ impl Task {
                     PeerSession { families: established.families, peer_router_id: established.peer_router_id };
                 self.rib.handle_peer_up(peer_id(tunnel), session);
             }
-            Command::PeerDown { tunnel } => self.rib.handle_peer_down(peer_id(tunnel)),
+            Command::PeerDown { tunnel, stale } => {
+                tracing::trace!(%tunnel, ?stale, "all routes are dropped");
+                self.rib.handle_peer_down(peer_id(tunnel));
+            }
+            Command::StaleExpired { tunnel, families } => tracing::trace!(%tunnel, ?families, "nothing is stale"),
+            Command::RefreshBegun { tunnel, family } | Command::RefreshEnded { tunnel, family } => {
+                tracing::trace!(%tunnel, %family, "nothing is swept");
+            }
             Command::Update { tunnel, update } => self.rib.handle_update(peer_id(tunnel), update),
             Command::Refresh { tunnel, family } => self.rib.handle_refresh(peer_id(tunnel), family),
             Command::Read(Read(question)) => question(&self.rib),

@@ -166,10 +166,10 @@ impl Reporter {
                 let hold = established.hold_time.as_secs();
                 info!(tunnel, %peer, asn = %config.peer_asn, router_id = %established.peer_router_id, hold, "BGP established");
             }
-            bgp::Event::Down { reason, was_established: true, retry_in } => {
+            bgp::Event::Down { reason, was_established: true, retry_in, .. } => {
                 warn!(tunnel, %peer, %reason, remedy = reason.remedy(), ?retry_in, "BGP session lost");
             }
-            bgp::Event::Down { reason, was_established: false, retry_in } => {
+            bgp::Event::Down { reason, was_established: false, retry_in, .. } => {
                 info!(tunnel, %peer, %reason, remedy = reason.remedy(), ?retry_in, "BGP not established");
             }
             bgp::Event::StateChanged { from, to } => debug!(tunnel, %peer, %from, %to, "BGP state"),
@@ -187,7 +187,13 @@ impl Reporter {
             bgp::Event::Unsendable { prefixes, attribute_octets } => {
                 warn!(tunnel, %peer, prefixes, attribute_octets, "attributes too long for a message; withdrawn instead");
             }
-            bgp::Event::Update(_) | bgp::Event::RefreshRequested(_) => {}
+            bgp::Event::StaleExpired(families) => {
+                warn!(tunnel, %peer, ?families, "stale routes are gone: the peer did not come back in time");
+            }
+            bgp::Event::Update(_)
+            | bgp::Event::RefreshRequested(_)
+            | bgp::Event::RefreshBegun(_)
+            | bgp::Event::RefreshEnded(_) => {}
         }
     }
 

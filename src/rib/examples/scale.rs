@@ -88,10 +88,10 @@ fn add(rib: &mut Rib, number: u8, peer_asn: Asn, export: Option<Vec<PrefixRule>>
 }
 
 fn feed(rib: &mut Rib, number: u8, prefixes: u32) {
-    let prefix = |at: u32| Ipv4Net::new_assert(Ipv4Addr::from((20 << 24) + (at << 8)), 24).into();
+    let net = |at: u32| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::from((20 << 24) + (at << 8)), 24));
     for first in (0..prefixes).step_by(10) {
         let path = vec![CLOUD, Asn(1000 + first / 10 % 5000)];
-        let announced = (first..prefixes.min(first + 10)).map(prefix).collect();
+        let announced = (first..prefixes.min(first + 10)).map(|at| net(at).into()).collect();
         let update = Update {
             announced: vec![Announcement { next_hop: peer_address(number).into(), prefixes: announced }],
             attributes: Attributes {

@@ -60,6 +60,7 @@ code_point! {
         AIGP = 26;
         /// RFC 8092
         LARGE_COMMUNITY = 32;
+        /// RFC 9234
         ONLY_TO_CUSTOMER = 35;
         ATTR_SET = 128;
     }
@@ -127,7 +128,8 @@ pub(super) const fn kind(code: AttributeCode) -> Option<u8> {
         | AttributeCode::EXTENDED_COMMUNITIES
         | AttributeCode::AS4_PATH
         | AttributeCode::AS4_AGGREGATOR
-        | AttributeCode::LARGE_COMMUNITY => Some(flag::OPTIONAL | flag::TRANSITIVE),
+        | AttributeCode::LARGE_COMMUNITY
+        | AttributeCode::ONLY_TO_CUSTOMER => Some(flag::OPTIONAL | flag::TRANSITIVE),
         _ => None,
     }
 }

@@ -7,25 +7,23 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
-
 use super::{AttributeCode, flag};
-use crate::Family;
 use crate::message::fault::{Defect, Problem};
 use crate::message::nlri;
+use crate::{Family, Nlri};
 
 /// What MP_REACH_NLRI announces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::message) struct Reach {
     pub(in crate::message) next_hop: IpAddr,
-    pub(in crate::message) prefixes: Vec<IpNet>,
+    pub(in crate::message) prefixes: Vec<Nlri>,
 }
 
 /// What MP_UNREACH_NLRI withdraws.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::message) struct Unreach {
     pub(in crate::message) family: Family,
-    pub(in crate::message) prefixes: Vec<IpNet>,
+    pub(in crate::message) prefixes: Vec<Nlri>,
 }
 
 /// Reads MP_REACH_NLRI. Whatever hides its prefixes ends the session.

@@ -79,6 +79,9 @@ pub(in crate::message) fn attribute_block(
         let words = attributes.large_communities.as_flattened();
         put(AttributeCode::LARGE_COMMUNITY, &|out| words.iter().for_each(|w| out.extend_from_slice(&w.to_be_bytes())));
     }
+    if let Some(asn) = attributes.only_to_customer {
+        put(AttributeCode::ONLY_TO_CUSTOMER, &|out| out.extend_from_slice(&asn.0.to_be_bytes()));
+    }
     for attribute in unknown {
         put_unknown(&mut block, attribute);
     }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use hex_literal::hex;
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::{Asn, RouterId};
@@ -24,24 +24,24 @@ fn terms() -> Terms {
     }
 }
 
-fn nets(text: &str) -> Vec<IpNet> {
-    text.split_whitespace().map(|net| net.parse().unwrap()).collect()
+fn nets(text: &str) -> Vec<Nlri> {
+    text.split_whitespace().map(|net| net.parse::<IpNet>().unwrap().into()).collect()
 }
 
-fn many_v4(count: u32) -> Vec<IpNet> {
-    (0..count).map(|n| IpNet::V4(Ipv4Net::new(Ipv4Addr::from(0x0a00_0000 + (n << 8)), 24).unwrap())).collect()
+fn many_v4(count: u32) -> Vec<Nlri> {
+    (0..count).map(|n| IpNet::V4(Ipv4Net::new(Ipv4Addr::from(0x0a00_0000 + (n << 8)), 24).unwrap()).into()).collect()
 }
 
-fn many_v6(count: u32) -> Vec<IpNet> {
+fn many_v6(count: u32) -> Vec<Nlri> {
     let address = |n: u32| (0x2001_0db8_u128 << 96 | u128::from(n) << 64).into();
-    (0..count).map(|n| IpNet::V6(Ipv6Net::new(address(n), 64).unwrap())).collect()
+    (0..count).map(|n| IpNet::V6(Ipv6Net::new(address(n), 64).unwrap()).into()).collect()
 }
 
 fn attributes() -> Attributes {
     Attributes { as_path: AsPath(vec![AsPathSegment::Sequence(vec![Asn(64512)])]), ..Attributes::default() }
 }
 
-fn announcing(next_hop: &str, prefixes: Vec<IpNet>) -> Update {
+fn announcing(next_hop: &str, prefixes: Vec<Nlri>) -> Update {
     let announced = vec![Announcement { next_hop: next_hop.parse().unwrap(), prefixes }];
     Update { announced, attributes: attributes(), ..Update::default() }
 }
@@ -53,7 +53,7 @@ fn read_back(messages: &[Bytes], terms: &Terms) -> Update {
         assert_eq!(frame_len(message), Ok(Some(message.len())));
         let decoded = decode_update(&message[HEADER_LEN..], terms).unwrap();
         assert_eq!(decoded.faults, None);
-        let Update { mut withdrawn, announced, attributes, end_of_rib } = decoded.update;
+        let Update { mut withdrawn, announced, attributes, end_of_rib, end_of_refresh: _ } = decoded.update;
         whole.withdrawn.append(&mut withdrawn);
         whole.end_of_rib = whole.end_of_rib.or(end_of_rib);
         if !announced.is_empty() {
@@ -61,7 +61,7 @@ fn read_back(messages: &[Bytes], terms: &Terms) -> Update {
         }
         for Announcement { next_hop, mut prefixes } in announced {
             let same = |a: &&mut Announcement| {
-                a.next_hop == next_hop && Family::of(&a.prefixes[0]) == Family::of(&prefixes[0])
+                a.next_hop == next_hop && Family::of(&a.prefixes[0].prefix) == Family::of(&prefixes[0].prefix)
             };
             match whole.announced.iter_mut().rev().find(same) {
                 Some(known) => known.prefixes.append(&mut prefixes),
@@ -199,14 +199,14 @@ fn unknown_attributes_travel_on_as_partial_in_the_order_of_types() {
     assert!(packed.messages[0].ends_with(&golden));
 }
 
-fn any_v4() -> impl Strategy<Value = IpNet> {
+fn any_v4() -> impl Strategy<Value = Nlri> {
     (0x0100_0000_u32..0xe000_0000, 0_u8..=32)
-        .prop_map(|(address, bits)| IpNet::V4(Ipv4Net::new(address.into(), bits).unwrap().trunc()))
+        .prop_map(|(address, bits)| IpNet::V4(Ipv4Net::new(address.into(), bits).unwrap().trunc()).into())
 }
 
-fn any_v6() -> impl Strategy<Value = IpNet> {
+fn any_v6() -> impl Strategy<Value = Nlri> {
     (0_u128..0xff00_u128 << 112, 0_u8..=128)
-        .prop_map(|(address, bits)| IpNet::V6(Ipv6Net::new(address.into(), bits).unwrap().trunc()))
+        .prop_map(|(address, bits)| IpNet::V6(Ipv6Net::new(address.into(), bits).unwrap().trunc()).into())
 }
 
 fn any_path() -> impl Strategy<Value = AsPath> {
@@ -225,7 +225,7 @@ fn any_attributes() -> impl Strategy<Value = Attributes> {
     let origin = prop_oneof![Just(Origin::Igp), Just(Origin::Egp), Just(Origin::Incomplete)];
     let numbers = (any::<Option<u32>>(), any::<Option<u32>>(), any::<bool>(), any::<Option<(u32, [u8; 4])>>());
     let lists = (vec(any::<u32>(), 0..9), vec(any::<[u8; 8]>(), 0..9), vec(any::<[u32; 3]>(), 0..30));
-    let inside = (any::<Option<[u8; 4]>>(), vec(any::<[u8; 4]>(), 0..4));
+    let inside = (any::<Option<[u8; 4]>>(), vec(any::<[u8; 4]>(), 0..4), any::<Option<u32>>());
     let unknown = vec(vec(any::<u8>(), 0..300), 0..3);
     (origin, any_path(), numbers, lists, inside, unknown).prop_map(
         |(origin, as_path, (med, local_preference, atomic_aggregate, aggregator), lists, inside, unknown)| Attributes {
@@ -240,6 +240,7 @@ fn any_attributes() -> impl Strategy<Value = Attributes> {
             large_communities: lists.2,
             originator_id: inside.0.map(|id| RouterId(id.into())),
             cluster_list: inside.1.into_iter().map(Ipv4Addr::from).collect(),
+            only_to_customer: inside.2.map(Asn),
             unknown: unknown
                 .into_iter()
                 .zip([22, 99, 200])
@@ -267,6 +268,7 @@ proptest! {
             ],
             attributes,
             end_of_rib: Some(Family::Ipv4Unicast),
+            end_of_refresh: None,
         };
         let packed = encode_update(&update, &terms);
         prop_assert_eq!(packed.unsendable, 0);

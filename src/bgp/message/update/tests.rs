@@ -1,6 +1,7 @@
 //! Golden octets, the table of RFC 7606, truncation, hostile input.
 
 use hex_literal::hex;
+use ipnet::IpNet;
 use proptest::prelude::*;
 use wire::RouterId;
 
@@ -26,8 +27,8 @@ fn two_octet() -> Terms {
     Terms { four_octet: false, ..terms() }
 }
 
-fn nets(text: &str) -> Vec<IpNet> {
-    text.split_whitespace().map(|net| net.parse().unwrap()).collect()
+fn nets(text: &str) -> Vec<Nlri> {
+    text.split_whitespace().map(|net| net.parse::<IpNet>().unwrap().into()).collect()
 }
 
 fn sequence(numbers: &[u32]) -> AsPath {
@@ -65,7 +66,7 @@ fn good(body: &[u8], terms: &Terms) -> Update {
 
 #[test]
 fn a_golden_message_with_every_attribute_is_read() {
-    let attributes: [&[u8]; 14] = [
+    let attributes: [&[u8]; 15] = [
         ORIGIN,
         &hex!("40 02 10 02 02 0000fc00 00011170 01 01 00000007"),
         NEXT_HOP,
@@ -78,6 +79,7 @@ fn a_golden_message_with_every_attribute_is_read() {
         &hex!("80 0a 08 0a00000a 0a00000b"),
         &hex!("c0 10 08 0002fc0000000001"),
         &hex!("d0 20 000c 0000fc00 00000001 00000002"),
+        &hex!("c0 23 04 0000fc00"),
         // Unknown: transitive kept, non-transitive dropped.
         &hex!("e0 63 02 beef"),
         &hex!("80 64 01 00"),
@@ -99,6 +101,7 @@ fn a_golden_message_with_every_attribute_is_read() {
         large_communities: vec![[64512, 1, 2]],
         originator_id: Some(RouterId(Ipv4Addr::new(10, 0, 0, 9))),
         cluster_list: vec![Ipv4Addr::new(10, 0, 0, 10), Ipv4Addr::new(10, 0, 0, 11)],
+        only_to_customer: Some(Asn(64512)),
         unknown: vec![UnknownAttribute { flags: 0xe0, code: 0x63, value: vec![0xbe, 0xef] }],
     };
     assert_eq!(update.attributes, expected);
@@ -145,7 +148,7 @@ fn an_ipv4_mapped_next_hop_is_left_to_policy_unless_it_is_our_own() {
 fn ipv4_may_travel_in_mp_reach_nlri_beside_the_classic_field() {
     let reach = hex!("80 0e 0c 0001 01 04 a9fe1501 00 10 0a03");
     let update = good(&body(&[], &[&reach, ORIGIN, PATH, NEXT_HOP], PREFIX), &terms());
-    let prefixes: Vec<IpNet> = update.announced.into_iter().flat_map(|announcement| announcement.prefixes).collect();
+    let prefixes: Vec<Nlri> = update.announced.into_iter().flat_map(|announcement| announcement.prefixes).collect();
     assert_eq!(prefixes, nets("10.2.0.0/16 10.3.0.0/16"));
 }
 

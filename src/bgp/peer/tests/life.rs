@@ -17,7 +17,8 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn update(prefixes: u32) -> Update {
-    let prefixes = (0..prefixes).map(|n| format!("10.{}.{}.0/24", n / 256, n % 256).parse().unwrap()).collect();
+    let net = |n: u32| format!("10.{}.{}.0/24", n / 256, n % 256).parse::<ipnet::IpNet>().unwrap();
+    let prefixes = (0..prefixes).map(|n| net(n).into()).collect();
     let as_path = AsPath(vec![AsPathSegment::Sequence(vec![wire::Asn(64512)])]);
     Update {
         announced: vec![Announcement { next_hop: "169.254.21.1".parse().unwrap(), prefixes }],

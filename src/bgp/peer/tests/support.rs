@@ -139,12 +139,15 @@ pub(super) fn told(output: &Output) -> String {
         }
         Output::Event(event) => match event {
             Event::Established(_) => "established".into(),
-            Event::Down { reason, was_established, retry_in } => {
+            Event::Down { reason, was_established, stale: _, retry_in } => {
                 let again = if retry_in.is_some() { "again" } else { "stay" };
                 format!("down {} {was_established} {again}", kind_of(reason))
             }
             Event::Update(update) => format!("update +{} -{}", update.announced.len(), update.withdrawn.len()),
             Event::RefreshRequested(family) => format!("refresh {family}"),
+            Event::RefreshBegun(family) => format!("refresh begun {family}"),
+            Event::RefreshEnded(family) => format!("refresh ended {family}"),
+            Event::StaleExpired(families) => format!("stale expired {families:?}"),
             Event::StateChanged { from, to } => format!("{from} > {to}"),
             Event::NotificationReceived { code, subcode, .. } => format!("received {code}/{subcode}"),
             Event::NotificationSent { code, subcode, .. } => format!("sent {code}/{subcode}"),

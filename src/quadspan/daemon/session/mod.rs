@@ -295,9 +295,14 @@ impl Session {
                 let incarnation = self.incarnation;
                 self.to_rib.push_back(rib_task::Command::PeerUp { tunnel, incarnation, established });
             }
-            Event::Down { was_established: true, .. } => {
-                self.to_rib.push_back(rib_task::Command::PeerDown { tunnel });
+            Event::Down { was_established: true, stale, .. } => {
+                self.to_rib.push_back(rib_task::Command::PeerDown { tunnel, stale });
             }
+            Event::StaleExpired(families) => {
+                self.to_rib.push_back(rib_task::Command::StaleExpired { tunnel, families });
+            }
+            Event::RefreshBegun(family) => self.to_rib.push_back(rib_task::Command::RefreshBegun { tunnel, family }),
+            Event::RefreshEnded(family) => self.to_rib.push_back(rib_task::Command::RefreshEnded { tunnel, family }),
             Event::Update(update) => self.to_rib.push_back(rib_task::Command::Update { tunnel, update }),
             Event::RefreshRequested(family) => {
                 self.to_rib.push_back(rib_task::Command::Refresh { tunnel, family });

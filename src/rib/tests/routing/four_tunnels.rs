@@ -2,8 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use crate::router::{Router, V4, announce, attributes, config, net, path, permit, policy, sends, session, withdraw};
-use bgp::{Announcement, Attributes, Family, Update};
+use crate::router::{
+    Router, V4, announce, attributes, config, net, nlris, path, permit, policy, sends, session, withdraw,
+};
+use bgp::{Announcement, Attributes, Family, Nlri, Update};
 use ipnet::IpNet;
 use rib::{Barrier, Output, PeerId, PrefixRule, Refusal, RuleAction, Step, TunnelState, Verdict, Withheld};
 use wire::Asn;
@@ -71,7 +73,7 @@ fn originated_prefixes_and_then_end_of_rib_go_to_each_peer() {
         sends(&outputs).into_iter().filter(|(peer, _)| *peer == PeerId(2)).map(|(_, u)| u).collect();
     let next_hop = policy(2, AWS).local_address;
     let expected = Update {
-        announced: vec![Announcement { next_hop, prefixes: vec![net("10.1.0.0/16")] }],
+        announced: vec![Announcement { next_hop, prefixes: vec![net("10.1.0.0/16").into()] }],
         attributes: attributes(&[65000]),
         ..Update::default()
     };
@@ -166,7 +168,7 @@ fn updates_are_packed_by_attributes() {
     assert_eq!(updates.len(), 2);
     for (peer, update) in updates {
         let metric = update.attributes.communities[0] as usize;
-        let expected: Vec<_> = prefixes.iter().skip(metric).step_by(2).copied().collect();
+        let expected: Vec<_> = prefixes.iter().skip(metric).step_by(2).copied().map(Nlri::from).collect();
         assert_eq!((peer, &update.announced[0].prefixes), (HUB, &expected));
         assert_eq!(update.attributes.as_path, path(&[65000, AWS]));
     }
@@ -197,7 +199,7 @@ fn an_update_repeated_changes_nothing() {
 fn a_prefix_withdrawn_and_announced_at_once_is_announced() {
     let mut router = with_hub();
     let mut update = announce(&policy(0, AWS), attributes(&[AWS]), &[net("10.8.0.0/16")]);
-    update.withdrawn = vec![net("10.8.0.0/16"), net("10.9.0.0/16")];
+    update.withdrawn = nlris(&[net("10.8.0.0/16"), net("10.9.0.0/16")]);
     router.rib.handle_update(PeerId(0), update);
     router.drain();
     assert_eq!(router.tunnels_of("10.8.0.0/16"), [0]);
@@ -331,8 +333,8 @@ fn the_surplus_is_held_back_and_reported() {
     router.rib.set_originated(vec![net("10.1.0.0/16"), net("10.5.0.0/16")]);
     let outputs = router.drain();
     let hub: Vec<_> = sends(&outputs).into_iter().filter(|(peer, _)| *peer == HUB).map(|(_, update)| update).collect();
-    assert_eq!(hub[0].withdrawn, [net("20.0.0.0/24")]);
-    assert_eq!(hub[1].announced[0].prefixes, [net("10.5.0.0/16")]);
+    assert_eq!(hub[0].withdrawn, [net("20.0.0.0/24").into()]);
+    assert_eq!(hub[1].announced[0].prefixes, [net("10.5.0.0/16").into()]);
     assert!(outputs.contains(&held_back(net("20.0.0.0/24"))));
 
     // Room again: the first of those held back moves up.
@@ -373,7 +375,7 @@ fn a_refresh_repeats_everything() {
     let mut prefixes: Vec<_> =
         sends(&outputs).iter().flat_map(|(_, update)| update.announced[0].prefixes.clone()).collect();
     prefixes.sort();
-    assert_eq!(prefixes, [net("10.1.0.0/16"), net("10.2.0.0/16")]);
+    assert_eq!(prefixes, nlris(&[net("10.1.0.0/16"), net("10.2.0.0/16")]));
 }
 
 #[test]

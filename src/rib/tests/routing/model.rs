@@ -17,7 +17,7 @@ use rib::{
 use wire::Asn;
 use wire::ipsec::TunnelId;
 
-use crate::router::{Router, attributes, config, net, permit, policy, session};
+use crate::router::{Router, attributes, config, net, nlris, permit, policy, session};
 
 const OWN: u32 = 65000;
 /// Sessions 0 and 1 to one AS, 2 to another, 3 internal, 4 over IPv6; 0, 1 and 3 have an IPv6 link beside them.
@@ -355,12 +355,12 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
             announced.sort_by_key(is_v6);
             let announcements = announced
                 .chunk_by(|a, b| is_v6(a) == is_v6(b))
-                .map(|prefixes| Announcement { next_hop: next_hop(peer, &prefixes[0]), prefixes: prefixes.to_vec() });
+                .map(|prefixes| Announcement { next_hop: next_hop(peer, &prefixes[0]), prefixes: nlris(prefixes) });
             let update = Update {
-                withdrawn: withdrawn.clone(),
+                withdrawn: nlris(&withdrawn),
                 announced: announcements.collect(),
                 attributes: attributes.clone(),
-                end_of_rib: None,
+                ..Update::default()
             };
             router.rib.handle_update(peer_id(peer), update);
             if model.up.contains(&peer) && !model.closed.contains(&peer) {

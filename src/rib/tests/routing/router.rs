@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Update};
+use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Update};
 use ipnet::IpNet;
 use rib::{NextHop, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction};
 use wire::ipsec::TunnelId;
@@ -65,14 +65,18 @@ pub(crate) fn session(number: u32) -> PeerSession {
 
 pub(crate) fn announce(policy: &PeerPolicy, attributes: Attributes, prefixes: &[IpNet]) -> Update {
     Update {
-        announced: vec![Announcement { next_hop: policy.peer_address, prefixes: prefixes.to_vec() }],
+        announced: vec![Announcement { next_hop: policy.peer_address, prefixes: nlris(prefixes) }],
         attributes,
         ..Update::default()
     }
 }
 
 pub(crate) fn withdraw(prefixes: &[IpNet]) -> Update {
-    Update { withdrawn: prefixes.to_vec(), ..Update::default() }
+    Update { withdrawn: nlris(prefixes), ..Update::default() }
+}
+
+pub(crate) fn nlris(prefixes: &[IpNet]) -> Vec<Nlri> {
+    prefixes.iter().copied().map(Nlri::from).collect()
 }
 
 /// The updates among `outputs`.
@@ -137,11 +141,11 @@ impl Router {
     fn receive(&mut self, peer: PeerId, update: &Update) {
         assert!(self.up.contains(&peer), "{peer:?} is down");
         let told = self.told.get_mut(&peer).unwrap();
-        for prefix in &update.withdrawn {
+        for Nlri { prefix, .. } in &update.withdrawn {
             assert!(told.remove(prefix).is_some(), "{prefix} withdrawn from {peer:?}, which does not have it");
         }
         for Announcement { next_hop, prefixes } in &update.announced {
-            for prefix in prefixes {
+            for Nlri { prefix, .. } in prefixes {
                 told.insert(*prefix, (*next_hop, update.attributes.clone()));
             }
         }

@@ -6,7 +6,7 @@ use bgp::{Announcement, Family, Update};
 use rib::{Inside6, NextHop, PeerId, PeerPolicy, PeerSession, Refusal, TunnelState, Verdict, Withheld};
 use wire::ipsec::TunnelId;
 
-use crate::router::{Router, V4, attributes, config, net, permit, policy, sends, session};
+use crate::router::{Router, V4, attributes, config, net, nlris, permit, policy, sends, session};
 
 const V6: Family = Family::Ipv6Unicast;
 const AWS: u32 = 64512;
@@ -31,8 +31,8 @@ fn cloud_networks(number: u32) -> Update {
     let address: IpAddr = policy(number, AWS).peer_address;
     Update {
         announced: vec![
-            Announcement { next_hop: address, prefixes: vec![net("10.2.0.0/16")] },
-            Announcement { next_hop: link(number).peer.into(), prefixes: vec![net("2001:db8:2::/48")] },
+            Announcement { next_hop: address, prefixes: vec![net("10.2.0.0/16").into()] },
+            Announcement { next_hop: link(number).peer.into(), prefixes: vec![net("2001:db8:2::/48").into()] },
         ],
         attributes: attributes(&[AWS]),
         ..Update::default()
@@ -82,7 +82,7 @@ fn prefixes_of_both_families_share_an_update_and_not_a_next_hop() {
         sends(&outputs).into_iter().filter(|(peer, _)| *peer == HUB).map(|(_, update)| update).collect();
     let (v4, v6) = (policy(2, AZURE).local_address, link(2).local.into());
     let announced = |prefixes: [&str; 2]| {
-        let announcement = |next_hop, prefix| Announcement { next_hop, prefixes: vec![net(prefix)] };
+        let announcement = |next_hop, prefix| Announcement { next_hop, prefixes: vec![net(prefix).into()] };
         vec![announcement(v4, prefixes[0]), announcement(v6, prefixes[1])]
     };
     let expected = [announced(["10.1.0.0/16", "2001:db8:1::/48"]), announced(["10.2.0.0/16", "2001:db8:2::/48"])];
@@ -128,7 +128,7 @@ fn a_moved_link_is_told_to_the_peer() {
 fn the_links_themselves_are_not_learned() {
     let mut router = router();
     let next_hop = link(0).peer.into();
-    let announced = vec![Announcement { next_hop, prefixes: vec![net("fd00:21::1:0/126"), net("fd00:21::/64")] }];
+    let announced = vec![Announcement { next_hop, prefixes: nlris(&[net("fd00:21::1:0/126"), net("fd00:21::/64")]) }];
     router.rib.handle_update(PeerId(0), Update { announced, attributes: attributes(&[AWS]), ..Update::default() });
     router.drain();
     let verdict = |prefix: &str| router.rib.route(&net(prefix)).unwrap().candidates[0].verdict.clone();
