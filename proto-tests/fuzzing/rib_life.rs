@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Origin, Update};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rib::{
-    FibChange, Inside6, NextHop, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction,
-    TunnelState,
+    FibChange, Inside6, LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig,
+    RuleAction,
 };
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 use wire::{Asn, RouterId};
 
 use super::input::{Input, Script};
@@ -40,7 +40,7 @@ pub fn body(octets: &[u8]) {
     world.drain();
     world.agrees();
     for session in 0..AS_OF.len() {
-        world.rib.handle_tunnel(TunnelId(number(session)), TunnelState::Down);
+        world.rib.handle_link(LinkId(number(session)), LinkState::Down);
     }
     world.drain();
     assert!(world.kernel.is_empty(), "without tunnels there are no routes: {:?}", world.kernel);
@@ -49,7 +49,7 @@ pub fn body(octets: &[u8]) {
 struct World {
     rib: Rib,
     policies: Vec<PeerPolicy>,
-    tunnels: BTreeSet<TunnelId>,
+    tunnels: BTreeSet<LinkId>,
     up: BTreeSet<PeerId>,
     kernel: BTreeMap<IpNet, Vec<NextHop>>,
     told: BTreeMap<PeerId, BTreeSet<IpNet>>,
@@ -80,7 +80,7 @@ impl World {
             0..=3 => self.rib.handle_update(peer, update(input, &self.policies[session])),
             4 => self.peer_up(peer),
             5 => self.peer_down(peer),
-            6 | 7 => self.tunnel(self.policies[session].tunnel, kind % 12 == 6),
+            6 | 7 => self.tunnel(self.policies[session].link, kind % 12 == 6),
             8 => {
                 self.policies[session] = policy(session, input.u8());
                 self.rib.set_policy(peer, self.policies[session].clone());
@@ -108,13 +108,13 @@ impl World {
         self.told.remove(&peer);
     }
 
-    fn tunnel(&mut self, tunnel: TunnelId, up: bool) {
+    fn tunnel(&mut self, link: LinkId, up: bool) {
         if up {
-            self.tunnels.insert(tunnel)
+            self.tunnels.insert(link)
         } else {
-            self.tunnels.remove(&tunnel)
+            self.tunnels.remove(&link)
         };
-        self.rib.handle_tunnel(tunnel, if up { TunnelState::Up } else { TunnelState::Down });
+        self.rib.handle_link(link, if up { LinkState::Up } else { LinkState::Down });
     }
 
     fn drain(&mut self) {
@@ -170,13 +170,13 @@ impl World {
             assert!(prefix.prefix_len() == 0 || !prefix.contains(&IpAddr::V4(PROTECTED)), "{prefix} captures a peer");
             assert!(hops.len() <= 4, "{prefix}: {hops:?}");
             for hop in hops {
-                assert!(self.tunnels.contains(&hop.tunnel), "{prefix} leads into a dead tunnel");
-                let owner = self.policies.iter().find(|policy| policy.tunnel == hop.tunnel);
+                assert!(self.tunnels.contains(&hop.link), "{prefix} leads into a dead tunnel");
+                let owner = self.policies.iter().find(|policy| policy.link == hop.link);
                 assert!(
                     owner.is_some_and(|policy| peers(policy).contains(&hop.address)),
                     "{prefix}: a foreign next hop"
                 );
-                assert!(self.up.contains(&PeerId(hop.tunnel.0)), "{prefix} without a session");
+                assert!(self.up.contains(&PeerId(hop.link.0)), "{prefix} without a session");
             }
         }
         for (peer, told) in &self.told {
@@ -214,7 +214,7 @@ fn policy(session: usize, variant: u8) -> PeerPolicy {
     let everything = vec![all(IpNet::V4(Ipv4Net::default()), 32), all(IpNet::V6(Ipv6Net::default()), 128)];
     PeerPolicy {
         name: format!("tunnel-{session}"),
-        tunnel: TunnelId(number(session)),
+        link: LinkId(number(session)),
         peer_asn: Asn(AS_OF[session]),
         local_address: [169, 254, 21, base + 2].into(),
         peer_address: [169, 254, 21, base + 1].into(),

@@ -47,8 +47,8 @@ impl Router {
         self.tunnels.iter().map(|tunnel| tunnel.ike.local).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Gives tunnels that `running` knows by name the ids they have there, and the others ids that are free, so that
-    /// an id never passes to another tunnel over a reload.
+    /// Gives tunnels and sessions that `running` knows by name the ids they have there, and the others ids that are
+    /// free, so that an id never passes to another one over a reload.
     pub fn keep_ids(&mut self, running: &Self) {
         let known = |name: &str| running.tunnels.iter().find(|tunnel| tunnel.name == name).map(|tunnel| tunnel.id);
         let mut free = running.tunnels.iter().map(|tunnel| tunnel.id.0).max().unwrap_or(0);
@@ -59,7 +59,8 @@ impl Router {
             });
             tunnel.id = id;
             if let Some(session) = &mut tunnel.bgp {
-                session.policy.tunnel = id;
+                session.id = rib::PeerId(id.0);
+                session.policy.link = id.into();
             }
         }
     }
@@ -142,6 +143,10 @@ pub struct InsideLink6 {
 /// One BGP session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
+    /// Its number; the tunnel's if it runs in one. See [`Router::keep_ids`].
+    pub id: rib::PeerId,
+    /// The name the user gave it, or the tunnel it runs in.
+    pub name: String,
     /// For the speaker.
     pub peer: bgp::PeerConfig,
     /// For the routing tables.

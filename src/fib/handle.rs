@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rib::FibChange;
 use tokio::sync::{mpsc, oneshot};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::mailbox::{LinkWord, Mailbox};
 use crate::snapshot::{FibEvent, FibSnapshot, FibStatus};
@@ -42,13 +42,13 @@ impl Fib {
 
     /// A tunnel can carry packets through the interface `ifindex`. `source` becomes the preferred source address of
     /// routes whose tunnels all name it, unless the configuration names one.
-    pub fn link_up(&self, tunnel: TunnelId, ifindex: u32, source: Option<IpAddr>) {
-        self.mailbox().link(tunnel, LinkWord::Up { interface: ifindex, source });
+    pub fn link_up(&self, link: LinkId, ifindex: u32, source: Option<IpAddr>) {
+        self.mailbox().link(link, LinkWord::Up { interface: ifindex, source });
     }
 
     /// A tunnel is dead: its next hop leaves the kernel at once, and all routes move to what they have left.
-    pub fn link_down(&self, tunnel: TunnelId) {
-        self.mailbox().link(tunnel, LinkWord::Down { since: Instant::now() });
+    pub fn link_down(&self, link: LinkId) {
+        self.mailbox().link(link, LinkWord::Down { since: Instant::now() });
     }
 
     /// New desired states. The latest per prefix counts; nothing is dropped, nothing blocks.

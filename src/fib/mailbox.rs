@@ -11,7 +11,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 use rib::{FibChange, NextHopSet};
 use tokio::sync::{Notify, oneshot};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::snapshot::{FibSnapshot, FibStatus};
 
@@ -28,7 +28,7 @@ pub(crate) enum LinkWord {
 /// A tunnel reported dead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dead {
-    pub(crate) tunnel: TunnelId,
+    pub(crate) link: LinkId,
     /// The moment of the report.
     pub(crate) since: Instant,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Dead {
 /// Mail since the task last looked.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
-    pub(crate) links: BTreeMap<TunnelId, LinkWord>,
+    pub(crate) links: BTreeMap<LinkId, LinkWord>,
     pub(crate) routes: BTreeMap<IpNet, NextHopSet>,
     pub(crate) converged: bool,
     /// Who waits until everything so far has been tried.
@@ -58,9 +58,9 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(crate) fn link(&self, tunnel: TunnelId, word: LinkWord) {
+    pub(crate) fn link(&self, link: LinkId, word: LinkWord) {
         self.write(|mail| {
-            mail.links.insert(tunnel, word);
+            mail.links.insert(link, word);
         });
     }
 
@@ -82,13 +82,13 @@ impl Mailbox {
     /// Takes what cannot wait: the tunnels that died.
     pub(crate) fn take_dead(&self) -> Vec<Dead> {
         let mut mail = lock(&self.mail);
-        let downs = mail.links.iter().filter_map(|(tunnel, word)| match word {
-            LinkWord::Down { since } => Some(Dead { tunnel: *tunnel, since: *since }),
+        let downs = mail.links.iter().filter_map(|(link, word)| match word {
+            LinkWord::Down { since } => Some(Dead { link: *link, since: *since }),
             LinkWord::Up { .. } => None,
         });
         let dead: Vec<Dead> = downs.collect();
-        for Dead { tunnel, .. } in &dead {
-            mail.links.remove(tunnel);
+        for Dead { link, .. } in &dead {
+            mail.links.remove(link);
         }
         dead
     }
@@ -146,7 +146,7 @@ mod tests {
     fn the_latest_word_on_a_prefix_counts() {
         let mailbox = Mailbox::default();
         let prefix: IpNet = "10.2.0.0/16".parse().unwrap();
-        let next_hop = NextHop { tunnel: TunnelId(1), address: "169.254.21.1".parse().unwrap() };
+        let next_hop = NextHop { link: LinkId(1), address: "169.254.21.1".parse().unwrap() };
         let there = FibChange { prefix, next_hops: NextHopSet::new(vec![next_hop]) };
         let gone = FibChange { prefix, next_hops: NextHopSet::default() };
         mailbox.routes(vec![gone.clone(), there.clone()]);

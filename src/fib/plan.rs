@@ -31,7 +31,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use rib::{NextHop, NextHopSet};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 pub(crate) use kernel::{Body, Hop, Kernel, Nexthop, NexthopId, Owner, Route, RouteKey, Via};
 pub(crate) use op::{Op, Refusal};
@@ -63,7 +63,7 @@ pub(crate) struct Plan {
     desired: HashMap<IpNet, NextHopSet>,
     /// The distinct sets in `desired`.
     sets: BTreeMap<NextHopSet, SetState>,
-    links: BTreeMap<TunnelId, Link>,
+    links: BTreeMap<LinkId, Link>,
     /// Interfaces whose tunnels are all down: their hops must go at once.
     downed: BTreeSet<u32>,
     kernel: Kernel,
@@ -129,9 +129,9 @@ impl Plan {
         }
     }
 
-    /// A tunnel can carry packets.
-    pub(crate) fn link_up(&mut self, tunnel: TunnelId, interface: u32, source: Option<IpAddr>) {
-        let before = self.links.insert(tunnel, Link { interface, source, up: true });
+    /// A link can carry packets.
+    pub(crate) fn link_up(&mut self, link: LinkId, interface: u32, source: Option<IpAddr>) {
+        let before = self.links.insert(link, Link { interface, source, up: true });
         if let Some(old) = before.filter(|old| old.interface != interface) {
             self.mark_downed(old.interface);
         }
@@ -139,9 +139,9 @@ impl Plan {
         self.look_at_everything();
     }
 
-    /// A tunnel can carry nothing.
-    pub(crate) fn link_down(&mut self, tunnel: TunnelId) {
-        if let Some(link) = self.links.get_mut(&tunnel) {
+    /// A link can carry nothing.
+    pub(crate) fn link_down(&mut self, link: LinkId) {
+        if let Some(link) = self.links.get_mut(&link) {
             link.up = false;
             let interface = link.interface;
             self.mark_downed(interface);
@@ -268,8 +268,8 @@ impl Plan {
     }
 
     /// The interface of `tunnel`, if it was ever up.
-    pub(crate) fn interface(&self, tunnel: TunnelId) -> Option<u32> {
-        self.links.get(&tunnel).map(|link| link.interface)
+    pub(crate) fn interface(&self, link: LinkId) -> Option<u32> {
+        self.links.get(&link).map(|link| link.interface)
     }
 
     /// Whether packets can leave through `next_hop` now.
@@ -283,7 +283,7 @@ impl Plan {
 
     /// Where `next_hop` leads, if its tunnel is up on an interface that runs.
     fn live_hop(&self, next_hop: &NextHop) -> Option<Hop> {
-        let link = self.links.get(&next_hop.tunnel).filter(|link| link.up)?;
+        let link = self.links.get(&next_hop.link).filter(|link| link.up)?;
         let interface = Some(link.interface).filter(|index| self.kernel.running.contains(index))?;
         Some(Hop { interface, gateway: next_hop.address })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Serialize)]
@@ -88,7 +88,7 @@ pub struct FibCounters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Failover {
     /// Which tunnel.
-    pub tunnel: TunnelId,
+    pub link: LinkId,
     /// From the report that the tunnel is down to the kernel's answer that it is out of the table.
     #[serde(rename = "took_us", serialize_with = "microseconds")]
     pub took: Duration,
@@ -131,7 +131,7 @@ pub enum RouteState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FibNextHop {
     /// The tunnel.
-    pub tunnel: TunnelId,
+    pub link: LinkId,
     /// Its interface, once it was up.
     pub interface: Option<String>,
     /// The peer's inside address.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::config::NexthopMode;
 use crate::mailbox::{Dead, LinkWord, Mailbox};
@@ -171,16 +171,16 @@ impl Task {
         if mail.abandoned { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    async fn read_links(&mut self, words: BTreeMap<TunnelId, LinkWord>, lister: &mut Lister) {
+    async fn read_links(&mut self, words: BTreeMap<LinkId, LinkWord>, lister: &mut Lister) {
         let mut dead = Vec::new();
         let mut news = false;
-        for (tunnel, word) in words {
+        for (link, word) in words {
             match word {
                 LinkWord::Up { interface, source } => {
-                    self.plan.link_up(tunnel, interface, source);
+                    self.plan.link_up(link, interface, source);
                     news = true;
                 }
-                LinkWord::Down { since } => dead.push(Dead { tunnel, since }),
+                LinkWord::Down { since } => dead.push(Dead { link, since }),
             }
         }
         self.begin_failover(&dead).await;

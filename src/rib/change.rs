@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
-/// A next hop is keyed by tunnel and address: two clouds may use the same inside /30.
+/// A next hop is keyed by link and address: two clouds may use the same inside /30.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct NextHop {
-    /// The tunnel whose interface leads there.
-    pub tunnel: TunnelId,
+    /// What leads there.
+    #[serde(rename = "tunnel")]
+    pub link: LinkId,
     /// The peer's inside address.
     pub address: IpAddr,
 }

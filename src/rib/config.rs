@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use bgp::Family;
 use ipnet::IpNet;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 use wire::{Asn, RouterId};
 
 /// Of the whole router.
@@ -26,10 +26,10 @@ pub struct RibConfig {
 /// Of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerPolicy {
-    /// The name the user gave the tunnel; for messages only.
+    /// The name the user gave the session or its tunnel; for messages only.
     pub name: String,
-    /// The tunnel the session runs in and its routes point into.
-    pub tunnel: TunnelId,
+    /// The link the session runs over and its routes point into.
+    pub link: LinkId,
     /// The peer's autonomous system.
     pub peer_asn: Asn,
     /// Our end of the inside link that the session runs over: the next hop we announce for prefixes of its family.

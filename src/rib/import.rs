@@ -5,7 +5,7 @@ use std::ptr;
 
 use bgp::{Attributes, Family};
 use ipnet::IpNet;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 use wire::{Asn, RouterId};
 
 use crate::as_path;
@@ -51,12 +51,12 @@ pub enum Refusal {
     #[error("the prefix lies in {0}")]
     Special(Special),
     /// Part of a tunnel's inside link.
-    #[error("the prefix lies in the inside link {link} of {tunnel}")]
+    #[error("the prefix lies in the inside link {prefix} of {link}")]
     InsideLink {
-        /// The tunnel's.
-        link: IpNet,
+        /// The link's.
+        prefix: IpNet,
         /// Whose.
-        tunnel: TunnelId,
+        link: LinkId,
     },
     /// Would route a tunnel into a tunnel.
     #[error("the prefix covers {0}, the outside address of a tunnel")]
@@ -130,7 +130,7 @@ impl Import<'_> {
             return Err(Refusal::Special(special));
         }
         if let Some(link) = self.links.iter().find(|link| link.prefix.contains(prefix)) {
-            return Err(Refusal::InsideLink { link: link.prefix, tunnel: link.tunnel });
+            return Err(Refusal::InsideLink { prefix: link.prefix, link: link.link });
         }
         let listed = self.policy.import.as_deref().map(|list| consult(list, prefix));
         let named = matches!(listed, Some(ListVerdict::Permit(rule)) if names_the_default(&rule));

@@ -53,7 +53,7 @@ pub use decision::{Barrier, Step};
 pub use export::Withheld;
 pub use import::Refusal;
 pub use output::Output;
-pub use peer::{PeerCounts, PeerId, PeerSession, TunnelState};
+pub use peer::{LinkState, PeerCounts, PeerId, PeerSession};
 pub use policy::Special;
 pub use rib::Rib;
 pub use view::{Advertised, CandidateView, Received, RouteView, Totals, Verdict};

@@ -24,13 +24,13 @@ pub struct PeerSession {
     pub peer_router_id: RouterId,
 }
 
-/// Whether packets can go through a tunnel.
+/// Whether packets can go through a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TunnelState {
+pub enum LinkState {
     /// They can.
     Up,
-    /// They cannot. So it is with a tunnel nothing was said about.
+    /// They cannot. So it is with a link nothing was said about.
     Down,
 }
 
@@ -59,7 +59,7 @@ pub struct PeerCounts {
 pub(crate) struct Peer {
     pub(crate) policy: PeerPolicy,
     pub(crate) ebgp: bool,
-    pub(crate) tunnel: TunnelState,
+    pub(crate) link: LinkState,
     pub(crate) session: Option<PeerSession>,
     pub(crate) adj_in: AdjIn,
     pub(crate) adj_out: AdjOut,
@@ -96,9 +96,9 @@ pub(crate) struct AdjOut {
 }
 
 impl Peer {
-    pub(crate) fn new(policy: PeerPolicy, own: Asn, tunnel: TunnelState) -> Self {
+    pub(crate) fn new(policy: PeerPolicy, own: Asn, link: LinkState) -> Self {
         let ebgp = policy.peer_asn != own;
-        Self { policy, ebgp, tunnel, session: None, adj_in: AdjIn::default(), adj_out: AdjOut::default() }
+        Self { policy, ebgp, link, session: None, adj_in: AdjIn::default(), adj_out: AdjOut::default() }
     }
 
     pub(crate) fn counts(&self) -> PeerCounts {
@@ -116,9 +116,9 @@ impl Peer {
     }
 
     pub(crate) const fn is_usable(&self) -> bool {
-        match self.tunnel {
-            TunnelState::Up => true,
-            TunnelState::Down => false,
+        match self.link {
+            LinkState::Up => true,
+            LinkState::Down => false,
         }
     }
 }

@@ -25,7 +25,7 @@
 use std::fmt;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::config::Ends;
 use crate::{PeerPolicy, PrefixRule, RuleAction};
@@ -87,7 +87,7 @@ impl Special {
 /// The smallest prefix with both ends of a tunnel's inside link in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InsideLink {
-    pub(crate) tunnel: TunnelId,
+    pub(crate) link: LinkId,
     pub(crate) prefix: IpNet,
 }
 
@@ -99,7 +99,7 @@ impl InsideLink {
                 let net = IpNet::new(local, length).ok()?;
                 net.contains(&peer).then(|| net.trunc())
             })?;
-            Some(Self { tunnel: policy.tunnel, prefix })
+            Some(Self { link: policy.link, prefix })
         })
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use bgp::{Attributes, Family, Update};
 use ipnet::IpNet;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::id_set::IdSet;
 use crate::import::{ReceivedRoute, captured};
@@ -14,7 +14,7 @@ use crate::intern::Interner;
 use crate::peer::{AdjOut, Peer};
 use crate::policy::InsideLink;
 use crate::table::Table;
-use crate::{NextHop, Output, PeerId, PeerPolicy, PeerSession, RibConfig, TunnelState};
+use crate::{LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, RibConfig};
 
 /// Adj-RIB-In, Loc-RIB and Adj-RIB-Out of all sessions.
 ///
@@ -25,7 +25,7 @@ use crate::{NextHop, Output, PeerId, PeerPolicy, PeerSession, RibConfig, TunnelS
 pub struct Rib {
     pub(crate) config: RibConfig,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
-    pub(crate) tunnels: BTreeMap<TunnelId, TunnelState>,
+    pub(crate) link_states: BTreeMap<LinkId, LinkState>,
     /// Inside links of all peers' tunnels.
     pub(crate) links: Vec<InsideLink>,
     pub(crate) table: Table,
@@ -50,7 +50,7 @@ impl Rib {
         let mut rib = Self {
             config,
             peers: BTreeMap::new(),
-            tunnels: BTreeMap::new(),
+            link_states: BTreeMap::new(),
             links: Vec::new(),
             table: Table::default(),
             received: Interner::default(),
@@ -69,8 +69,8 @@ impl Rib {
         if self.peers.contains_key(&peer) {
             return self.set_policy(peer, policy);
         }
-        let tunnel = self.tunnel_state(policy.tunnel);
-        self.peers.insert(peer, Peer::new(policy, self.config.asn, tunnel));
+        let link = self.link_state(policy.link);
+        self.peers.insert(peer, Peer::new(policy, self.config.asn, link));
         self.relink();
     }
 
@@ -139,13 +139,13 @@ impl Rib {
         }
     }
 
-    /// A tunnel came up or went down: all next hops through it are valid, or invalid, from now on.
-    pub fn handle_tunnel(&mut self, tunnel: TunnelId, state: TunnelState) {
-        if self.tunnels.insert(tunnel, state).unwrap_or(TunnelState::Down) == state {
+    /// A link (a tunnel, or a plain interface) came up or went down: all next hops through it are valid, or invalid, from now on.
+    pub fn handle_link(&mut self, link: LinkId, state: LinkState) {
+        if self.link_states.insert(link, state).unwrap_or(LinkState::Down) == state {
             return;
         }
-        for peer in self.peers.values_mut().filter(|peer| peer.policy.tunnel == tunnel) {
-            peer.tunnel = state;
+        for peer in self.peers.values_mut().filter(|peer| peer.policy.link == link) {
+            peer.link = state;
             self.dirty.union(&peer.adj_in.prefixes);
         }
     }
@@ -167,7 +167,7 @@ impl Rib {
     /// Replaces the policy of a session, which goes on: what was received is judged again, and what was sent is
     /// corrected.
     pub fn set_policy(&mut self, peer: PeerId, policy: PeerPolicy) {
-        let tunnel = self.tunnel_state(policy.tunnel);
+        let link = self.link_state(policy.link);
         let asn = self.config.asn;
         let Some(state) = self.peers.get_mut(&peer) else { return };
         if state.policy == policy {
@@ -176,7 +176,7 @@ impl Rib {
         let next_hops = |policy: &PeerPolicy| policy.all_ends().map(|ends| ends.local).collect::<Vec<_>>();
         let next_hop_moved = next_hops(&state.policy) != next_hops(&policy);
         state.ebgp = policy.peer_asn != asn;
-        state.tunnel = tunnel;
+        state.link = link;
         state.policy = policy;
         if let Some(session) = &state.session {
             state.adj_out.restart(state.policy.max_prefix_out, next_hop_moved, self.table.ids());
@@ -233,8 +233,8 @@ impl Rib {
         state.session.as_ref().filter(|_| !state.adj_in.closed)
     }
 
-    fn tunnel_state(&self, tunnel: TunnelId) -> TunnelState {
-        self.tunnels.get(&tunnel).copied().unwrap_or(TunnelState::Down)
+    fn link_state(&self, link: LinkId) -> LinkState {
+        self.link_states.get(&link).copied().unwrap_or(LinkState::Down)
     }
 
     /// Collects the inside links again, and if they changed judges everything again; whether they did.

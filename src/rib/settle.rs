@@ -46,7 +46,7 @@ impl Rib {
             if role != Role::Unused
                 && let Some(ends) = peer.policy.ends(family)
             {
-                hops.push(NextHop { tunnel: peer.policy.tunnel, address: ends.peer });
+                hops.push(NextHop { link: peer.policy.link, address: ends.peer });
             }
         }
         hops.sort_unstable();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bgp::{Attributes, Family};
 use ipnet::IpNet;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::announce::best;
 use crate::decision::{Standing, decide};
@@ -33,8 +33,8 @@ pub enum Verdict {
         /// What keeps it out.
         barrier: Barrier,
     },
-    /// Accepted, but its tunnel is down.
-    TunnelDown,
+    /// Accepted, but its link is down.
+    LinkDown,
     /// Not accepted.
     Refused(Refusal),
 }
@@ -46,7 +46,7 @@ impl fmt::Display for Verdict {
             Self::Multipath => f.write_str("used beside the best"),
             Self::Worse(step) => write!(f, "not the best: {step}"),
             Self::LeftOut { step, barrier } => write!(f, "not used beside the best: {barrier} ({step})"),
-            Self::TunnelDown => f.write_str("unusable: the tunnel is down"),
+            Self::LinkDown => f.write_str("unusable: the tunnel is down"),
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
         }
     }
@@ -70,10 +70,10 @@ pub struct RouteView<'a> {
 pub struct CandidateView<'a> {
     /// From whom.
     pub peer: PeerId,
-    /// The name of the tunnel.
+    /// The name of the session.
     pub name: &'a str,
-    /// Over which tunnel.
-    pub tunnel: TunnelId,
+    /// Over which link.
+    pub link: LinkId,
     /// As received.
     pub next_hop: IpAddr,
     /// As received.
@@ -235,11 +235,11 @@ impl Rib {
     ) -> Option<CandidateView<'a>> {
         let peer = self.peers.get(&path.peer)?;
         let attributes = &path.route.attributes;
-        let unusable = || self.refusal(entry, path, peer).map_or(Verdict::TunnelDown, Verdict::Refused);
+        let unusable = || self.refusal(entry, path, peer).map_or(Verdict::LinkDown, Verdict::Refused);
         Some(CandidateView {
             peer: path.peer,
             name: &peer.policy.name,
-            tunnel: peer.policy.tunnel,
+            link: peer.policy.link,
             next_hop: path.route.next_hop,
             attributes,
             local_preference: local_preference(&peer.policy, peer.ebgp, attributes),
@@ -273,6 +273,6 @@ const fn place(verdict: &Verdict) -> u8 {
     match verdict {
         Verdict::Best => 0,
         Verdict::Multipath => 1,
-        Verdict::Worse(_) | Verdict::LeftOut { .. } | Verdict::TunnelDown | Verdict::Refused(_) => 2,
+        Verdict::Worse(_) | Verdict::LeftOut { .. } | Verdict::LinkDown | Verdict::Refused(_) => 2,
     }
 }

@@ -5,6 +5,7 @@
 //! * [`code_point!`] makes newtypes over registry numbers that keep values they do not know.
 //! * [`TimerTable`] holds the deadlines of a pure state machine.
 //! * [`ipsec`] is what a key exchange tells a data plane: algorithms, keys, selectors, SAs.
+//! * [`LinkId`] numbers what packets leave through: tunnels and plain interfaces.
 //! * [`Secret`] is key material that is wiped on drop and never printed.
 //!
 //! Nothing in here does I/O, reads a clock or draws randomness.
@@ -15,6 +16,7 @@ mod decode;
 mod encode;
 mod entropy;
 pub mod ipsec;
+mod link;
 pub mod outer;
 mod secret;
 mod timer;
@@ -23,5 +25,6 @@ pub use asn::{Asn, ParseAsnError, RouterId};
 pub use decode::{DecodeError, DecodeReason, Decoder};
 pub use encode::{Encoder, LengthGuard, TooLong};
 pub use entropy::Entropy;
+pub use link::LinkId;
 pub use secret::Secret;
 pub use timer::TimerTable;

@@ -215,6 +215,8 @@ impl SessionDraft {
     ) -> Option<Session> {
         let peer_asn = self.asn?.value;
         Some(Session {
+            id: rib::PeerId(tunnel.0),
+            name: name.to_owned(),
             peer: PeerConfig {
                 name: name.to_owned(),
                 local_asn,
@@ -230,7 +232,7 @@ impl SessionDraft {
             },
             policy: PeerPolicy {
                 name: name.to_owned(),
-                tunnel,
+                link: tunnel.into(),
                 peer_asn,
                 local_address: link.local,
                 peer_address: link.peer,

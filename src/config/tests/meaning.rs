@@ -207,7 +207,7 @@ fn ids_stay_with_their_names_over_a_reload() {
     reloaded.keep_ids(&running);
     let ids: Vec<_> = reloaded.tunnels.iter().map(|tunnel| (tunnel.name.as_str(), tunnel.id.0)).collect();
     assert_eq!(ids, [("t0", 3), ("t1", 1), ("t2", 2)]);
-    assert!(reloaded.tunnels.iter().all(|tunnel| tunnel.bgp.as_ref().unwrap().policy.tunnel == tunnel.id));
+    assert!(reloaded.tunnels.iter().all(|tunnel| tunnel.bgp.as_ref().unwrap().policy.link == tunnel.id.into()));
 }
 
 #[test]

@@ -158,7 +158,7 @@ impl Plan {
     /// failover must not change the routes themselves.
     fn source_for(&self, set: &NextHopSet, v4: bool) -> Option<IpAddr> {
         let configured = if v4 { self.config.source_v4.map(IpAddr::V4) } else { self.config.source_v6.map(IpAddr::V6) };
-        let mut links = set.as_slice().iter().map(|next_hop| self.links.get(&next_hop.tunnel)?.source);
+        let mut links = set.as_slice().iter().map(|next_hop| self.links.get(&next_hop.link)?.source);
         let shared = || links.next().flatten().filter(|first| links.all(|source| source == Some(*first)));
         configured.or_else(shared).filter(|source| source.is_ipv4() == v4)
     }

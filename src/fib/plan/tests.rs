@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::{FOREIGN, Model, OURS};
 use rib::{NextHop, NextHopSet};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn net(text: &str) -> IpNet {
 
 /// Tunnel `n` ends at 169.254.21.n, on interface 10 + n.
 fn set(tunnels: &[u32]) -> NextHopSet {
-    let next_hop = |n: &u32| NextHop { tunnel: TunnelId(*n), address: ip(&format!("169.254.21.{n}")) };
+    let next_hop = |n: &u32| NextHop { link: LinkId(*n), address: ip(&format!("169.254.21.{n}")) };
     NextHopSet::new(tunnels.iter().map(next_hop).collect())
 }
 
@@ -39,7 +39,7 @@ fn four_tunnels(mode: Mode) -> (Model, Plan) {
     let model = Model::with_interfaces(11..=14);
     let mut plan = Plan::new(config(mode), model.dump());
     for n in 1..=4 {
-        plan.link_up(TunnelId(n), 10 + n, None);
+        plan.link_up(LinkId(n), 10 + n, None);
     }
     (model, plan)
 }
@@ -82,12 +82,12 @@ fn a_dead_tunnel_costs_one_message_whatever_the_number_of_routes() {
         plan.set_route(prefix(n), if n % 2 == 0 { set(&[1, 2, 3, 4]) } else { set(&[1, 2]) });
     }
     drain(&mut model, &mut plan);
-    plan.link_down(TunnelId(1));
+    plan.link_down(LinkId(1));
     let ops = drain(&mut model, &mut plan);
     assert!(matches!(ops.as_slice(), [Op::DelNexthop { .. }]), "{ops:?}");
     assert_eq!(model.ways(prefix(0)), Some(vec![12, 13, 14]));
     assert_eq!(model.ways(prefix(1)), Some(vec![12]));
-    plan.link_up(TunnelId(1), 11, None);
+    plan.link_up(LinkId(1), 11, None);
     let ops = drain(&mut model, &mut plan);
     assert!(
         matches!(ops.as_slice(), [Op::NewHop { .. }, Op::ReplaceGroup { .. }, Op::ReplaceGroup { .. }]),
@@ -102,12 +102,12 @@ fn routes_of_the_only_tunnel_go_with_it_and_come_back() {
     plan.set_route(prefix(1), set(&[1]));
     plan.set_route(prefix(2), set(&[1, 2]));
     drain(&mut model, &mut plan);
-    plan.link_down(TunnelId(1));
-    plan.link_down(TunnelId(2));
+    plan.link_down(LinkId(1));
+    plan.link_down(LinkId(2));
     drain(&mut model, &mut plan);
     assert_eq!((model.ways(prefix(1)), model.ways(prefix(2))), (None, None));
     assert_eq!(plan.standing(prefix(1)), Standing::Pending);
-    plan.link_up(TunnelId(1), 11, None);
+    plan.link_up(LinkId(1), 11, None);
     drain(&mut model, &mut plan);
     assert_eq!((model.ways(prefix(1)), model.ways(prefix(2))), (Some(vec![11]), Some(vec![11])));
 }
@@ -119,7 +119,7 @@ fn a_route_is_never_away_while_a_next_hop_is_left() {
         plan.set_route(prefix(n), set(&[1, 2]));
     }
     drain(&mut model, &mut plan);
-    plan.link_down(TunnelId(1));
+    plan.link_down(LinkId(1));
     for n in 0..300 {
         plan.set_route(prefix(n), set(&[2]));
     }
@@ -142,7 +142,7 @@ fn multipath_mode_makes_no_objects() {
     plan.set_route(prefix(1), set(&[1, 2]));
     drain(&mut model, &mut plan);
     assert_eq!((model.own_nexthops(), model.ways(prefix(1))), (0, Some(vec![11, 12])));
-    plan.link_down(TunnelId(1));
+    plan.link_down(LinkId(1));
     drain(&mut model, &mut plan);
     assert_eq!(model.ways(prefix(1)), Some(vec![12]));
     plan.set_route(prefix(1), NextHopSet::default());
@@ -170,7 +170,7 @@ fn a_foreign_nexthop_among_our_ids_is_left_alone() {
     let first = *model::owner().ids.start();
     model.add_foreign_hop(first, 11);
     let mut plan = Plan::new(config(Mode::Objects), model.dump());
-    plan.link_up(TunnelId(1), 11, None);
+    plan.link_up(LinkId(1), 11, None);
     plan.set_route(prefix(1), set(&[1]));
     drain(&mut model, &mut plan);
     plan.withdraw_all();
@@ -189,8 +189,8 @@ fn adopted_routes_stay_until_convergence() {
 
     let mut plan = Plan::new(config(Mode::Objects), model.dump());
     assert_eq!(drain(&mut model, &mut plan), [], "nothing is known yet, so nothing is touched");
-    plan.link_up(TunnelId(1), 11, None);
-    plan.link_up(TunnelId(2), 12, None);
+    plan.link_up(LinkId(1), 11, None);
+    plan.link_up(LinkId(2), 12, None);
     plan.set_route(prefix(0), set(&[1, 2]));
     plan.set_route(prefix(1), set(&[1]));
     plan.set_route(prefix(2), NextHopSet::default());
@@ -224,7 +224,7 @@ fn routes_with_a_former_metric_are_known_by_their_nexthop() {
     drain(&mut model, &mut plan);
     let changed = PlanConfig { metric: 777, ..config(Mode::Objects) };
     let mut plan = Plan::new(changed, model.dump());
-    plan.link_up(TunnelId(1), 11, None);
+    plan.link_up(LinkId(1), 11, None);
     plan.set_route(prefix(1), set(&[1]));
     plan.converged();
     drain(&mut model, &mut plan);
@@ -236,7 +236,7 @@ fn routes_with_a_former_metric_are_known_by_their_nexthop() {
 fn families_do_not_mix() {
     let (mut model, mut plan) = four_tunnels(Mode::Objects);
     plan.set_route(net("2001:db8::/32"), set(&[1, 2]));
-    let six = NextHopSet::new(vec![NextHop { tunnel: TunnelId(1), address: ip("fd00::1") }]);
+    let six = NextHopSet::new(vec![NextHop { link: LinkId(1), address: ip("fd00::1") }]);
     plan.set_route(net("2001:db8:1::/48"), six);
     drain(&mut model, &mut plan);
     assert_eq!(plan.standing(net("2001:db8::/32")), Standing::Family);
@@ -250,7 +250,7 @@ fn a_tunnel_that_moves_to_another_interface_takes_its_routes_along() {
     drain(&mut model, &mut plan);
     model.interface_up(31);
     plan.set_running(31, true);
-    plan.link_up(TunnelId(1), 31, None);
+    plan.link_up(LinkId(1), 31, None);
     drain(&mut model, &mut plan);
     assert_eq!(model.ways(prefix(1)), Some(vec![12, 31]));
     assert_eq!(model.own_nexthops(), 3);
@@ -260,14 +260,14 @@ fn a_tunnel_that_moves_to_another_interface_takes_its_routes_along() {
 fn the_source_is_what_all_tunnels_of_a_set_agree_on() {
     let (mut model, mut plan) = four_tunnels(Mode::Objects);
     let source = Some(ip("10.1.0.1"));
-    plan.link_up(TunnelId(1), 11, source);
-    plan.link_up(TunnelId(2), 12, source);
+    plan.link_up(LinkId(1), 11, source);
+    plan.link_up(LinkId(2), 12, source);
     plan.set_route(prefix(1), set(&[1, 2]));
     plan.set_route(prefix(2), set(&[1, 3]));
     drain(&mut model, &mut plan);
     assert_eq!(plan.installed(prefix(1)).unwrap().source, source);
     assert_eq!(plan.installed(prefix(2)).unwrap().source, None);
-    plan.link_down(TunnelId(2));
+    plan.link_down(LinkId(2));
     assert_eq!(drain(&mut model, &mut plan).len(), 1, "a failover does not change the source");
 }
 

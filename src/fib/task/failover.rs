@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use super::Task;
 use crate::mailbox::Dead;
@@ -12,7 +12,7 @@ use crate::snapshot::{Failover, FibEvent};
 /// A failover that takes one message per route.
 #[derive(Debug)]
 pub(super) struct Running {
-    tunnel: TunnelId,
+    link: LinkId,
     since: std::time::Instant,
     pub(super) messages: usize,
 }
@@ -21,9 +21,9 @@ impl Task {
     /// Takes the hops of dead tunnels out of the kernel before anything else is done. Returns what it deleted.
     pub(super) async fn begin_failover(&mut self, dead: &[Dead]) -> Vec<Op> {
         let Some(first) = dead.iter().min_by_key(|dead| dead.since) else { return Vec::new() };
-        let mut running = Running { tunnel: first.tunnel, since: first.since, messages: 0 };
-        for Dead { tunnel, .. } in dead {
-            self.plan.link_down(*tunnel);
+        let mut running = Running { link: first.link, since: first.since, messages: 0 };
+        for Dead { link, .. } in dead {
+            self.plan.link_down(*link);
         }
         match self.plan.mode() {
             Mode::Objects => {
@@ -48,14 +48,14 @@ impl Task {
     }
 
     fn record(&mut self, running: &Running) {
-        let Running { tunnel, since, messages } = *running;
+        let Running { link, since, messages } = *running;
         if messages == 0 {
             return;
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at_unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        let failover = Failover { tunnel, took: since.elapsed(), messages, at_unix_ms };
-        tracing::info!(%tunnel, took = ?failover.took, messages, "routes moved off a dead tunnel");
+        let failover = Failover { link, took: since.elapsed(), messages, at_unix_ms };
+        tracing::info!(%link, took = ?failover.took, messages, "routes moved off a dead link");
         self.counters.failovers += 1;
         self.last_failover = Some(failover);
         self.tell(FibEvent::FailedOver(failover));

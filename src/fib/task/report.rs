@@ -96,8 +96,8 @@ impl Task {
 
     fn next_hops(&self, next_hops: &[NextHop]) -> Vec<FibNextHop> {
         let shown = |next_hop: &NextHop| FibNextHop {
-            tunnel: next_hop.tunnel,
-            interface: self.plan.interface(next_hop.tunnel).and_then(|index| self.names.get(&index).cloned()),
+            link: next_hop.link,
+            interface: self.plan.interface(next_hop.link).and_then(|index| self.names.get(&index).cloned()),
             address: next_hop.address,
             active: self.plan.is_active(next_hop),
         };

@@ -129,7 +129,8 @@ impl Control {
             let counters = self.dataplane.counters(*id).unwrap_or_default();
             let interface = self.dataplane.interface(*id).unwrap_or(part.interface);
             let sas = self.dataplane.sas(*id);
-            views::tunnel(part, interface, ike.get(id), bgp.get(id), &counters, &sas, now)
+            let session = part.tunnel.bgp.as_ref().and_then(|session| bgp.get(&session.id));
+            views::tunnel(part, interface, ike.get(id), session, &counters, &sas, now)
         };
         let unmade = topology.unmade.values().map(|unmade| views::unmade_tunnel(unmade, now));
         Ok(topology.tunnels.iter().map(view).chain(unmade).collect())
@@ -139,18 +140,18 @@ impl Control {
     pub async fn peers(&self) -> Result<Vec<PeerView>, ControlError> {
         let topology = self.topology.borrow().clone();
         let statuses = self.session_statuses(&topology).await;
-        let ids: Vec<TunnelId> = statuses.keys().copied().collect();
+        let ids: Vec<rib::PeerId> = statuses.keys().copied().collect();
         let counts = self
-            .read_rib(move |rib| -> BTreeMap<TunnelId, rib::PeerCounts> {
-                ids.iter().filter_map(|id| Some((*id, rib.counts(rib_task::peer_id(*id))?))).collect()
+            .read_rib(move |rib| -> BTreeMap<rib::PeerId, rib::PeerCounts> {
+                ids.iter().filter_map(|id| Some((*id, rib.counts(*id)?))).collect()
             })
             .await?;
         let now = Instant::now();
-        let view = |(id, status): (&TunnelId, &bgp::PeerStatus)| {
-            let part = topology.tunnels.get(id)?;
-            views::peer(part, status, counts.get(id).copied().unwrap_or_default(), now)
+        let view = |part: &Part| {
+            let id = part.tunnel.bgp.as_ref()?.id;
+            views::peer(part, statuses.get(&id)?, counts.get(&id).copied().unwrap_or_default(), now)
         };
-        Ok(statuses.iter().filter_map(view).collect())
+        Ok(topology.tunnels.values().filter_map(view).collect())
     }
 
     /// All prefixes, or one, with every path.
@@ -255,15 +256,14 @@ impl Control {
         rib_task::read(&self.rib, question).await.ok_or(ControlError::Stopping)
     }
 
-    async fn session_statuses(&self, topology: &Topology) -> BTreeMap<TunnelId, bgp::PeerStatus> {
+    async fn session_statuses(&self, topology: &Topology) -> BTreeMap<rib::PeerId, bgp::PeerStatus> {
         let mut statuses = BTreeMap::new();
-        for (id, part) in &topology.tunnels {
-            let Some(session) = &part.session else { continue };
+        for (id, session) in topology.sessions() {
             let (reply, answer) = oneshot::channel();
             if session.commands.send(session::Command::Status(reply)).await.is_ok()
                 && let Ok(status) = answer.await
             {
-                statuses.insert(*id, status);
+                statuses.insert(id, status);
             }
         }
         statuses

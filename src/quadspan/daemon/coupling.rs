@@ -15,15 +15,15 @@ use std::sync::Arc;
 
 use wire::ipsec::TunnelId;
 
+use super::link_states::LinkStates;
 use super::session;
 use super::topology::TopologyReader;
-use super::tunnel_states::TunnelStates;
 
 /// The three that follow a tunnel's state.
 #[derive(Clone, Debug)]
 pub(super) struct Coupling {
     pub(super) fib: fib::Fib,
-    pub(super) rib: Arc<TunnelStates>,
+    pub(super) rib: Arc<LinkStates>,
     pub(super) topology: TopologyReader,
 }
 
@@ -32,8 +32,8 @@ impl Coupling {
     pub(super) async fn tunnel_up(&self, id: TunnelId) {
         let topology = self.topology.borrow().clone();
         let Some(part) = topology.tunnels.get(&id) else { return };
-        self.fib.link_up(id, part.interface.ifindex, None);
-        self.rib.set(id, rib::TunnelState::Up);
+        self.fib.link_up(id.into(), part.interface.ifindex, None);
+        self.rib.set(id.into(), rib::LinkState::Up);
         if let Some(session) = &part.session {
             let link = session::Link { interface: part.tunnel.interface.clone(), mss: Some(part.interface.mss) };
             drop(session.commands.send(session::Command::TunnelUp(link)).await);
@@ -42,8 +42,8 @@ impl Coupling {
 
     /// No CHILD SA is left.
     pub(super) async fn tunnel_down(&self, id: TunnelId) {
-        self.fib.link_down(id);
-        self.rib.set(id, rib::TunnelState::Down);
+        self.fib.link_down(id.into());
+        self.rib.set(id.into(), rib::LinkState::Down);
         let session = self.topology.borrow().tunnels.get(&id).and_then(|part| part.session.clone());
         if let Some(session) = session {
             drop(session.commands.send(session::Command::TunnelDown).await);

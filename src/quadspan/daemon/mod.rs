@@ -29,13 +29,14 @@ mod entropy;
 mod error;
 mod host;
 mod ike_task;
+mod link_states;
 mod reload;
 mod rib_task;
 mod router;
 mod session;
 mod sleep;
 mod topology;
-mod tunnel_states;
+
 mod views;
 
 pub use control::{Control, ControlError};

@@ -158,9 +158,8 @@ impl Supervisor {
         let session = match &tunnel.bgp {
             Some(bgp) => {
                 let policy = Box::new(bgp.policy.clone());
-                self.tell_rib(rib_task::Command::AddPeer { tunnel: tunnel.id, policy }).await;
-                let (handle, task) =
-                    session::spawn(tunnel.id, bgp.peer.clone(), self.rib.clone(), self.reporter.clone());
+                self.tell_rib(rib_task::Command::AddPeer { peer: bgp.id, policy }).await;
+                let (handle, task) = session::spawn(bgp.id, bgp.peer.clone(), self.rib.clone(), self.reporter.clone());
                 self.sessions.insert(tunnel.id, task);
                 Some(handle)
             }
@@ -184,7 +183,9 @@ impl Supervisor {
         if self.ike.send(ike_task::Command::Remove { tunnel: id, done }).await.is_ok() {
             drop(removed.await);
         }
-        self.tell_rib(rib_task::Command::RemovePeer { tunnel: id }).await;
+        if let Some(session) = &part.tunnel.bgp {
+            self.tell_rib(rib_task::Command::RemovePeer { peer: session.id }).await;
+        }
         if let Err(error) = self.dataplane.remove_tunnel(id).await {
             tracing::warn!(tunnel = part.tunnel.name, %error, "interface not removed");
         }
@@ -195,7 +196,7 @@ impl Supervisor {
         let Some(part) = self.topology.borrow().tunnels.get(&tunnel.id).cloned() else { return };
         if let Some(bgp) = &tunnel.bgp {
             let policy = Box::new(bgp.policy.clone());
-            self.tell_rib(rib_task::Command::SetPolicy { tunnel: tunnel.id, policy }).await;
+            self.tell_rib(rib_task::Command::SetPolicy { peer: bgp.id, policy }).await;
         }
         self.set_part(tunnel.id, Some(Part { tunnel: Arc::new(tunnel), ..part }));
     }

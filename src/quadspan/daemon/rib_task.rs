@@ -9,12 +9,11 @@ use std::time::Duration;
 use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
-use wire::ipsec::TunnelId;
 
+use super::link_states::LinkStates;
 use super::session;
 use super::topology::TopologyReader;
-use super::tunnel_states::TunnelStates;
-use crate::telemetry::report::{Reporter, TunnelNames as _};
+use crate::telemetry::report::Reporter;
 
 /// Commands waiting for the routing tables; whoever finds the queue full waits.
 const COMMAND_QUEUE: usize = 1024;
@@ -27,49 +26,49 @@ const STALL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) enum Command {
     AddPeer {
-        tunnel: TunnelId,
+        peer: PeerId,
         policy: Box<PeerPolicy>,
     },
     RemovePeer {
-        tunnel: TunnelId,
+        peer: PeerId,
     },
     SetPolicy {
-        tunnel: TunnelId,
+        peer: PeerId,
         policy: Box<PeerPolicy>,
     },
     /// What a reload may change of the router as a whole.
     Reconfigure(Box<rib::RibConfig>),
     /// `incarnation` numbers the establishments of one session: what was meant for an earlier one is not sent.
     PeerUp {
-        tunnel: TunnelId,
+        peer: PeerId,
         incarnation: u64,
         established: bgp::Established,
     },
     /// `stale` names the families whose routes stay for a while (RFC 4724 4.2).
     PeerDown {
-        tunnel: TunnelId,
+        peer: PeerId,
         stale: Option<bgp::StaleRoutes>,
     },
     /// Stale routes of these families are gone.
     StaleExpired {
-        tunnel: TunnelId,
+        peer: PeerId,
         families: Vec<bgp::Family>,
     },
     /// What the peer does not announce again until the end is gone (RFC 7313).
     RefreshBegun {
-        tunnel: TunnelId,
+        peer: PeerId,
         family: bgp::Family,
     },
     RefreshEnded {
-        tunnel: TunnelId,
+        peer: PeerId,
         family: bgp::Family,
     },
     Update {
-        tunnel: TunnelId,
+        peer: PeerId,
         update: bgp::Update,
     },
     Refresh {
-        tunnel: TunnelId,
+        peer: PeerId,
         family: bgp::Family,
     },
     /// Reads something: the closure runs in the task, so that readers share nothing with it.
@@ -96,11 +95,6 @@ pub(super) async fn read<T: Send + 'static>(
     answer.await.ok()
 }
 
-/// One peer per tunnel, so the tunnel's number is the peer's.
-pub(super) const fn peer_id(tunnel: TunnelId) -> PeerId {
-    PeerId(tunnel.0)
-}
-
 /// The channel to the task, which may exist before the task does.
 pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
     mpsc::channel(COMMAND_QUEUE)
@@ -110,7 +104,7 @@ pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
 pub(super) fn spawn(
     rib: Rib,
     commands: mpsc::Receiver<Command>,
-    states: Arc<TunnelStates>,
+    states: Arc<LinkStates>,
     fib: fib::Fib,
     topology: TopologyReader,
     reporter: Reporter,
@@ -122,7 +116,7 @@ pub(super) fn spawn(
 
 struct Task {
     rib: Rib,
-    states: Arc<TunnelStates>,
+    states: Arc<LinkStates>,
     fib: fib::Fib,
     topology: TopologyReader,
     reporter: Reporter,
@@ -139,8 +133,8 @@ impl Task {
             tokio::select! {
                 biased;
                 changed = states.take() => {
-                    for (tunnel, state) in changed {
-                        self.rib.handle_tunnel(tunnel, state);
+                    for (link, state) in changed {
+                        self.rib.handle_link(link, state);
                     }
                 }
                 taken = commands.recv_many(&mut batch, BATCH) => {
@@ -158,29 +152,29 @@ impl Task {
 
     fn handle(&mut self, command: Command) {
         match command {
-            Command::AddPeer { tunnel, policy } => self.rib.add_peer(peer_id(tunnel), *policy),
-            Command::RemovePeer { tunnel } => self.rib.remove_peer(peer_id(tunnel)),
-            Command::SetPolicy { tunnel, policy } => self.rib.set_policy(peer_id(tunnel), *policy),
+            Command::AddPeer { peer, policy } => self.rib.add_peer(peer, *policy),
+            Command::RemovePeer { peer } => self.rib.remove_peer(peer),
+            Command::SetPolicy { peer, policy } => self.rib.set_policy(peer, *policy),
             Command::Reconfigure(config) => {
                 self.rib.set_originated(config.originated);
                 self.rib.set_protected(config.protected);
             }
-            Command::PeerUp { tunnel, incarnation, established } => {
-                self.incarnations.insert(peer_id(tunnel), incarnation);
+            Command::PeerUp { peer, incarnation, established } => {
+                self.incarnations.insert(peer, incarnation);
                 let session =
                     PeerSession { families: established.families, peer_router_id: established.peer_router_id };
-                self.rib.handle_peer_up(peer_id(tunnel), session);
+                self.rib.handle_peer_up(peer, session);
             }
-            Command::PeerDown { tunnel, stale } => {
-                tracing::trace!(%tunnel, ?stale, "all routes are dropped");
-                self.rib.handle_peer_down(peer_id(tunnel));
+            Command::PeerDown { peer, stale } => {
+                tracing::trace!(peer = peer.0, ?stale, "all routes are dropped");
+                self.rib.handle_peer_down(peer);
             }
-            Command::StaleExpired { tunnel, families } => tracing::trace!(%tunnel, ?families, "nothing is stale"),
-            Command::RefreshBegun { tunnel, family } | Command::RefreshEnded { tunnel, family } => {
-                tracing::trace!(%tunnel, %family, "nothing is swept");
+            Command::StaleExpired { peer, families } => tracing::trace!(peer = peer.0, ?families, "nothing is stale"),
+            Command::RefreshBegun { peer, family } | Command::RefreshEnded { peer, family } => {
+                tracing::trace!(peer = peer.0, %family, "nothing is swept");
             }
-            Command::Update { tunnel, update } => self.rib.handle_update(peer_id(tunnel), update),
-            Command::Refresh { tunnel, family } => self.rib.handle_refresh(peer_id(tunnel), family),
+            Command::Update { peer, update } => self.rib.handle_update(peer, update),
+            Command::Refresh { peer, family } => self.rib.handle_refresh(peer, family),
             Command::Read(Read(question)) => question(&self.rib),
         }
     }
@@ -202,8 +196,8 @@ impl Task {
                     }
                 }
                 Output::HeldBack { peer, prefix, limit } => {
-                    let tunnel = self.topology.borrow().name(TunnelId(peer.0));
-                    self.reporter.prefix_held_back(&tunnel, prefix, limit);
+                    let name = self.topology.borrow().session_name(peer);
+                    self.reporter.prefix_held_back(&name, prefix, limit);
                 }
             }
         }
@@ -221,8 +215,7 @@ impl Task {
         let Some(complete) = &mut self.complete else { return };
         complete.insert(peer);
         let topology = self.topology.borrow();
-        let mut sessions = topology.tunnels.iter().filter(|(_, part)| part.session.is_some());
-        if sessions.all(|(id, _)| complete.contains(&peer_id(*id))) {
+        if topology.sessions().all(|(id, _)| complete.contains(&id)) {
             self.complete = None;
             let fib = self.fib.clone();
             tokio::spawn(async move { fib.converged().await });
@@ -233,7 +226,7 @@ impl Task {
         let Some(session) = self.session(peer) else { return };
         let incarnation = self.incarnation(peer);
         if let Err(SendTimeoutError::Timeout(_)) = session.updates.send_timeout((incarnation, update), STALL).await {
-            let name = self.topology.borrow().name(TunnelId(peer.0));
+            let name = self.topology.borrow().session_name(peer);
             self.reporter.peer_stalled(&name, STALL);
             self.stop_session(peer, bgp::StopReason::OutOfResources("the peer takes no updates".into()));
         }
@@ -252,6 +245,6 @@ impl Task {
     }
 
     fn session(&self, peer: PeerId) -> Option<session::Handle> {
-        self.topology.borrow().tunnels.get(&TunnelId(peer.0))?.session.clone()
+        self.topology.borrow().session(peer).cloned()
     }
 }

@@ -398,14 +398,11 @@ fn communities(attributes: &Attributes) -> Vec<String> {
 
 /// What the kernel has from us.
 pub(super) fn fib(snapshot: &fib::FibSnapshot, topology: &Topology) -> FibView {
-    let next_hop = |hop: &fib::FibNextHop| {
-        let part = topology.tunnels.get(&hop.tunnel);
-        FibNextHopView {
-            tunnel: part.map_or_else(|| hop.tunnel.to_string(), |part| part.tunnel.name.clone()),
-            interface: part.map_or_else(String::new, |part| part.tunnel.interface.clone()),
-            address: hop.address,
-            active: hop.active,
-        }
+    let next_hop = |hop: &fib::FibNextHop| FibNextHopView {
+        tunnel: topology.link_name(hop.link),
+        interface: topology.link_interface(hop.link),
+        address: hop.address,
+        active: hop.active,
     };
     let route = |route: &fib::FibRoute| FibRouteView {
         prefix: route.prefix,
@@ -424,7 +421,7 @@ pub(super) fn fib(snapshot: &fib::FibSnapshot, topology: &Topology) -> FibView {
         groups: snapshot.groups.len(),
         counters: counters(&snapshot.status.counters),
         last_failover: snapshot.status.last_failover.map(|failover| FailoverView {
-            tunnel: topology.name(failover.tunnel),
+            tunnel: topology.link_name(failover.link),
             microseconds: u64::try_from(failover.took.as_micros()).unwrap_or(u64::MAX),
             messages: failover.messages,
         }),

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Update};
 use ipnet::{IpNet, Ipv4Net};
-use rib::{Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction, TunnelState};
-use wire::ipsec::TunnelId;
+use rib::{LinkState, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction};
+use wire::LinkId;
 use wire::{Asn, RouterId};
 
 const OWN: Asn = Asn(65000);
@@ -48,12 +48,12 @@ fn measure(peers: u8, prefixes: u32) -> io::Result<()> {
     (0..peers).for_each(|number| add(&mut rib, number, CLOUD, None));
     let all = PrefixRule { action: RuleAction::Permit, prefix: EVERYTHING, min_len: 0, max_len: 32 };
     add(&mut rib, HUB, Asn(65515), Some(vec![all]));
-    let tunnel = |state| move |rib: &mut Rib| rib.handle_tunnel(TunnelId(0), state);
+    let tunnel = |state| move |rib: &mut Rib| rib.handle_link(LinkId(0), state);
     timed("feed", &mut rib, |rib| (0..peers).for_each(|number| feed(rib, number, prefixes)))?;
     let grown = resident().saturating_sub(before) / 1_000_000;
     say(&format!("  resident {grown} MB more; {:?}", rib.totals()))?;
-    timed("tunnel down", &mut rib, tunnel(TunnelState::Down))?;
-    timed("tunnel up", &mut rib, tunnel(TunnelState::Up))?;
+    timed("tunnel down", &mut rib, tunnel(LinkState::Down))?;
+    timed("tunnel up", &mut rib, tunnel(LinkState::Up))?;
     timed("sessions down", &mut rib, |rib| (0..peers).for_each(|number| rib.handle_peer_down(id(number))))
 }
 
@@ -68,7 +68,7 @@ fn peer_address(number: u8) -> Ipv4Addr {
 fn add(rib: &mut Rib, number: u8, peer_asn: Asn, export: Option<Vec<PrefixRule>>) {
     let policy = PeerPolicy {
         name: format!("tunnel-{number}"),
-        tunnel: TunnelId(number.into()),
+        link: LinkId(number.into()),
         peer_asn,
         local_address: Ipv4Addr::new(169, 254, number, 2).into(),
         peer_address: peer_address(number).into(),
@@ -81,7 +81,7 @@ fn add(rib: &mut Rib, number: u8, peer_asn: Asn, export: Option<Vec<PrefixRule>>
         med: None,
         prepend: 0,
     };
-    rib.handle_tunnel(policy.tunnel, TunnelState::Up);
+    rib.handle_link(policy.link, LinkState::Up);
     rib.add_peer(id(number), policy);
     let peer_router_id = RouterId([192, 0, 2, number].into());
     rib.handle_peer_up(id(number), PeerSession { families: vec![Family::Ipv4Unicast], peer_router_id });

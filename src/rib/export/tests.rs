@@ -1,8 +1,8 @@
 //! What is announced, to whom, and why not.
 
 use bgp::{AsPath, AsPathSegment, UnknownAttribute};
+use wire::LinkId;
 use wire::RouterId;
-use wire::ipsec::TunnelId;
 
 use super::*;
 use crate::{Inside6, PrefixRule, RuleAction};
@@ -16,7 +16,7 @@ fn net(text: &str) -> IpNet {
 fn policy() -> PeerPolicy {
     PeerPolicy {
         name: "azure-0".to_owned(),
-        tunnel: TunnelId(2),
+        link: LinkId(2),
         peer_asn: Asn(65515),
         local_address: "169.254.22.2".parse().unwrap(),
         peer_address: "169.254.22.1".parse().unwrap(),

@@ -26,7 +26,7 @@ fn config() -> RibConfig {
 fn policy() -> PeerPolicy {
     PeerPolicy {
         name: "aws-1".to_owned(),
-        tunnel: TunnelId(1),
+        link: LinkId(1),
         peer_asn: Asn(64512),
         local_address: address("169.254.21.2"),
         peer_address: address("169.254.21.1"),
@@ -48,7 +48,7 @@ fn received(next_hop: &str, path: &[u32]) -> ReceivedRoute {
 
 fn judge(policy: &PeerPolicy, prefix: &str, route: &ReceivedRoute) -> Result<(), Refusal> {
     let config = config();
-    let other = InsideLink { tunnel: TunnelId(9), prefix: net("10.255.0.0/30") };
+    let other = InsideLink { link: LinkId(9), prefix: net("10.255.0.0/30") };
     let links: Vec<_> = InsideLink::of(policy).chain([other]).collect();
     let ebgp = policy.peer_asn != config.asn;
     Import { config: &config, links: &links, policy, ebgp }.judge(&net(prefix), route)
@@ -113,7 +113,7 @@ fn a_prefix_needs_a_link_of_its_family() {
 fn what_must_not_be_routed_is_refused_whatever_the_list_says() {
     let permit_all = PeerPolicy { import: Some(vec![rule(RuleAction::Permit, "0.0.0.0/0", 0, 32)]), ..policy() };
     let endpoint = Refusal::CoversTunnelEndpoint(address("203.0.113.7"));
-    let inside = Refusal::InsideLink { link: net("10.255.0.0/30"), tunnel: TunnelId(9) };
+    let inside = Refusal::InsideLink { prefix: net("10.255.0.0/30"), link: LinkId(9) };
     let table = [
         ("169.254.169.254/32", Refusal::Special(Special::LinkScope)),
         ("169.254.21.0/30", Refusal::Special(Special::LinkScope)),

@@ -76,11 +76,11 @@ impl World {
                 self.asked.insert(n, tunnels);
             }
             Step::LinkUp(tunnel) => {
-                self.plan.link_up(TunnelId(tunnel), 10 + tunnel, None);
+                self.plan.link_up(LinkId(tunnel), 10 + tunnel, None);
                 self.up.insert(tunnel);
             }
             Step::LinkDown(tunnel) => {
-                self.plan.link_down(TunnelId(tunnel));
+                self.plan.link_down(LinkId(tunnel));
                 self.up.remove(&tunnel);
             }
             Step::Work { operations } => self.work(operations),
@@ -136,7 +136,7 @@ impl World {
     fn crash(&mut self) {
         self.plan = Plan::new(config(self.mode), self.model.dump());
         for tunnel in &self.up {
-            self.plan.link_up(TunnelId(*tunnel), 10 + tunnel, None);
+            self.plan.link_up(LinkId(*tunnel), 10 + tunnel, None);
         }
         for (n, tunnels) in &self.asked {
             self.plan.set_route(prefix(*n), set(tunnels));

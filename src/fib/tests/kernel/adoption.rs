@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fib::{FibConfig, NexthopMode};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::lab::{ask, eventually, index, many, ours, peer, start, to, ways, with_tunnels};
 
@@ -24,7 +24,7 @@ fn the_next_process_takes_over_without_touching_what_is_right() {
         fib.settled().await;
         assert_eq!(ours(), (101, 5), "nothing is touched before anything is known");
         for n in 1..=4 {
-            fib.link_up(TunnelId(n), index(&format!("t{n}")), None);
+            fib.link_up(LinkId(n), index(&format!("t{n}")), None);
         }
         fib.apply(many(100, &[1, 2, 3]));
         fib.settled().await;

@@ -1,7 +1,7 @@
 //! Routes move with their tunnels.
 
 use fib::{FibConfig, ForwardingMode, NexthopMode, RouteState};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::lab::{ask, eventually, in_namespace, index, ip, many, ours, peer, peer_v6, start, to, ways, with_tunnels};
 
@@ -40,16 +40,16 @@ fn a_dead_tunnel_leaves_every_route_with_one_message() {
         let fib = start(FibConfig::default(), 1..=4).await;
         fib.apply(many(500, &[1, 2, 3, 4]));
         fib.settled().await;
-        fib.link_down(TunnelId(2));
+        fib.link_down(LinkId(2));
         fib.settled().await;
         assert_eq!(ways("10.0.7.0/24"), ["t1", "t3", "t4"]);
         let status = fib.status();
         let failover = status.last_failover.unwrap();
-        assert_eq!((failover.tunnel, failover.messages), (TunnelId(2), 1));
+        assert_eq!((failover.link, failover.messages), (LinkId(2), 1));
         println!("500 routes failed over in {:?}", failover.took);
         assert_eq!((status.counters.replaces, status.counters.deletes), (0, 0));
 
-        fib.link_up(TunnelId(2), index("t2"), None);
+        fib.link_up(LinkId(2), index("t2"), None);
         fib.settled().await;
         assert_eq!(ways("10.0.7.0/24"), ["t1", "t2", "t3", "t4"]);
         let status = fib.status();
@@ -66,12 +66,12 @@ fn routes_of_the_last_tunnel_go_and_come_back() {
         let fib = start(FibConfig::default(), 1..=2).await;
         fib.apply(vec![to("10.2.0.0/16", [peer(1), peer(2)]), to("10.3.0.0/16", [peer(1)])]);
         fib.settled().await;
-        fib.link_down(TunnelId(1));
-        fib.link_down(TunnelId(2));
+        fib.link_down(LinkId(1));
+        fib.link_down(LinkId(2));
         fib.settled().await;
         assert_eq!(ours(), (0, 0));
         assert_eq!(fib.snapshot().await.routes[0].state, RouteState::Pending);
-        fib.link_up(TunnelId(1), index("t1"), None);
+        fib.link_up(LinkId(1), index("t1"), None);
         fib.settled().await;
         assert_eq!((ways("10.2.0.0/16"), ways("10.3.0.0/16")), (vec!["t1".to_owned()], vec!["t1".to_owned()]));
         fib.stop().await;
@@ -110,7 +110,7 @@ fn ipv6_routes_have_next_hops_of_their_own() {
         fib.settled().await;
         assert_eq!(ways("2001:db8::/32"), ["t1", "t2", "t3", "t4"]);
         assert_eq!((ways("default"), ask("-6 route show default").len()), (vec!["t2".to_owned()], 1));
-        fib.link_down(TunnelId(1));
+        fib.link_down(LinkId(1));
         fib.settled().await;
         assert_eq!(ways("2001:db8::/32"), ["t2", "t3", "t4"]);
         assert_eq!(ways("2001:db8:9::/48"), [""; 0]);
@@ -133,7 +133,7 @@ fn without_nexthop_objects_routes_carry_their_next_hops() {
         assert_eq!(ways("10.0.7.0/24"), ["t1", "t2", "t3"]);
         assert_eq!(ways("2001:db8::/32"), ["t1", "t2", "t3"]);
         assert_eq!(fib.status().mode, ForwardingMode::Multipath);
-        fib.link_down(TunnelId(1));
+        fib.link_down(LinkId(1));
         fib.settled().await;
         assert_eq!(ways("10.0.7.0/24"), ["t2", "t3"]);
         assert_eq!(ways("2001:db8::/32"), ["t2", "t3"]);
@@ -159,7 +159,7 @@ fn overlapping_inside_networks_are_told_apart_by_interface() {
             ip(&format!("address add 169.254.21.2/30 dev t{n}"));
         }
         let fib = start(FibConfig::default(), 1..=2).await;
-        let same = |n| rib::NextHop { tunnel: TunnelId(n), address: "169.254.21.1".parse().unwrap() };
+        let same = |n| rib::NextHop { link: LinkId(n), address: "169.254.21.1".parse().unwrap() };
         fib.apply(vec![to("10.2.0.0/16", [same(1), same(2)]), to("10.3.0.0/16", [same(2)])]);
         fib.settled().await;
         assert_eq!(ways("10.2.0.0/16"), ["t1", "t2"]);

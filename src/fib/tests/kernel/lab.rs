@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 use nix::sched::{CloneFlags, unshare};
 use rib::{FibChange, NextHop, NextHopSet};
 use serde_json::Value;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 /// Runs `test` on a thread, and on a tokio runtime, in a fresh network namespace.
 pub(crate) fn in_namespace(test: impl AsyncFnOnce() + Send + 'static) {
@@ -98,11 +98,11 @@ pub(crate) fn ours() -> (usize, usize) {
 
 /// Peer of tunnel `n`.
 pub(crate) fn peer(n: u32) -> NextHop {
-    NextHop { tunnel: TunnelId(n), address: format!("169.254.2{n}.1").parse().unwrap() }
+    NextHop { link: LinkId(n), address: format!("169.254.2{n}.1").parse().unwrap() }
 }
 
 pub(crate) fn peer_v6(n: u32) -> NextHop {
-    NextHop { tunnel: TunnelId(n), address: format!("fd00:{n}::1").parse().unwrap() }
+    NextHop { link: LinkId(n), address: format!("fd00:{n}::1").parse().unwrap() }
 }
 
 pub(crate) fn to(prefix: &str, next_hops: impl IntoIterator<Item = NextHop>) -> FibChange {
@@ -119,7 +119,7 @@ pub(crate) fn many(count: u32, tunnels: &[u32]) -> Vec<FibChange> {
 pub(crate) async fn start(config: FibConfig, tunnels: impl IntoIterator<Item = u32>) -> Fib {
     let (fib, _events) = Fib::start(config).await.unwrap();
     for n in tunnels {
-        fib.link_up(TunnelId(n), index(&format!("t{n}")), None);
+        fib.link_up(LinkId(n), index(&format!("t{n}")), None);
     }
     fib
 }

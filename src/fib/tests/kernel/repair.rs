@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fib::{FibConfig, RouteState};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::lab::{ask, batch, eventually, index, ip, many, ours, peer, start, to, ways, with_tunnels};
 
@@ -113,11 +113,11 @@ fn an_interface_made_anew_is_used_under_its_new_index() {
         fib.settled().await;
         ip("link del t1");
         eventually("t1 is out", || ways("10.0.3.0/24") == ["t2"]).await;
-        fib.link_down(TunnelId(1));
+        fib.link_down(LinkId(1));
         ip("link add t1 type veth peer name p1");
         ip("link set p1 up");
         ip("link set t1 up");
-        fib.link_up(TunnelId(1), index("t1"), None);
+        fib.link_up(LinkId(1), index("t1"), None);
         fib.settled().await;
         eventually("t1 is in", || ways("10.0.3.0/24") == ["t1", "t2"]).await;
         fib.stop().await;

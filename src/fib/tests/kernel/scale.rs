@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use fib::FibConfig;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::lab::{index, many, ours, start, ways, with_tunnels};
 
@@ -17,12 +17,12 @@ fn failover_of_many_routes_takes_as_many_messages_as_of_one() {
             fib.settled().await;
             let installed = began.elapsed();
             assert_eq!(ours().0, usize::try_from(count).unwrap());
-            fib.link_down(TunnelId(1));
+            fib.link_down(LinkId(1));
             fib.settled().await;
             let failover = fib.status().last_failover.unwrap();
             assert_eq!((failover.messages, ways("10.0.0.0/24")), (1, vec!["t2".into(), "t3".into(), "t4".into()]));
             let began = Instant::now();
-            fib.link_up(TunnelId(1), index("t1"), None);
+            fib.link_up(LinkId(1), index("t1"), None);
             fib.settled().await;
             let back = began.elapsed();
             let began = Instant::now();
@@ -44,7 +44,7 @@ fn a_dead_tunnel_does_not_wait_for_a_full_table() {
         fib.apply(many(5_000, &[1, 2]));
         fib.settled().await;
         fib.apply(many(30_000, &[1, 2, 3]));
-        fib.link_down(TunnelId(1));
+        fib.link_down(LinkId(1));
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         // The task is in the midst of the update; the tunnel is out already.
         assert_eq!(ways("10.0.0.0/24").iter().filter(|way| *way == "t1").count(), 0);
@@ -68,11 +68,11 @@ fn a_dead_tunnel_does_not_wait_for_a_comparison() {
         for round in 0..5 {
             // At a different moment of the endless comparisons each time.
             tokio::time::sleep(std::time::Duration::from_millis(17 * round)).await;
-            fib.link_down(TunnelId(1));
+            fib.link_down(LinkId(1));
             fib.settled().await;
             println!("tunnel out during comparisons in {:?}", fib.status().last_failover.unwrap().took);
             assert_eq!(ways("10.0.0.0/24"), ["t2", "t3"]);
-            fib.link_up(TunnelId(1), index("t1"), None);
+            fib.link_up(LinkId(1), index("t1"), None);
             fib.settled().await;
             assert_eq!(ways("10.0.0.0/24"), ["t1", "t2", "t3"]);
         }

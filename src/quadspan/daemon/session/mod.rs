@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bgp::{ConnectionId, Event, Output, Peer, PeerStatus, StopReason};
+use rib::PeerId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use wire::ipsec::TunnelId;
 
 use super::entropy::system_entropy;
 use super::rib_task;
@@ -68,7 +68,7 @@ pub(super) struct Handle {
 
 /// Starts the session's task.
 pub(super) fn spawn(
-    tunnel: TunnelId,
+    id: PeerId,
     config: bgp::PeerConfig,
     rib: mpsc::Sender<rib_task::Command>,
     reporter: Reporter,
@@ -77,7 +77,7 @@ pub(super) fn spawn(
     let (update_tx, updates) = mpsc::channel(UPDATE_QUEUE);
     let (io_tx, io) = mpsc::channel(IO_QUEUE);
     let session = Session {
-        tunnel,
+        id,
         peer: Peer::new(config.clone(), system_entropy()),
         config,
         rib,
@@ -96,7 +96,7 @@ pub(super) fn spawn(
 }
 
 struct Session {
-    tunnel: TunnelId,
+    id: PeerId,
     config: bgp::PeerConfig,
     peer: Peer,
     rib: mpsc::Sender<rib_task::Command>,
@@ -288,24 +288,24 @@ impl Session {
 
     fn handle_event(&mut self, event: Event) {
         self.reporter.bgp_event(&self.config, &event);
-        let tunnel = self.tunnel;
+        let peer = self.id;
         match event {
             Event::Established(established) => {
                 self.incarnation += 1;
                 let incarnation = self.incarnation;
-                self.to_rib.push_back(rib_task::Command::PeerUp { tunnel, incarnation, established });
+                self.to_rib.push_back(rib_task::Command::PeerUp { peer, incarnation, established });
             }
             Event::Down { was_established: true, stale, .. } => {
-                self.to_rib.push_back(rib_task::Command::PeerDown { tunnel, stale });
+                self.to_rib.push_back(rib_task::Command::PeerDown { peer, stale });
             }
             Event::StaleExpired(families) => {
-                self.to_rib.push_back(rib_task::Command::StaleExpired { tunnel, families });
+                self.to_rib.push_back(rib_task::Command::StaleExpired { peer, families });
             }
-            Event::RefreshBegun(family) => self.to_rib.push_back(rib_task::Command::RefreshBegun { tunnel, family }),
-            Event::RefreshEnded(family) => self.to_rib.push_back(rib_task::Command::RefreshEnded { tunnel, family }),
-            Event::Update(update) => self.to_rib.push_back(rib_task::Command::Update { tunnel, update }),
+            Event::RefreshBegun(family) => self.to_rib.push_back(rib_task::Command::RefreshBegun { peer, family }),
+            Event::RefreshEnded(family) => self.to_rib.push_back(rib_task::Command::RefreshEnded { peer, family }),
+            Event::Update(update) => self.to_rib.push_back(rib_task::Command::Update { peer, update }),
             Event::RefreshRequested(family) => {
-                self.to_rib.push_back(rib_task::Command::Refresh { tunnel, family });
+                self.to_rib.push_back(rib_task::Command::Refresh { peer, family });
             }
             Event::Down { was_established: false, .. }
             | Event::StateChanged { .. }

@@ -7,9 +7,9 @@ use crate::router::{
 };
 use bgp::{Announcement, Attributes, Family, Nlri, Update};
 use ipnet::IpNet;
-use rib::{Barrier, Output, PeerId, PrefixRule, Refusal, RuleAction, Step, TunnelState, Verdict, Withheld};
+use rib::{Barrier, LinkState, Output, PeerId, PrefixRule, Refusal, RuleAction, Step, Verdict, Withheld};
 use wire::Asn;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 const AWS: u32 = 64512;
 const AZURE: u32 = 65515;
@@ -20,7 +20,7 @@ fn four_tunnels() -> Router {
     let mut router = Router::new(config());
     for number in 0..4 {
         router.rib.add_peer(PeerId(number), policy(number, AWS));
-        router.rib.handle_tunnel(TunnelId(number), TunnelState::Up);
+        router.rib.handle_link(LinkId(number), LinkState::Up);
         router.peer_up(PeerId(number), session(number));
         router
             .rib
@@ -35,7 +35,7 @@ fn with_hub() -> Router {
     let mut hub = policy(4, AZURE);
     hub.export = Some(vec![permit("0.0.0.0/0", 32)]);
     router.rib.add_peer(HUB, hub);
-    router.rib.handle_tunnel(TunnelId(4), TunnelState::Up);
+    router.rib.handle_link(LinkId(4), LinkState::Up);
     router.peer_up(HUB, session(4));
     router.drain();
     router
@@ -96,14 +96,14 @@ fn end_of_rib_is_sent_even_if_there_is_nothing_to_say() {
 #[test]
 fn a_dead_tunnel_leaves_the_group_and_comes_back() {
     let mut router = with_hub();
-    router.rib.handle_tunnel(TunnelId(0), TunnelState::Down);
+    router.rib.handle_link(LinkId(0), LinkState::Down);
     router.drain();
     assert_eq!(router.tunnels_of("10.2.0.0/16"), [1, 2, 3]);
-    assert_eq!(verdicts(&router, "10.2.0.0/16").last(), Some(&(0, Verdict::TunnelDown)));
+    assert_eq!(verdicts(&router, "10.2.0.0/16").last(), Some(&(0, Verdict::LinkDown)));
     assert!(router.told[&HUB].contains_key(&net("10.2.0.0/16")));
 
     for number in 1..4 {
-        router.rib.handle_tunnel(TunnelId(number), TunnelState::Down);
+        router.rib.handle_link(LinkId(number), LinkState::Down);
     }
     let outputs = router.drain();
     assert_eq!(sends(&outputs), [(HUB, &withdraw(&[net("10.2.0.0/16")]))]);
@@ -111,7 +111,7 @@ fn a_dead_tunnel_leaves_the_group_and_comes_back() {
     assert_eq!(router.rib.export_verdict(HUB, &net("10.2.0.0/16")), Some(Err(Withheld::NoRoute)));
 
     for number in 0..4 {
-        router.rib.handle_tunnel(TunnelId(number), TunnelState::Up);
+        router.rib.handle_link(LinkId(number), LinkState::Up);
     }
     router.drain();
     assert_eq!(router.tunnels_of("10.2.0.0/16"), [0, 1, 2, 3]);
@@ -121,8 +121,8 @@ fn a_dead_tunnel_leaves_the_group_and_comes_back() {
 #[test]
 fn a_tunnel_that_flaps_between_two_polls_is_no_change() {
     let mut router = with_hub();
-    router.rib.handle_tunnel(TunnelId(0), TunnelState::Down);
-    router.rib.handle_tunnel(TunnelId(0), TunnelState::Up);
+    router.rib.handle_link(LinkId(0), LinkState::Down);
+    router.rib.handle_link(LinkId(0), LinkState::Up);
     assert_eq!(router.drain(), []);
 }
 
@@ -413,7 +413,7 @@ fn two_clouds_do_not_share_but_back_each_other_up() {
     let barrier = Barrier::NeighbourAs { own: Some(Asn(AZURE)), best: Some(Asn(AWS)) };
     assert_eq!(verdicts(&router, "10.2.0.0/16").last(), Some(&(4, Verdict::LeftOut { step: Step::RouterId, barrier })));
     for number in 0..4 {
-        router.rib.handle_tunnel(TunnelId(number), TunnelState::Down);
+        router.rib.handle_link(LinkId(number), LinkState::Down);
     }
     router.drain();
     assert_eq!(router.tunnels_of("10.2.0.0/16"), [4]);
@@ -461,7 +461,7 @@ fn events_about_unknown_or_silent_peers_have_no_effect() {
     router.rib.handle_peer_up(PeerId(9), session(1));
     router.rib.handle_update(PeerId(9), withdraw(&[net("10.0.0.0/8")]));
     router.rib.handle_refresh(PeerId(9), V4);
-    router.rib.handle_tunnel(TunnelId(9), TunnelState::Up);
+    router.rib.handle_link(LinkId(9), LinkState::Up);
     router.rib.remove_peer(PeerId(9));
     router.rib.add_peer(PeerId(0), policy(0, AWS));
     router.rib.handle_update(PeerId(0), announce(&policy(0, AWS), attributes(&[AWS]), &[net("10.2.0.0/16")]));

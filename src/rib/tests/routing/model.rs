@@ -11,11 +11,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use bgp::{Announcement, Attributes, Family, Origin, Update};
 use ipnet::IpNet;
 use proptest::prelude::*;
-use rib::{
-    Inside6, NextHop, PeerCounts, PeerId, PeerPolicy, PeerSession, PrefixRule, RuleAction, TunnelState, Verdict,
-};
+use rib::{Inside6, LinkState, NextHop, PeerCounts, PeerId, PeerPolicy, PeerSession, PrefixRule, RuleAction, Verdict};
 use wire::Asn;
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 
 use crate::router::{Router, attributes, config, net, nlris, permit, policy, session};
 
@@ -43,7 +41,7 @@ enum Event {
     Update { peer: usize, withdrawn: Vec<usize>, announced: Vec<usize>, variant: usize },
     Up(usize),
     Down(usize),
-    Tunnel(usize, TunnelState),
+    Tunnel(usize, LinkState),
     Originate(Vec<usize>),
     Policy { peer: usize, variant: usize },
     Refresh(usize),
@@ -55,7 +53,7 @@ enum Event {
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let peer = 0..AS_OF.len();
     let prefixes = || prop::collection::vec(0..PREFIXES.len(), 0..5);
-    let state = prop_oneof![Just(TunnelState::Up), Just(TunnelState::Down)];
+    let state = prop_oneof![Just(LinkState::Up), Just(LinkState::Down)];
     let event = prop_oneof![
         8 => (peer.clone(), prefixes(), prefixes(), 0usize..10)
             .prop_map(|(peer, withdrawn, announced, variant)| Event::Update { peer, withdrawn, announced, variant }),
@@ -260,7 +258,7 @@ impl Model {
         let hop = |prefix: &IpNet, candidate: Candidate<'_>| {
             let policy = &self.policies[candidate.peer];
             let (_, address) = ends(policy, prefix).unwrap();
-            NextHop { tunnel: policy.tunnel, address }
+            NextHop { link: policy.link, address }
         };
         let mut kernel = BTreeMap::new();
         for prefix in self.prefixes() {
@@ -382,10 +380,10 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
         }
         Event::Tunnel(tunnel, state) => {
             match state {
-                TunnelState::Up => model.tunnels.insert(tunnel),
-                TunnelState::Down => model.tunnels.remove(&tunnel),
+                LinkState::Up => model.tunnels.insert(tunnel),
+                LinkState::Down => model.tunnels.remove(&tunnel),
             };
-            router.rib.handle_tunnel(TunnelId(u32::try_from(tunnel).unwrap()), state);
+            router.rib.handle_link(LinkId(u32::try_from(tunnel).unwrap()), state);
         }
         Event::Originate(prefixes) => {
             model.originated = pick(&prefixes).into_iter().collect();
@@ -503,7 +501,7 @@ proptest! {
             router.rib.add_peer(peer_id(peer), policy.clone());
         }
         for peer in 0..AS_OF.len() {
-            happen(&mut model, &mut router, Event::Tunnel(peer, TunnelState::Up));
+            happen(&mut model, &mut router, Event::Tunnel(peer, LinkState::Up));
             happen(&mut model, &mut router, Event::Up(peer));
         }
         for event in events {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Update};
 use ipnet::IpNet;
 use rib::{NextHop, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction};
-use wire::ipsec::TunnelId;
+use wire::LinkId;
 use wire::{Asn, RouterId};
 
 pub(crate) const V4: Family = Family::Ipv4Unicast;
@@ -43,7 +43,7 @@ pub(crate) fn policy(number: u32, peer_asn: u32) -> PeerPolicy {
     let base = u8::try_from(number * 4).unwrap();
     PeerPolicy {
         name: format!("tunnel-{number}"),
-        tunnel: TunnelId(number),
+        link: LinkId(number),
         peer_asn: Asn(peer_asn),
         local_address: [169, 254, 21, base + 2].into(),
         peer_address: [169, 254, 21, base + 1].into(),
@@ -156,6 +156,6 @@ impl Router {
 
     /// Tunnels over which `prefix` goes.
     pub(crate) fn tunnels_of(&self, prefix: &str) -> Vec<u32> {
-        self.kernel.get(&net(prefix)).into_iter().flatten().map(|hop| hop.tunnel.0).collect()
+        self.kernel.get(&net(prefix)).into_iter().flatten().map(|hop| hop.link.0).collect()
     }
 }

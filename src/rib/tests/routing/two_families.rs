@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use bgp::{Announcement, Family, Update};
-use rib::{Inside6, NextHop, PeerId, PeerPolicy, PeerSession, Refusal, TunnelState, Verdict, Withheld};
-use wire::ipsec::TunnelId;
+use rib::{Inside6, LinkState, NextHop, PeerId, PeerPolicy, PeerSession, Refusal, Verdict, Withheld};
+use wire::LinkId;
 
 use crate::router::{Router, V4, attributes, config, net, nlris, permit, policy, sends, session};
 
@@ -48,7 +48,7 @@ fn router() -> Router {
     router.rib.add_peer(PeerId(1), with_link(1, AWS));
     router.rib.add_peer(HUB, PeerPolicy { export, ..with_link(2, AZURE) });
     for number in 0..3 {
-        router.rib.handle_tunnel(TunnelId(number), TunnelState::Up);
+        router.rib.handle_link(LinkId(number), LinkState::Up);
         router.peer_up(PeerId(number), both_families(number));
     }
     for number in 0..2 {
@@ -65,11 +65,11 @@ fn told(router: &Router, prefix: &str) -> Option<IpAddr> {
 fn each_family_has_next_hops_of_its_own() {
     let mut router = router();
     router.drain();
-    let hops = |address: fn(u32) -> IpAddr| [0, 1].map(|n| NextHop { tunnel: TunnelId(n), address: address(n) });
+    let hops = |address: fn(u32) -> IpAddr| [0, 1].map(|n| NextHop { link: LinkId(n), address: address(n) });
     assert_eq!(router.kernel[&net("10.2.0.0/16")], hops(|n| policy(n, AWS).peer_address));
     assert_eq!(router.kernel[&net("2001:db8:2::/48")], hops(|n| link(n).peer.into()));
 
-    router.rib.handle_tunnel(TunnelId(0), TunnelState::Down);
+    router.rib.handle_link(LinkId(0), LinkState::Down);
     router.drain();
     assert_eq!((router.tunnels_of("10.2.0.0/16"), router.tunnels_of("2001:db8:2::/48")), (vec![1], vec![1]));
 }
@@ -132,7 +132,7 @@ fn the_links_themselves_are_not_learned() {
     router.rib.handle_update(PeerId(0), Update { announced, attributes: attributes(&[AWS]), ..Update::default() });
     router.drain();
     let verdict = |prefix: &str| router.rib.route(&net(prefix)).unwrap().candidates[0].verdict.clone();
-    let inside = Refusal::InsideLink { link: net("fd00:21::1:0/126"), tunnel: TunnelId(1) };
+    let inside = Refusal::InsideLink { prefix: net("fd00:21::1:0/126"), link: LinkId(1) };
     assert_eq!(verdict("fd00:21::1:0/126"), Verdict::Refused(inside));
     assert_eq!(verdict("fd00:21::/64"), Verdict::Best);
 }
