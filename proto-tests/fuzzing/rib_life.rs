@@ -215,6 +215,7 @@ fn policy(session: usize, variant: u8) -> PeerPolicy {
     PeerPolicy {
         name: format!("tunnel-{session}"),
         link: LinkId(number(session)),
+        reach: rib::Reach::Tunnel,
         peer_asn: Asn(AS_OF[session]),
         local_address: [169, 254, 21, base + 2].into(),
         peer_address: [169, 254, 21, base + 1].into(),

@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use wire::LinkId;
 use wire::{Asn, RouterId};
 
+use crate::Reach;
+
 /// Of the whole router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RibConfig {
@@ -30,6 +32,8 @@ pub struct PeerPolicy {
     pub name: String,
     /// The link the session runs over and its routes point into.
     pub link: LinkId,
+    /// How next hops are reached. But for tunnels, `link` means nothing.
+    pub reach: Reach,
     /// The peer's autonomous system.
     pub peer_asn: Asn,
     /// Our end of the inside link that the session runs over: the next hop we announce for prefixes of its family.

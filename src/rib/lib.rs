@@ -44,6 +44,7 @@ mod peer;
 pub mod policy;
 mod rib;
 mod settle;
+mod source;
 mod table;
 mod view;
 
@@ -56,4 +57,5 @@ pub use output::Output;
 pub use peer::{LinkState, PeerCounts, PeerId, PeerSession};
 pub use policy::Special;
 pub use rib::Rib;
+pub use source::{ConnectedRule, Interface, Reach, Source, StaticHop, StaticRoute, StaticTarget};
 pub use view::{Advertised, CandidateView, Received, RouteView, Totals, Verdict};

@@ -17,6 +17,15 @@ impl LinkId {
     /// The lowest number of a plain interface.
     pub const FIRST_PLAIN: u32 = 0x8000_0000;
 
+    /// No link: of a session that is not bound to one.
+    pub const NONE: Self = Self(u32::MAX);
+
+    /// The plain interface with this index, which the kernel gives to one interface at a time.
+    #[must_use]
+    pub const fn plain(index: u32) -> Self {
+        Self(Self::FIRST_PLAIN | index)
+    }
+
     /// The tunnel this link is, or `None` for a plain interface.
     #[must_use]
     pub const fn tunnel(self) -> Option<TunnelId> {
@@ -49,5 +58,6 @@ mod tests {
         assert_eq!((tunnel.tunnel(), tunnel.to_string()), (Some(TunnelId(7)), "tunnel#7".to_owned()));
         let plain = LinkId(LinkId::FIRST_PLAIN + 2);
         assert_eq!((plain.tunnel(), plain.to_string()), (None, "interface#2".to_owned()));
+        assert_eq!(LinkId::plain(2), plain);
     }
 }

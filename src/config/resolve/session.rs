@@ -233,6 +233,7 @@ impl SessionDraft {
             policy: PeerPolicy {
                 name: name.to_owned(),
                 link: tunnel.into(),
+                reach: rib::Reach::Tunnel,
                 peer_asn,
                 local_address: link.local,
                 peer_address: link.peer,

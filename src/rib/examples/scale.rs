@@ -69,6 +69,7 @@ fn add(rib: &mut Rib, number: u8, peer_asn: Asn, export: Option<Vec<PrefixRule>>
     let policy = PeerPolicy {
         name: format!("tunnel-{number}"),
         link: LinkId(number.into()),
+        reach: rib::Reach::Tunnel,
         peer_asn,
         local_address: Ipv4Addr::new(169, 254, number, 2).into(),
         peer_address: peer_address(number).into(),

@@ -17,6 +17,7 @@ fn policy() -> PeerPolicy {
     PeerPolicy {
         name: "azure-0".to_owned(),
         link: LinkId(2),
+        reach: crate::Reach::Tunnel,
         peer_asn: Asn(65515),
         local_address: "169.254.22.2".parse().unwrap(),
         peer_address: "169.254.22.1".parse().unwrap(),

@@ -27,6 +27,7 @@ fn policy() -> PeerPolicy {
     PeerPolicy {
         name: "aws-1".to_owned(),
         link: LinkId(1),
+        reach: crate::Reach::Tunnel,
         peer_asn: Asn(64512),
         local_address: address("169.254.21.2"),
         peer_address: address("169.254.21.1"),

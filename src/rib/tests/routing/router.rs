@@ -44,6 +44,7 @@ pub(crate) fn policy(number: u32, peer_asn: u32) -> PeerPolicy {
     PeerPolicy {
         name: format!("tunnel-{number}"),
         link: LinkId(number),
+        reach: rib::Reach::Tunnel,
         peer_asn: Asn(peer_asn),
         local_address: [169, 254, 21, base + 2].into(),
         peer_address: [169, 254, 21, base + 1].into(),
