@@ -301,6 +301,24 @@ impl Pair {
         kernel + self.peer.as_ref().map_or(0, Peer::dropped_outbound)
     }
 
+    /// What both ends and their kernels count of packets that did not go on.
+    #[must_use]
+    pub fn accounts(&self) -> String {
+        let traffic = self.tunnel().map(|tunnel| tunnel["traffic"].to_string()).unwrap_or_default();
+        let mut text = format!("--- us\n{traffic}\n");
+        for host in [&self.us, &self.peer_host] {
+            let inside = |args: &[&str]| {
+                run(Command::new("ip").args(["netns", "exec", host.name()]).args(args)).unwrap_or_default()
+            };
+            text += &format!("--- kernel of {}\n", host.role());
+            for line in inside(&["cat", "/proc/net/xfrm_stat"]).lines().filter(|line| !line.ends_with("\t0")) {
+                text += &format!("{line}\n");
+            }
+            text += &inside(&["ip", "-s", "-o", "link"]);
+        }
+        text
+    }
+
     /// The last lines of all logs.
     #[must_use]
     pub fn logs(&self, lines: usize) -> String {

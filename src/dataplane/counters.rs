@@ -45,8 +45,10 @@ pub struct TunnelCounters {
 /// What belongs to no tunnel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineCounters {
-    /// ESP packets for no SA of ours.
+    /// ESP packets for no SA that we had when they came.
     pub unknown_spi: u64,
+    /// Those of them whose SA came within two seconds: they were opened then.
+    pub early: u64,
     /// Datagrams on port 4500 that are neither IKE, ESP nor a keepalive.
     pub malformed: u64,
     /// NAT keepalives received.
@@ -135,6 +137,7 @@ impl RunningTunnelCounters {
 #[derive(Debug, Default)]
 pub(crate) struct RunningEngineCounters {
     pub(crate) unknown_spi: Counter,
+    pub(crate) early: Counter,
     pub(crate) malformed: Counter,
     pub(crate) keepalives_in: Counter,
     pub(crate) keepalives_out: Counter,
@@ -146,6 +149,7 @@ impl RunningEngineCounters {
     pub(crate) fn snapshot(&self) -> EngineCounters {
         EngineCounters {
             unknown_spi: self.unknown_spi.value(),
+            early: self.early.value(),
             malformed: self.malformed.value(),
             keepalives_in: self.keepalives_in.value(),
             keepalives_out: self.keepalives_out.value(),

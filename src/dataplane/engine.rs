@@ -124,7 +124,7 @@ impl Dataplane {
         self.ask(|done| control::Command::Remove { id, done }).await?
     }
 
-    /// Installs, removes or moves SAs. When this returns, an inbound SA is in force. What fails is reported as
+    /// Installs, removes or moves SAs. When this returns, an installed SA is in force. What fails is reported as
     /// [`Event::Failed`].
     pub fn apply(&self, action: SaAction) {
         action::apply(&self.0, action);

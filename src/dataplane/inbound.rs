@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!   receive batch --> each datagram: keepalive | IKE --> process | ESP --> SaDb --> open in place --> coalesce
-//!                                                                                 one TUN write per group <--+
+//!                                                                    |            one TUN write per group <--+
+//!                                                                    +--> unknown SPI: kept a while for its SA (early)
 //! ```
 
 mod deliver;
+mod early;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -96,6 +98,7 @@ pub(crate) struct Worker {
     received: Vec<Received>,
     coalescer: Coalescer<Arc<Tunnel>>,
     unknown_spi_reported: Option<Instant>,
+    early: early::Early,
 }
 
 impl Worker {
@@ -113,6 +116,7 @@ impl Worker {
             received: Vec::with_capacity(RECEIVE_BATCH),
             coalescer: Coalescer::new(),
             unknown_spi_reported: None,
+            early: early::Early::default(),
         }
     }
 
@@ -146,6 +150,7 @@ impl Worker {
             Command::Install { sa, description, tunnel, done } => {
                 self.install(*sa, &description, tunnel);
                 let _ = done.send(());
+                self.deliver_early(description.spi);
             }
             Command::Remove { tunnel, spi } => {
                 if self.db.get_mut(spi).is_some_and(|entry| entry.owner.tunnel.id == tunnel)

@@ -33,7 +33,7 @@ const KEEPALIVE_TICK: Duration = Duration::from_secs(1);
 pub(crate) enum Command {
     Add { tunnel: Arc<Tunnel>, done: SyncSender<()> },
     RemoveTunnel { tunnel: TunnelId, done: SyncSender<()> },
-    Install { tunnel: TunnelId, route: Box<Route>, sa: Box<SecurityAssociation> },
+    Install { tunnel: TunnelId, route: Box<Route>, sa: Box<SecurityAssociation>, done: SyncSender<()> },
     Remove { tunnel: TunnelId, spi: Spi },
     Move { tunnel: TunnelId, nat: Arc<Socket>, esp: Arc<Socket>, remote: std::net::SocketAddr },
     Stop,
@@ -126,7 +126,10 @@ impl Worker {
                 }
                 let _ = done.send(());
             }
-            Command::Install { tunnel, route, sa } => self.install(tunnel, *route, &sa),
+            Command::Install { tunnel, route, sa, done } => {
+                self.install(tunnel, *route, &sa);
+                let _ = done.send(());
+            }
             Command::Remove { tunnel, spi } => {
                 if let Some(outbound) = self.tunnels.get_mut(&tunnel.0) {
                     outbound.routes.retain(|route| route.sa.spi() != spi);

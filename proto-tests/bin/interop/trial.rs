@@ -64,7 +64,7 @@ pub(crate) fn run(job: &Job, wallet: &Wallet) -> Outcome {
     if let Err(error) = lay_out(job, wallet).and_then(|mut pair| {
         let result = play(job, &mut pair, &mut outcome);
         if result.is_err() {
-            outcome.logs = pair.logs(40);
+            outcome.logs = pair.accounts() + &pair.logs(40);
         }
         result
     }) {

@@ -63,7 +63,9 @@ fn install(engine: &Inner, id: TunnelId, direction: Direction, sa: Box<SecurityA
                 exhausted: false,
             });
             follow_mtu(engine, &tunnel, mtu);
-            engine.workers.outbound(id).send(outbound::Command::Install { tunnel: id, route, sa });
+            // What goes out after this returns, the deletion of the SA before among it, finds all that took the old way gone.
+            let worker = engine.workers.outbound(id);
+            worker.call(|done| outbound::Command::Install { tunnel: id, route, sa, done });
         }
     }
     Ok(())

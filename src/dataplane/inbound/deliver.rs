@@ -9,8 +9,9 @@ use std::time::Instant;
 use esp::{OpenError, Opened};
 use wire::ipsec::{Direction, Encapsulation, Spi};
 
+use super::early::EarlyPacket;
 use super::{Owner, UNKNOWN_SPI_INTERVAL, Worker};
-use crate::message::{self, Received};
+use crate::message::{self, RECEIVE_BATCH, RECEIVE_LEN, Received};
 use crate::packet::coalesce::Target;
 use crate::packet::ecn;
 use crate::packet::ip::Ip;
@@ -29,13 +30,13 @@ const KEEPALIVE: [u8; 1] = [0xff];
 const MAX_PIECES: usize = 64;
 
 /// A datagram's surroundings.
-#[derive(Clone, Copy)]
-struct Outer {
-    local: SocketAddr,
-    from: SocketAddr,
-    encapsulation: Encapsulation,
-    tos: u8,
-    now: Instant,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outer {
+    pub(super) local: SocketAddr,
+    pub(super) from: SocketAddr,
+    pub(super) encapsulation: Encapsulation,
+    pub(super) tos: u8,
+    pub(super) now: Instant,
 }
 
 impl Worker {
@@ -128,7 +129,7 @@ impl Worker {
         let packet = &mut self.buffer[range.clone()];
         let entry = match self.db.lookup(packet) {
             Ok(entry) => entry,
-            Err(OpenError::UnknownSpi(spi)) => return self.unknown(outer, spi),
+            Err(OpenError::UnknownSpi(spi)) => return self.unknown(outer, spi, range),
             Err(_) => return self.counters.malformed.count(),
         };
         let tunnel = &entry.owner.tunnel;
@@ -168,8 +169,25 @@ impl Worker {
         self.coalescer.push(&self.buffer, inner, &ip, target);
     }
 
-    fn unknown(&mut self, outer: &Outer, spi: Spi) {
+    /// Opens what came for an SA before it was there.
+    pub(super) fn deliver_early(&mut self, spi: Spi) {
+        let now = Instant::now();
+        let early = self.early.take(spi, now);
+        self.counters.early.add(early.len() as u64);
+        for batch in early.chunks(RECEIVE_BATCH) {
+            for (index, EarlyPacket { outer, packet, .. }) in batch.iter().enumerate() {
+                let start = index * RECEIVE_LEN;
+                let range = start..start + packet.len();
+                self.buffer[range.clone()].copy_from_slice(packet);
+                self.esp(&Outer { now, ..*outer }, range);
+            }
+            self.coalescer.drain(&mut self.buffer, write);
+        }
+    }
+
+    fn unknown(&mut self, outer: &Outer, spi: Spi, range: Range<usize>) {
         self.counters.unknown_spi.count();
+        self.early.keep(spi, *outer, &self.buffer[range]);
         let recent = |reported: Instant| outer.now.duration_since(reported) < UNKNOWN_SPI_INTERVAL;
         if !self.unknown_spi_reported.is_some_and(recent) {
             self.unknown_spi_reported = Some(outer.now);

@@ -4,6 +4,7 @@
 //!            inbound                         outbound
 //!  created   installed at once               held back, unless nothing else carries traffic
 //!  switched  installed                       installed; the one before is removed in the same step
+//!  drained   kept                            removed; we delete it when what we sent on it has arrived
 //!  retired   kept for packets in flight      removed
 //! ```
 //!
@@ -21,6 +22,9 @@ use crate::endpoint::{Cx, DownReason, Event, FlowId, Tunnel};
 use crate::message::{IkeSpi, narrow};
 use crate::sa::create_child::{OVERDUE, SWITCH_DELAY};
 
+/// How long after we stopped sending on an SA we delete it. Some peers receive nothing on it from the moment they
+/// read of its deletion, which may overtake what was sent before.
+pub(crate) const DRAIN: Duration = Duration::from_millis(500);
 /// How long we receive on an SA after it was replaced.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// The same after an IKE SA that we close for another one: until the peer knows of it, it may send as before.
@@ -42,6 +46,11 @@ pub(crate) enum Outbound {
 pub(crate) enum ChildPhase {
     /// In use.
     Live,
+    /// We have replaced it, and delete it then: what we sent on it is on its way.
+    Draining {
+        /// When.
+        until: Instant,
+    },
     /// We are deleting it.
     Closing,
     /// Deleted; receives what is in flight.
@@ -110,7 +119,7 @@ impl ChildSa {
             ChildPhase::Live => [self.rekey_at, self.expires_at, self.switch_at].into_iter().flatten().min(),
             // It goes when the peer answers, or with its IKE SA.
             ChildPhase::Closing => None,
-            ChildPhase::Lingering { until } => Some(until),
+            ChildPhase::Draining { until } | ChildPhase::Lingering { until } => Some(until),
         }
     }
 }
@@ -328,7 +337,9 @@ impl Tunnel {
             }
             if let Some(child) = self.child_mut(spi) {
                 child.phase = match child.phase {
-                    ChildPhase::Live | ChildPhase::Closing => ChildPhase::Lingering { until },
+                    ChildPhase::Live | ChildPhase::Draining { .. } | ChildPhase::Closing => {
+                        ChildPhase::Lingering { until }
+                    }
                     lingering @ ChildPhase::Lingering { .. } => lingering,
                 };
             }

@@ -419,7 +419,7 @@ impl Tunnel {
             None => self.others_under(ike, expect.flow, spi, rival),
         };
         for old in old {
-            self.begin_delete_child(old);
+            self.drain_child(cx, old);
         }
         if expect.replaces.is_some() {
             self.counters.child_rekeys += 1;

@@ -6,7 +6,7 @@ use wire::ipsec::Spi;
 
 use crate::endpoint::{Cx, DownReason, Event, Tunnel};
 use crate::message::{Delete, ExchangeType, IkeSpi, Payload};
-use crate::sa::child::{ChildPhase, LINGER, LINGER_CLOSED};
+use crate::sa::child::{ChildPhase, ChildSa, DRAIN, LINGER, LINGER_CLOSED};
 use crate::sa::contents::Contents;
 use crate::sa::exchange::release;
 use crate::sa::{Pending, Phase, Task};
@@ -47,15 +47,28 @@ impl Tunnel {
         let (spi, phase) = (child.spi, child.phase);
         self.retire_child(cx, spi, &DownReason::PeerDeleted);
         match phase {
-            ChildPhase::Live => Some(spi),
+            ChildPhase::Live | ChildPhase::Draining { .. } => Some(spi),
             // RFC 7296 1.4.1: where both delete, neither names its half again.
             ChildPhase::Closing | ChildPhase::Lingering { .. } => None,
         }
     }
 
+    /// A CHILD SA has been replaced by us: it goes when what we sent on it has arrived.
+    pub(crate) fn drain_child(&mut self, cx: &Cx<'_>, spi: Spi) {
+        if let Some(child) = self.child_mut(spi).filter(|child| child.is_live()) {
+            child.phase = ChildPhase::Draining { until: cx.now + DRAIN };
+            child.rekey_at = None;
+            child.switch_at = None;
+        }
+    }
+
     /// Marks a CHILD SA as being deleted by us and queues the message.
     pub(crate) fn begin_delete_child(&mut self, spi: Spi) {
-        let Some(child) = self.child_mut(spi).filter(|child| child.is_live()) else { return };
+        let doomed = |child: &&mut ChildSa| match child.phase {
+            ChildPhase::Live | ChildPhase::Draining { .. } => true,
+            ChildPhase::Closing | ChildPhase::Lingering { .. } => false,
+        };
+        let Some(child) = self.child_mut(spi).filter(doomed) else { return };
         child.phase = ChildPhase::Closing;
         child.rekey_at = None;
         child.switch_at = None;

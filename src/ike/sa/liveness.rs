@@ -140,6 +140,7 @@ impl Tunnel {
                 ChildPhase::Lingering { .. } | ChildPhase::Closing => {
                     self.drop_child(cx, spi, &DownReason::Expired);
                 }
+                ChildPhase::Draining { .. } => self.begin_delete_child(spi),
                 ChildPhase::Live => self.handle_child_timeout(cx, spi),
             }
         }

@@ -64,8 +64,23 @@ fn the_responder_switches_only_when_the_old_sa_is_deleted() {
     network.run(Duration::from_millis(15));
     assert_eq!(network.ends[B].data.inbound.len(), 2, "it receives on both");
     assert_eq!(outbound(&network, B), before, "it sends on the old");
-    network.run(Duration::from_millis(20));
+    network.run(Duration::from_millis(520));
     assert_ne!(outbound(&network, B), before);
+}
+
+#[test]
+fn what_was_sent_on_the_old_sa_arrives_before_its_deletion() {
+    let mut network = Network::up(4);
+    let before = outbound(&network, A);
+    network.with(A, |endpoint, now| endpoint.rekey_child(TUNNEL, now));
+    network.run(Duration::from_millis(25));
+    assert_ne!(outbound(&network, A), before, "it sends on the new");
+    network.run(Duration::from_millis(450));
+    let status = network.ends[B].endpoint.status(TUNNEL).unwrap();
+    assert!(status.children.iter().any(|child| child.inbound == before), "the peer still receives on the old");
+    network.run(Duration::from_millis(100));
+    let status = network.ends[B].endpoint.status(TUNNEL).unwrap();
+    assert!(status.children.iter().all(|child| child.inbound != before), "it is deleted");
 }
 
 #[test]

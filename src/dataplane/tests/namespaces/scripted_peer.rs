@@ -122,6 +122,28 @@ async fn ike_answers_carry_the_marker_only_on_port_4500() {
 }
 
 #[tokio::test]
+async fn packets_that_come_before_their_sa_are_delivered_once_it_is_there() {
+    let lab = Lab::new();
+    let end = lab.engine(0, |_, _| ()).await;
+    let mut peer = Peer::new(&lab);
+    let mut sent: Vec<Vec<u8>> = (0..40).map(|_| peer.seal(0)).collect();
+    sent[7][30] ^= 1;
+    for packet in sent.iter().chain([&sent[3]]) {
+        peer.send(packet);
+    }
+    eventually("all have come", || end.dataplane.engine_counters().unknown_spi == 41);
+    assert_eq!(counters(&end).packets_in, 0);
+    install(&end, |_| ());
+    eventually("they are opened", || counters(&end).packets_in == 39);
+    assert_eq!(end.dataplane.engine_counters().early, 41);
+    let seen = counters(&end);
+    assert_eq!((seen.replay_drops, seen.integrity_drops), (1, 1), "they are judged as any other");
+    let last = peer.seal(0);
+    peer.send(&last);
+    eventually("what comes now goes on", || counters(&end).packets_in == 40);
+}
+
+#[tokio::test]
 async fn replayed_forged_and_unknown_packets_are_refused() {
     let lab = Lab::new();
     let (mut end, mut peer) = pair(&lab).await;
