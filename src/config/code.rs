@@ -77,6 +77,28 @@ codes! {
     /// A router id that cannot be one.
     RouterId = "router-id",
 
+    /// A static route that leads nowhere, or both somewhere and nowhere.
+    StaticTarget = "static-target",
+    /// A next hop that is none.
+    StaticHop = "static-hop",
+    /// A static route to what is not routed.
+    StaticPrefix = "static-prefix",
+    /// Two static routes to one prefix that are worth the same.
+    StaticDuplicate = "static-duplicate",
+    /// A static route that leads a tunnel's own packets astray.
+    StaticCapture = "static-capture",
+
+    /// A neighbour that no peer can be.
+    NeighborAddress = "neighbor-address",
+    /// AS numbers that a neighbour cannot have.
+    NeighborAsn = "neighbor-asn",
+    /// A neighbour whose place in the network is not clear.
+    NeighborPlace = "neighbor-place",
+    /// Two neighbours that are one.
+    NeighborDuplicate = "neighbor-duplicate",
+    /// A neighbour that is the peer of a tunnel.
+    NeighborInside = "neighbor-inside",
+
     /// An originated prefix given twice.
     NetworkDuplicate = "network-duplicate",
     /// An originated prefix that must not be announced.

@@ -84,6 +84,11 @@ impl<T> Field<T> {
 }
 
 impl<T> Leaf<T> {
+    /// As if `value` were written at `span`.
+    pub(crate) const fn written(value: Word<T>, span: Span) -> Self {
+        Self { span: Some(span), value: Some(value) }
+    }
+
     /// The scalar, if one was written and could be read.
     pub(crate) fn scalar(self) -> Option<At<T>> {
         self.at().map(|at| At::new(at.value.0, at.span))

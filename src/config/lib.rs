@@ -41,7 +41,9 @@ use std::path::Path;
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use profile::Profile;
-pub use router::{DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Router, Session, Tunnel};
+pub use router::{
+    DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace, Range, Router, Session, Tunnel,
+};
 pub use schema::schema;
 pub use secrets::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
 

@@ -1,5 +1,7 @@
 //! The shape of a configuration file, exactly as written. The JSON Schema for editors is made from these types.
 
+mod beyond;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +22,8 @@ use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
 use crate::scalar::{AuthKind, Count, IkeGeneration, Legacy, Octets, Text, Within};
 
+pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
+
 /// A Quadspan router.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -31,6 +35,8 @@ pub(crate) struct Document {
     pub(crate) defaults: Field<Defaults>,
     /// One entry per tunnel.
     pub(crate) tunnels: Field<Vec<Field<TunnelSection>>>,
+    /// BGP peers outside the tunnels.
+    pub(crate) neighbors: Field<Vec<Field<NeighborSection>>>,
 }
 
 /// The router itself.
@@ -46,6 +52,12 @@ pub(crate) struct RouterSection {
     pub(crate) router_id: Leaf<Ipv4Addr>,
     /// Prefixes behind this router, announced to every peer.
     pub(crate) networks: Field<Vec<Leaf<IpNet>>>,
+    /// Static routes.
+    #[serde(rename = "static")]
+    pub(crate) statics: Field<Vec<Field<StaticSection>>>,
+    /// Interfaces whose networks are known, `all` or a list: learned routes never replace them, and peers are told of
+    /// them.
+    pub(crate) connected: ConnectedField,
     /// What moves packets: `auto` (default) or `userspace`.
     pub(crate) dataplane: Leaf<DataplaneChoice>,
     /// Kernel routing table for learned routes; 254 (default) is `main`.

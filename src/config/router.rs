@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use rib::{ConnectedRule, PeerId, StaticRoute};
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
 use wire::{Asn, RouterId};
@@ -32,6 +34,12 @@ pub struct Router {
     pub rib: rib::RibConfig,
     /// The tunnels in the order of the file; at least one.
     pub tunnels: Vec<Tunnel>,
+    /// The BGP peers outside the tunnels, in the order of the file.
+    pub neighbors: Vec<Neighbor>,
+    /// The static routes, in the order of the file.
+    pub statics: Vec<StaticRoute>,
+    /// Interfaces whose networks are known to the routing tables.
+    pub connected: ConnectedRule,
     /// Unix socket of the control API.
     pub api_socket: PathBuf,
     /// Where `/metrics` is served, if at all.
@@ -59,12 +67,26 @@ impl Router {
             });
             tunnel.id = id;
             if let Some(session) = &mut tunnel.bgp {
-                session.id = rib::PeerId(id.0);
+                session.id = PeerId(id.0);
                 session.policy.link = id.into();
             }
         }
+        let known = |name: &str| {
+            let mut sessions = running.neighbors.iter().map(|neighbor| &neighbor.session);
+            sessions.find(|session| session.name == name).map(|session| session.id)
+        };
+        let mut free = running.neighbors.iter().map(|neighbor| neighbor.session.id.0).max().unwrap_or(FIRST_NEIGHBOR);
+        for Neighbor { session, .. } in &mut self.neighbors {
+            session.id = known(&session.name).unwrap_or_else(|| {
+                free += 1;
+                PeerId(free)
+            });
+        }
     }
 }
+
+/// Sessions outside tunnels are numbered above this; those inside have the numbers of their tunnels.
+pub(crate) const FIRST_NEIGHBOR: u32 = 0x8000_0000;
 
 /// What moves packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +162,45 @@ pub struct InsideLink6 {
     pub peer: Ipv6Addr,
 }
 
+/// A BGP peer outside the tunnels, or all that may connect from a range of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbor {
+    /// The session; of a range the pattern for its sessions. Its local address is unspecified where the peer's network
+    /// tells it.
+    pub session: Session,
+    /// Where the peer is.
+    pub place: NeighborPlace,
+    /// Who may connect, if the peer is not one that is known beforehand.
+    pub range: Option<Range>,
+}
+
+/// Where a neighbour is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighborPlace {
+    /// The interface it is behind, if that is said.
+    pub interface: Option<String>,
+    /// Our address for the session, if that is said.
+    pub local_address: Option<IpAddr>,
+    /// How many hops it may be away, if it is not on a network of ours.
+    pub multihop: Option<u8>,
+}
+
+/// Peers that are not known beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Where they connect from.
+    pub range: IpNet,
+    /// Of which autonomous systems they may be, at least one.
+    pub asns: Vec<RangeInclusive<u32>>,
+    /// How many at once.
+    pub limit: usize,
+}
+
 /// One BGP session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its number; the tunnel's if it runs in one. See [`Router::keep_ids`].
-    pub id: rib::PeerId,
+    pub id: PeerId,
     /// The name the user gave it, or the tunnel it runs in.
     pub name: String,
     /// For the speaker.

@@ -27,6 +27,17 @@ pub(crate) struct Text(pub(crate) String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Within<const MIN: u32, const MAX: u32>(pub(crate) u32);
 
+/// Every plain interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AllInterfaces;
+
+/// AS numbers from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AsnRange {
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+}
+
 /// A number of octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Octets(pub(crate) u64);
@@ -93,6 +104,35 @@ impl<const MIN: u32, const MAX: u32> Scalar for Within<MIN, MAX> {
 
     fn schema() -> Schema {
         json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+impl Scalar for AllInterfaces {
+    const EXPECTED: &'static str = "`all`, or a list of interfaces such as `[eth0, eth1]`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "all" { Ok(Self) } else { Err(format!("`{text}` is neither `all` nor a list")) }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "const": "all" })
+    }
+}
+
+impl Scalar for AsnRange {
+    const EXPECTED: &'static str = "an AS number such as `65010`, or a part such as `65010-65019`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let Some((first, last)) = text.split_once('-') else {
+            let asn = Asn::parse(text)?.0;
+            return Ok(Self { first: asn, last: asn });
+        };
+        let (first, last) = (Asn::parse(first.trim())?.0, Asn::parse(last.trim())?.0);
+        if first > last { Err(format!("`{text}` ends before it begins")) } else { Ok(Self { first, last }) }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [Asn::schema(), { "type": "string", "pattern": "^[0-9.]+ ?- ?[0-9.]+$" }] })
     }
 }
 

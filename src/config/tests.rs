@@ -1,5 +1,6 @@
 //! Whole configurations, in and out: the examples of `configs/`, what they come to, and what each mistake looks like.
 
+mod beyond;
 mod certificates;
 mod diagnostics;
 mod examples;

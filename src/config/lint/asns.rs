@@ -5,14 +5,23 @@ use wire::Asn;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::profile::{AWS_MAX_ASN, AZURE_ASNS, Profile};
-use crate::resolve::{RouterDraft, TunnelDraft};
+use crate::resolve::{NeighborDraft, RouterDraft, TunnelDraft};
 use crate::source::At;
 
-pub(super) fn lint(router: Option<&RouterDraft>, tunnels: &[TunnelDraft], findings: &Findings) {
+pub(super) fn lint(
+    router: Option<&RouterDraft>,
+    tunnels: &[TunnelDraft],
+    neighbors: &[NeighborDraft],
+    findings: &Findings,
+) {
     let own = router.and_then(|router| router.asn);
     if let Some(own) = own {
         usable(own, findings);
         toward_clouds(own, tunnels, findings);
+    }
+    // A neighbour may well be of our own AS.
+    for asn in neighbors.iter().filter_map(|neighbor| neighbor.session.asn) {
+        usable(asn, findings);
     }
     for session in tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref()) {
         let Some(peer) = session.asn else { continue };

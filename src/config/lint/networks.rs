@@ -7,19 +7,24 @@ use rib::{PrefixRule, RuleAction};
 use super::tunnels::remote_within;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::resolve::{RouterDraft, SessionDraft, TunnelDraft};
+use crate::resolve::{NeighborDraft, RouterDraft, SessionDraft, TunnelDraft};
 use crate::source::At;
 
-pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Findings) {
+pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], neighbors: &[NeighborDraft], findings: &Findings) {
     for (index, network) in router.networks.iter().enumerate() {
         let earlier = router.networks.get(..index).unwrap_or_default();
         alone(*network, earlier, findings);
         beside_tunnels(*network, tunnels, findings);
-        carried(*network, tunnels, findings);
+        carried(*network, tunnels, neighbors, findings);
     }
-    let sessions = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
+    let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
+    let sessions = within.chain(neighbors.iter().map(|neighbor| &neighbor.session));
     sessions.clone().for_each(|session| within_limit(router, session, findings));
-    sessions.clone().for_each(|session| default_beside_peers(router, session, findings));
+    // What a neighbour on a network of ours announces leads to that network, not into a tunnel.
+    let routed = |neighbor: &&NeighborDraft| neighbor.multihop.is_some();
+    let remote = neighbors.iter().filter(routed).map(|neighbor| &neighbor.session);
+    let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
+    within.chain(remote).for_each(|session| default_beside_peers(router, session, findings));
     let silent = router.silent && sessions.clone().all(|session| session.export.is_none());
     if silent && sessions.count() > 0 {
         findings.push(
@@ -76,7 +81,7 @@ const fn v4(first: u8, second: u8, length: u8) -> Ipv4Net {
     Ipv4Net::new_assert(std::net::Ipv4Addr::new(first, second, 0, 0), length)
 }
 
-fn martian(network: IpNet) -> Option<&'static str> {
+pub(super) fn martian(network: IpNet) -> Option<&'static str> {
     match network {
         IpNet::V4(network) => MARTIANS_V4.iter().find(|(range, _)| range.contains(&network)).map(|(_, why)| *why),
         IpNet::V6(network) => MARTIANS_V6.iter().find(|(range, _)| range.contains(&network)).map(|(_, why)| *why),
@@ -119,9 +124,10 @@ fn beside_tunnels(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findin
     }
 }
 
-fn carried(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findings) {
+fn carried(network: At<IpNet>, tunnels: &[TunnelDraft], neighbors: &[NeighborDraft], findings: &Findings) {
     let family = Family::of(&network.value);
-    let mut sessions = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref()).peekable();
+    let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
+    let mut sessions = within.chain(neighbors.iter().map(|neighbor| &neighbor.session)).peekable();
     if martian(network.value).is_some()
         || sessions.peek().is_none()
         || sessions.any(|session| session.families.contains(&family))

@@ -7,12 +7,15 @@ mod auth;
 mod certificate;
 mod inside;
 mod inside6;
+mod neighbors;
 mod outside;
+mod place;
 mod ppk;
 mod psk;
 mod router;
 mod selectors;
 mod session;
+mod statics;
 mod suites;
 mod timing;
 mod tunnel;
@@ -27,26 +30,29 @@ use crate::router::Router;
 use crate::secrets::SecretSource;
 use crate::source::Span;
 
+pub(crate) use neighbors::NeighborDraft;
 pub(crate) use router::RouterDraft;
 pub(crate) use session::SessionDraft;
+pub(crate) use statics::{HopDraft, StaticDraft};
 pub(crate) use tunnel::TunnelDraft;
 
 /// The configuration, if there is no error in it.
 pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, findings: &Findings) -> Option<Router> {
     let document = document.at()?;
     let at = document.span;
-    let Document { router, defaults, tunnels } = document.value;
+    let Document { router, defaults, tunnels, neighbors } = document.value;
     if router.span().is_none() {
         findings.push(missing("router", at, "begin with a `router:` section: name, asn, router-id"));
     }
     let router = router.at().map(|section| router::resolve(section, findings));
     let defaults = defaults.section(at).value;
     let tunnels = tunnel_drafts(tunnels, &defaults, at, secrets, findings);
-    lint::lint(router.as_ref(), &tunnels, findings);
+    let neighbors = neighbors::resolve(neighbors, findings);
+    lint::lint(router.as_ref(), &tunnels, &neighbors, findings);
     if findings.has_errors() {
         return None;
     }
-    router?.finish(tunnels)
+    router?.finish(tunnels, neighbors)
 }
 
 fn tunnel_drafts(

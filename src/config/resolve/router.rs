@@ -7,12 +7,12 @@ use ipnet::IpNet;
 use wire::ipsec::TunnelId;
 use wire::{Asn, RouterId};
 
-use super::{TunnelDraft, name_finding};
+use super::{NeighborDraft, StaticDraft, TunnelDraft, name_finding, statics};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Leaf;
 use crate::model::{ApiSection, LogSection, MetricsSection, RouterSection};
-use crate::router::{DataplaneChoice, Log, LogFormat, Router};
+use crate::router::{DataplaneChoice, FIRST_NEIGHBOR, Log, LogFormat, Router};
 use crate::scalar::Within;
 use crate::source::{At, Span};
 
@@ -26,6 +26,8 @@ pub(crate) struct RouterDraft {
     pub(crate) networks: Vec<At<IpNet>>,
     /// Nothing was written under `networks`; what cannot be read is not nothing.
     pub(crate) silent: bool,
+    pub(crate) statics: Vec<StaticDraft>,
+    connected: rib::ConnectedRule,
     dataplane: DataplaneChoice,
     pub(crate) table: u32,
     metric: u32,
@@ -53,7 +55,12 @@ pub(super) fn resolve(section: At<RouterSection>, findings: &Findings) -> Router
         name,
         asn: section.asn.require("asn", at, "give our AS number; 64512 to 65534 are for private use", findings),
         router_id: router_id.map(|id| router_id_checked(id, findings)),
-        silent: !section.networks.is_unreadable() && section.networks.get().is_none_or(Vec::is_empty),
+        silent: !section.networks.is_unreadable()
+            && section.networks.get().is_none_or(Vec::is_empty)
+            && section.connected.span().is_none()
+            && section.statics.span().is_none(),
+        statics: statics::resolve(section.statics, findings),
+        connected: statics::connected(section.connected),
         networks: section.networks.scalars().unwrap_or_default(),
         dataplane: section.dataplane.value().unwrap_or(DataplaneChoice::Auto),
         table: table(section.table, findings),
@@ -143,12 +150,17 @@ fn log(section: LogSection) -> Log {
 
 impl RouterDraft {
     /// The router with its tunnels; `None` if a part is missing, which was reported.
-    pub(super) fn finish(self, tunnels: Vec<TunnelDraft>) -> Option<Router> {
+    pub(super) fn finish(self, tunnels: Vec<TunnelDraft>, neighbors: Vec<NeighborDraft>) -> Option<Router> {
         let (asn, router_id, name) = (self.asn?.value, self.router_id?.value, self.name?.value);
         let tunnels = (1..)
             .zip(tunnels)
             .map(|(number, tunnel)| tunnel.finish(TunnelId(number), asn, router_id))
             .collect::<Option<Vec<_>>>()?;
+        let neighbors = (FIRST_NEIGHBOR + 1..)
+            .zip(neighbors)
+            .map(|(number, neighbor)| neighbor.finish(rib::PeerId(number), (asn, router_id)))
+            .collect::<Option<Vec<_>>>()?;
+        let statics = self.statics.into_iter().map(|route| route.finish(&tunnels)).collect::<Option<Vec<_>>>()?;
         let ecmp_width = usize::try_from(self.ecmp).ok()?;
         Some(Router {
             api_socket: self.api_socket.unwrap_or_else(|| format!("/run/quadspan/{name}.sock").into()),
@@ -167,6 +179,9 @@ impl RouterDraft {
                 protected: tunnels.iter().map(|tunnel| tunnel.ike.remote).collect(),
             },
             tunnels,
+            neighbors,
+            statics,
+            connected: self.connected,
             metrics_listen: self.metrics_listen,
             log: self.log,
         })

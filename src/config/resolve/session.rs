@@ -1,18 +1,18 @@
-//! The BGP session inside a tunnel.
+//! A BGP session, inside a tunnel or outside.
 
 use std::time::Duration;
 
 use bgp::{Family, PeerConfig};
-use rib::{Inside6, PeerPolicy, PrefixRule};
-use wire::ipsec::TunnelId;
+use rib::{PeerPolicy, PrefixRule};
 use wire::{Asn, RouterId};
 
+use super::place::{Over, Place};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf};
 use crate::model::{BgpSection, MaxPrefixSection};
 use crate::profile::{Cloud, Profile};
-use crate::router::{InsideLink, InsideLink6, Session};
+use crate::router::Session;
 use crate::scalar::Within;
 use crate::source::{At, Span};
 
@@ -36,7 +36,7 @@ pub(crate) struct SessionDraft {
     prepend: u8,
 }
 
-pub(super) fn resolve(section: At<BgpSection>, profile: Profile, ipv6_link: bool, findings: &Findings) -> SessionDraft {
+pub(super) fn resolve(section: At<BgpSection>, profile: Profile, over: Over, findings: &Findings) -> SessionDraft {
     let At { value: section, span: at } = section;
     let cloud = profile.cloud();
     let asn = section.asn.require("asn", at, "give the peer's AS number, here or in `defaults`", findings);
@@ -50,8 +50,8 @@ pub(super) fn resolve(section: At<BgpSection>, profile: Profile, ipv6_link: bool
         hold_time,
         keepalive,
         connect_retry: section.connect_retry.value().unwrap_or(CONNECT_RETRY),
-        passive: passive(section.passive, profile, findings),
-        families: families(section.families, ipv6_link, findings),
+        passive: passive(section.passive, profile, findings) || over.accepts(),
+        families: families(section.families, over, findings),
         import: rules(section.import),
         max_prefix_in,
         local_preference: section.local_preference.value().map_or(100, |preference| preference.0),
@@ -134,20 +134,28 @@ fn passive(written: Leaf<bool>, profile: Profile, findings: &Findings) -> bool {
     passive.value
 }
 
-fn families(written: Field<Vec<Leaf<Family>>>, ipv6_link: bool, findings: &Findings) -> Vec<Family> {
+fn families(written: Field<Vec<Leaf<Family>>>, over: Over, findings: &Findings) -> Vec<Family> {
+    let possible = over.families();
     let mut families = written.scalars().unwrap_or_default();
-    if let Some(at) = families.iter().find(|at| at.value == Family::Ipv6Unicast && !ipv6_link) {
-        findings.push(
-            Finding::error(Code::FamilyWithoutLink, at.span, "IPv6 routes need an IPv6 next hop")
-                .label("the tunnel has no `inside6`")
-                .remedy("add `inside6: fd00:...::/126`, or leave `ipv6` out"),
-        );
+    if let Some(at) = families.iter().find(|at| !possible.contains(&at.value)) {
+        let (message, label, remedy) = match over {
+            Over::Tunnel { .. } => (
+                "IPv6 routes need an IPv6 next hop",
+                "the tunnel has no `inside6`",
+                "add `inside6: fd00:...::/126`, or leave `ipv6` out",
+            ),
+            Over::Neighbor { .. } => (
+                "routes of this family need a next hop of this family",
+                "the session is between addresses of the other one",
+                "make another neighbour of the peer's address of this family",
+            ),
+        };
+        findings.push(Finding::error(Code::FamilyWithoutLink, at.span, message).label(label).remedy(remedy));
     }
     families.sort_by_key(|at| at.value);
     families.dedup_by_key(|at| at.value);
     match families.as_slice() {
-        [] if ipv6_link => vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
-        [] => vec![Family::Ipv4Unicast],
+        [] => possible,
         written => written.iter().map(|at| at.value).collect(),
     }
 }
@@ -204,26 +212,19 @@ impl SessionDraft {
         !self.passive
     }
 
-    /// The session over `link` and what it says of `link6`; `None` if a part is missing, which was reported.
-    pub(super) fn finish(
-        self,
-        name: &str,
-        tunnel: TunnelId,
-        (local_asn, router_id): (Asn, RouterId),
-        link: InsideLink,
-        link6: Option<InsideLink6>,
-    ) -> Option<Session> {
+    /// The session at `place`; `None` if a part is missing, which was reported.
+    pub(super) fn finish(self, name: &str, (local_asn, router_id): (Asn, RouterId), place: Place) -> Option<Session> {
         let peer_asn = self.asn?.value;
         Some(Session {
-            id: rib::PeerId(tunnel.0),
+            id: place.id,
             name: name.to_owned(),
             peer: PeerConfig {
                 name: name.to_owned(),
                 local_asn,
                 peer_asn,
                 router_id,
-                local_address: link.local,
-                peer_address: link.peer,
+                local_address: place.local,
+                peer_address: place.peer,
                 hold_time: self.hold_time,
                 keepalive: self.keepalive,
                 connect_retry: self.connect_retry,
@@ -232,12 +233,12 @@ impl SessionDraft {
             },
             policy: PeerPolicy {
                 name: name.to_owned(),
-                link: tunnel.into(),
-                reach: rib::Reach::Tunnel,
+                link: place.link,
+                reach: place.reach,
                 peer_asn,
-                local_address: link.local,
-                peer_address: link.peer,
-                inside6: link6.map(|InsideLink6 { local, peer, .. }| Inside6 { local, peer }),
+                local_address: place.local,
+                peer_address: place.peer,
+                inside6: place.inside6,
                 import: self.import,
                 export: self.export,
                 max_prefix_in: self.max_prefix_in,

@@ -9,6 +9,7 @@ use wire::outer::OuterHeader;
 use wire::{Asn, RouterId};
 
 use super::auth::AuthDraft;
+use super::place::{Over, Place};
 use super::selectors::Selectors;
 use super::timing::Timing;
 use super::{
@@ -71,7 +72,8 @@ pub(super) fn resolve(
     let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
     let start = section.start.scalar().unwrap_or(At::new(StartAction::Initiate, at));
     let early_rekey = section.esp.get().and_then(|esp| esp.early_rekey.clone().value());
-    let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, inside6.is_some(), findings));
+    let session =
+        section.bgp.at().map(|bgp| session::resolve(bgp, profile, Over::Tunnel { ipv6: inside6.is_some() }, findings));
     let ike = section.ike.section(at).value;
     let version = version::resolve(&ike, at, profile, findings);
     let esp_proposals = suites::esp(section.esp.clone().section(at).value, profile, version.value, legacy, findings);
@@ -202,7 +204,7 @@ impl TunnelDraft {
             inside,
             inside6,
             bgp: match self.session {
-                Some(session) => Some(session.finish(&name, id, (asn, router_id), inside, inside6)?),
+                Some(session) => Some(session.finish(&name, (asn, router_id), Place::tunnel(id, inside, inside6))?),
                 None => None,
             },
             ike: TunnelConfig {

@@ -105,6 +105,92 @@ const TUNNELS: &[Case] = &[
     ),
 ];
 
+const ROUTER_END: &str = "  networks: [10.1.0.0/16]\n";
+const ROOT: &str = "tunnels:\n";
+
+const BEYOND: &[Case] = &[
+    (Code::StaticTarget, &[(ROUTER_END, "  static:\n    - prefix: 10.8.0.0/16\n")]),
+    (Code::StaticTarget, &[(ROUTER_END, "  static:\n    - {prefix: 10.8.0.0/16, via: [10.1.0.9], blackhole: true}\n")]),
+    (
+        Code::StaticHop,
+        &[(
+            ROUTER_END,
+            "  static:\n    - {prefix: 10.8.0.0/16, via: [{tunnel: t3}, {tunnel: t1, address: 10.1.0.9}]}\n",
+        )],
+    ),
+    (
+        Code::StaticHop,
+        &[(ROUTER_END, "  static:\n    - {prefix: 10.8.0.0/16, via: ['fd00::1', 127.0.0.1, 169.254.21.1]}\n")],
+    ),
+    (Code::StaticHop, &[(ROUTER_END, "  static:\n    - {prefix: 'fd00:8::/48', via: [{tunnel: t1}]}\n")]),
+    (
+        Code::StaticHop,
+        &[(ROUTER_END, "  static:\n    - {prefix: 10.8.0.0/16, via: [{address: 10.1.0.9, interface: qs-t1}]}\n")],
+    ),
+    (
+        Code::StaticPrefix,
+        &[(
+            ROUTER_END,
+            "  static:\n    - {prefix: 169.254.0.0/16, via: [10.1.0.9]}\n    - {prefix: 169.254.21.1/32, via: [10.1.0.9]}\n",
+        )],
+    ),
+    (
+        Code::StaticDuplicate,
+        &[(
+            ROUTER_END,
+            "  static:\n    - {prefix: 10.8.0.0/16, via: [10.1.0.9]}\n    - {prefix: 10.8.0.0/16, blackhole: true}\n",
+        )],
+    ),
+    (Code::StaticCapture, &[(ROUTER_END, "  static:\n    - {prefix: 203.0.113.0/24, via: [{tunnel: t1}]}\n")]),
+    (Code::Value, &[(ROUTER_END, "  connected: eth0\n")]),
+    (Code::NeighborAddress, &[(ROOT, "neighbors:\n  - {name: core, asn: 65010}\ntunnels:\n")]),
+    (
+        Code::NeighborAddress,
+        &[(ROOT, "neighbors:\n  - {name: core, asn: 65010, address: 10.1.0.9, range: 10.1.0.0/24}\ntunnels:\n")],
+    ),
+    (
+        Code::NeighborAddress,
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: a, asn: 65010, address: 'fe80::1'}\n  - {name: b, asn: 1, range: 0.0.0.0/0}\ntunnels:\n",
+        )],
+    ),
+    (Code::NeighborAsn, &[(ROOT, "neighbors:\n  - {name: core, asn: 65010-65019, address: 10.1.0.9}\ntunnels:\n")]),
+    (Code::MissingKey, &[(ROOT, "neighbors:\n  - {name: core, address: 10.1.0.9}\ntunnels:\n")]),
+    (
+        Code::NeighborPlace,
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: core, asn: 65010, address: 10.9.0.1, multihop: 2, interface: eth0}\ntunnels:\n",
+        )],
+    ),
+    (
+        Code::NeighborPlace,
+        &[(ROOT, "neighbors:\n  - {name: core, asn: 65010, address: 10.1.0.9, local-address: 'fd00::1'}\ntunnels:\n")],
+    ),
+    (
+        Code::NeighborDuplicate,
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9}\n  - {name: b, asn: 65010, address: 10.1.0.9}\n  \
+             - {name: c, asn: 65010, range: 10.2.0.0/24}\n  - {name: d, asn: 65010, range: 10.2.0.0/16}\ntunnels:\n",
+        )],
+    ),
+    (
+        Code::NeighborInside,
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: a, asn: 65010, address: 169.254.21.1}\n  \
+             - {name: b, asn: 65010, address: 10.1.0.9, interface: qs-t2}\ntunnels:\n",
+        )],
+    ),
+    (Code::DuplicateName, &[(ROOT, "neighbors:\n  - {name: t1, asn: 65010, address: 10.1.0.9}\ntunnels:\n")]),
+    (
+        Code::FamilyWithoutLink,
+        &[(ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {families: [ipv6]}}\ntunnels:\n")],
+    ),
+];
+
 const SECRETS: &[Case] = &[
     (Code::PskChoice, &[("{file: good.psk}", "{file: good.psk, env: PSK}")]),
     (Code::PskChoice, &[("{file: good.psk}", "{}")]),
@@ -302,11 +388,12 @@ const BGP: &[Case] = &[
     (Code::FamilyWithoutLink, &[("{asn: 64512}", "{asn: 64512, families: [ipv4, ipv6]}")]),
 ];
 
-const GROUPS: [(&str, &[Case]); 8] = [
+const GROUPS: [(&str, &[Case]); 9] = [
     ("post-quantum", POST_QUANTUM),
     ("shape", SHAPE),
     ("router", ROUTER),
     ("tunnels", TUNNELS),
+    ("beyond", BEYOND),
     ("secrets", SECRETS),
     ("certificates", CERTIFICATES),
     ("ipsec", IPSEC),

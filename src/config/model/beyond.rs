@@ -1,0 +1,72 @@
+//! What lies beyond the tunnels, as written: static routes, connected networks, neighbours.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::BgpSection;
+use crate::field::{Field, Leaf, OneOf};
+use crate::scalar::{AllInterfaces, AsnRange, Text, Within};
+
+/// `all`, or a list of names.
+pub(crate) type ConnectedField = Field<OneOf<AllInterfaces, Vec<Leaf<Text>>>>;
+
+/// A static route: `prefix`, and `via` or `blackhole`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "static", extend("required" = ["prefix"]))]
+pub(crate) struct StaticSection {
+    /// The destination.
+    pub(crate) prefix: Leaf<IpNet>,
+    /// Where to: one or more next hops, over all of which that are alive traffic is spread.
+    pub(crate) via: Field<Vec<Field<OneOf<IpAddr, StaticHopSection>>>>,
+    /// Whether packets are dropped instead; `false` by default.
+    pub(crate) blackhole: Leaf<bool>,
+    /// Compared with other sources of the same prefix, the lower wins: connected 0, static 1 (default), external BGP 20,
+    /// internal BGP 200.
+    pub(crate) distance: Leaf<Within<1, 255>>,
+    /// Whether peers are told of it; `false` by default.
+    pub(crate) announce: Leaf<bool>,
+}
+
+/// A next hop: `tunnel`, or `address` with or without `interface`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "next-hop")]
+pub(crate) struct StaticHopSection {
+    /// The peer inside this tunnel, while the tunnel is up.
+    pub(crate) tunnel: Leaf<Text>,
+    /// This address, while there is a way to it.
+    pub(crate) address: Leaf<IpAddr>,
+    /// The interface that the address is behind; found by itself by default.
+    pub(crate) interface: Leaf<Text>,
+    /// Its share of the traffic, 1 by default.
+    pub(crate) weight: Leaf<Within<1, 256>>,
+}
+
+/// A BGP peer outside the tunnels: `address`, or `range` for peers that are not known beforehand.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "neighbor", extend("required" = ["name"]))]
+pub(crate) struct NeighborSection {
+    /// Its name in logs, metrics and commands: letters, digits, `-`, `_` and `.`.
+    pub(crate) name: Leaf<Text>,
+    /// The peer's address.
+    pub(crate) address: Leaf<IpAddr>,
+    /// Peers may connect from any address in this prefix; sessions with them come and go.
+    pub(crate) range: Leaf<IpNet>,
+    /// The peer's AS number; with `range` also a list, and parts such as `65010-65019`.
+    pub(crate) asn: Field<OneOf<AsnRange, Vec<Leaf<AsnRange>>>>,
+    /// Most sessions with peers of `range` at once; 64 by default.
+    pub(crate) limit: Leaf<Within<1, 4096>>,
+    /// The interface that the peer is behind; by default the one with a network that holds the peer's address.
+    pub(crate) interface: Leaf<Text>,
+    /// Our address for the session; by default ours on the peer's network.
+    pub(crate) local_address: Leaf<IpAddr>,
+    /// The peer is up to this many hops away, and not on a network of ours.
+    pub(crate) multihop: Leaf<Within<2, 255>>,
+    /// The session: the same keys as in a tunnel.
+    pub(crate) bgp: Field<BgpSection>,
+}

@@ -1,0 +1,151 @@
+//! Static routes and connected networks.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use rib::{ConnectedRule, Source, StaticHop, StaticRoute, StaticTarget};
+
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::field::{Field, OneOf};
+use crate::model::{ConnectedField, StaticHopSection, StaticSection};
+use crate::router::Tunnel;
+use crate::source::{At, Span};
+
+/// What could be made out of one entry of `static`.
+#[derive(Clone, Debug)]
+pub(crate) struct StaticDraft {
+    pub(crate) at: Span,
+    pub(crate) prefix: Option<At<IpNet>>,
+    pub(crate) hops: Vec<HopDraft>,
+    pub(crate) blackhole: bool,
+    pub(crate) distance: u8,
+    announce: bool,
+}
+
+/// One next hop of it.
+#[derive(Clone, Debug)]
+pub(crate) struct HopDraft {
+    pub(crate) at: Span,
+    pub(crate) tunnel: Option<At<String>>,
+    pub(crate) address: Option<At<IpAddr>>,
+    pub(crate) interface: Option<At<String>>,
+    weight: u16,
+}
+
+pub(super) fn resolve(written: Field<Vec<Field<StaticSection>>>, findings: &Findings) -> Vec<StaticDraft> {
+    let sections = written.at().map(|list| list.value).unwrap_or_default();
+    sections.into_iter().filter_map(Field::at).map(|section| one(section, findings)).collect()
+}
+
+fn one(section: At<StaticSection>, findings: &Findings) -> StaticDraft {
+    let At { value: section, span: at } = section;
+    let prefix = section.prefix.require("prefix", at, "give the destination, such as `10.8.0.0/16`", findings);
+    let blackhole = section.blackhole.value().unwrap_or(false);
+    let via = section.via.span();
+    let hops: Vec<HopDraft> = section
+        .via
+        .at()
+        .map(|list| list.value)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(Field::at)
+        .map(|hop| one_hop(hop, findings))
+        .collect();
+    let wrong = match (via, blackhole) {
+        (Some(span), true) => Some((span, "packets cannot be both sent and dropped")),
+        (None, false) => Some((at, "this route leads nowhere")),
+        (Some(span), false) if hops.is_empty() => Some((span, "this route leads nowhere")),
+        (Some(_), false) | (None, true) => None,
+    };
+    if let Some((span, message)) = wrong {
+        findings.push(
+            Finding::error(Code::StaticTarget, span, message)
+                .label("where to?")
+                .remedy("write `via: [{tunnel: NAME}]`, `via: [ADDRESS]` or `blackhole: true`"),
+        );
+    }
+    StaticDraft {
+        at,
+        prefix,
+        hops,
+        blackhole,
+        distance: section.distance.value().and_then(|within| u8::try_from(within.0).ok()).unwrap_or(Source::STATIC),
+        announce: section.announce.value().unwrap_or(false),
+    }
+}
+
+fn one_hop(hop: At<OneOf<IpAddr, StaticHopSection>>, findings: &Findings) -> HopDraft {
+    let At { value, span: at } = hop;
+    let section = match value {
+        OneOf::Short(address) => {
+            return HopDraft { at, tunnel: None, address: Some(At::new(address.0, at)), interface: None, weight: 1 };
+        }
+        OneOf::Long(section) => section,
+    };
+    let text = |at: At<crate::scalar::Text>| At::new(at.value.0, at.span);
+    let hop = HopDraft {
+        at,
+        tunnel: section.tunnel.scalar().map(text),
+        address: section.address.scalar(),
+        interface: section.interface.scalar().map(text),
+        weight: section.weight.value().and_then(|within| u16::try_from(within.0).ok()).unwrap_or(1),
+    };
+    let clear = match (&hop.tunnel, &hop.address, &hop.interface) {
+        (Some(_), None, None) | (None, Some(_), _) => true,
+        (Some(_), _, _) | (None, None, _) => false,
+    };
+    if !clear {
+        findings.push(
+            Finding::error(Code::StaticHop, at, "this is not a next hop")
+                .label("neither a tunnel nor an address, or both")
+                .remedy("write `{tunnel: NAME}`, or `{address: ADDRESS}` with or without `interface: NAME`"),
+        );
+    }
+    hop
+}
+
+/// Which interfaces' networks are known.
+pub(super) fn connected(written: ConnectedField) -> ConnectedRule {
+    match written.at().map(|at| at.value) {
+        None => ConnectedRule::default(),
+        Some(OneOf::Short(_)) => ConnectedRule::All,
+        Some(OneOf::Long(names)) => {
+            let names = names.into_iter().filter_map(crate::field::Leaf::scalar);
+            ConnectedRule::Named(names.map(|name| name.value.0).collect())
+        }
+    }
+}
+
+impl StaticDraft {
+    /// The route; `None` if a part is missing, which was reported.
+    pub(super) fn finish(self, tunnels: &[Tunnel]) -> Option<StaticRoute> {
+        let prefix = self.prefix?.value;
+        let hops = self.hops.into_iter().map(|hop| hop.finish(&prefix, tunnels));
+        Some(StaticRoute {
+            prefix,
+            target: if self.blackhole {
+                StaticTarget::Blackhole
+            } else {
+                StaticTarget::Via(hops.collect::<Option<Vec<_>>>()?)
+            },
+            distance: self.distance,
+            announce: self.announce,
+        })
+    }
+}
+
+impl HopDraft {
+    fn finish(self, prefix: &IpNet, tunnels: &[Tunnel]) -> Option<StaticHop> {
+        let Some(name) = self.tunnel else {
+            let interface = self.interface.map(|name| name.value);
+            return Some(StaticHop { interface, address: self.address?.value, weight: self.weight });
+        };
+        let tunnel = tunnels.iter().find(|tunnel| tunnel.name == name.value)?;
+        let address = match prefix {
+            IpNet::V4(_) => tunnel.inside.peer,
+            IpNet::V6(_) => tunnel.inside6?.peer.into(),
+        };
+        Some(StaticHop { interface: Some(tunnel.interface.clone()), address, weight: self.weight })
+    }
+}
