@@ -1,0 +1,191 @@
+//! Whose packet is it?
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use wire::LinkId;
+
+use super::support::{PEERS, ms, packet};
+use crate::session::Event;
+use crate::{
+    Arrival, Config, ControlPacket, Discard, Endpoint, EndpointEvent, EndpointOutput, Hops, MULTI_HOP_PORT, Path,
+    SINGLE_HOP_PORT, SessionId, State,
+};
+
+const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 21, 2));
+const REMOTE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 21, 1));
+
+fn endpoint() -> Endpoint {
+    let mut state = 1u32;
+    Endpoint::new(Box::new(move |out: &mut [u8]| {
+        for octet in out {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *octet = state.to_be_bytes()[0];
+        }
+    }))
+}
+
+fn path(link: u32, hops: Hops) -> Path {
+    Path { link: Some(LinkId(link)), local: LOCAL, remote: REMOTE, hops }
+}
+
+fn arrival(link: u32) -> Arrival {
+    Arrival { link: Some(LinkId(link)), local: LOCAL, remote: REMOTE, port: SINGLE_HOP_PORT, ttl: 255 }
+}
+
+/// Two tunnels with the same inside addresses, as two clouds may give them.
+fn two() -> (Endpoint, Instant) {
+    let (mut endpoint, now) = (endpoint(), Instant::now());
+    for id in [1, 2] {
+        endpoint.add(SessionId(id), path(id, Hops::One), Config::default(), now);
+        endpoint.start(SessionId(id), now);
+    }
+    (endpoint, now)
+}
+
+fn sent(endpoint: &mut Endpoint) -> Vec<(u32, Vec<u8>)> {
+    let outputs = std::iter::from_fn(|| endpoint.poll_output());
+    let packet = |output| match output {
+        EndpointOutput::Transmit { session, octets } => Some((session.0, octets)),
+        EndpointOutput::Event { .. } => None,
+    };
+    outputs.filter_map(packet).collect()
+}
+
+fn discriminator(endpoint: &Endpoint, id: u32) -> u32 {
+    endpoint.statuses().find(|(session, ..)| session.0 == id).map(|(.., status)| status.discriminator).unwrap()
+}
+
+fn state(endpoint: &Endpoint, id: u32) -> State {
+    endpoint.statuses().find(|(session, ..)| session.0 == id).map(|(.., status)| status.state).unwrap()
+}
+
+#[test]
+fn a_stranger_is_told_apart_by_its_link_a_known_peer_by_number_and_link() {
+    let (mut endpoint, now) = two();
+    let down = packet(State::Down, 0).encode();
+    assert_eq!(endpoint.handle_datagram(&arrival(2), &down, now), Ok(SessionId(2)));
+    assert_eq!((state(&endpoint, 1), state(&endpoint, 2)), (State::Down, State::Init));
+    let ours = discriminator(&endpoint, 2);
+    let up = packet(State::Up, ours).encode();
+    assert_eq!(
+        endpoint.handle_datagram(&arrival(1), &up, now),
+        Err(Discard::UnknownDiscriminator { discriminator: ours }),
+        "it came over the other tunnel"
+    );
+    let spoofed = Arrival { remote: [192, 0, 2, 9].into(), ..arrival(2) };
+    assert!(endpoint.handle_datagram(&spoofed, &up, now).is_err());
+    assert_eq!(endpoint.handle_datagram(&spoofed, &down, now), Err(Discard::NoSession));
+    assert_eq!(endpoint.handle_datagram(&arrival(2), &up, now), Ok(SessionId(2)));
+    assert_eq!(state(&endpoint, 2), State::Up);
+    let counted: Vec<_> = endpoint.discarded().iter().map(|(label, count)| (*label, *count)).collect();
+    assert_eq!(counted, [("discriminator", 2), ("no-session", 1)]);
+}
+
+#[test]
+fn what_came_over_a_router_is_not_from_the_neighbour() {
+    let (mut endpoint, now) = two();
+    let down = packet(State::Down, 0).encode();
+    for ttl in [0, 1, 254] {
+        let routed = Arrival { ttl, ..arrival(1) };
+        let refused = Err(Discard::Ttl { found: ttl, least: 255 });
+        assert_eq!(endpoint.handle_datagram(&routed, &down, now), refused);
+    }
+    assert_eq!(state(&endpoint, 1), State::Down);
+}
+
+#[test]
+fn sessions_over_several_hops_have_a_port_and_a_distance_of_their_own() {
+    let (mut endpoint, now) = two();
+    let many = Path { link: None, ..path(0, Hops::Many { least_ttl: 250 }) };
+    endpoint.add(SessionId(3), many, Config::default(), now);
+    endpoint.start(SessionId(3), now);
+    let down = packet(State::Down, 0).encode();
+    let from_afar = Arrival { link: None, port: MULTI_HOP_PORT, ttl: 251, ..arrival(0) };
+    assert_eq!(endpoint.handle_datagram(&from_afar, &down, now), Ok(SessionId(3)));
+    let too_far = Arrival { ttl: 249, ..from_afar };
+    assert_eq!(endpoint.handle_datagram(&too_far, &down, now), Err(Discard::Ttl { found: 249, least: 250 }));
+    let other_port = Arrival { port: SINGLE_HOP_PORT, ..from_afar };
+    assert_eq!(endpoint.handle_datagram(&other_port, &down, now), Err(Discard::NoSession));
+}
+
+#[test]
+fn a_session_that_is_removed_says_so_before_it_is_gone() {
+    let (mut endpoint, now) = two();
+    endpoint.handle_timeout(now);
+    sent(&mut endpoint);
+    endpoint.handle_datagram(&arrival(1), &packet(State::Down, 0).encode(), now).unwrap();
+    let now = now + ms(10);
+    endpoint.remove(SessionId(1), now);
+    let told = sent(&mut endpoint);
+    let last = ControlPacket::decode(&told.last().unwrap().1).unwrap();
+    assert_eq!((last.state, last.your_discriminator), (State::AdminDown, PEERS));
+    assert_eq!(endpoint.statuses().map(|(id, ..)| id.0).collect::<Vec<_>>(), [2], "nobody asks for it any more");
+    let mut at = now;
+    let mut gone = false;
+    while at < now + ms(20_000) && !gone {
+        at = endpoint.poll_timeout().unwrap();
+        endpoint.handle_timeout(at);
+        while let Some(output) = endpoint.poll_output() {
+            gone |= output == EndpointOutput::Event { session: SessionId(1), event: EndpointEvent::Gone };
+        }
+    }
+    assert!(gone && at <= now + ms(3100), "{:?}", at - now);
+    assert_eq!(endpoint.handle_datagram(&arrival(1), &packet(State::Down, 0).encode(), at), Err(Discard::NoSession));
+}
+
+#[test]
+fn a_path_has_one_session() {
+    let (mut endpoint, now) = two();
+    let before = discriminator(&endpoint, 1);
+    endpoint.add(SessionId(9), path(1, Hops::One), Config::default(), now);
+    endpoint.start(SessionId(9), now);
+    assert_eq!(endpoint.statuses().map(|(id, ..)| id.0).collect::<Vec<_>>(), [2, 9]);
+    assert_ne!(discriminator(&endpoint, 9), before);
+    let stale = packet(State::Up, before).encode();
+    assert!(endpoint.handle_datagram(&arrival(1), &stale, now).is_err());
+}
+
+#[test]
+fn whoever_is_about_to_fail_can_be_looked_for_first() {
+    let (mut endpoint, now) = two();
+    endpoint.handle_datagram(&arrival(1), &packet(State::Init, discriminator(&endpoint, 1)).encode(), now).unwrap();
+    assert_eq!(state(&endpoint, 1), State::Up);
+    assert_eq!(endpoint.about_to_fail(now + ms(899)).count(), 0);
+    let late = now + ms(900);
+    assert_eq!(endpoint.about_to_fail(late).map(|(id, _)| id.0).collect::<Vec<_>>(), [1]);
+    // Its packet was waiting all the time.
+    endpoint.handle_datagram(&arrival(1), &packet(State::Up, discriminator(&endpoint, 1)).encode(), late).unwrap();
+    endpoint.handle_timeout(late);
+    assert_eq!(state(&endpoint, 1), State::Up);
+}
+
+#[test]
+fn hundreds_of_sessions_are_served_in_order_of_their_deadlines() {
+    let (mut endpoint, now) = (endpoint(), Instant::now());
+    for id in 0..500 {
+        endpoint.add(SessionId(id), path(id, Hops::One), Config::default(), now);
+        endpoint.start(SessionId(id), now);
+    }
+    let mut counts = vec![0; 500];
+    let mut last = now;
+    while let Some(at) = endpoint.poll_timeout().filter(|at| *at <= now + ms(10_000)) {
+        assert!(at >= last);
+        last = at;
+        endpoint.handle_timeout(at);
+        for (id, _) in sent(&mut endpoint) {
+            counts[id as usize] += 1;
+        }
+    }
+    assert!(counts.iter().all(|count| (10..=14).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn events_carry_their_session() {
+    let (mut endpoint, now) = two();
+    while endpoint.poll_output().is_some() {}
+    endpoint.handle_datagram(&arrival(2), &packet(State::Down, 0).encode(), now).unwrap();
+    let changed = EndpointEvent::Session(Event::StateChanged { from: State::Down, to: State::Init, reason: None });
+    let outputs: Vec<_> = std::iter::from_fn(|| endpoint.poll_output()).collect();
+    assert!(outputs.contains(&EndpointOutput::Event { session: SessionId(2), event: changed }));
+}
