@@ -61,6 +61,8 @@ impl World {
             asn: OWN,
             router_id: RouterId(Ipv4Addr::new(198, 51, 100, 1)),
             originated: vec![IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(10, 1, 0, 0), 16))],
+            aggregates: Vec::new(),
+            decision: rib::DecisionRules::default(),
             ecmp_width: 4,
             protected: vec![PROTECTED.into()],
         });
@@ -97,7 +99,7 @@ impl World {
 
     fn peer_up(&mut self, peer: PeerId) {
         let families = vec![Family::Ipv4Unicast, Family::Ipv6Unicast];
-        self.rib.handle_peer_up(peer, PeerSession { families, peer_router_id: RouterId([192, 0, 2, 1].into()) });
+        self.rib.handle_peer_up(peer, PeerSession::new(families, RouterId([192, 0, 2, 1].into())));
         self.up.insert(peer);
         self.told.insert(peer, BTreeSet::new());
     }
@@ -126,7 +128,10 @@ impl World {
                     assert!(count > limit, "a limit that is not exceeded");
                     self.peer_down(peer);
                 }
-                Output::HeldBack { .. } | Output::EndOfRib { .. } | Output::RequestRefresh { .. } => {}
+                Output::PrefixWarning { .. }
+                | Output::HeldBack { .. }
+                | Output::EndOfRib { .. }
+                | Output::RequestRefresh { .. } => {}
             }
         }
         self.is_sound();
@@ -227,6 +232,7 @@ fn policy(session: usize, variant: u8) -> PeerPolicy {
         local_preference: 100 + u32::from(variant >> 4 & 1),
         med: (variant & 32 != 0).then_some(7),
         prepend: variant >> 6,
+        treatment: rib::Treatment::default(),
     }
 }
 

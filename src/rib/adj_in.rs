@@ -1,122 +1,321 @@
 //! Adj-RIB-In: taking over, judging again and forgetting what peers announce.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::ptr;
 use std::sync::Arc;
 
-use bgp::{Announcement, Attributes, Family};
+use bgp::{Announcement, Attributes, Family, Nlri};
 use ipnet::IpNet;
 
 use crate::id_set::IdSet;
-use crate::import::{Import, ReceivedRoute};
+use crate::import::{Effective, Import, Refusal, local_preference};
+use crate::intern::Interner;
 use crate::peer::{AdjIn, Peer};
+use crate::peers::Slot;
 use crate::rib::Rib;
+use crate::route::{Rank, Route, RouteNextHop};
 use crate::table::{Entry, Path, Role};
-use crate::{Output, PeerId};
+use crate::{Output, PeerId, PeerPolicy};
 
 /// How many refused routes of one peer are kept. They are kept to say why they are refused, and to be judged again
 /// when the policy changes; a peer that floods us with such does not get more memory for it.
 const REFUSED_KEPT: usize = 65_536;
 
+/// Contents of the Adj-RIBs-In.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    pub(crate) routes: Interner<Route>,
+    /// As received, of routes that policy changed.
+    originals: Interner<Attributes>,
+}
+
+impl Store {
+    /// A route that was received with `attributes`, as `effective` says, or unchanged with this local preference.
+    fn share(&mut self, attributes: &Attributes, next_hop: RouteNextHop, effective: Effective) -> Arc<Route> {
+        let Effective { attributes: changed, local_preference } = effective;
+        let (attributes, original) = match changed {
+            None => (attributes.clone(), None),
+            Some(changed) => (*changed, Some(self.originals.share(attributes.clone()))),
+        };
+        let rank = Rank::of(&attributes, local_preference);
+        self.routes.share(Route { attributes, original, next_hop, rank })
+    }
+
+    pub(crate) fn sweep(&mut self) {
+        self.routes.sweep();
+        self.originals.sweep();
+    }
+}
+
 impl Rib {
     /// Takes over one announcement; prefixes of families that were not negotiated are passed over (RFC 4760 7).
-    pub(crate) fn receive(&mut self, from: PeerId, routes: Announcement, attributes: Attributes, families: &[Family]) {
+    pub(crate) fn receive(&mut self, from: PeerId, routes: Announcement, attributes: &Attributes) {
         let Self { config, links, peers, table, received, dirty, vacant, ready, .. } = self;
-        let Some(Peer { policy, ebgp, adj_in, .. }) = peers.get_mut(&from) else { return };
-        let import = Import { config, links, policy, ebgp: *ebgp };
-        let route = received.share(ReceivedRoute { attributes, next_hop: routes.next_hop });
-        let mut judged: Option<(Family, bool)> = None;
-        for nlri in routes.prefixes {
-            let prefix = nlri.prefix.trunc();
-            let family = Family::of(&prefix);
-            if adj_in.closed || !families.contains(&family) {
+        let Some(slot) = peers.slot(from) else { return };
+        let Some(peer) = peers.at_mut(slot) else { return };
+        let mut adj_in = std::mem::take(&mut peer.adj_in);
+        let import = Import::of(config, links, peer);
+        let mut reception = Reception::new(import, attributes, routes.next_hop);
+        let families = peer.session.as_ref().map_or(&[] as &[Family], |session| &session.families);
+        for Nlri { prefix, path_id } in routes.prefixes {
+            let prefix = prefix.trunc();
+            if adj_in.closed || !families.contains(&Family::of(&prefix)) {
                 continue;
             }
-            let sound = match judged {
-                Some((of, sound)) if of == family => sound,
-                Some(_) | None => import.judge_route(family, &route).is_ok(),
-            };
-            judged = Some((family, sound));
-            let accepted = sound && import.judge_prefix(&prefix).is_ok();
-            if !accepted && adj_in.prefixes.len() - adj_in.accepted >= REFUSED_KEPT {
+            let (route, accepted) = reception.route(received, &prefix);
+            if !accepted && adj_in.paths - adj_in.accepted >= REFUSED_KEPT {
                 adj_in.forgotten += 1;
                 if let Some(id) = table.find(&prefix) {
-                    adj_in.drop_path(from, id, table.entry_mut(id), dirty, vacant);
+                    adj_in.drop_path((slot, path_id), id, table.entry_mut(id), dirty, vacant);
                 }
                 continue;
             }
             let id = table.enter(prefix);
-            let path = Path { route: Arc::clone(&route), peer: from, accepted, role: Role::Unused };
-            adj_in.put_path(path, id, table.entry_mut(id), dirty);
-            ready.extend(adj_in.check_limit(from, policy.max_prefix_in));
+            adj_in.put_path(Path::new(route, slot, path_id, accepted), id, table.entry_mut(id), dirty);
+            adj_in.check_limit(peer.id, &peer.policy, ready);
         }
+        peer.adj_in = adj_in;
     }
 
-    pub(crate) fn withdraw(&mut self, from: PeerId, prefix: &IpNet) {
-        let Some(peer) = self.peers.get_mut(&from) else { return };
-        if let Some(id) = self.table.find(prefix) {
+    pub(crate) fn withdraw(&mut self, from: PeerId, Nlri { prefix, path_id }: Nlri) {
+        let Some(slot) = self.peers.slot(from) else { return };
+        let Some(peer) = self.peers.at_mut(slot) else { return };
+        if let Some(id) = self.table.find(&prefix.trunc()) {
             let entry = self.table.entry_mut(id);
-            peer.adj_in.drop_path(from, id, entry, &mut self.dirty, &mut self.vacant);
+            peer.adj_in.drop_path((slot, path_id), id, entry, &mut self.dirty, &mut self.vacant);
         }
     }
 
     /// Drops all routes of a peer.
     pub(crate) fn forget_routes(&mut self, from: PeerId) {
-        let Self { peers, table, dirty, vacant, received, .. } = self;
-        let Some(peer) = peers.get_mut(&from) else { return };
-        for id in std::mem::take(&mut peer.adj_in.prefixes).iter() {
-            peer.adj_in.drop_path(from, id, table.entry_mut(id), dirty, vacant);
+        self.drop_routes(from, |_, _| true);
+        if let Some(peer) = self.peers.get_mut(from) {
+            peer.adj_in = AdjIn::default();
         }
-        peer.adj_in = AdjIn::default();
-        received.sweep();
+        self.received.sweep();
+    }
+
+    /// Drops the routes of a peer that are `unwanted`.
+    pub(crate) fn drop_routes(&mut self, from: PeerId, unwanted: impl Fn(Family, &Path) -> bool) {
+        let Self { peers, table, dirty, vacant, .. } = self;
+        let Some(slot) = peers.slot(from) else { return };
+        let Some(Peer { adj_in, .. }) = peers.at_mut(slot) else { return };
+        let mut gone = Vec::new();
+        for id in adj_in.prefixes.clone().iter() {
+            let entry = table.entry_mut(id);
+            let family = Family::of(&entry.prefix);
+            gone.extend(entry.paths_of(slot).filter(|path| unwanted(family, path)).map(|path| path.path_id));
+            for path_id in gone.drain(..) {
+                adj_in.drop_path((slot, path_id), id, entry, dirty, vacant);
+            }
+        }
     }
 
     /// Judges all routes of a peer again, and has all its prefixes decided again.
     pub(crate) fn reconsider(&mut self, from: PeerId) {
-        let Self { config, links, peers, table, dirty, ready, .. } = self;
-        let Some(Peer { policy, ebgp, adj_in, .. }) = peers.get_mut(&from) else { return };
-        let import = Import { config, links, policy, ebgp: *ebgp };
+        let Self { config, links, peers, table, received, dirty, ready, .. } = self;
+        let Some(slot) = peers.slot(from) else { return };
+        let Some(peer) = peers.at_mut(slot) else { return };
+        let mut adj_in = std::mem::take(&mut peer.adj_in);
+        let import = Import::of(config, links, peer);
+        let mut revision = Revision { import, known: HashMap::new() };
         adj_in.accepted = 0;
         for id in adj_in.prefixes.iter() {
             let entry = table.entry_mut(id);
             let prefix = entry.prefix;
-            // LOCAL_PREF on internal sessions may change though the route stays the best.
-            entry.stale = true;
-            if let Some(path) = entry.path_mut(from) {
-                path.accepted = import.judge(&prefix, &path.route).is_ok();
-                adj_in.accepted += usize::from(path.accepted);
+            for path in entry.paths.iter_mut().filter(|path| path.peer == slot) {
+                let judged = revision.judge(received, &prefix, &path.route);
+                let accepted = judged.is_some();
+                let changed = accepted != path.is_accepted() || judged.as_ref().is_some_and(|new| !new.is(&path.route));
+                if changed {
+                    entry.stale |= path.role() == Role::Best;
+                    entry.moved = true;
+                    dirty.insert(id);
+                }
+                path.accept(accepted);
+                if let Some(route) = judged {
+                    path.route = route;
+                }
+                adj_in.accepted += usize::from(accepted);
             }
         }
-        dirty.union(&adj_in.prefixes);
-        ready.extend(adj_in.check_limit(from, policy.max_prefix_in));
+        adj_in.check_limit(peer.id, &peer.policy, ready);
+        peer.adj_in = adj_in;
+    }
+
+    /// The inside addresses of a peer's link changed: what was its own next hop is another's now, or the reverse.
+    pub(crate) fn rename_next_hops(&mut self, from: PeerId, old: &PeerPolicy) {
+        let Self { peers, table, received, dirty, .. } = self;
+        let Some(slot) = peers.slot(from) else { return };
+        let Some(peer) = peers.at(slot) else { return };
+        for id in peer.adj_in.prefixes.iter() {
+            for path in table.entry_mut(id).paths_of_mut(slot) {
+                let Some(address) = path.route.next_hop.address(old.all_ends()) else { continue };
+                let next_hop = RouteNextHop::of(address, peer.policy.all_ends());
+                if next_hop != path.route.next_hop {
+                    let Route { attributes, original, rank, .. } = &*path.route;
+                    let (attributes, original) = (attributes.clone(), original.clone());
+                    path.route = received.routes.share(Route { attributes, original, next_hop, rank: *rank });
+                }
+            }
+            dirty.insert(id);
+        }
+    }
+}
+
+/// One announcement on its way into the tables.
+struct Reception<'a> {
+    import: Import<'a>,
+    attributes: &'a Attributes,
+    next_hop: IpAddr,
+    stored_next_hop: RouteNextHop,
+    /// What the family alone says.
+    sound: Option<(Family, bool)>,
+    /// As received; made when it is needed.
+    plain: Option<Arc<Route>>,
+    /// What policy made of the last prefix, or of all of them.
+    effective: Option<Option<(Effective, Arc<Route>)>>,
+}
+
+impl<'a> Reception<'a> {
+    fn new(import: Import<'a>, attributes: &'a Attributes, next_hop: IpAddr) -> Self {
+        let stored_next_hop = RouteNextHop::of(next_hop, import.policy.all_ends());
+        Self { import, attributes, next_hop, stored_next_hop, sound: None, plain: None, effective: None }
+    }
+
+    /// The route to `prefix`, and whether it is accepted.
+    fn route(&mut self, store: &mut Store, prefix: &IpNet) -> (Arc<Route>, bool) {
+        let family = Family::of(prefix);
+        let sound = match self.sound {
+            Some((of, sound)) if of == family => sound,
+            Some(_) | None => self.import.judge_route(family, self.attributes, self.next_hop).is_ok(),
+        };
+        self.sound = Some((family, sound));
+        let accepted = sound && self.import.judge_prefix(prefix).is_ok();
+        match accepted.then(|| self.after_policy(store, prefix)).flatten() {
+            Some(route) => (route, true),
+            None => (self.as_received(store), false),
+        }
+    }
+
+    fn as_received(&mut self, store: &mut Store) -> Arc<Route> {
+        let Self { import, attributes, stored_next_hop, plain, .. } = self;
+        let route = plain.get_or_insert_with(|| {
+            let local_preference = local_preference(import.policy, import.ebgp, attributes);
+            store.share(attributes, *stored_next_hop, Effective { attributes: None, local_preference })
+        });
+        Arc::clone(route)
+    }
+
+    fn after_policy(&mut self, store: &mut Store, prefix: &IpNet) -> Option<Arc<Route>> {
+        if let Some(known) = &self.effective
+            && !self.import.policy_depends_on_prefix()
+        {
+            return known.as_ref().map(|(_, route)| Arc::clone(route));
+        }
+        let Ok(effective) = self.import.apply_policy(prefix, self.attributes) else {
+            self.effective = Some(None);
+            return None;
+        };
+        if let Some(Some((known, route))) = &self.effective
+            && *known == effective
+        {
+            return Some(Arc::clone(route));
+        }
+        let route = store.share(self.attributes, self.stored_next_hop, effective.clone());
+        self.effective = Some(Some((effective, Arc::clone(&route))));
+        Some(route)
+    }
+}
+
+/// Judging again what is there, where the same content most often comes to the same.
+struct Revision<'a> {
+    import: Import<'a>,
+    /// By the address of the route judged: what it comes to, and the route itself so that the address stays its own.
+    known: HashMap<(usize, Family), (Arc<Route>, Option<Arc<Route>>)>,
+}
+
+impl Revision<'_> {
+    /// The route as it is accepted now, if it is.
+    fn judge(&mut self, store: &mut Store, prefix: &IpNet, route: &Arc<Route>) -> Option<Arc<Route>> {
+        self.import.judge_prefix(prefix).ok()?;
+        let family = Family::of(prefix);
+        let key = (ptr::from_ref::<Route>(route).addr(), family);
+        if let Some((_, known)) = self.known.get(&key)
+            && !self.import.policy_depends_on_prefix()
+        {
+            return known.clone();
+        }
+        let judged = self.judge_content(prefix, route).ok().map(|effective| {
+            let same = effective.attributes.is_none() && route.original.is_none();
+            if same && effective.local_preference == route.rank.local_preference {
+                return Arc::clone(route);
+            }
+            store.share(route.received(), route.next_hop, effective)
+        });
+        if !self.import.policy_depends_on_prefix() {
+            self.known.insert(key, (Arc::clone(route), judged.clone()));
+        }
+        judged
+    }
+
+    fn judge_content(&self, prefix: &IpNet, route: &Route) -> Result<Effective, Refusal> {
+        let family = Family::of(prefix);
+        let missing = Refusal::NoAddressOfFamily(family);
+        let next_hop = route.next_hop.address(self.import.policy.all_ends()).ok_or(missing)?;
+        self.import.judge_route(family, route.received(), next_hop)?;
+        self.import.apply_policy(prefix, route.received())
     }
 }
 
 impl AdjIn {
     fn put_path(&mut self, path: Path, id: u32, entry: &mut Entry, dirty: &mut IdSet) {
-        let known = entry.path(path.peer);
-        if known.is_some_and(|known| known.accepted == path.accepted && known.route.is(&path.route)) {
-            return;
+        let accepted = path.is_accepted();
+        let (slot, path_id) = (path.peer, path.path_id);
+        if let Some(known) = entry.paths.iter_mut().find(|known| known.is_of(slot, path_id)) {
+            self.stale -= usize::from(known.is_stale());
+            known.set_stale(false);
+            if known.is_accepted() == accepted && known.route.is(&path.route) {
+                return;
+            }
         }
-        let accepted = path.accepted;
         let old = entry.put(path);
         self.prefixes.insert(id);
         self.accepted += usize::from(accepted);
-        if let Some(old) = &old {
-            self.accepted -= usize::from(old.accepted);
-            entry.stale |= old.role == Role::Best;
+        match &old {
+            Some(old) => {
+                self.accepted -= usize::from(old.is_accepted());
+                entry.stale |= old.role() == Role::Best;
+            }
+            None => self.paths += 1,
         }
-        if accepted || old.is_some_and(|old| old.accepted) {
+        if accepted || old.is_some_and(|old| old.is_accepted()) {
+            entry.moved = true;
             dirty.insert(id);
         }
     }
 
-    fn drop_path(&mut self, from: PeerId, id: u32, entry: &mut Entry, dirty: &mut IdSet, vacant: &mut IdSet) {
-        let Some(old) = entry.take(from) else { return };
-        self.prefixes.remove(id);
-        self.accepted -= usize::from(old.accepted);
-        self.leave_role(old.role);
-        entry.stale |= old.role == Role::Best;
+    fn drop_path(
+        &mut self,
+        (slot, path_id): (Slot, u32),
+        id: u32,
+        entry: &mut Entry,
+        dirty: &mut IdSet,
+        vacant: &mut IdSet,
+    ) {
+        let Some(old) = entry.take(slot, path_id) else { return };
+        if entry.paths_of(slot).next().is_none() {
+            self.prefixes.remove(id);
+        }
+        self.paths -= 1;
+        self.accepted -= usize::from(old.is_accepted());
+        self.stale -= usize::from(old.is_stale());
+        self.leave_role(old.role());
+        entry.stale |= old.role() == Role::Best;
         // Its role is from the last decision, its acceptance may be newer.
-        if old.accepted || old.role != Role::Unused {
+        if old.is_accepted() || old.role() != Role::Unused {
+            entry.moved = true;
             dirty.insert(id);
         }
         if entry.is_vacant() {
@@ -124,7 +323,7 @@ impl AdjIn {
         }
     }
 
-    pub(crate) fn enter_role(&mut self, role: Role) {
+    pub(crate) const fn enter_role(&mut self, role: Role) {
         match role {
             Role::Best => self.best += 1,
             Role::Multipath => self.multipath += 1,
@@ -132,7 +331,7 @@ impl AdjIn {
         }
     }
 
-    pub(crate) fn leave_role(&mut self, role: Role) {
+    pub(crate) const fn leave_role(&mut self, role: Role) {
         match role {
             Role::Best => self.best -= 1,
             Role::Multipath => self.multipath -= 1,
@@ -140,10 +339,21 @@ impl AdjIn {
         }
     }
 
-    /// RFC 4271 6.7: one too many is reported once, and ends what is taken from this session.
-    fn check_limit(&mut self, peer: PeerId, limit: Option<u32>) -> Option<Output> {
-        let limit = limit.filter(|limit| !self.closed && self.accepted > *limit as usize)?;
-        self.closed = true;
-        Some(Output::PrefixLimit { peer, limit, count: u32::try_from(self.accepted).unwrap_or(u32::MAX) })
+    /// RFC 4271 6.7: one too many is reported once, and ends what is taken from this session. That the limit is near
+    /// is reported each time the number rises to the configured part of it.
+    fn check_limit(&mut self, peer: PeerId, policy: &PeerPolicy, ready: &mut impl Extend<Output>) {
+        let Some(limit) = policy.max_prefix_in.filter(|_| !self.closed) else { return };
+        let count = u32::try_from(self.accepted).unwrap_or(u32::MAX);
+        if count > limit {
+            self.closed = true;
+            ready.extend([Output::PrefixLimit { peer, limit, count }]);
+            return;
+        }
+        let Some(percent) = policy.treatment.warn_percent else { return };
+        let near = u64::from(count) * 100 >= u64::from(limit) * u64::from(percent);
+        if near && !self.warned {
+            ready.extend([Output::PrefixWarning { peer, limit, count }]);
+        }
+        self.warned = near;
     }
 }

@@ -2,107 +2,141 @@
 //!
 //! A batch of prefixes is looked at, the difference to what the peer has is grouped by attributes, and goes out as
 //! one update of withdrawals and one update per group. Withdrawals come first, so that the peer never has more than
-//! it may.
+//! it may. A peer that is [held](Rib::hold) gets nothing until it is released; what changes meanwhile is told once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::mem;
 use std::ptr;
 use std::sync::Arc;
 
-use bgp::{Announcement, Attributes, Family, Nlri, Update};
+use bgp::{Announcement, Family, Nlri, Update};
 use ipnet::IpNet;
 
-use crate::export::{BestRoute, Export};
-use crate::import::local_preference;
+use crate::decision::DecisionRules;
+use crate::export::{BestRoute, Export, Outgoing, Source};
 use crate::intern::Interner;
 use crate::limit::NAMED;
-use crate::peer::{AdjOut, Peer};
+use crate::local::{self, Locals};
+use crate::peer::{AdjOut, End, Peer, Sent};
+use crate::peers::Peers;
 use crate::rib::Rib;
-use crate::table::{Entry, Role, Table};
-use crate::{Output, PeerId, PeerPolicy};
+use crate::several::several;
+use crate::table::{Entry, Table};
+use crate::{Output, PeerId, PeerSession};
 
 /// How many prefixes are announced in one go: large enough to pack well, and a bound on what waits.
 const BATCH: usize = 16_384;
 
+/// What announcements are made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) peers: &'a Peers,
+    pub(crate) table: &'a Table,
+    pub(crate) locals: &'a Locals,
+    pub(crate) rules: DecisionRules,
+}
+
 impl Rib {
+    /// The session has no room: announces nothing to the peer until [`release`](Self::release).
+    pub fn hold(&mut self, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.held = true;
+        }
+    }
+
+    /// The session has room again.
+    pub fn release(&mut self, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.held = false;
+        }
+    }
+
     /// Works on a batch of the first peer that has anything pending; whether there was one.
     pub(crate) fn announce(&mut self) -> bool {
-        let Self { config, peers, table, sent, ready, .. } = self;
-        let due = |peer: &Peer| !peer.adj_out.pending.is_empty() || !peer.adj_out.ends.is_empty();
-        let next = peers.iter_mut().find(|(_, peer)| peer.session.is_some() && due(peer));
-        let Some((id, mut out)) = next.map(|(id, peer)| (*id, mem::take(&mut peer.adj_out))) else { return false };
-        if let Some(export) = peers.get(&id).and_then(|peer| Export::of(config.asn, id, peer)) {
-            let mut packer = Packer::default();
-            for (prefix, best) in next_batch(&mut out, &export, peers, table) {
-                packer.add(&mut out, &export, table, sent, (prefix, best));
+        if self.deferred {
+            return false;
+        }
+        let Self { config, peers, table, locals, covering, sent, ready, .. } = self;
+        let due = |peer: &&Peer| !peer.adj_out.pending.is_empty() || !peer.adj_out.ends.is_empty();
+        let next = peers.iter().filter(|peer| peer.session.is_some() && !peer.held).find(due).map(|peer| peer.id);
+        let Some(id) = next else { return false };
+        let mut out = peers.get_mut(id).map(|peer| mem::take(&mut peer.adj_out)).unwrap_or_default();
+        if let Some(export) = peers.get(id).and_then(|peer| Export::of(config.asn, peer, covering)) {
+            let sources = Sources { peers, table, locals, rules: config.decision };
+            let mut packer = Packer::new(export, sources);
+            for prefix in next_batch(&mut out, &export, sources) {
+                packer.add(&mut out, sent, prefix);
             }
-            ready.extend(packer.finish(&export));
+            ready.extend(packer.finish());
             if out.pending.is_empty() {
-                let end = |family| Update { end_of_rib: Some(family), ..Update::default() };
-                ready.extend(out.ends.drain(..).map(|family| Output::Send { peer: id, update: Box::new(end(family)) }));
+                ready.extend(out.ends.drain(..).map(|end| Output::Send { peer: id, update: Box::new(marker(end)) }));
             }
         }
-        if let Some(peer) = peers.get_mut(&id) {
+        if let Some(peer) = peers.get_mut(id) {
             peer.adj_out = out;
         }
         true
     }
 }
 
-/// The route to a prefix in the Loc-RIB.
-pub(crate) fn best<'a>(entry: &'a Entry, peers: &BTreeMap<PeerId, Peer>) -> Option<BestRoute<'a>> {
-    if entry.originated {
-        return Some(BestRoute::Originated);
+fn marker(end: End) -> Update {
+    match end {
+        End::Rib(family) => Update { end_of_rib: Some(family), ..Update::default() },
+        End::Refresh(family) => Update { end_of_refresh: Some(family), ..Update::default() },
     }
-    let path = entry.paths.iter().find(|path| path.role == Role::Best)?;
-    let peer = peers.get(&path.peer)?;
-    Some(BestRoute::Learned {
-        from: path.peer,
-        ebgp: peer.ebgp,
-        local_preference: local_preference(&peer.policy, peer.ebgp, &path.route.attributes),
-        route: &path.route,
-    })
 }
 
-/// The next prefixes to tell a peer about, each once, with their best routes as far as policy lets them through.
-fn next_batch<'a>(
-    out: &mut AdjOut,
-    export: &Export<'_>,
-    peers: &BTreeMap<PeerId, Peer>,
-    table: &'a Table,
-) -> Vec<(u32, Option<BestRoute<'a>>)> {
+/// The route to a prefix in the Loc-RIB.
+pub(crate) fn best<'a>(id: u32, entry: &'a Entry, peers: &'a Peers, locals: &'a Locals) -> Option<BestRoute<'a>> {
+    if entry.local {
+        let (kind, route) = local::first(locals, id)?;
+        return Some(BestRoute::Local { kind, attributes: &route.attributes });
+    }
+    let path = entry.best()?;
+    Some(BestRoute::Learned { from: Source::of(peers.at(path.peer)?), route: &path.route })
+}
+
+impl<'a> Sources<'a> {
+    /// The route that a peer is to be told of, as far as policy is not asked.
+    pub(crate) fn best_for(self, id: u32, export: &Export<'_>) -> Option<BestRoute<'a>> {
+        let entry = self.table.entry(id);
+        if export.policy.treatment.default_originate && entry.prefix.prefix_len() == 0 {
+            return Some(BestRoute::Default);
+        }
+        best(id, entry, self.peers, self.locals)
+    }
+}
+
+/// The next prefixes to tell a peer about, each once.
+fn next_batch(out: &mut AdjOut, export: &Export<'_>, sources: Sources<'_>) -> Vec<u32> {
     let mut batch = Vec::new();
     // Admitting one prefix may displace another, which then belongs to the same batch: it has to be withdrawn first.
     let mut moved = Vec::new();
     while batch.len() < BATCH || !moved.is_empty() {
         let Some(id) = moved.pop().or_else(|| out.pending.pop()) else { break };
-        out.pending.remove(id);
-        let entry = table.entry(id);
-        let best = best(entry, peers).filter(|best| export.judge(&entry.prefix, Some(*best)).is_ok());
         if let Some(limit) = &mut out.limit {
+            out.pending.remove(id);
+            let prefix = sources.table.entry(id).prefix;
+            let best = sources.best_for(id, export).filter(|best| export.judge(&prefix, Some(*best)).is_ok());
             moved.extend(match best {
-                Some(best) => limit.enter(entry.prefix, is_learned(best), id).moved,
-                None => limit.leave(entry.prefix),
+                Some(best) => limit.enter(prefix, best.is_learned(), id).moved,
+                None => limit.leave(prefix),
             });
         }
-        if best.is_some() || out.advertised.contains_key(&id) {
-            batch.push((id, best));
-        } else {
-            // The peer does not have it and is not to have it, which is so for most prefixes and peers.
-            out.repeat.remove(id);
-            out.reported.remove(&id);
-        }
+        batch.push(id);
     }
-    batch.sort_unstable_by_key(|(id, _)| *id);
-    batch.dedup_by_key(|(id, _)| *id);
+    if out.limit.is_some() {
+        batch.sort_unstable();
+        batch.dedup();
+    }
     batch
 }
 
 impl<'a> Export<'a> {
     /// None while the session is down.
-    pub(crate) fn of(asn: wire::Asn, id: PeerId, peer: &'a Peer) -> Option<Self> {
+    pub(crate) fn of(asn: wire::Asn, peer: &'a Peer, covering: &'a [IpNet]) -> Option<Self> {
         let session = peer.session.as_ref()?;
-        Some(Self { asn, peer: id, policy: &peer.policy, families: &session.families, ebgp: peer.ebgp })
+        Some(Self { asn, peer: peer.id, policy: &peer.policy, session, ebgp: peer.ebgp, covering })
     }
 }
 
@@ -110,52 +144,103 @@ impl AdjOut {
     /// The limit, if it keeps the prefix back.
     pub(crate) fn held_back(&self, prefix: IpNet, best: BestRoute<'_>) -> Option<u32> {
         let limit = self.limit.as_ref()?;
-        (!limit.is_admitted(prefix, is_learned(best))).then(|| limit.limit())
+        (!limit.is_admitted(prefix, best.is_learned())).then(|| limit.limit())
     }
 }
 
-const fn is_learned(best: BestRoute<'_>) -> bool {
-    matches!(best, BestRoute::Learned { .. })
-}
-
 /// Groups changes by what they have in common.
-#[derive(Default)]
-struct Packer {
+struct Packer<'a> {
+    export: Export<'a>,
+    sources: Sources<'a>,
     held_back: Vec<(IpNet, u32)>,
     withdrawn: Vec<Nlri>,
-    /// Attributes as the peer gets them, and the prefixes to announce with them.
-    groups: Vec<(Arc<Attributes>, Vec<Nlri>)>,
-    /// Where in `groups` the attributes at this address are.
+    /// Routes as the peer gets them, and the prefixes to announce with them.
+    groups: Vec<(Arc<Sent>, Vec<Nlri>)>,
+    /// Where in `groups` the route at this address is.
     places: HashMap<usize, usize>,
-    /// Where in `groups` a route belongs: by the address of what we got and from whom.
-    translated: HashMap<(usize, Option<PeerId>), usize>,
+    /// Where in `groups` a route belongs that policy leaves alone: by the address of what we got and from whom.
+    translated: HashMap<Origin, usize>,
+    /// The same for the last one.
+    last: Option<(Origin, usize)>,
 }
 
-impl Packer {
-    /// Notes the difference between what the peer has and what it is to have, and takes it as told.
-    fn add(
-        &mut self,
-        out: &mut AdjOut,
-        export: &Export<'_>,
-        table: &Table,
-        sent: &mut Interner<Attributes>,
-        (id, best): (u32, Option<BestRoute<'_>>),
-    ) {
-        let prefix = table.entry(id).prefix;
+/// What decides what a route looks like on its way out: the address of its attributes, from whom, and the family.
+type Origin = (usize, Option<PeerId>, Family);
+
+impl<'a> Packer<'a> {
+    fn new(export: Export<'a>, sources: Sources<'a>) -> Self {
+        Self {
+            export,
+            sources,
+            held_back: Vec::new(),
+            withdrawn: Vec::new(),
+            groups: Vec::new(),
+            places: HashMap::new(),
+            translated: HashMap::new(),
+            last: None,
+        }
+    }
+
+    /// Notes the difference between what the peer has of a prefix and what it is to have, and takes it as told.
+    fn add(&mut self, out: &mut AdjOut, sent: &mut Interner<Sent>, id: u32) {
+        let Self { export, sources, .. } = *self;
+        let prefix = sources.table.entry(id).prefix;
         let repeat = out.repeat.remove(id);
-        let held_back = best.and_then(|best| out.held_back(prefix, best));
-        self.report(out, id, prefix, held_back);
-        let Some(best) = best.filter(|_| held_back.is_none()) else {
-            if out.advertised.remove(&id).is_some() {
+        let best = sources.best_for(id, &export);
+        let judged = best.and_then(|best| Some((best, export.judge(&prefix, Some(best)).ok()?)));
+        let held_back = judged.as_ref().and_then(|(best, _)| out.held_back(prefix, *best));
+        if out.limit.is_some() {
+            self.report(out, id, prefix, held_back);
+        }
+        if export.sends_paths(Family::of(&prefix)) {
+            let routes = if held_back.is_some() { Vec::new() } else { several(id, &export, sources) };
+            return self.add_several(out, sent, (id, prefix, repeat), routes);
+        }
+        if out.told_paths.contains(id) {
+            self.add_several(out, sent, (id, prefix, repeat), Vec::new());
+        }
+        let Some((best, outgoing)) = judged.filter(|_| held_back.is_none()) else {
+            if out.told.remove(id).is_some() {
                 self.withdrawn.push(prefix.into());
             }
             return;
         };
-        let place = self.translate(export, best, sent);
-        let (attributes, prefixes) = &mut self.groups[place];
-        let told = out.advertised.insert(id, Arc::clone(attributes));
-        if repeat || told.is_none_or(|told| !Arc::ptr_eq(&told, attributes)) {
-            prefixes.push(prefix.into());
+        let place = self.place(&prefix, best, outgoing, sent);
+        let (route, prefixes) = &mut self.groups[place];
+        if !repeat && out.told.get(id).is_some_and(|told| Arc::ptr_eq(told, route)) {
+            return;
+        }
+        out.told.insert(id, Arc::clone(route));
+        prefixes.push(prefix.into());
+    }
+
+    /// The same for a peer that takes several paths.
+    fn add_several(
+        &mut self,
+        out: &mut AdjOut,
+        sent: &mut Interner<Sent>,
+        (id, prefix, repeat): (u32, IpNet, bool),
+        routes: Vec<(u32, BestRoute<'_>, Outgoing)>,
+    ) {
+        if out.told.remove(id).is_some() {
+            self.withdrawn.push(prefix.into());
+        }
+        let mut told = Vec::with_capacity(routes.len());
+        let before = out.told_paths.remove(id).unwrap_or_default();
+        for (number, best, outgoing) in routes {
+            let place = self.place(&prefix, best, outgoing, sent);
+            let (route, prefixes) = &mut self.groups[place];
+            let known = before.iter().any(|(of, known)| *of == number && Arc::ptr_eq(known, route));
+            if repeat || !known {
+                prefixes.push(Nlri { prefix, path_id: number });
+            }
+            told.push((number, Arc::clone(route)));
+        }
+        let gone = before.iter().filter(|(number, _)| !told.iter().any(|(of, _)| of == number));
+        self.withdrawn.extend(gone.map(|(number, _)| Nlri { prefix, path_id: *number }));
+        out.paths = out.paths - before.len() + told.len();
+        if !told.is_empty() {
+            out.told_paths.insert(id, told);
         }
     }
 
@@ -174,45 +259,59 @@ impl Packer {
     }
 
     /// The group of a route as the peer gets it.
-    fn translate(&mut self, export: &Export<'_>, best: BestRoute<'_>, sent: &mut Interner<Attributes>) -> usize {
-        let key = match best {
-            BestRoute::Originated => (0, None),
-            BestRoute::Learned { from, route, .. } => (ptr::from_ref(route).addr(), Some(from)),
+    fn place(&mut self, prefix: &IpNet, best: BestRoute<'_>, outgoing: Outgoing, sent: &mut Interner<Sent>) -> usize {
+        if matches!(outgoing, Outgoing::Changed(_)) {
+            return self.group(sent.share(self.export.outgoing(prefix, best, outgoing)));
+        }
+        let from = match best {
+            BestRoute::Local { .. } | BestRoute::Default => None,
+            BestRoute::Learned { from, .. } => Some(from.id),
         };
-        let Self { groups, places, translated, .. } = self;
-        *translated.entry(key).or_insert_with(|| {
-            let attributes = sent.share(export.attributes(best));
-            *places.entry(Arc::as_ptr(&attributes).addr()).or_insert_with(|| {
-                groups.push((attributes, Vec::new()));
-                groups.len() - 1
-            })
+        let origin = (ptr::from_ref(best.attributes()).addr(), from, Family::of(prefix));
+        if let Some((_, place)) = self.last.filter(|(last, _)| *last == origin) {
+            return place;
+        }
+        let place = match self.translated.get(&origin) {
+            Some(place) => *place,
+            None => {
+                let place = self.group(sent.share(self.export.outgoing(prefix, best, outgoing)));
+                self.translated.insert(origin, place);
+                place
+            }
+        };
+        self.last = Some((origin, place));
+        place
+    }
+
+    fn group(&mut self, route: Arc<Sent>) -> usize {
+        let Self { groups, places, .. } = self;
+        *places.entry(Arc::as_ptr(&route).addr()).or_insert_with(|| {
+            groups.push((route, Vec::new()));
+            groups.len() - 1
         })
     }
 
-    fn finish(self, export: &Export<'_>) -> impl Iterator<Item = Output> {
-        let (peer, policy) = (export.peer, export.policy.clone());
-        let held_back = self.held_back.into_iter().map(move |(prefix, limit)| Output::HeldBack { peer, prefix, limit });
-        let withdrawn = sorted(self.withdrawn);
+    fn finish(self) -> impl Iterator<Item = Output> {
+        let Self { export, held_back, withdrawn, groups, .. } = self;
+        let peer = export.peer;
+        let held_back = held_back.into_iter().map(move |(prefix, limit)| Output::HeldBack { peer, prefix, limit });
+        let withdrawn = sorted(withdrawn);
         let gone = (!withdrawn.is_empty()).then(|| Update { withdrawn, ..Update::default() });
-        let groups =
-            self.groups.into_iter().filter(|(_, prefixes)| !prefixes.is_empty()).map(move |(attributes, prefixes)| {
-                Update {
-                    announced: announcements(&policy, prefixes),
-                    attributes: (*attributes).clone(),
-                    ..Update::default()
-                }
-            });
+        let groups = groups.into_iter().filter(|(_, prefixes)| !prefixes.is_empty()).map(move |(route, prefixes)| {
+            let announced = announcements(&export, &route, prefixes);
+            Update { announced, attributes: route.attributes.clone(), ..Update::default() }
+        });
         held_back
             .chain(gone.into_iter().chain(groups).map(move |update| Output::Send { peer, update: Box::new(update) }))
     }
 }
 
 /// One per family, each with its own next hop.
-fn announcements(policy: &PeerPolicy, prefixes: Vec<Nlri>) -> Vec<Announcement> {
+fn announcements(export: &Export<'_>, route: &Sent, prefixes: Vec<Nlri>) -> Vec<Announcement> {
     let mut ipv4 = sorted(prefixes);
     let ipv6 = ipv4.split_off(ipv4.partition_point(|nlri| Family::of(&nlri.prefix) == Family::Ipv4Unicast));
     let announcement = |prefixes: Vec<Nlri>| {
-        let next_hop = policy.ends(Family::of(&prefixes.first()?.prefix))?.local;
+        let next_hop = export.next_hop(Family::of(&prefixes.first()?.prefix), route)?;
         Some(Announcement { next_hop, prefixes })
     };
     [ipv4, ipv6].into_iter().filter_map(announcement).collect()
@@ -221,4 +320,22 @@ fn announcements(policy: &PeerPolicy, prefixes: Vec<Nlri>) -> Vec<Announcement> 
 fn sorted(mut prefixes: Vec<Nlri>) -> Vec<Nlri> {
     prefixes.sort_unstable();
     prefixes
+}
+
+impl Export<'_> {
+    /// The next hop of a route as it is sent.
+    pub(crate) fn next_hop(&self, family: Family, route: &Sent) -> Option<std::net::IpAddr> {
+        let own = || Some(self.policy.ends_extended(family, self.session.extended_next_hop)?.local);
+        route.next_hop.or_else(own)
+    }
+
+    /// Whether the peer is told of several paths to prefixes of `family`.
+    pub(crate) fn sends_paths(&self, family: Family) -> bool {
+        sends_paths(self.session, family)
+    }
+}
+
+/// RFC 7911 3: once that is agreed on, every prefix carries a path identifier, even if one path alone is sent.
+fn sends_paths(session: &PeerSession, family: Family) -> bool {
+    session.paths(family).send
 }

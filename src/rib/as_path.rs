@@ -17,6 +17,14 @@ pub(crate) fn length(path: &AsPath) -> usize {
         .sum()
 }
 
+/// How often `asn` is in the path.
+pub(crate) fn count(path: &AsPath, asn: Asn) -> usize {
+    let numbers = path.0.iter().flat_map(|segment| match segment {
+        AsPathSegment::Sequence(numbers) | AsPathSegment::Set(numbers) => numbers,
+    });
+    numbers.filter(|number| **number == asn).count()
+}
+
 pub(crate) fn contains(path: &AsPath, asn: Asn) -> bool {
     path.0.iter().any(|segment| match segment {
         AsPathSegment::Sequence(numbers) | AsPathSegment::Set(numbers) => numbers.contains(&asn),

@@ -8,6 +8,9 @@ use wire::LinkId;
 use wire::{Asn, RouterId};
 
 use crate::Reach;
+pub use crate::aggregate::Aggregate;
+pub use crate::decision::{DecisionRules, MultipathPaths};
+pub use crate::treatment::{PrivateAs, SendPaths, Treatment};
 
 /// Of the whole router.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +21,31 @@ pub struct RibConfig {
     pub router_id: RouterId,
     /// Prefixes we announce of our own.
     pub originated: Vec<IpNet>,
+    /// Prefixes we announce while there is something more specific in them.
+    pub aggregates: Vec<Aggregate>,
     /// How many next hops one route may have.
     pub ecmp_width: usize,
+    /// What may be chosen in the decision process.
+    pub decision: DecisionRules,
     /// Addresses that must never be reached through a learned route: the peers' outside addresses. A route that
     /// covers one is refused; only a default route that the import list names is not, see [`policy`](crate::policy).
     pub protected: Vec<IpAddr>,
+}
+
+impl RibConfig {
+    /// A router that originates nothing, protects nothing, and uses up to 16 next hops.
+    #[must_use]
+    pub fn new(asn: Asn, router_id: RouterId) -> Self {
+        Self {
+            asn,
+            router_id,
+            originated: Vec::new(),
+            aggregates: Vec::new(),
+            ecmp_width: 16,
+            decision: DecisionRules::default(),
+            protected: Vec::new(),
+        }
+    }
 }
 
 /// Of one session.
@@ -47,7 +70,7 @@ pub struct PeerPolicy {
     pub import: Option<Vec<PrefixRule>>,
     /// What to announce; `None` announces the originated prefixes and nothing learned.
     pub export: Option<Vec<PrefixRule>>,
-    /// Upper bound of accepted prefixes; one more ends the session with Cease 6/1.
+    /// Upper bound of accepted routes; one more ends the session with Cease 6/1.
     pub max_prefix_in: Option<u32>,
     /// Upper bound of announced prefixes; what is above is held back and reported.
     pub max_prefix_out: Option<u32>,
@@ -57,6 +80,8 @@ pub struct PeerPolicy {
     pub med: Option<u32>,
     /// How many times our AS is put in front beyond the one that is due.
     pub prepend: u8,
+    /// What is done to AS paths, next hops and the number of paths.
+    pub treatment: Treatment,
 }
 
 /// The ends of the IPv6 link inside a tunnel.
@@ -79,6 +104,15 @@ impl PeerPolicy {
     /// The link for `family`: the session's own if it is of that family, or the one beside it.
     pub(crate) fn ends(&self, family: Family) -> Option<Ends> {
         self.all_ends().find(|ends| Family::of(&ends.local.into()) == family)
+    }
+
+    /// The link for routes of `family` where IPv4 routes may have IPv6 next hops (`extended`, RFC 8950): one of the
+    /// family itself is preferred.
+    pub(crate) fn ends_extended(&self, family: Family, extended: bool) -> Option<Ends> {
+        match family {
+            Family::Ipv4Unicast if extended => self.ends(family).or_else(|| self.ends(Family::Ipv6Unicast)),
+            Family::Ipv4Unicast | Family::Ipv6Unicast => self.ends(family),
+        }
     }
 
     /// All links of the tunnel.

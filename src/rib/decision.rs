@@ -10,34 +10,36 @@
 //! | `LocalPreference` | highest LOCAL_PREF |
 //! | `AsPathLength` | fewest hops in AS_PATH, a set counts as one |
 //! | `Origin` | lowest ORIGIN |
-//! | `Med` | lowest MULTI_EXIT_DISC among those from the same neighbouring AS; absent counts as 0 |
+//! | `Med` | lowest MULTI_EXIT_DISC among those from the same neighbouring AS, or if so configured among all; absent counts as 0 |
 //! | `SessionType` | external before internal |
 //! | | the interior cost is equal: every next hop is at the other end of a tunnel |
 //! | `RouterId` | lowest BGP identifier, ORIGINATOR_ID in its place where there is one (RFC 4456 9) |
 //! | `ClusterList` | shortest CLUSTER_LIST (RFC 4456 9) |
 //! | `PeerAddress` | lowest address of the peer |
 //! | `Session` | lowest session number: two clouds may use the same inside addresses |
+//! | `PathId` | lowest path identifier, of those from one peer (RFC 7911) |
 //!
 //! Age is no criterion, so that the result follows from the routes alone.
 //!
 //! # Multipath
 //!
-//! Routes are used side by side if they **tie in every step from `LocalPreference` to `SessionType`** and come from
-//! **the same neighbouring AS** as the best. The latter makes "equal MED" meaningful, and is what tunnels to one
-//! cloud gateway have: AWS announces the same AS_PATH on all tunnels of a transit gateway, and lowers the MED on
-//! the tunnel that it wants to be used alone during an endpoint update. AS_PATHs that differ further away may share;
-//! routes through two different clouds never do. At most `ecmp_width` are used: the first in the order of the
-//! remaining steps, the best among them.
+//! Routes are used side by side if they **tie in every step from `LocalPreference` to `SessionType`**, have **the same
+//! MED** as the best, and come from **the same neighbouring AS**. The last is what tunnels to one cloud gateway have:
+//! AWS announces the same AS_PATH on all tunnels of a transit gateway, and lowers the MED on the tunnel that it wants
+//! to be used alone during an endpoint update. AS_PATHs that differ further away may share; routes through two
+//! different clouds do only where that is configured ([`MultipathPaths::SameLength`]), and even then never with two
+//! different MEDs side by side. At most `ecmp_width` next hops are used: the first in the order of the remaining
+//! steps, the best among them. Where each of them carries a link bandwidth, they get shares in proportion to it (see
+//! [`bandwidth`](crate::bandwidth)).
 
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::net::IpAddr;
 
-use bgp::Attributes;
 use wire::{Asn, RouterId};
 
 use crate::PeerId;
-use crate::as_path;
+use crate::route::Rank;
 
 /// A step of the decision process, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -63,6 +65,8 @@ pub enum Step {
     PeerAddress,
     /// The best comes from the lower session number.
     Session,
+    /// The best has the lower path identifier.
+    PathId,
 }
 
 impl fmt::Display for Step {
@@ -72,12 +76,13 @@ impl fmt::Display for Step {
             Self::LocalPreference => "lower local preference",
             Self::AsPathLength => "longer AS path",
             Self::Origin => "higher origin",
-            Self::Med => "higher MED from the same neighbouring AS",
+            Self::Med => "higher MED",
             Self::SessionType => "internal route, the best is external",
             Self::RouterId => "higher router id",
             Self::ClusterList => "longer cluster list",
             Self::PeerAddress => "higher peer address",
             Self::Session => "higher session number",
+            Self::PathId => "higher path identifier",
         })
     }
 }
@@ -92,8 +97,36 @@ pub enum Barrier {
         /// That of the best.
         best: Option<Asn>,
     },
+    /// It has another MED than the best.
+    Med {
+        /// Its MED.
+        own: u32,
+        /// That of the best.
+        best: u32,
+    },
     /// There are as many next hops as may be.
     Width(usize),
+}
+
+/// What may be chosen in the decision process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecisionRules {
+    /// Compare MEDs of different neighbouring ASes, too.
+    pub always_compare_med: bool,
+    /// Whose AS paths may differ of routes that are used side by side.
+    pub multipath: MultipathPaths,
+    /// Give next hops shares in proportion to the link bandwidth that came with their routes.
+    pub weighted: bool,
+}
+
+/// Which routes may be used side by side, by AS path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MultipathPaths {
+    /// From the same neighbouring AS.
+    #[default]
+    SameNeighbour,
+    /// Of the same length.
+    SameLength,
 }
 
 impl fmt::Display for Barrier {
@@ -103,6 +136,7 @@ impl fmt::Display for Barrier {
             Self::NeighbourAs { own, best } => {
                 write!(f, "neighbouring AS differs ({}, the best has {})", name(own), name(best))
             }
+            Self::Med { own, best } => write!(f, "MED differs ({own}, the best has {best})"),
             Self::Width(width) => write!(f, "the ECMP width of {width} is used up"),
         }
     }
@@ -110,13 +144,13 @@ impl fmt::Display for Barrier {
 
 /// A route that takes part.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate<'a> {
+pub(crate) struct Candidate {
     pub(crate) peer: PeerId,
+    pub(crate) path_id: u32,
     pub(crate) peer_address: IpAddr,
     pub(crate) peer_router_id: RouterId,
     pub(crate) ebgp: bool,
-    pub(crate) local_preference: u32,
-    pub(crate) attributes: &'a Attributes,
+    pub(crate) rank: Rank,
 }
 
 /// How a route came out.
@@ -132,61 +166,87 @@ pub(crate) enum Standing {
     },
 }
 
-/// The standing of each candidate, in their order. Exactly one is the best, unless there is none or the prefix is
-/// `originated` here.
-pub(crate) fn decide(originated: bool, candidates: &[Candidate<'_>], width: usize) -> Vec<Standing> {
-    if originated {
-        return vec![Standing::Worse(Step::LocalOrigin); candidates.len()];
-    }
-    let standings = vec![Standing::Best; candidates.len()];
-    let mut contest = Contest { candidates, alive: (0..candidates.len()).collect(), standings };
-    contest.keep_lowest(Step::LocalPreference, |route| Reverse(route.local_preference));
-    contest.keep_lowest(Step::AsPathLength, |route| as_path::length(&route.attributes.as_path));
-    contest.keep_lowest(Step::Origin, |route| route.attributes.origin);
-    contest.keep_lowest_med();
-    // RFC 4271 9.1.2.2 d): if any is external, all internal ones go.
-    contest.keep_lowest(Step::SessionType, |route| !route.ebgp);
-    contest.rank_ties(width);
-    contest.standings
-}
-
-/// The elimination, in the midst of it.
-struct Contest<'a> {
-    candidates: &'a [Candidate<'a>],
+/// The decision process with room to work in, kept from prefix to prefix.
+#[derive(Debug, Default)]
+pub(crate) struct Contest {
     /// Indices of those not eliminated yet.
     alive: Vec<usize>,
     standings: Vec<Standing>,
 }
 
-impl Contest<'_> {
-    /// Eliminates all that cost more than the cheapest. Most often that is nobody.
-    fn keep_lowest<C: Ord>(&mut self, step: Step, cost: impl Fn(&Candidate<'_>) -> C) {
-        let costs = || self.alive.iter().map(|&at| cost(&self.candidates[at]));
-        let lowest = costs().min();
-        if costs().all(|cost| Some(&cost) == lowest.as_ref()) {
-            return;
+impl Contest {
+    /// As decided last.
+    pub(crate) fn standings(&self) -> &[Standing] {
+        &self.standings
+    }
+
+    /// The standing of each candidate, in their order. Exactly one is the best, unless there is none or the prefix is
+    /// originated here (`local`).
+    pub(crate) fn decide(
+        &mut self,
+        local: bool,
+        candidates: &[Candidate],
+        (rules, width): (DecisionRules, usize),
+    ) -> &[Standing] {
+        self.standings.clear();
+        if local {
+            self.standings.resize(candidates.len(), Standing::Worse(Step::LocalOrigin));
+            return &self.standings;
         }
-        self.keep(step, |route| Some(cost(route)) == lowest);
+        self.standings.resize(candidates.len(), Standing::Best);
+        if candidates.len() < 2 {
+            return &self.standings;
+        }
+        self.alive.clear();
+        self.alive.extend(0..candidates.len());
+        self.keep_lowest(candidates, Step::LocalPreference, |route| Reverse(route.rank.local_preference));
+        self.keep_lowest(candidates, Step::AsPathLength, |route| route.rank.path_length);
+        self.keep_lowest(candidates, Step::Origin, |route| route.rank.origin);
+        if rules.always_compare_med {
+            self.keep_lowest(candidates, Step::Med, |route| route.rank.med);
+        } else {
+            self.keep_lowest_med(candidates);
+        }
+        // RFC 4271 9.1.2.2 d): if any is external, all internal ones go.
+        self.keep_lowest(candidates, Step::SessionType, |route| !route.ebgp);
+        self.rank_ties(candidates, rules.multipath, width.max(1));
+        &self.standings
+    }
+
+    /// Eliminates all that cost more than the cheapest. Most often that is nobody.
+    fn keep_lowest<C: Ord>(&mut self, candidates: &[Candidate], step: Step, cost: impl Fn(&Candidate) -> C) {
+        let mut costs = self.alive.iter().map(|&at| cost(&candidates[at]));
+        let Some(first) = costs.next() else { return };
+        let mut lowest = first;
+        let mut equal = true;
+        for cost in costs {
+            equal &= cost == lowest;
+            lowest = lowest.min(cost);
+        }
+        if !equal {
+            self.keep(step, |at| cost(&candidates[at]) == lowest);
+        }
     }
 
     // RFC 4271 9.1.2.2 c): MEDs compare within one neighbouring AS only.
-    fn keep_lowest_med(&mut self) {
-        let Self { candidates, alive, .. } = self;
-        let mut meds = alive.iter().map(|&at| candidates[at].med());
+    fn keep_lowest_med(&mut self, candidates: &[Candidate]) {
+        let mut meds = self.alive.iter().map(|&at| candidates[at].rank.med);
         let first = meds.next();
         if meds.all(|med| Some(med) == first) {
             return;
         }
-        let before: Vec<_> = alive.iter().map(|&at| candidates[at]).collect();
-        self.keep(Step::Med, |own| {
-            !before.iter().any(|other| other.neighbour() == own.neighbour() && other.med() < own.med())
+        let before = self.alive.clone();
+        self.keep(Step::Med, |at| {
+            let own = &candidates[at].rank;
+            let mut others = before.iter().map(|&at| &candidates[at].rank);
+            !others.any(|other| other.neighbour == own.neighbour && other.med < own.med)
         });
     }
 
-    fn keep(&mut self, step: Step, stays: impl Fn(&Candidate<'_>) -> bool) {
-        let Self { candidates, alive, standings } = self;
+    fn keep(&mut self, step: Step, stays: impl Fn(usize) -> bool) {
+        let Self { alive, standings } = self;
         alive.retain(|&at| {
-            let stays = stays(&candidates[at]);
+            let stays = stays(at);
             if !stays {
                 standings[at] = Standing::Worse(step);
             }
@@ -195,60 +255,69 @@ impl Contest<'_> {
     }
 
     /// RFC 4271 9.1.2.2 f), g): among equals the order is arbitrary but fixed; the first are used side by side.
-    fn rank_ties(&mut self, width: usize) {
-        let Self { candidates, alive, standings } = self;
+    fn rank_ties(&mut self, candidates: &[Candidate], paths: MultipathPaths, width: usize) {
+        let Self { alive, standings } = self;
         alive.sort_unstable_by(|&a, &b| candidates[a].tie_break(&candidates[b]).0);
-        let Some((&best, rest)) = alive.split_first() else { return };
-        let neighbour = candidates[best].neighbour();
+        let Some((&first, rest)) = alive.split_first() else { return };
+        let best = &candidates[first];
         let mut used = 1;
+        let mut last_peer = best.peer;
         for &at in rest {
-            let own = candidates[at].neighbour();
-            let barrier = if own != neighbour {
-                Some(Barrier::NeighbourAs { own, best: neighbour })
-            } else if used >= width.max(1) {
-                Some(Barrier::Width(width.max(1)))
-            } else {
-                used += 1;
-                None
-            };
-            standings[at] = match barrier {
-                None => Standing::Multipath,
-                Some(barrier) => Standing::LeftOut { step: candidates[best].tie_break(&candidates[at]).1, barrier },
+            let own = &candidates[at];
+            // Paths of one peer stand next to each other and have one next hop.
+            let room = used < width || own.peer == last_peer;
+            standings[at] = match barrier(&own.rank, &best.rank, paths).or((!room).then_some(Barrier::Width(width))) {
+                None => {
+                    used += usize::from(own.peer != last_peer);
+                    last_peer = own.peer;
+                    Standing::Multipath
+                }
+                Some(barrier) => Standing::LeftOut { step: best.tie_break(own).1, barrier },
             };
         }
     }
 }
 
-impl Candidate<'_> {
-    fn neighbour(&self) -> Option<Asn> {
-        as_path::neighbour(&self.attributes.as_path)
+/// What keeps a route that ties with the best from being used beside it.
+fn barrier(own: &Rank, best: &Rank, paths: MultipathPaths) -> Option<Barrier> {
+    let neighbours = match paths {
+        MultipathPaths::SameNeighbour => own.neighbour == best.neighbour,
+        MultipathPaths::SameLength => true,
+    };
+    if !neighbours {
+        return Some(Barrier::NeighbourAs { own: own.neighbour, best: best.neighbour });
     }
+    (own.med != best.med).then_some(Barrier::Med { own: own.med, best: best.med })
+}
 
-    fn med(&self) -> u32 {
-        self.attributes.med.unwrap_or(0)
-    }
-
+impl Candidate {
     /// RFC 4456 9: what a route reflector passes on carries the identifier of its originator.
     fn router_id(&self) -> RouterId {
-        match self.attributes.originator_id {
+        match self.rank.originator_id {
             Some(originator) if !self.ebgp => originator,
             Some(_) | None => self.peer_router_id,
         }
     }
 
-    fn cluster_list_len(&self) -> usize {
-        self.attributes.cluster_list.len()
-    }
-
     /// Less is better; with the step that decides.
     fn tie_break(&self, other: &Self) -> (Ordering, Step) {
-        let steps = [
-            (self.router_id().cmp(&other.router_id()), Step::RouterId),
-            (self.cluster_list_len().cmp(&other.cluster_list_len()), Step::ClusterList),
-            (self.peer_address.cmp(&other.peer_address), Step::PeerAddress),
-        ];
-        let decided = steps.into_iter().find(|(order, _)| order.is_ne());
-        decided.unwrap_or_else(|| (self.peer.cmp(&other.peer), Step::Session))
+        let router_id = self.router_id().cmp(&other.router_id());
+        if router_id.is_ne() {
+            return (router_id, Step::RouterId);
+        }
+        let cluster_list = self.rank.cluster_list.cmp(&other.rank.cluster_list);
+        if cluster_list.is_ne() {
+            return (cluster_list, Step::ClusterList);
+        }
+        let address = self.peer_address.cmp(&other.peer_address);
+        if address.is_ne() {
+            return (address, Step::PeerAddress);
+        }
+        let session = self.peer.cmp(&other.peer);
+        if session.is_ne() {
+            return (session, Step::Session);
+        }
+        (self.path_id.cmp(&other.path_id), Step::PathId)
     }
 }
 

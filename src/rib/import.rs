@@ -1,15 +1,15 @@
 //! Import policy: whether a received route takes part in the decision process.
 
 use std::net::IpAddr;
-use std::ptr;
 
-use bgp::{Attributes, Family};
+use bgp::{Attributes, Family, Leak, Role};
 use ipnet::IpNet;
 use wire::LinkId;
 use wire::{Asn, RouterId};
 
 use crate::as_path;
 use crate::config::Ends;
+use crate::peer::Peer;
 use crate::policy::{InsideLink, ListVerdict, Special, consult};
 use crate::{PeerPolicy, PrefixRule, RibConfig};
 
@@ -70,13 +70,17 @@ pub enum Refusal {
     /// The import list does not permit it.
     #[error("no line of the import list matches")]
     NoRuleMatches,
+    /// RFC 9234 5.
+    #[error(transparent)]
+    Leak(#[from] Leak),
 }
 
-/// What was received with a prefix, before any policy. Shared by all prefixes it came with.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ReceivedRoute {
-    pub(crate) attributes: Attributes,
-    pub(crate) next_hop: IpAddr,
+/// A route as it takes part in the decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Effective {
+    /// As policy made them; `None` as received, which costs no memory.
+    pub(crate) attributes: Option<Box<Attributes>>,
+    pub(crate) local_preference: u32,
 }
 
 /// What the judgement about one peer's routes rests on.
@@ -86,37 +90,65 @@ pub(crate) struct Import<'a> {
     pub(crate) links: &'a [InsideLink],
     pub(crate) policy: &'a PeerPolicy,
     pub(crate) ebgp: bool,
+    /// RFC 8950
+    pub(crate) extended_next_hop: bool,
+    /// RFC 9234
+    pub(crate) role: Option<Role>,
 }
 
-impl Import<'_> {
-    pub(crate) fn judge(&self, prefix: &IpNet, route: &ReceivedRoute) -> Result<(), Refusal> {
-        self.judge_route(Family::of(prefix), route)?;
-        self.judge_prefix(prefix)
+impl<'a> Import<'a> {
+    pub(crate) fn of(config: &'a RibConfig, links: &'a [InsideLink], peer: &'a Peer) -> Self {
+        let session = peer.session.as_ref();
+        Self {
+            config,
+            links,
+            policy: &peer.policy,
+            ebgp: peer.ebgp,
+            extended_next_hop: session.is_some_and(|session| session.extended_next_hop),
+            role: session.and_then(|session| session.role),
+        }
     }
 
-    /// What does not depend on the prefix.
-    pub(crate) fn judge_route(&self, family: Family, route: &ReceivedRoute) -> Result<(), Refusal> {
-        self.judge_next_hop(family, route.next_hop)?;
-        // RFC 4271 9.1.2: an AS loop.
-        if as_path::contains(&route.attributes.as_path, self.config.asn) {
+    /// The route as it takes part in the decision, or why it does not. `attributes` are as received.
+    pub(crate) fn judge(
+        &self,
+        prefix: &IpNet,
+        attributes: &Attributes,
+        next_hop: IpAddr,
+    ) -> Result<Effective, Refusal> {
+        self.judge_route(Family::of(prefix), attributes, next_hop)?;
+        self.judge_prefix(prefix)?;
+        self.apply_policy(prefix, attributes)
+    }
+
+    /// What does not depend on the prefix, but for its family.
+    pub(crate) fn judge_route(&self, family: Family, attributes: &Attributes, next_hop: IpAddr) -> Result<(), Refusal> {
+        self.judge_next_hop(family, next_hop)?;
+        // RFC 4271 9.1.2: an AS loop, beyond what is allowed here.
+        if as_path::count(&attributes.as_path, self.config.asn) > usize::from(self.policy.treatment.own_as_in) {
             return Err(Refusal::OwnAsInPath(self.config.asn));
         }
         let own = self.config.router_id;
         // RFC 4456 8: both attributes mean something inside an AS only.
-        if !self.ebgp && route.attributes.originator_id == Some(own) {
+        if !self.ebgp && attributes.originator_id == Some(own) {
             return Err(Refusal::OwnOriginatorId(own));
         }
-        if !self.ebgp && route.attributes.cluster_list.contains(&own.0) {
+        if !self.ebgp && attributes.cluster_list.contains(&own.0) {
             return Err(Refusal::OwnClusterId(own));
         }
         Ok(())
     }
 
     fn judge_next_hop(&self, family: Family, next_hop: IpAddr) -> Result<(), Refusal> {
-        let Ends { local, peer } = self.policy.ends(family).ok_or(Refusal::NoAddressOfFamily(family))?;
-        if Family::of(&next_hop.into()) != family {
-            return Err(Refusal::NextHopFamily { next_hop, family });
-        }
+        let ends =
+            self.policy.ends_extended(family, self.extended_next_hop).ok_or(Refusal::NoAddressOfFamily(family))?;
+        // RFC 8950 4: an IPv4 route may come with either, if that was agreed on.
+        let beside = self.policy.all_ends().find(|ends| ends.peer.is_ipv6() == next_hop.is_ipv6());
+        let Ends { local, peer } = match (Family::of(&next_hop.into()) == family, family, self.extended_next_hop) {
+            (true, _, _) => self.policy.ends(family).unwrap_or(ends),
+            (false, Family::Ipv4Unicast, true) => beside.unwrap_or(ends),
+            (false, _, _) => return Err(Refusal::NextHopFamily { next_hop, family }),
+        };
         // RFC 4271 5.1.3
         if next_hop == local {
             return Err(Refusal::OwnNextHop(next_hop));
@@ -145,6 +177,26 @@ impl Import<'_> {
             Some(ListVerdict::NoMatch) => Err(Refusal::NoRuleMatches),
         }
     }
+
+    /// Whether [`apply_policy`](Self::apply_policy) makes something else of the same attributes for another prefix.
+    /// Where it does not, its outcome is shared by all prefixes of an update.
+    #[expect(clippy::unused_self, reason = "it is the policy's to say")]
+    pub(crate) const fn policy_depends_on_prefix(&self) -> bool {
+        false
+    }
+
+    /// What policy makes of a sound route.
+    pub(crate) fn apply_policy(&self, _prefix: &IpNet, attributes: &Attributes) -> Result<Effective, Refusal> {
+        let local_preference = local_preference(self.policy, self.ebgp, attributes);
+        let otc = attributes.only_to_customer;
+        let admitted = match self.role {
+            Some(role) if self.ebgp => role.admit(otc, self.policy.peer_asn)?,
+            Some(_) | None => otc,
+        };
+        let changed =
+            (admitted != otc).then(|| Box::new(Attributes { only_to_customer: admitted, ..attributes.clone() }));
+        Ok(Effective { attributes: changed, local_preference })
+    }
 }
 
 /// The first protected address that `prefix` covers.
@@ -157,12 +209,6 @@ pub(crate) fn local_preference(policy: &PeerPolicy, ebgp: bool, attributes: &Att
     match attributes.local_preference {
         Some(preference) if !ebgp => preference,
         Some(_) | None => policy.local_preference,
-    }
-}
-
-impl ReceivedRoute {
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        ptr::eq(self, other)
     }
 }
 

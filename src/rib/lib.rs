@@ -29,8 +29,10 @@
 //! announced, prefix lists) and [`limit`] (which prefixes are held back).
 
 mod adj_in;
+mod aggregate;
 mod announce;
 mod as_path;
+mod bandwidth;
 mod change;
 pub mod config;
 pub mod decision;
@@ -39,20 +41,31 @@ mod id_set;
 mod import;
 mod intern;
 pub mod limit;
+mod local;
 mod output;
+mod paged;
 mod peer;
+mod peers;
 pub mod policy;
 mod rib;
+mod route;
 mod settle;
+mod several;
 mod source;
+mod stale;
 mod table;
+mod treatment;
 mod view;
 
-pub use change::{FibChange, NextHop, NextHopSet};
-pub use config::{Inside6, PeerPolicy, PrefixRule, RibConfig, RuleAction};
+pub use change::{FibChange, MAX_WEIGHT, NextHop, NextHopSet};
+pub use config::{
+    Aggregate, DecisionRules, Inside6, MultipathPaths, PeerPolicy, PrefixRule, PrivateAs, RibConfig, RuleAction,
+    SendPaths, Treatment,
+};
 pub use decision::{Barrier, Step};
 pub use export::Withheld;
 pub use import::Refusal;
+pub use local::{LocalKind, LocalRoute};
 pub use output::Output;
 pub use peer::{LinkState, PeerCounts, PeerId, PeerSession};
 pub use policy::Special;

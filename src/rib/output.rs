@@ -27,6 +27,15 @@ pub enum Output {
         /// How many there are.
         count: u32,
     },
+    /// The number of accepted routes of a peer has come near its limit. Said again only after it was lower meanwhile.
+    PrefixWarning {
+        /// Who.
+        peer: PeerId,
+        /// How many accepted routes it may have.
+        limit: u32,
+        /// How many there are.
+        count: u32,
+    },
     /// A prefix is not announced because the peer would get too many. Said by name for the first
     /// [`NAMED`](crate::limit::NAMED) only; [`PeerCounts::held_back`](crate::PeerCounts::held_back) has the number.
     HeldBack {

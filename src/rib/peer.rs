@@ -1,14 +1,16 @@
 //! What the routing tables keep per session: its policy, which prefixes came in, and what went out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp::{Attributes, Family};
+use bgp::{AddPath, Attributes, Established, Family, Role};
 use wire::{Asn, RouterId};
 
-use crate::PeerPolicy;
 use crate::id_set::IdSet;
 use crate::limit::OutLimit;
+use crate::paged::Paged;
+use crate::{PeerPolicy, SendPaths};
 
 /// A session's number, given by the process, stable over reloads and unique within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -22,6 +24,37 @@ pub struct PeerSession {
     pub families: Vec<Family>,
     /// The peer's BGP identifier.
     pub peer_router_id: RouterId,
+    /// Whether IPv4 routes may have IPv6 next hops (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Families in which prefixes have path identifiers (RFC 7911).
+    pub add_path: Vec<(Family, AddPath)>,
+    /// What we are to the peer (RFC 9234).
+    pub role: Option<Role>,
+}
+
+impl PeerSession {
+    /// A session without extensions.
+    #[must_use]
+    pub const fn new(families: Vec<Family>, peer_router_id: RouterId) -> Self {
+        Self { families, peer_router_id, extended_next_hop: false, add_path: Vec::new(), role: None }
+    }
+
+    /// How prefixes of `family` travel.
+    pub(crate) fn paths(&self, family: Family) -> AddPath {
+        self.add_path.iter().find(|(of, _)| *of == family).map_or(AddPath::default(), |(_, directions)| *directions)
+    }
+}
+
+impl From<Established> for PeerSession {
+    fn from(established: Established) -> Self {
+        Self {
+            families: established.families,
+            peer_router_id: established.peer_router_id,
+            extended_next_hop: established.extended_next_hop,
+            add_path: established.add_path,
+            role: established.role,
+        }
+    }
 }
 
 /// Whether packets can go through a link.
@@ -34,7 +67,7 @@ pub enum LinkState {
     Down,
 }
 
-/// How many prefixes of one session are where.
+/// How many routes of one session are where. Without ADD-PATH there is one route per prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct PeerCounts {
     /// In the Adj-RIB-In: accepted and refused.
@@ -45,6 +78,8 @@ pub struct PeerCounts {
     pub refused: usize,
     /// Did not pass the import policy, and were not kept because too many are; since the session came up.
     pub forgotten: usize,
+    /// Kept from before the peer restarted, or since it was asked to repeat everything, and not repeated yet.
+    pub stale: usize,
     /// Best route to their prefix.
     pub best: usize,
     /// Used beside the best.
@@ -57,10 +92,17 @@ pub struct PeerCounts {
 
 #[derive(Debug)]
 pub(crate) struct Peer {
+    pub(crate) id: PeerId,
     pub(crate) policy: PeerPolicy,
     pub(crate) ebgp: bool,
     pub(crate) link: LinkState,
     pub(crate) session: Option<PeerSession>,
+    /// The peer's BGP identifier in its last session.
+    pub(crate) router_id: RouterId,
+    /// The session is down, and its routes are kept until the peer is back (RFC 4724 4.2).
+    pub(crate) retained: bool,
+    /// Takes no announcements at the moment.
+    pub(crate) held: bool,
     pub(crate) adj_in: AdjIn,
     pub(crate) adj_out: AdjOut,
 }
@@ -68,15 +110,37 @@ pub(crate) struct Peer {
 /// Which prefixes the peer sent; the paths themselves are with their prefix.
 #[derive(Debug, Default)]
 pub(crate) struct AdjIn {
+    /// Prefixes with at least one path.
     pub(crate) prefixes: IdSet,
+    pub(crate) paths: usize,
     pub(crate) accepted: usize,
     pub(crate) forgotten: usize,
+    pub(crate) stale: usize,
     pub(crate) best: usize,
     pub(crate) multipath: usize,
     /// The limit was exceeded and the process told so.
     pub(crate) closed: bool,
+    /// The process was told that the limit is near.
+    pub(crate) warned: bool,
     /// Families whose end was received and not yet reported.
     pub(crate) ended: Vec<Family>,
+}
+
+/// A route as a peer gets it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sent {
+    pub(crate) attributes: Attributes,
+    /// `None` stands for our own end of the link.
+    pub(crate) next_hop: Option<IpAddr>,
+}
+
+/// What is said once nothing is pending any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// RFC 4724 2
+    Rib(Family),
+    /// RFC 7313 4.1
+    Refresh(Family),
 }
 
 /// What the peer was told.
@@ -86,47 +150,70 @@ pub(crate) struct AdjOut {
     pub(crate) pending: IdSet,
     /// Of these, the ones to repeat even if nothing changed.
     pub(crate) repeat: IdSet,
-    /// What the peer has from us.
-    pub(crate) advertised: BTreeMap<u32, Arc<Attributes>>,
+    /// What the peer has from us, one route per prefix.
+    pub(crate) told: Paged<Arc<Sent>>,
+    /// What the peer has from us where it takes several routes per prefix, by their numbers.
+    pub(crate) told_paths: Paged<Vec<(u32, Arc<Sent>)>>,
+    /// Routes in `told_paths`.
+    pub(crate) paths: usize,
     pub(crate) limit: Option<OutLimit>,
     /// Prefixes held back of which the process was told.
     pub(crate) reported: BTreeSet<u32>,
-    /// Families whose end is still to be sent, once nothing is pending.
-    pub(crate) ends: Vec<Family>,
+    /// What is still to be said, once nothing is pending.
+    pub(crate) ends: Vec<End>,
 }
 
 impl Peer {
-    pub(crate) fn new(policy: PeerPolicy, own: Asn, link: LinkState) -> Self {
+    pub(crate) fn new(id: PeerId, policy: PeerPolicy, own: Asn, link: LinkState) -> Self {
         let ebgp = policy.peer_asn != own;
-        Self { policy, ebgp, link, session: None, adj_in: AdjIn::default(), adj_out: AdjOut::default() }
+        Self {
+            id,
+            policy,
+            ebgp,
+            link,
+            session: None,
+            router_id: RouterId([0, 0, 0, 0].into()),
+            retained: false,
+            held: false,
+            adj_in: AdjIn::default(),
+            adj_out: AdjOut::default(),
+        }
     }
 
     pub(crate) fn counts(&self) -> PeerCounts {
-        let received = self.adj_in.prefixes.len();
+        let AdjIn { paths, accepted, forgotten, stale, best, multipath, .. } = self.adj_in;
         PeerCounts {
-            received,
-            accepted: self.adj_in.accepted,
-            refused: received - self.adj_in.accepted,
-            forgotten: self.adj_in.forgotten,
-            best: self.adj_in.best,
-            multipath: self.adj_in.multipath,
-            advertised: self.adj_out.advertised.len(),
+            received: paths,
+            accepted,
+            refused: paths - accepted,
+            forgotten,
+            stale,
+            best,
+            multipath,
+            advertised: self.adj_out.told.len() + self.adj_out.paths,
             held_back: self.adj_out.limit.as_ref().map_or(0, OutLimit::held_back),
         }
     }
 
+    /// Whether its routes may be used.
     pub(crate) const fn is_usable(&self) -> bool {
         match self.link {
-            LinkState::Up => true,
+            LinkState::Up => self.session.is_some() || self.retained,
             LinkState::Down => false,
         }
+    }
+
+    /// Whether it is told of several paths to prefixes of any family.
+    pub(crate) fn takes_paths(&self) -> bool {
+        let negotiated = self.session.as_ref().is_some_and(|session| session.add_path.iter().any(|(_, way)| way.send));
+        negotiated && self.policy.treatment.send_paths != SendPaths::Best
     }
 }
 
 impl AdjOut {
     /// For a peer that has nothing from us yet; `all` are all prefixes there are.
     pub(crate) fn start(families: &[Family], max_prefix_out: Option<u32>, all: &IdSet) -> Self {
-        let mut out = Self { ends: families.to_vec(), ..Self::default() };
+        let mut out = Self { ends: families.iter().copied().map(End::Rib).collect(), ..Self::default() };
         out.restart(max_prefix_out, false, all);
         out
     }
@@ -139,5 +226,10 @@ impl AdjOut {
         if repeat {
             self.repeat.union(all);
         }
+    }
+
+    /// Prefixes the peer was told of.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.told.keys().chain(self.told_paths.keys())
     }
 }

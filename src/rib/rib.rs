@@ -1,20 +1,25 @@
 //! The routing tables as one machine: events in, outputs out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::net::IpAddr;
 
-use bgp::{Attributes, Family, Update};
+use bgp::{Family, Update};
 use ipnet::IpNet;
 use wire::LinkId;
 
+use crate::adj_in::Store;
+use crate::aggregate::Summary;
 use crate::id_set::IdSet;
-use crate::import::{ReceivedRoute, captured};
+use crate::import::captured;
 use crate::intern::Interner;
-use crate::peer::{AdjOut, Peer};
+use crate::local::Locals;
+use crate::peer::{AdjOut, End, Peer, Sent};
+use crate::peers::Peers;
 use crate::policy::InsideLink;
+use crate::settle::{Scratch, Sets};
 use crate::table::Table;
-use crate::{LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, RibConfig};
+use crate::{LinkState, Output, PeerId, PeerPolicy, PeerSession, RibConfig};
 
 /// Adj-RIB-In, Loc-RIB and Adj-RIB-Out of all sessions.
 ///
@@ -24,22 +29,31 @@ use crate::{LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, RibConf
 #[derive(Debug)]
 pub struct Rib {
     pub(crate) config: RibConfig,
-    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    pub(crate) peers: Peers,
     pub(crate) link_states: BTreeMap<LinkId, LinkState>,
     /// Inside links of all peers' tunnels.
     pub(crate) links: Vec<InsideLink>,
     pub(crate) table: Table,
+    pub(crate) locals: Locals,
+    pub(crate) summaries: Vec<Summary>,
+    /// Aggregates in whose place nothing more specific is announced.
+    pub(crate) covering: Vec<IpNet>,
     /// Contents of the Adj-RIBs-In.
-    pub(crate) received: Interner<ReceivedRoute>,
+    pub(crate) received: Store,
     /// Contents of the Adj-RIBs-Out.
-    pub(crate) sent: Interner<Attributes>,
-    pub(crate) next_hops: Interner<[NextHop]>,
+    pub(crate) sent: Interner<Sent>,
+    pub(crate) sets: Sets,
+    /// Prefixes the forwarding table has from us.
+    pub(crate) installed: usize,
     /// Prefixes to decide again.
     pub(crate) dirty: IdSet,
     /// Prefixes that may be gone from everywhere.
     pub(crate) vacant: IdSet,
+    /// Nothing is decided or announced yet.
+    pub(crate) deferred: bool,
     /// Outputs of the work done so far.
     pub(crate) ready: VecDeque<Output>,
+    pub(crate) scratch: Scratch,
 }
 
 impl Rib {
@@ -47,121 +61,150 @@ impl Rib {
     #[must_use]
     pub fn new(mut config: RibConfig) -> Self {
         let originated = mem::take(&mut config.originated);
+        let aggregates = mem::take(&mut config.aggregates);
         let mut rib = Self {
             config,
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             link_states: BTreeMap::new(),
             links: Vec::new(),
             table: Table::default(),
-            received: Interner::default(),
+            locals: Locals::default(),
+            summaries: Vec::new(),
+            covering: Vec::new(),
+            received: Store::default(),
             sent: Interner::default(),
-            next_hops: Interner::default(),
+            sets: Sets::default(),
+            installed: 0,
             dirty: IdSet::default(),
             vacant: IdSet::default(),
+            deferred: false,
             ready: VecDeque::new(),
+            scratch: Scratch::default(),
         };
         rib.set_originated(originated);
+        rib.set_aggregates(aggregates);
         rib
     }
 
-    /// A session is configured; it is down. For a known one the same as [`set_policy`](Self::set_policy).
+    /// A session is configured; it is down. For a known one the same as [`set_policy`](Self::set_policy). There may be
+    /// 65536 sessions; one more is left out.
     pub fn add_peer(&mut self, peer: PeerId, policy: PeerPolicy) {
-        if self.peers.contains_key(&peer) {
+        if self.peers.contains(peer) {
             return self.set_policy(peer, policy);
         }
         let link = self.link_state(policy.link);
-        self.peers.insert(peer, Peer::new(policy, self.config.asn, link));
-        self.relink();
+        if self.peers.insert(peer, Peer::new(peer, policy, self.config.asn, link)) {
+            self.relink();
+            self.pin_defaults();
+        }
     }
 
     /// A session is not configured any more.
     pub fn remove_peer(&mut self, peer: PeerId) {
         self.handle_peer_down(peer);
-        if self.peers.remove(&peer).is_some() {
+        if self.peers.remove(peer).is_some() {
             self.relink();
+            self.pin_defaults();
         }
     }
 
     /// A session is established. Everything is announced to it, and then the End-of-RIB of each family
-    /// (RFC 4724 2).
+    /// (RFC 4724 2). Routes that were kept from before its restart stay until its own End-of-RIB.
     pub fn handle_peer_up(&mut self, peer: PeerId, session: PeerSession) {
-        self.handle_peer_down(peer);
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.adj_out = AdjOut::start(&session.families, state.policy.max_prefix_out, self.table.ids());
-            state.session = Some(session);
+        if self.peers.get(peer).is_some_and(|state| state.session.is_some()) {
+            self.handle_peer_down(peer);
+        }
+        let Some(state) = self.peers.get_mut(peer) else { return };
+        state.adj_out = AdjOut::start(&session.families, state.policy.max_prefix_out, self.table.ids());
+        state.router_id = session.peer_router_id;
+        state.held = false;
+        state.retained = false;
+        state.session = Some(session);
+        if state.adj_in.paths > 0 {
+            // Its identifier, its role and what next hops it may send can have changed.
+            self.dirty.union(&state.adj_in.prefixes);
+            self.reconsider(peer);
         }
     }
 
     /// A session is lost: all its routes are gone at once, and what was to be sent is moot.
     pub fn handle_peer_down(&mut self, peer: PeerId) {
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        if state.session.take().is_none() {
+        let Some(state) = self.peers.get_mut(peer) else { return };
+        if state.session.take().is_none() && !mem::take(&mut state.retained) {
             return;
         }
         state.adj_out = AdjOut::default();
         self.forget_routes(peer);
-        self.ready.retain(|output| match output {
-            Output::Send { peer: to, .. } | Output::HeldBack { peer: to, .. } => *to != peer,
-            Output::PrefixLimit { peer: of, .. }
-            | Output::EndOfRib { peer: of, .. }
-            | Output::RequestRefresh { peer: of, .. } => *of != peer,
-            Output::Fib(_) => true,
-        });
+        self.drop_outputs(peer);
     }
 
     /// Takes over what a peer announces and withdraws.
     pub fn handle_update(&mut self, peer: PeerId, update: Update) {
-        let Some(session) = self.open_session(peer) else { return };
-        let families = session.families.clone();
+        if !self.takes_updates(peer) {
+            return;
+        }
         // RFC 4271 4.3: a prefix in both places counts as announced.
         for nlri in update.withdrawn {
-            self.withdraw(peer, &nlri.prefix.trunc());
+            self.withdraw(peer, nlri);
         }
         for announcement in update.announced {
-            self.receive(peer, announcement, update.attributes.clone(), &families);
+            self.receive(peer, announcement, &update.attributes);
         }
-        if let Some(family) = update.end_of_rib
-            && let Some(state) = self.peers.get_mut(&peer)
-        {
-            state.adj_in.ended.push(family);
+        if let Some(family) = update.end_of_rib {
+            self.sweep_stale(peer, family);
+            if let Some(state) = self.peers.get_mut(peer) {
+                state.adj_in.ended.push(family);
+            }
         }
     }
 
-    /// The peer asks for all routes of a family again (RFC 2918 4).
+    /// The peer asks for all routes of a family again (RFC 2918 4). After the last the end is marked (RFC 7313 4.1).
     pub fn handle_refresh(&mut self, peer: PeerId, family: Family) {
         let Self { peers, table, .. } = self;
-        let Some(state) = peers.get_mut(&peer).filter(|state| state.session.is_some()) else { return };
-        let out = &mut state.adj_out;
-        let ids = out.advertised.keys().filter(|id| Family::of(&table.entry(**id).prefix) == family);
-        for id in ids {
-            out.pending.insert(*id);
-            out.repeat.insert(*id);
+        let negotiated =
+            |state: &&mut Peer| state.session.as_ref().is_some_and(|session| session.families.contains(&family));
+        let Some(state) = peers.get_mut(peer).filter(negotiated) else { return };
+        let AdjOut { pending, repeat, ends, told, told_paths, .. } = &mut state.adj_out;
+        let ids = told.keys().chain(told_paths.keys());
+        for id in ids.filter(|id| Family::of(&table.entry(*id).prefix) == family) {
+            pending.insert(id);
+            repeat.insert(id);
+        }
+        if !ends.contains(&End::Refresh(family)) {
+            ends.push(End::Refresh(family));
         }
     }
 
-    /// A link (a tunnel, or a plain interface) came up or went down: all next hops through it are valid, or invalid, from now on.
+    /// A link (a tunnel, or a plain interface) came up or went down: all next hops through it are valid, or invalid,
+    /// from now on.
     pub fn handle_link(&mut self, link: LinkId, state: LinkState) {
         if self.link_states.insert(link, state).unwrap_or(LinkState::Down) == state {
             return;
         }
-        for peer in self.peers.values_mut().filter(|peer| peer.policy.link == link) {
+        let mut on_it = Vec::new();
+        for peer in self.peers.iter_mut().filter(|peer| peer.policy.link == link) {
             peer.link = state;
             self.dirty.union(&peer.adj_in.prefixes);
+            on_it.push(peer.id);
+        }
+        if state == LinkState::Down {
+            for peer in on_it {
+                self.drop_retained(peer);
+            }
         }
     }
 
-    /// Replaces the originated prefixes.
-    pub fn set_originated(&mut self, originated: Vec<IpNet>) {
-        let new: BTreeSet<IpNet> = originated.iter().map(IpNet::trunc).collect();
-        let old: BTreeSet<IpNet> = self.config.originated.iter().copied().collect();
-        for prefix in old.symmetric_difference(&new) {
-            let id = self.table.enter(*prefix);
-            let entry = self.table.entry_mut(id);
-            entry.originated = new.contains(prefix);
-            entry.stale = true;
-            self.dirty.insert(id);
+    /// Takes over what may change while the router runs: all but its AS number and identifier.
+    pub fn reconfigure(&mut self, config: RibConfig) {
+        let RibConfig { asn: _, router_id: _, originated, aggregates, ecmp_width, decision, protected } = config;
+        self.set_originated(originated);
+        self.set_aggregates(aggregates);
+        self.set_ecmp_width(ecmp_width);
+        self.set_protected(protected);
+        if self.config.decision != decision {
+            self.config.decision = decision;
+            self.dirty.union(self.table.ids());
         }
-        self.config.originated = new.into_iter().collect();
     }
 
     /// Replaces the policy of a session, which goes on: what was received is judged again, and what was sent is
@@ -169,15 +212,16 @@ impl Rib {
     pub fn set_policy(&mut self, peer: PeerId, policy: PeerPolicy) {
         let link = self.link_state(policy.link);
         let asn = self.config.asn;
-        let Some(state) = self.peers.get_mut(&peer) else { return };
+        let Some(state) = self.peers.get_mut(peer) else { return };
         if state.policy == policy {
             return;
         }
-        let next_hops = |policy: &PeerPolicy| policy.all_ends().map(|ends| ends.local).collect::<Vec<_>>();
-        let next_hop_moved = next_hops(&state.policy) != next_hops(&policy);
         state.ebgp = policy.peer_asn != asn;
         state.link = link;
-        state.policy = policy;
+        let old = mem::replace(&mut state.policy, policy);
+        let ends = |policy: &PeerPolicy| policy.all_ends().map(|ends| (ends.local, ends.peer)).collect::<Vec<_>>();
+        let next_hop_moved = ends(&old) != ends(&state.policy);
+        let moved = next_hop_moved || (old.link, old.peer_asn) != (state.policy.link, state.policy.peer_asn);
         if let Some(session) = &state.session {
             state.adj_out.restart(state.policy.max_prefix_out, next_hop_moved, self.table.ids());
             if mem::take(&mut state.adj_in.forgotten) > 0 {
@@ -185,9 +229,14 @@ impl Rib {
                 self.ready.extend(session.families.iter().map(refresh));
             }
         }
+        if moved {
+            self.dirty.union(&state.adj_in.prefixes);
+            self.rename_next_hops(peer, &old);
+        }
         if !self.relink() {
             self.reconsider(peer);
         }
+        self.pin_defaults();
     }
 
     /// Replaces the addresses that no learned route may cover.
@@ -213,13 +262,24 @@ impl Rib {
         captured(&self.config, prefix)
     }
 
+    /// After our own restart (RFC 4724 4.1): nothing is decided, installed or announced until
+    /// [`begin_selection`](Self::begin_selection). The end of what a peer had to say is reported meanwhile.
+    pub const fn defer_selection(&mut self) {
+        self.deferred = true;
+    }
+
+    /// Everybody has said what they had, or it took too long.
+    pub const fn begin_selection(&mut self) {
+        self.deferred = false;
+    }
+
     /// The next thing to do, until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.ready.pop_front() {
                 return Some(output);
             }
-            let worked = self.settle() || self.report_ends() || self.announce();
+            let worked = self.settle() || self.aggregate() || self.report_ends() || self.announce();
             if !worked {
                 self.reclaim();
                 return None;
@@ -227,10 +287,21 @@ impl Rib {
         }
     }
 
-    /// The session of a peer from which updates are taken.
-    fn open_session(&self, peer: PeerId) -> Option<&PeerSession> {
-        let state = self.peers.get(&peer)?;
-        state.session.as_ref().filter(|_| !state.adj_in.closed)
+    /// Forgets outputs that concern a peer.
+    pub(crate) fn drop_outputs(&mut self, peer: PeerId) {
+        self.ready.retain(|output| match output {
+            Output::Send { peer: to, .. } | Output::HeldBack { peer: to, .. } => *to != peer,
+            Output::PrefixLimit { peer: of, .. }
+            | Output::PrefixWarning { peer: of, .. }
+            | Output::EndOfRib { peer: of, .. }
+            | Output::RequestRefresh { peer: of, .. } => *of != peer,
+            Output::Fib(_) => true,
+        });
+    }
+
+    /// Whether updates are taken from a peer.
+    fn takes_updates(&self, peer: PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|state| state.session.is_some() && !state.adj_in.closed)
     }
 
     fn link_state(&self, link: LinkId) -> LinkState {
@@ -239,7 +310,7 @@ impl Rib {
 
     /// Collects the inside links again, and if they changed judges everything again; whether they did.
     fn relink(&mut self) -> bool {
-        let links: Vec<InsideLink> = self.peers.values().flat_map(|peer| InsideLink::of(&peer.policy)).collect();
+        let links: Vec<InsideLink> = self.peers.iter().flat_map(|peer| InsideLink::of(&peer.policy)).collect();
         let changed = links != self.links;
         if changed {
             self.links = links;
@@ -248,8 +319,26 @@ impl Rib {
         changed
     }
 
+    /// The default routes are in the table as long as some peer is given one.
+    fn pin_defaults(&mut self) {
+        let wanted = self.peers.iter().any(|peer| peer.policy.treatment.default_originate);
+        for default in [IpNet::V4(ipnet::Ipv4Net::default()), IpNet::V6(ipnet::Ipv6Net::default())] {
+            let Some(id) = self.table.find(&default).or_else(|| wanted.then(|| self.table.enter(default))) else {
+                continue;
+            };
+            let entry = self.table.entry_mut(id);
+            if entry.pinned == wanted {
+                continue;
+            }
+            entry.pinned = wanted;
+            entry.stale = true;
+            self.dirty.insert(id);
+            self.vacant.insert(id);
+        }
+    }
+
     fn reconsider_all(&mut self) {
-        let peers: Vec<PeerId> = self.peers.keys().copied().collect();
+        let peers: Vec<PeerId> = self.peers.ids().map(|(id, _)| id).collect();
         for peer in peers {
             self.reconsider(peer);
         }
@@ -257,18 +346,23 @@ impl Rib {
 
     /// Everything received so far is decided; whether there was anything to report.
     fn report_ends(&mut self) -> bool {
-        for (peer, state) in &mut self.peers {
-            for family in state.adj_in.ended.drain(..) {
-                self.ready.push_back(Output::EndOfRib { peer: *peer, family });
+        for peer in self.peers.iter_mut() {
+            for family in peer.adj_in.ended.drain(..) {
+                self.ready.push_back(Output::EndOfRib { peer: peer.id, family });
             }
         }
         !self.ready.is_empty()
     }
 
-    /// Nobody has to be told anything any more: prefixes without paths are gone.
+    /// Once nobody has to be told anything any more, prefixes without paths are gone.
     fn reclaim(&mut self) {
+        let waits = |peer: &Peer| peer.session.is_some() && !peer.adj_out.pending.is_empty();
+        if self.deferred || self.peers.iter().any(waits) {
+            return;
+        }
         while let Some(id) = self.vacant.pop() {
-            if self.table.entry(id).is_vacant() {
+            let entry = self.table.entry(id);
+            if entry.is_vacant() && !entry.pinned {
                 self.table.remove(id);
             }
         }

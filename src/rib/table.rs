@@ -1,48 +1,79 @@
 //! The prefixes and their paths.
 //!
 //! ```text
-//!   trie: prefix -> id        entries[id]: prefix, paths (at most one per peer), what the FIB was told
+//!   hash of prefix ──> id        entries[id]: prefix, paths, what the FIB was told
 //! ```
 //!
 //! The id is what the bitmaps of the peers refer to. It is given out again only when the prefix is gone from
-//! everywhere.
+//! everywhere. A path is named by peer and path identifier (RFC 7911); toward peers that take several paths it has a
+//! number of its own, which it keeps as long as it exists.
 
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use ipnet::IpNet;
-use prefix_trie::joint::JointPrefixMap;
 
+use crate::NextHopSet;
 use crate::id_set::IdSet;
-use crate::import::ReceivedRoute;
-use crate::{NextHopSet, PeerId};
+use crate::intern::HashKey;
+use crate::peers::Slot;
+use crate::route::Route;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
-    trie: JointPrefixMap<IpNet, u32>,
+    index: HashTable<u32>,
+    key: HashKey,
     entries: Vec<Entry>,
     live: IdSet,
     free: Vec<u32>,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            index: HashTable::new(),
+            key: HashKey::random(),
+            entries: Vec::new(),
+            live: IdSet::default(),
+            free: Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) prefix: IpNet,
-    pub(crate) originated: bool,
+    /// There is a route of our own making; it is the best.
+    pub(crate) local: bool,
+    /// Kept without any path: some peer is told of it whatever there is.
+    pub(crate) pinned: bool,
     /// What peers may have been told of this prefix is out of date.
     pub(crate) stale: bool,
+    /// The same for peers that are told of several paths.
+    pub(crate) moved: bool,
     pub(crate) paths: Vec<Path>,
     /// What the forwarding table was told.
     pub(crate) installed: NextHopSet,
 }
 
-/// A route in the Adj-RIB-In of `peer`.
+/// A route in the Adj-RIB-In of a peer.
 #[derive(Debug)]
 pub(crate) struct Path {
-    pub(crate) route: Arc<ReceivedRoute>,
-    pub(crate) peer: PeerId,
-    pub(crate) accepted: bool,
-    pub(crate) role: Role,
+    pub(crate) route: Arc<Route>,
+    /// As the peer numbers it.
+    pub(crate) path_id: u32,
+    pub(crate) peer: Slot,
+    bits: u16,
 }
+
+const ACCEPTED: u16 = 1;
+const STALE: u16 = 2;
+const ROLE: u16 = 4 | 8;
+const BEST: u16 = 4;
+const MULTIPATH: u16 = 8;
+const NUMBER_SHIFT: u32 = 4;
+/// Paths of one prefix that can be told apart toward peers; more are not announced side by side.
+const NUMBERS: u16 = u16::MAX >> NUMBER_SHIFT;
 
 /// What the last decision made of a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,11 +87,11 @@ pub(crate) enum Role {
 impl Table {
     /// The id of `prefix`, which is entered if it is new.
     pub(crate) fn enter(&mut self, prefix: IpNet) -> u32 {
-        if let Some(id) = self.trie.get(&prefix) {
+        let hash = self.key.hash_of(&prefix);
+        if let Some(id) = self.index.find(hash, |id| self.entries[*id as usize].prefix == prefix) {
             return *id;
         }
-        let entry =
-            Entry { prefix, originated: false, stale: false, paths: Vec::new(), installed: NextHopSet::default() };
+        let entry = Entry::new(prefix);
         let id = match self.free.pop() {
             Some(id) => {
                 self.entries[id as usize] = entry;
@@ -72,17 +103,22 @@ impl Table {
             }
         };
         self.live.insert(id);
-        self.trie.insert(prefix, id);
+        let Self { index, entries, key, .. } = self;
+        index.insert_unique(hash, id, |id| key.hash_of(&entries[*id as usize].prefix));
         id
     }
 
     pub(crate) fn find(&self, prefix: &IpNet) -> Option<u32> {
-        self.trie.get(prefix).copied()
+        let hash = self.key.hash_of(prefix);
+        self.index.find(hash, |id| self.entries[*id as usize].prefix == *prefix).copied()
     }
 
     /// The longest prefix that covers `prefix` and satisfies `wanted`.
     pub(crate) fn longest(&self, prefix: &IpNet, wanted: impl Fn(&Entry) -> bool) -> Option<&Entry> {
-        self.trie.cover_values(prefix).map(|id| self.entry(*id)).filter(|entry| wanted(entry)).last()
+        (0..=prefix.prefix_len()).rev().find_map(|length| {
+            let cover = IpNet::new(prefix.addr(), length).ok()?.trunc();
+            Some(self.entry(self.find(&cover)?)).filter(|entry| wanted(entry))
+        })
     }
 
     pub(crate) fn entry(&self, id: u32) -> &Entry {
@@ -95,22 +131,33 @@ impl Table {
 
     /// Forgets a prefix without paths.
     pub(crate) fn remove(&mut self, id: u32) {
-        let prefix = self.entries[id as usize].prefix;
-        if self.live.remove(id) {
-            self.trie.remove(&prefix);
-            self.entries[id as usize].paths = Vec::new();
-            self.free.push(id);
+        if !self.live.remove(id) {
+            return;
         }
+        let entry = &mut self.entries[id as usize];
+        entry.paths = Vec::new();
+        let hash = self.key.hash_of(&entry.prefix);
+        if let Ok(known) = self.index.find_entry(hash, |known| *known == id) {
+            known.remove();
+        }
+        self.free.push(id);
     }
 
     /// By address, the shorter prefix first; IPv4 before IPv6.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
-        self.trie.values().map(|id| (*id, self.entry(*id)))
+        self.sorted(self.live.iter())
+    }
+
+    /// The entries of `ids`, in order of their prefixes.
+    pub(crate) fn sorted(&self, ids: impl Iterator<Item = u32>) -> impl Iterator<Item = (u32, &Entry)> {
+        let mut order: Vec<(IpNet, u32)> = ids.map(|id| (self.entry(id).prefix, id)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, id)| (id, self.entry(id)))
     }
 
     /// How many prefixes there are.
-    pub(crate) fn len(&self) -> usize {
-        self.trie.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.live.len()
     }
 
     /// All ids that name a prefix.
@@ -120,38 +167,122 @@ impl Table {
 }
 
 impl Entry {
-    /// Puts `path` in place of the one of its peer, whose role it keeps until the next decision.
+    fn new(prefix: IpNet) -> Self {
+        Self {
+            prefix,
+            local: false,
+            pinned: false,
+            stale: false,
+            moved: false,
+            paths: Vec::new(),
+            installed: NextHopSet::default(),
+        }
+    }
+
+    /// Puts `path` in place of the one of its peer and path identifier, whose role and number it keeps.
     pub(crate) fn put(&mut self, mut path: Path) -> Option<Path> {
-        match self.paths.iter_mut().find(|known| known.peer == path.peer) {
+        match self.paths.iter_mut().find(|known| known.is_of(path.peer, path.path_id)) {
             Some(known) => {
-                path.role = known.role;
+                path.bits |= known.bits & !(ACCEPTED | STALE);
                 Some(std::mem::replace(known, path))
             }
             None => {
-                // One path per peer: there is nothing to grow ahead for.
-                self.paths.reserve_exact(1);
+                path.bits |= self.free_number() << NUMBER_SHIFT;
+                // Few paths per prefix: there is nothing to grow ahead for.
+                if self.paths.len() < 8 {
+                    self.paths.reserve_exact(1);
+                }
                 self.paths.push(path);
                 None
             }
         }
     }
 
-    pub(crate) fn take(&mut self, peer: PeerId) -> Option<Path> {
-        let at = self.paths.iter().position(|path| path.peer == peer)?;
+    pub(crate) fn take(&mut self, peer: Slot, path_id: u32) -> Option<Path> {
+        let at = self.paths.iter().position(|path| path.is_of(peer, path_id))?;
         Some(self.paths.swap_remove(at))
     }
 
-    pub(crate) fn path(&self, peer: PeerId) -> Option<&Path> {
-        self.paths.iter().find(|path| path.peer == peer)
+    #[cfg(test)]
+    fn path(&self, peer: Slot, path_id: u32) -> Option<&Path> {
+        self.paths.iter().find(|path| path.is_of(peer, path_id))
     }
 
-    pub(crate) fn path_mut(&mut self, peer: PeerId) -> Option<&mut Path> {
-        self.paths.iter_mut().find(|path| path.peer == peer)
+    pub(crate) fn paths_of(&self, peer: Slot) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter(move |path| path.peer == peer)
+    }
+
+    pub(crate) fn paths_of_mut(&mut self, peer: Slot) -> impl Iterator<Item = &mut Path> {
+        self.paths.iter_mut().filter(move |path| path.peer == peer)
+    }
+
+    pub(crate) fn best(&self) -> Option<&Path> {
+        self.paths.iter().find(|path| path.role() == Role::Best)
     }
 
     /// Whether nothing says that this prefix exists.
     pub(crate) const fn is_vacant(&self) -> bool {
-        self.paths.is_empty() && !self.originated
+        self.paths.is_empty() && !self.local
+    }
+
+    /// The lowest number that no path has; zero if there is none.
+    fn free_number(&self) -> u16 {
+        let taken = self.paths.iter().filter_map(|path| 1u64.checked_shl(path.number().wrapping_sub(1)));
+        let low = taken.fold(0, |set, bit| set | bit);
+        if low != u64::MAX {
+            return u16::try_from(low.trailing_ones() + 1).unwrap_or(0);
+        }
+        let is_taken = |number: &u16| self.paths.iter().any(|path| path.number() == u32::from(*number));
+        (65..=NUMBERS).find(|number| !is_taken(number)).unwrap_or(0)
+    }
+}
+
+impl Path {
+    pub(crate) const fn new(route: Arc<Route>, peer: Slot, path_id: u32, accepted: bool) -> Self {
+        Self { route, path_id, peer, bits: if accepted { ACCEPTED } else { 0 } }
+    }
+
+    pub(crate) fn is_of(&self, peer: Slot, path_id: u32) -> bool {
+        self.peer == peer && self.path_id == path_id
+    }
+
+    pub(crate) const fn is_accepted(&self) -> bool {
+        self.bits & ACCEPTED != 0
+    }
+
+    pub(crate) const fn accept(&mut self, accepted: bool) {
+        self.bits = if accepted { self.bits | ACCEPTED } else { self.bits & !ACCEPTED };
+    }
+
+    /// Whether the peer has not repeated it since it was asked to, or since it restarted.
+    pub(crate) const fn is_stale(&self) -> bool {
+        self.bits & STALE != 0
+    }
+
+    pub(crate) const fn set_stale(&mut self, stale: bool) {
+        self.bits = if stale { self.bits | STALE } else { self.bits & !STALE };
+    }
+
+    pub(crate) const fn role(&self) -> Role {
+        match self.bits & ROLE {
+            BEST => Role::Best,
+            MULTIPATH => Role::Multipath,
+            _ => Role::Unused,
+        }
+    }
+
+    pub(crate) const fn set_role(&mut self, role: Role) {
+        let bits = match role {
+            Role::Unused => 0,
+            Role::Best => BEST,
+            Role::Multipath => MULTIPATH,
+        };
+        self.bits = self.bits & !ROLE | bits;
+    }
+
+    /// What peers that take several paths know this one by; zero if it has no number.
+    pub(crate) fn number(&self) -> u32 {
+        u32::from(self.bits >> NUMBER_SHIFT)
     }
 }
 
@@ -218,5 +349,33 @@ mod tests {
     #[test]
     fn a_path_is_sixteen_octets() {
         assert_eq!(size_of::<Path>(), 16);
+    }
+
+    #[test]
+    fn a_path_keeps_its_number_and_gives_it_back_when_it_goes() {
+        let route = crate::route::plain(&[64512]);
+        let path = |id| Path::new(Arc::clone(&route), Slot::first(), id, true);
+        let mut entry = Entry::new(net("10.0.0.0/8"));
+        for id in 0..70 {
+            entry.put(path(id));
+        }
+        let number = |entry: &Entry, id| entry.path(Slot::first(), id).map(Path::number);
+        assert_eq!((number(&entry, 0), number(&entry, 63), number(&entry, 69)), (Some(1), Some(64), Some(70)));
+        entry.take(Slot::first(), 4);
+        entry.put(path(3));
+        entry.put(path(99));
+        assert_eq!((number(&entry, 3), number(&entry, 99)), (Some(4), Some(5)));
+    }
+
+    #[test]
+    fn a_path_in_place_of_another_takes_over_its_role_but_not_its_staleness() {
+        let route = crate::route::plain(&[64512]);
+        let mut entry = Entry::new(net("10.0.0.0/8"));
+        entry.put(Path::new(Arc::clone(&route), Slot::first(), 7, true));
+        entry.paths[0].set_role(Role::Best);
+        entry.paths[0].set_stale(true);
+        entry.put(Path::new(route, Slot::first(), 7, false));
+        let path = &entry.paths[0];
+        assert!(!path.is_accepted() && !path.is_stale() && path.role() == Role::Best);
     }
 }

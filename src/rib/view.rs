@@ -7,13 +7,15 @@ use bgp::{Attributes, Family};
 use ipnet::IpNet;
 use wire::LinkId;
 
-use crate::announce::best;
-use crate::decision::{Standing, decide};
+use crate::announce::Sources;
+use crate::decision::{Contest, Standing};
 use crate::export::Export;
-use crate::import::{Import, local_preference};
-use crate::peer::Peer;
+use crate::import::Import;
+use crate::local::{self, LocalKind};
+use crate::peer::{Peer, Sent};
 use crate::rib::Rib;
 use crate::settle::{candidates, is_usable};
+use crate::several::several;
 use crate::table::{Entry, Path};
 use crate::{Barrier, FibChange, NextHopSet, PeerCounts, PeerId, Refusal, Step, Withheld};
 
@@ -57,8 +59,10 @@ impl fmt::Display for Verdict {
 pub struct RouteView<'a> {
     /// The destination.
     pub prefix: IpNet,
-    /// Whether we originate it.
+    /// Whether it is one of our own networks.
     pub originated: bool,
+    /// Where the route of our own making comes from that beats all others, if there is one.
+    pub local: Option<LocalKind>,
     /// What the forwarding table was told; empty if there is no usable route, or we originate it.
     pub next_hops: &'a NextHopSet,
     /// The best first, then those used beside it, then the others, each by session number.
@@ -74,12 +78,20 @@ pub struct CandidateView<'a> {
     pub name: &'a str,
     /// Over which link.
     pub link: LinkId,
+    /// Which of several from this peer (RFC 7911); 0 without path identifiers.
+    pub path_id: u32,
     /// As received.
     pub next_hop: IpAddr,
     /// As received.
     pub attributes: &'a Attributes,
+    /// As policy made them, if it changed them.
+    pub changed: Option<&'a Attributes>,
     /// The one that counts, after policy.
     pub local_preference: u32,
+    /// Octets per second, if a link bandwidth community says so.
+    pub bandwidth: Option<u64>,
+    /// Kept from before the peer restarted, or not repeated yet.
+    pub stale: bool,
     /// What became of it.
     pub verdict: Verdict,
 }
@@ -89,6 +101,10 @@ pub struct CandidateView<'a> {
 pub struct Received<'a> {
     /// The destination.
     pub prefix: IpNet,
+    /// Which of several (RFC 7911); 0 without path identifiers.
+    pub path_id: u32,
+    /// Kept from before the peer restarted, or not repeated yet.
+    pub stale: bool,
     /// As received.
     pub next_hop: IpAddr,
     /// As received.
@@ -102,7 +118,9 @@ pub struct Received<'a> {
 pub struct Advertised<'a> {
     /// The destination.
     pub prefix: IpNet,
-    /// Our end of the tunnel.
+    /// Which of several (RFC 7911); 0 without path identifiers.
+    pub path_id: u32,
+    /// As sent.
     pub next_hop: IpAddr,
     /// As sent.
     pub attributes: &'a Attributes,
@@ -137,55 +155,67 @@ impl Rib {
     /// The longest prefix that `address` is in and that is originated or in the forwarding table.
     #[must_use]
     pub fn lookup(&self, address: IpAddr) -> Option<RouteView<'_>> {
-        let usable = |entry: &Entry| entry.originated || !entry.installed.is_empty();
+        let usable = |entry: &Entry| entry.local || !entry.installed.is_empty();
         self.table.longest(&address.into(), usable).map(|entry| self.view(entry))
     }
 
     /// All that the forwarding table was told and that still holds.
     pub fn fib(&self) -> impl Iterator<Item = FibChange> + '_ {
-        let installed = self.table.iter().filter(|(_, entry)| !entry.installed.is_empty());
-        installed.map(|(_, entry)| FibChange { prefix: entry.prefix, next_hops: entry.installed.clone() })
+        let installed = self.table.ids().iter().map(|id| self.table.entry(id));
+        let installed = installed.filter(|entry| !entry.installed.is_empty());
+        installed.map(|entry| FibChange { prefix: entry.prefix, next_hops: entry.installed.clone() })
     }
 
     /// Everything the peer announced, by prefix.
     pub fn adj_in(&self, peer: PeerId) -> impl Iterator<Item = Received<'_>> {
-        let state = self.peers.get(&peer);
-        let mine =
-            self.table.iter().filter(move |(id, _)| state.is_some_and(|state| state.adj_in.prefixes.contains(*id)));
-        mine.filter_map(move |(_, entry)| {
-            let path = entry.path(peer)?;
-            Some(Received {
-                prefix: entry.prefix,
-                next_hop: path.route.next_hop,
-                attributes: &path.route.attributes,
-                refusal: self.refusal(entry, path, state?),
+        let state = self.peers.get(peer).zip(self.peers.slot(peer));
+        state.into_iter().flat_map(move |(state, slot)| {
+            let mine = self.table.sorted(state.adj_in.prefixes.iter());
+            mine.flat_map(move |(_, entry)| {
+                entry.paths_of(slot).filter_map(move |path| {
+                    Some(Received {
+                        prefix: entry.prefix,
+                        path_id: path.path_id,
+                        stale: path.is_stale(),
+                        next_hop: path.route.next_hop.address(state.policy.all_ends())?,
+                        attributes: path.route.received(),
+                        refusal: self.refusal(entry, path, state),
+                    })
+                })
             })
         })
     }
 
     /// Everything the peer was told, by prefix.
     pub fn adj_out(&self, peer: PeerId) -> impl Iterator<Item = Advertised<'_>> {
-        let state = self.peers.get(&peer);
-        self.table.iter().filter_map(move |(id, entry)| {
-            let state = state?;
-            let attributes = state.adj_out.advertised.get(&id)?;
-            let next_hop = state.policy.ends(Family::of(&entry.prefix))?.local;
-            Some(Advertised { prefix: entry.prefix, next_hop, attributes })
+        let state = self.peers.get(peer);
+        let export = state.and_then(|state| Export::of(self.config.asn, state, &self.covering));
+        state.zip(export).into_iter().flat_map(move |(state, export)| {
+            let out = &state.adj_out;
+            self.table.sorted(out.prefixes()).flat_map(move |(id, entry)| {
+                let one = out.told.get(id).map(|sent| (0, sent));
+                let several = out.told_paths.get(id).into_iter().flatten().map(|(number, sent)| (*number, sent));
+                one.into_iter().chain(several).filter_map(move |(path_id, sent)| {
+                    let sent: &Sent = sent;
+                    let next_hop = export.next_hop(Family::of(&entry.prefix), sent)?;
+                    Some(Advertised { prefix: entry.prefix, path_id, next_hop, attributes: &sent.attributes })
+                })
+            })
         })
     }
 
     /// Everything the peer is not told, by prefix, and why.
     pub fn withheld(&self, peer: PeerId) -> impl Iterator<Item = (IpNet, Withheld)> + '_ {
         let known = self.table.iter().filter(|(_, entry)| !entry.is_vacant());
-        known.filter_map(move |(_, entry)| Some((entry.prefix, self.why_withheld(peer, entry)?)))
+        known.filter_map(move |(id, entry)| Some((entry.prefix, self.why_withheld(peer, id)?)))
     }
 
     /// Whether the peer is told of this prefix, and if not, why. None if there is no such peer.
     #[must_use]
     pub fn export_verdict(&self, peer: PeerId, prefix: &IpNet) -> Option<Result<(), Withheld>> {
-        let state = self.peers.get(&peer)?;
+        let state = self.peers.get(peer)?;
         let verdict = match self.table.find(&prefix.trunc()) {
-            Some(id) => self.why_withheld(peer, self.table.entry(id)),
+            Some(id) => self.why_withheld(peer, id),
             None if state.session.is_none() => Some(Withheld::SessionDown),
             None => Some(Withheld::NoRoute),
         };
@@ -195,13 +225,13 @@ impl Rib {
     /// How many prefixes of a peer are where. None if there is no such peer.
     #[must_use]
     pub fn counts(&self, peer: PeerId) -> Option<PeerCounts> {
-        self.peers.get(&peer).map(Peer::counts)
+        self.peers.get(peer).map(Peer::counts)
     }
 
     /// Families the peer's session has, empty while it is down.
     #[must_use]
     pub fn families(&self, peer: PeerId) -> &[Family] {
-        self.peers.get(&peer).and_then(|state| state.session.as_ref()).map_or(&[], |session| &session.families)
+        self.peers.get(peer).and_then(|state| state.session.as_ref()).map_or(&[], |session| &session.families)
     }
 
     /// The size of everything.
@@ -209,62 +239,85 @@ impl Rib {
     pub fn totals(&self) -> Totals {
         Totals {
             prefixes: self.table.len(),
-            paths: self.peers.values().map(|peer| peer.adj_in.prefixes.len()).sum(),
-            attribute_sets: self.received.len(),
-            installed: self.fib().count(),
+            paths: self.peers.iter().map(|peer| peer.adj_in.paths).sum(),
+            attribute_sets: self.received.routes.len(),
+            installed: self.installed,
         }
     }
 
     fn view<'a>(&'a self, entry: &'a Entry) -> RouteView<'a> {
-        let mut standings =
-            decide(entry.originated, &candidates(entry, &self.peers), self.config.ecmp_width).into_iter();
+        let mut contest = Contest::default();
+        let contenders: Vec<_> = candidates(entry, &self.peers).collect();
+        let rules = (self.config.decision, self.config.ecmp_width);
+        let mut standings = contest.decide(entry.local, &contenders, rules).iter();
         let view = |path: &'a Path| {
             let standing = is_usable(path, &self.peers).then(|| standings.next()).flatten();
             self.candidate_view(entry, path, standing)
         };
         let mut candidates: Vec<_> = entry.paths.iter().filter_map(view).collect();
-        candidates.sort_by_key(|candidate| (place(&candidate.verdict), candidate.peer));
-        RouteView { prefix: entry.prefix, originated: entry.originated, next_hops: &entry.installed, candidates }
+        candidates.sort_by_key(|candidate| (place(&candidate.verdict), candidate.peer, candidate.path_id));
+        let id = entry.local.then(|| self.table.find(&entry.prefix)).flatten();
+        let local = id.and_then(|id| local::first(&self.locals, id)).map(|(kind, _)| kind);
+        RouteView {
+            prefix: entry.prefix,
+            originated: local == Some(LocalKind::Network),
+            local,
+            next_hops: &entry.installed,
+            candidates,
+        }
     }
 
     fn candidate_view<'a>(
         &'a self,
         entry: &Entry,
         path: &'a Path,
-        standing: Option<Standing>,
+        standing: Option<&Standing>,
     ) -> Option<CandidateView<'a>> {
-        let peer = self.peers.get(&path.peer)?;
-        let attributes = &path.route.attributes;
+        let peer = self.peers.at(path.peer)?;
         let unusable = || self.refusal(entry, path, peer).map_or(Verdict::LinkDown, Verdict::Refused);
+        let bandwidth = path.route.rank.bandwidth;
         Some(CandidateView {
-            peer: path.peer,
+            peer: peer.id,
             name: &peer.policy.name,
             link: peer.policy.link,
-            next_hop: path.route.next_hop,
-            attributes,
-            local_preference: local_preference(&peer.policy, peer.ebgp, attributes),
+            path_id: path.path_id,
+            next_hop: path.route.next_hop.address(peer.policy.all_ends())?,
+            attributes: path.route.received(),
+            changed: path.route.original.is_some().then_some(&path.route.attributes),
+            local_preference: path.route.rank.local_preference,
+            bandwidth: (bandwidth > 0).then_some(bandwidth),
+            stale: path.is_stale(),
             verdict: match standing {
                 Some(Standing::Best) => Verdict::Best,
                 Some(Standing::Multipath) => Verdict::Multipath,
-                Some(Standing::Worse(step)) => Verdict::Worse(step),
-                Some(Standing::LeftOut { step, barrier }) => Verdict::LeftOut { step, barrier },
+                Some(Standing::Worse(step)) => Verdict::Worse(*step),
+                Some(Standing::LeftOut { step, barrier }) => Verdict::LeftOut { step: *step, barrier: *barrier },
                 None => unusable(),
             },
         })
     }
 
     fn refusal(&self, entry: &Entry, path: &Path, peer: &Peer) -> Option<Refusal> {
-        let import = Import { config: &self.config, links: &self.links, policy: &peer.policy, ebgp: peer.ebgp };
-        import.judge(&entry.prefix, &path.route).err()
+        let import = Import::of(&self.config, &self.links, peer);
+        let next_hop = path.route.next_hop.address(peer.policy.all_ends())?;
+        import.judge(&entry.prefix, path.route.received(), next_hop).err()
     }
 
-    fn why_withheld(&self, peer: PeerId, entry: &Entry) -> Option<Withheld> {
-        let state = self.peers.get(&peer)?;
-        let Some(export) = Export::of(self.config.asn, peer, state) else { return Some(Withheld::SessionDown) };
-        let best = best(entry, &self.peers);
+    fn why_withheld(&self, peer: PeerId, id: u32) -> Option<Withheld> {
+        let state = self.peers.get(peer)?;
+        let entry = self.table.entry(id);
+        let Some(export) = Export::of(self.config.asn, state, &self.covering) else {
+            return Some(Withheld::SessionDown);
+        };
+        let Self { peers, table, locals, config, .. } = self;
+        let sources = Sources { peers, table, locals, rules: config.decision };
+        let best = sources.best_for(id, &export);
         match export.judge(&entry.prefix, best) {
+            Err(_) if export.sends_paths(Family::of(&entry.prefix)) && !several(id, &export, sources).is_empty() => {
+                None
+            }
             Err(withheld) => Some(withheld),
-            Ok(()) => state.adj_out.held_back(entry.prefix, best?).map(|limit| Withheld::HeldBack { limit }),
+            Ok(_) => state.adj_out.held_back(entry.prefix, best?).map(|limit| Withheld::HeldBack { limit }),
         }
     }
 }

@@ -156,23 +156,19 @@ impl Task {
             Command::RemovePeer { peer } => self.rib.remove_peer(peer),
             Command::SetPolicy { peer, policy } => self.rib.set_policy(peer, *policy),
             Command::Reconfigure(config) => {
-                self.rib.set_originated(config.originated);
-                self.rib.set_protected(config.protected);
+                self.rib.reconfigure(*config);
             }
             Command::PeerUp { peer, incarnation, established } => {
                 self.incarnations.insert(peer, incarnation);
-                let session =
-                    PeerSession { families: established.families, peer_router_id: established.peer_router_id };
-                self.rib.handle_peer_up(peer, session);
+                self.rib.handle_peer_up(peer, PeerSession::from(established));
             }
-            Command::PeerDown { peer, stale } => {
-                tracing::trace!(peer = peer.0, ?stale, "all routes are dropped");
-                self.rib.handle_peer_down(peer);
+            Command::PeerDown { peer, stale: None } => self.rib.handle_peer_down(peer),
+            Command::PeerDown { peer, stale: Some(stale) } => {
+                self.rib.handle_peer_restarting(peer, &stale.families);
             }
-            Command::StaleExpired { peer, families } => tracing::trace!(peer = peer.0, ?families, "nothing is stale"),
-            Command::RefreshBegun { peer, family } | Command::RefreshEnded { peer, family } => {
-                tracing::trace!(peer = peer.0, %family, "nothing is swept");
-            }
+            Command::StaleExpired { peer, families } => self.rib.handle_stale_expired(peer, &families),
+            Command::RefreshBegun { peer, family } => self.rib.handle_refresh_begun(peer, family),
+            Command::RefreshEnded { peer, family } => self.rib.handle_refresh_ended(peer, family),
             Command::Update { peer, update } => self.rib.handle_update(peer, update),
             Command::Refresh { peer, family } => self.rib.handle_refresh(peer, family),
             Command::Read(Read(question)) => question(&self.rib),
@@ -194,6 +190,10 @@ impl Task {
                     if let Some(session) = self.session(peer) {
                         drop(session.commands.try_send(session::Command::Refresh(family)));
                     }
+                }
+                Output::PrefixWarning { peer, limit, count } => {
+                    let name = self.topology.borrow().session_name(peer);
+                    self.reporter.prefix_limit_near(&name, count, limit);
                 }
                 Output::HeldBack { peer, prefix, limit } => {
                     let name = self.topology.borrow().session_name(peer);

@@ -216,6 +216,11 @@ impl Reporter {
         warn!(tunnel, %prefix, limit, remedy, "prefix held back: the peer would get more than `max-prefix: {{out: ..}}`");
     }
 
+    pub(crate) fn prefix_limit_near(&self, tunnel: &str, count: u32, limit: u32) {
+        let remedy = "raise `max-prefix: {in: ..}`, or accept less: one route more than that ends the session";
+        warn!(tunnel, count, limit, remedy, "the peer has announced nearly as many routes as it may");
+    }
+
     pub(crate) fn peer_stalled(&self, tunnel: &str, waited: Duration) {
         warn!(tunnel, ?waited, "the peer takes no updates; its session is ended");
     }

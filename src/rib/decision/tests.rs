@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use bgp::{AsPath, AsPathSegment, Origin};
+use bgp::{AsPath, AsPathSegment, Attributes, Origin};
 use proptest::prelude::*;
 
 use super::*;
@@ -11,6 +11,7 @@ use super::*;
 #[derive(Clone, Debug)]
 struct Route {
     peer: u32,
+    path_id: u32,
     peer_address: u8,
     router_id: u8,
     ebgp: bool,
@@ -22,7 +23,7 @@ fn route(peer: u32) -> Route {
     let last = u8::try_from(peer).unwrap();
     let as_path = AsPath(vec![AsPathSegment::Sequence(vec![Asn(64512)])]);
     let attributes = Attributes { as_path, ..Attributes::default() };
-    Route { peer, peer_address: last, router_id: last, ebgp: true, local_preference: 100, attributes }
+    Route { peer, path_id: 0, peer_address: last, router_id: last, ebgp: true, local_preference: 100, attributes }
 }
 
 fn path(numbers: &[u32]) -> AsPath {
@@ -36,18 +37,22 @@ fn with(peer: u32, change: impl FnOnce(&mut Route)) -> Route {
 }
 
 fn standings(routes: &[Route], width: usize) -> Vec<Standing> {
-    let candidates: Vec<Candidate<'_>> = routes
+    standings_under(DecisionRules::default(), routes, width)
+}
+
+fn standings_under(rules: DecisionRules, routes: &[Route], width: usize) -> Vec<Standing> {
+    let candidates: Vec<Candidate> = routes
         .iter()
         .map(|route| Candidate {
             peer: PeerId(route.peer),
+            path_id: route.path_id,
             peer_address: Ipv4Addr::new(169, 254, 21, route.peer_address).into(),
             peer_router_id: RouterId(Ipv4Addr::new(10, 0, 0, route.router_id)),
             ebgp: route.ebgp,
-            local_preference: route.local_preference,
-            attributes: &route.attributes,
+            rank: Rank::of(&route.attributes, route.local_preference),
         })
         .collect();
-    decide(false, &candidates, width)
+    Contest::default().decide(false, &candidates, (rules, width)).to_vec()
 }
 
 #[test]
@@ -98,16 +103,17 @@ fn the_session_number_is_the_last_resort() {
 
 #[test]
 fn originated_here_beats_all() {
-    let attributes = Attributes::default();
     let candidate = Candidate {
         peer: PeerId(1),
+        path_id: 0,
         peer_address: Ipv4Addr::LOCALHOST.into(),
         peer_router_id: RouterId(Ipv4Addr::LOCALHOST),
         ebgp: true,
-        local_preference: u32::MAX,
-        attributes: &attributes,
+        rank: Rank::of(&Attributes::default(), u32::MAX),
     };
-    assert_eq!(decide(true, &[candidate, candidate], 4), [Standing::Worse(Step::LocalOrigin); 2]);
+    let mut contest = Contest::default();
+    let outcome = contest.decide(true, &[candidate, candidate], (DecisionRules::default(), 4));
+    assert_eq!(outcome, [Standing::Worse(Step::LocalOrigin); 2]);
 }
 
 #[test]
@@ -171,15 +177,59 @@ fn the_width_cuts_at_the_highest_router_ids() {
     assert_eq!(standings(&[route(1)], 0), [Standing::Best]);
 }
 
+#[test]
+fn meds_of_all_neighbours_compare_where_that_is_configured() {
+    let rules = DecisionRules { always_compare_med: true, ..DecisionRules::default() };
+    let a = with(1, |r| (r.attributes.as_path, r.attributes.med) = (path(&[1]), Some(10)));
+    let b = with(2, |r| (r.attributes.as_path, r.attributes.med) = (path(&[2]), Some(5)));
+    assert_eq!(standings_under(rules, &[a, b], 8), [Standing::Worse(Step::Med), Standing::Best]);
+}
+
+#[test]
+fn neighbours_share_where_that_is_configured_but_never_with_two_meds() {
+    let rules = DecisionRules { multipath: MultipathPaths::SameLength, ..DecisionRules::default() };
+    let of = |peer, asn, med| with(peer, |r| (r.attributes.as_path, r.attributes.med) = (path(&[asn, 7]), med));
+    let longer = with(5, |r| r.attributes.as_path = path(&[1, 7, 8]));
+    let outcome = standings_under(rules, &[of(1, 1, None), of(2, 2, None), of(3, 3, Some(9)), longer], 8);
+    let barrier = Barrier::Med { own: 9, best: 0 };
+    let expected = [
+        Standing::Best,
+        Standing::Multipath,
+        Standing::LeftOut { step: Step::RouterId, barrier },
+        Standing::Worse(Step::AsPathLength),
+    ];
+    assert_eq!(outcome, expected);
+}
+
+#[test]
+fn paths_of_one_peer_count_as_one_next_hop_and_the_lower_identifier_wins() {
+    let path_of = |peer, path_id| with(peer, |r| r.path_id = path_id);
+    let outcome = standings(&[path_of(1, 9), path_of(1, 3), path_of(2, 1)], 1);
+    let barrier = Barrier::Width(1);
+    let expected = [Standing::Multipath, Standing::Best, Standing::LeftOut { step: Step::RouterId, barrier }];
+    assert_eq!(outcome, expected);
+    let two = [path_of(1, 9), with(1, |r| (r.path_id, r.attributes.origin) = (3, Origin::Egp))];
+    assert_eq!(standings(&two, 4), [Standing::Best, Standing::Worse(Step::Origin)]);
+}
+
+fn rules() -> impl Strategy<Value = DecisionRules> {
+    (any::<bool>(), any::<bool>()).prop_map(|(always_compare_med, relaxed)| {
+        let multipath = if relaxed { MultipathPaths::SameLength } else { MultipathPaths::SameNeighbour };
+        DecisionRules { always_compare_med, multipath, weighted: false }
+    })
+}
+
 fn routes() -> impl Strategy<Value = Vec<Route>> {
     let one =
         (0u8..3, 0u8..3, any::<bool>(), 100u32..102, prop::collection::vec(1u32..3, 0..3), prop::option::of(0u32..3));
     prop::collection::vec(one, 1..7).prop_map(|routes| {
         (0u32..)
             .zip(routes)
-            .map(|(peer, (peer_address, router_id, ebgp, local_preference, numbers, med))| {
+            .map(|(number, (peer_address, router_id, ebgp, local_preference, numbers, med))| {
                 let attributes = Attributes { as_path: path(&numbers), med, ..Attributes::default() };
-                Route { peer, peer_address, router_id, ebgp, local_preference, attributes }
+                // Two paths each of the first peers.
+                let (peer, path_id) = (number / 2, number % 2);
+                Route { peer, path_id, peer_address, router_id, ebgp, local_preference, attributes }
             })
             .collect()
     })
@@ -190,22 +240,54 @@ proptest! {
     fn the_order_of_arrival_does_not_matter(
         (routes, shuffled) in routes().prop_flat_map(|routes| (Just(routes.clone()), Just(routes).prop_shuffle())),
         width in 1usize..5,
+        rules in rules(),
     ) {
         let by_peer = |routes: &[Route]| {
-            let mut outcome: Vec<_> = routes.iter().map(|r| r.peer).zip(standings(routes, width)).collect();
-            outcome.sort_by_key(|(peer, _)| *peer);
+            let standings = standings_under(rules, routes, width);
+            let mut outcome: Vec<_> = routes.iter().map(|r| (r.peer, r.path_id)).zip(standings).collect();
+            outcome.sort_by_key(|(path, _)| *path);
             outcome
         };
         prop_assert_eq!(by_peer(&routes), by_peer(&shuffled));
     }
 
     #[test]
-    fn there_is_one_best_and_no_more_than_the_width_in_use(routes in routes(), width in 1usize..5) {
-        let outcome = standings(&routes, width);
+    fn there_is_one_best_and_no_more_than_the_width_in_use(routes in routes(), width in 1usize..5, rules in rules()) {
+        let outcome = standings_under(rules, &routes, width);
+        let used = |standing: &Standing| matches!(standing, Standing::Best | Standing::Multipath);
+        let in_use: Vec<&Route> =
+            routes.iter().zip(&outcome).filter(|(_, standing)| used(standing)).map(|(route, _)| route).collect();
         let best = outcome.iter().filter(|standing| **standing == Standing::Best).count();
-        let beside = outcome.iter().filter(|standing| **standing == Standing::Multipath).count();
         prop_assert_eq!(best, 1);
-        prop_assert!(beside < width);
+        let peers: std::collections::BTreeSet<u32> = in_use.iter().map(|route| route.peer).collect();
+        prop_assert!(peers.len() <= width);
+        let meds: std::collections::BTreeSet<u32> =
+            in_use.iter().map(|route| route.attributes.med.unwrap_or(0)).collect();
+        prop_assert_eq!(meds.len(), 1, "never two MEDs side by side");
+    }
+
+    #[test]
+    fn the_order_of_preference_is_total(routes in routes(), rules in rules()) {
+        // Taking the best away again and again ranks every route, whatever order they are in.
+        let rank = |routes: &[Route]| {
+            let mut left = routes.to_vec();
+            let mut order = Vec::new();
+            while !left.is_empty() {
+                let outcome = standings_under(rules, &left, 1);
+                let at = outcome.iter().position(|standing| *standing == Standing::Best).unwrap();
+                let best = left.remove(at);
+                order.push((best.peer, best.path_id));
+            }
+            order
+        };
+        let expected = rank(&routes);
+        for turn in 0..routes.len() {
+            let mut turned = routes.clone();
+            turned.rotate_left(turn);
+            prop_assert_eq!(rank(&turned), expected.clone());
+            turned.reverse();
+            prop_assert_eq!(rank(&turned), expected.clone());
+        }
     }
 
     #[test]

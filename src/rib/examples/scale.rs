@@ -42,6 +42,8 @@ fn measure(peers: u8, prefixes: u32) -> io::Result<()> {
         asn: OWN,
         router_id: RouterId([10, 1, 0, 1].into()),
         originated: Vec::new(),
+        aggregates: Vec::new(),
+        decision: rib::DecisionRules::default(),
         ecmp_width: 16,
         protected: vec![Ipv4Addr::new(203, 0, 113, 7).into()],
     });
@@ -81,11 +83,12 @@ fn add(rib: &mut Rib, number: u8, peer_asn: Asn, export: Option<Vec<PrefixRule>>
         local_preference: 100,
         med: None,
         prepend: 0,
+        treatment: rib::Treatment::default(),
     };
     rib.handle_link(policy.link, LinkState::Up);
     rib.add_peer(id(number), policy);
     let peer_router_id = RouterId([192, 0, 2, number].into());
-    rib.handle_peer_up(id(number), PeerSession { families: vec![Family::Ipv4Unicast], peer_router_id });
+    rib.handle_peer_up(id(number), PeerSession::new(vec![Family::Ipv4Unicast], peer_router_id));
 }
 
 fn feed(rib: &mut Rib, number: u8, prefixes: u32) {
@@ -116,6 +119,7 @@ fn timed(what: &str, rib: &mut Rib, act: impl FnOnce(&mut Rib)) -> io::Result<()
             Output::Fib(_) => changes += 1,
             Output::Send { .. } => updates += 1,
             Output::PrefixLimit { .. }
+            | Output::PrefixWarning { .. }
             | Output::HeldBack { .. }
             | Output::EndOfRib { .. }
             | Output::RequestRefresh { .. } => {}

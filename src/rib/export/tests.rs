@@ -5,9 +5,17 @@ use wire::LinkId;
 use wire::RouterId;
 
 use super::*;
-use crate::{Inside6, PrefixRule, RuleAction};
+use crate::route::{Rank, RouteNextHop};
+use crate::{Inside6, PrefixRule, PrivateAs, RuleAction, Treatment};
 
-const V4: &[Family] = &[Family::Ipv4Unicast];
+fn session(families: &[Family]) -> &'static PeerSession {
+    Box::leak(Box::new(PeerSession::new(families.to_vec(), RouterId([1, 1, 1, 1].into()))))
+}
+
+fn originated() -> BestRoute<'static> {
+    let attributes = Box::leak(Box::default());
+    BestRoute::Local { kind: LocalKind::Network, attributes }
+}
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -34,11 +42,13 @@ fn policy() -> PeerPolicy {
         local_preference: 150,
         med: None,
         prepend: 0,
+        treatment: Treatment::default(),
     }
 }
 
 fn export(policy: &PeerPolicy) -> Export<'_> {
-    Export { asn: Asn(65000), peer: PeerId(2), policy, families: V4, ebgp: policy.peer_asn != Asn(65000) }
+    let session = session(&[Family::Ipv4Unicast]);
+    Export { asn: Asn(65000), peer: PeerId(2), policy, session, ebgp: policy.peer_asn != Asn(65000), covering: &[] }
 }
 
 fn sequence(numbers: &[u32]) -> AsPath {
@@ -48,8 +58,11 @@ fn sequence(numbers: &[u32]) -> AsPath {
 fn learned(from: u32, ebgp: bool, change: impl FnOnce(&mut Attributes)) -> BestRoute<'static> {
     let mut attributes = Attributes { as_path: sequence(&[64512]), ..Attributes::default() };
     change(&mut attributes);
-    let route = Box::leak(Box::new(ReceivedRoute { attributes, next_hop: "169.254.21.1".parse().unwrap() }));
-    BestRoute::Learned { from: PeerId(from), ebgp, local_preference: 100, route }
+    let rank = Rank::of(&attributes, 100);
+    let next_hop = RouteNextHop::Other("192.0.2.77".parse().unwrap());
+    let route = Box::leak(Box::new(Route { attributes, original: None, next_hop, rank }));
+    let policy = Box::leak(Box::new(policy()));
+    BestRoute::Learned { from: Source { id: PeerId(from), ebgp, policy }, route }
 }
 
 fn communities(list: &[u32]) -> BestRoute<'static> {
@@ -61,7 +74,7 @@ fn external_peers_get_what_the_rules_let_through() {
     let table = [
         (learned(1, true, |_| ()), Ok(())),
         (learned(1, false, |_| ()), Ok(())),
-        (BestRoute::Originated, Ok(())),
+        (originated(), Ok(())),
         (learned(2, true, |_| ()), Err(Withheld::SplitHorizon)),
         (learned(1, true, |a| a.as_path = sequence(&[64512, 65515])), Err(Withheld::PeerAsInPath(Asn(65515)))),
         (communities(&[7, 0xffff_ff01]), Err(Withheld::NoExport)),
@@ -70,7 +83,7 @@ fn external_peers_get_what_the_rules_let_through() {
         (communities(&[0xffff_ff04, 0]), Ok(())),
     ];
     for (best, expected) in table {
-        assert_eq!(export(&policy()).judge(&net("10.2.0.0/16"), Some(best)), expected);
+        assert_eq!(export(&policy()).judge(&net("10.2.0.0/16"), Some(best)).map(drop), expected);
     }
     assert_eq!(export(&policy()).judge(&net("10.2.0.0/16"), None), Err(Withheld::NoRoute));
 }
@@ -78,19 +91,19 @@ fn external_peers_get_what_the_rules_let_through() {
 #[test]
 fn internal_peers_get_external_routes_only() {
     let internal = PeerPolicy { peer_asn: Asn(65000), ..policy() };
-    let judge = |best: BestRoute<'_>| export(&internal).judge(&net("10.2.0.0/16"), Some(best));
+    let judge = |best: BestRoute<'_>| export(&internal).judge(&net("10.2.0.0/16"), Some(best)).map(drop);
     assert_eq!(judge(learned(1, false, |_| ())), Err(Withheld::InternalToInternal));
     assert_eq!(judge(learned(1, true, |_| ())), Ok(()));
     assert_eq!(judge(communities(&[0xffff_ff01])), Ok(()));
     assert_eq!(judge(communities(&[0xffff_ff02])), Err(Withheld::NoAdvertise));
-    assert_eq!(judge(BestRoute::Originated), Ok(()));
+    assert_eq!(judge(originated()), Ok(()));
 }
 
 #[test]
 fn without_a_list_only_what_is_originated_goes_out() {
     let quiet = PeerPolicy { export: None, ..policy() };
-    assert_eq!(export(&quiet).judge(&net("10.1.0.0/16"), Some(BestRoute::Originated)), Ok(()));
-    let judge = export(&quiet).judge(&net("10.2.0.0/16"), Some(learned(1, true, |_| ())));
+    assert_eq!(export(&quiet).judge(&net("10.1.0.0/16"), Some(originated())).map(drop), Ok(()));
+    let judge = export(&quiet).judge(&net("10.2.0.0/16"), Some(learned(1, true, |_| ()))).map(drop);
     assert_eq!(judge, Err(Withheld::Learned));
 }
 
@@ -99,7 +112,7 @@ fn a_list_decides_on_originated_prefixes_too() {
     let rule = |action, prefix| PrefixRule { action, prefix: net(prefix), min_len: 16, max_len: 24 };
     let list = vec![rule(RuleAction::Deny, "10.1.0.0/16"), rule(RuleAction::Permit, "10.2.0.0/16")];
     let listed = PeerPolicy { export: Some(list), ..policy() };
-    let judge = |prefix| export(&listed).judge(&net(prefix), Some(BestRoute::Originated));
+    let judge = |prefix| export(&listed).judge(&net(prefix), Some(originated())).map(drop);
     assert_eq!(judge("10.1.0.0/16"), Err(Withheld::DeniedByRule { line: 1 }));
     assert_eq!(judge("10.2.0.0/16"), Ok(()));
     assert_eq!(judge("10.3.0.0/16"), Err(Withheld::NoRuleMatches));
@@ -107,7 +120,7 @@ fn a_list_decides_on_originated_prefixes_too() {
 
 #[test]
 fn link_scope_is_never_announced_even_if_originated() {
-    let judge = export(&policy()).judge(&net("169.254.21.0/30"), Some(BestRoute::Originated));
+    let judge = export(&policy()).judge(&net("169.254.21.0/30"), Some(originated())).map(drop);
     assert_eq!(judge, Err(Withheld::Special(Special::LinkScope)));
 }
 
@@ -115,9 +128,9 @@ fn link_scope_is_never_announced_even_if_originated() {
 fn a_family_needs_negotiation_and_an_address() {
     let policy = policy();
     let prefix = net("2001:db8::/32");
-    let judge = |export: Export<'_>| export.judge(&prefix, Some(BestRoute::Originated));
+    let judge = |export: Export<'_>| export.judge(&prefix, Some(originated())).map(drop);
     assert_eq!(judge(export(&policy)), Err(Withheld::FamilyNotNegotiated(Family::Ipv6Unicast)));
-    let both = Export { families: &[Family::Ipv4Unicast, Family::Ipv6Unicast], ..export(&policy) };
+    let both = Export { session: session(&[Family::Ipv4Unicast, Family::Ipv6Unicast]), ..export(&policy) };
     assert_eq!(judge(both), Err(Withheld::NoAddressOfFamily(Family::Ipv6Unicast)));
     let inside6 = Some(Inside6 { local: "fd00::2".parse().unwrap(), peer: "fd00::1".parse().unwrap() });
     let linked = PeerPolicy { inside6, export: None, ..policy.clone() };
@@ -144,21 +157,89 @@ fn toward_another_as_our_number_is_put_in_front_and_inner_attributes_stay() {
         unknown: vec![UnknownAttribute { flags: 0xe0, code: 99, value: vec![1] }],
         ..Attributes::default()
     };
-    assert_eq!(export(&policy()).attributes(best), expected);
+    assert_eq!(export(&policy()).outgoing(&net("10.2.0.0/16"), best, Outgoing::Unchanged).attributes, expected);
 }
 
 #[test]
 fn med_and_prepend_follow_the_configuration() {
     let steering = PeerPolicy { med: Some(50), prepend: 2, ..policy() };
-    let out = export(&steering).attributes(BestRoute::Originated);
+    let out = export(&steering).outgoing(&net("10.2.0.0/16"), originated(), Outgoing::Unchanged).attributes;
     assert_eq!((out.med, out.as_path), (Some(50), sequence(&[65000, 65000, 65000])));
 }
 
 #[test]
 fn inside_the_as_the_path_stays_and_local_pref_is_present() {
     let internal = PeerPolicy { peer_asn: Asn(65000), prepend: 3, ..policy() };
-    let out = export(&internal).attributes(learned(1, true, |attributes| attributes.med = Some(7)));
+    let out = export(&internal)
+        .outgoing(&net("10.2.0.0/16"), learned(1, true, |attributes| attributes.med = Some(7)), Outgoing::Unchanged)
+        .attributes;
     assert_eq!((out.as_path, out.med, out.local_preference), (sequence(&[64512]), Some(7), Some(100)));
-    let out = export(&internal).attributes(BestRoute::Originated);
+    let out = export(&internal).outgoing(&net("10.2.0.0/16"), originated(), Outgoing::Unchanged).attributes;
     assert_eq!((out.as_path, out.med, out.local_preference), (AsPath::default(), None, Some(150)));
+}
+
+fn treated(treatment: Treatment, path: &[u32]) -> AsPath {
+    let policy = PeerPolicy { treatment, ..policy() };
+    let best = learned(1, true, |attributes| attributes.as_path = sequence(path));
+    let export = export(&policy);
+    let outgoing = export.judge(&net("10.2.0.0/16"), Some(best)).unwrap();
+    export.outgoing(&net("10.2.0.0/16"), best, outgoing).attributes.as_path
+}
+
+#[test]
+fn another_site_of_the_peers_as_gets_our_number_in_place_of_its_own() {
+    let treatment = Treatment { as_override: true, ..Treatment::default() };
+    assert_eq!(treated(treatment, &[65515, 7, 65515]), sequence(&[65000, 65000, 7, 65000]));
+}
+
+#[test]
+fn private_numbers_go_or_become_ours_before_ours_is_put_in_front() {
+    let remove = Treatment { private_as: PrivateAs::Remove, ..Treatment::default() };
+    assert_eq!(treated(remove, &[64512, 3356, 64513]), sequence(&[65000, 3356]));
+    let replace = Treatment { private_as: PrivateAs::Replace, ..Treatment::default() };
+    assert_eq!(treated(replace, &[64512, 3356, 64513]), sequence(&[65000, 65000, 3356, 65000]));
+}
+
+#[test]
+fn inside_the_as_the_next_hop_stays_if_that_is_configured_and_makes_sense() {
+    let keep = Treatment { next_hop_self: false, ..Treatment::default() };
+    let next_hop = |peer_asn, treatment: &Treatment, best| {
+        let policy = PeerPolicy { peer_asn: Asn(peer_asn), treatment: treatment.clone(), ..policy() };
+        export(&policy).outgoing(&net("10.2.0.0/16"), best, Outgoing::Unchanged).next_hop
+    };
+    let best = learned(1, true, |_| ());
+    assert_eq!(next_hop(65000, &keep, best), Some("192.0.2.77".parse().unwrap()));
+    assert_eq!(next_hop(65000, &Treatment::default(), best), None);
+    assert_eq!(next_hop(65515, &keep, best), None, "never toward another AS");
+    assert_eq!(next_hop(65000, &keep, originated()), None);
+    let BestRoute::Learned { from, .. } = best else { unreachable!() };
+    let route = Box::leak(Box::new(Route {
+        attributes: Attributes::default(),
+        original: None,
+        next_hop: RouteNextHop::Own4,
+        rank: Rank::of(&Attributes::default(), 100),
+    }));
+    assert_eq!(next_hop(65000, &keep, BestRoute::Learned { from, route }), None, "of link scope");
+}
+
+#[test]
+fn what_an_aggregate_stands_for_is_not_announced_beside_it() {
+    let policy = policy();
+    let cover = [net("10.2.0.0/16")];
+    let export = Export { covering: &cover, ..export(&policy) };
+    let judge = |prefix| export.judge(&net(prefix), Some(learned(1, true, |_| ()))).map(drop);
+    assert_eq!(judge("10.2.1.0/24"), Err(Withheld::Summarised(cover[0])));
+    assert_eq!(judge("10.2.0.0/16"), Ok(()));
+    assert_eq!(judge("10.3.0.0/24"), Ok(()));
+}
+
+#[test]
+fn what_went_down_to_a_customer_goes_nowhere_else() {
+    let policy = policy();
+    let mut session = session(&[Family::Ipv4Unicast]).clone();
+    session.role = Some(bgp::Role::Customer);
+    let export = Export { session: &session, ..export(&policy) };
+    let marked = learned(1, true, |attributes| attributes.only_to_customer = Some(Asn(7)));
+    assert!(matches!(export.judge(&net("10.2.0.0/16"), Some(marked)), Err(Withheld::OnlyToCustomer(_))));
+    assert_eq!(export.judge(&net("10.2.0.0/16"), Some(learned(1, true, |_| ()))), Ok(Outgoing::Unchanged));
 }

@@ -3,7 +3,7 @@
 use bgp::{AsPath, AsPathSegment};
 
 use super::*;
-use crate::{Inside6, RuleAction};
+use crate::{DecisionRules, Inside6, RuleAction, Treatment};
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -18,6 +18,8 @@ fn config() -> RibConfig {
         asn: Asn(65000),
         router_id: RouterId([10, 1, 0, 1].into()),
         originated: vec![net("10.1.0.0/16")],
+        aggregates: Vec::new(),
+        decision: DecisionRules::default(),
         ecmp_width: 8,
         protected: vec![address("203.0.113.7"), address("2001:db8:ff::7")],
     }
@@ -39,20 +41,39 @@ fn policy() -> PeerPolicy {
         local_preference: 100,
         med: None,
         prepend: 0,
+        treatment: Treatment::default(),
     }
 }
 
-fn received(next_hop: &str, path: &[u32]) -> ReceivedRoute {
-    let as_path = AsPath(vec![AsPathSegment::Sequence(path.iter().copied().map(Asn).collect())]);
-    ReceivedRoute { attributes: Attributes { as_path, ..Attributes::default() }, next_hop: address(next_hop) }
+/// A route as received.
+#[derive(Debug)]
+struct Sample {
+    attributes: Attributes,
+    next_hop: IpAddr,
 }
 
-fn judge(policy: &PeerPolicy, prefix: &str, route: &ReceivedRoute) -> Result<(), Refusal> {
+fn received(next_hop: &str, path: &[u32]) -> Sample {
+    let as_path = AsPath(vec![AsPathSegment::Sequence(path.iter().copied().map(Asn).collect())]);
+    Sample { attributes: Attributes { as_path, ..Attributes::default() }, next_hop: address(next_hop) }
+}
+
+fn judge(policy: &PeerPolicy, prefix: &str, route: &Sample) -> Result<(), Refusal> {
+    judge_with(policy, prefix, route, |_| ()).map(drop)
+}
+
+fn judge_with(
+    policy: &PeerPolicy,
+    prefix: &str,
+    route: &Sample,
+    change: impl FnOnce(&mut Import<'_>),
+) -> Result<Effective, Refusal> {
     let config = config();
     let other = InsideLink { link: LinkId(9), prefix: net("10.255.0.0/30") };
     let links: Vec<_> = InsideLink::of(policy).chain([other]).collect();
     let ebgp = policy.peer_asn != config.asn;
-    Import { config: &config, links: &links, policy, ebgp }.judge(&net(prefix), route)
+    let mut import = Import { config: &config, links: &links, policy, ebgp, extended_next_hop: false, role: None };
+    change(&mut import);
+    import.judge(&net(prefix), &route.attributes, route.next_hop)
 }
 
 fn rule(action: RuleAction, prefix: &str, min_len: u8, max_len: u8) -> PrefixRule {
@@ -193,4 +214,50 @@ fn an_inside_link_is_the_smallest_common_prefix() {
     assert_eq!(links("10.0.0.1", "fd00::1", None), []);
     let beside = Some(Inside6 { local: "fd00:21::2".parse().unwrap(), peer: "fd00:21::1".parse().unwrap() });
     assert_eq!(links("169.254.21.2", "169.254.21.1", beside), [net("169.254.21.0/30"), net("fd00:21::/126")]);
+}
+
+#[test]
+fn ipv4_routes_may_have_ipv6_next_hops_where_that_was_agreed_on() {
+    let over_v6 = PeerPolicy { local_address: address("fd00::2"), peer_address: address("fd00::1"), ..policy() };
+    let beside = Some(Inside6 { local: "fd00::2".parse().unwrap(), peer: "fd00::1".parse().unwrap() });
+    let both = PeerPolicy { inside6: beside, ..policy() };
+    let third = |next_hop, peer| Err(Refusal::ThirdPartyNextHop { next_hop: address(next_hop), peer: address(peer) });
+    let table = [
+        (&over_v6, "10.2.0.0/16", "fd00::1", Ok(())),
+        (&over_v6, "10.2.0.0/16", "fd00::9", third("fd00::9", "fd00::1")),
+        (&over_v6, "10.2.0.0/16", "fd00::2", Err(Refusal::OwnNextHop(address("fd00::2")))),
+        (&both, "10.2.0.0/16", "fd00::1", Ok(())),
+        (&both, "10.2.0.0/16", "169.254.21.1", Ok(())),
+        (&policy(), "10.2.0.0/16", "fd00::1", third("fd00::1", "169.254.21.1")),
+        (&over_v6, "2001:db8:2::/48", "fd00::1", Ok(())),
+        (&policy(), "2001:db8:2::/48", "169.254.21.1", Err(Refusal::NoAddressOfFamily(Family::Ipv6Unicast))),
+    ];
+    for (policy, prefix, next_hop, expected) in table {
+        let route = received(next_hop, &[64512]);
+        let judged = judge_with(policy, prefix, &route, |import| import.extended_next_hop = true).map(drop);
+        assert_eq!(judged, expected, "{prefix} via {next_hop}");
+    }
+}
+
+#[test]
+fn our_own_number_may_be_in_the_path_as_often_as_is_allowed() {
+    let twice = PeerPolicy { treatment: Treatment { own_as_in: 2, ..Treatment::default() }, ..policy() };
+    let path = |times: usize| received("169.254.21.1", &[&[64512], vec![65000; times].as_slice()].concat());
+    for (times, expected) in [(0, Ok(())), (2, Ok(())), (3, Err(Refusal::OwnAsInPath(Asn(65000))))] {
+        assert_eq!(judge(&twice, "10.2.0.0/16", &path(times)), expected, "{times}");
+    }
+}
+
+#[test]
+fn roles_mark_routes_and_refuse_leaks() {
+    let judge = |role, otc: Option<u32>| {
+        let mut route = received("169.254.21.1", &[64512]);
+        route.attributes.only_to_customer = otc.map(Asn);
+        judge_with(&policy(), "10.2.0.0/16", &route, |import| import.role = Some(role))
+    };
+    let marked = |effective: Effective| effective.attributes.and_then(|changed| changed.only_to_customer);
+    assert_eq!(judge(Role::Customer, None).map(marked), Ok(Some(Asn(64512))));
+    assert_eq!(judge(Role::Customer, Some(7)).map(marked), Ok(None), "as received");
+    assert!(matches!(judge(Role::Provider, Some(7)), Err(Refusal::Leak(_))));
+    assert_eq!(judge(Role::Provider, None).map(marked), Ok(None));
 }

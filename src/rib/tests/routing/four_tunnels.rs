@@ -372,8 +372,9 @@ fn a_refresh_repeats_everything() {
     assert_eq!(router.drain(), []);
     router.rib.handle_refresh(HUB, V4);
     let outputs = router.drain();
-    let mut prefixes: Vec<_> =
-        sends(&outputs).iter().flat_map(|(_, update)| update.announced[0].prefixes.clone()).collect();
+    let (end, repeated) = sends(&outputs).split_last().map(|(end, rest)| (end.1.clone(), rest.to_vec())).unwrap();
+    assert_eq!(end, Update { end_of_refresh: Some(V4), ..Update::default() });
+    let mut prefixes: Vec<_> = repeated.iter().flat_map(|(_, update)| update.announced[0].prefixes.clone()).collect();
     prefixes.sort();
     assert_eq!(prefixes, nlris(&[net("10.1.0.0/16"), net("10.2.0.0/16")]));
 }

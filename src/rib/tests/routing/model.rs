@@ -472,6 +472,7 @@ fn check_counts(model: &Model, router: &Router, peer: usize) {
         accepted: model.accepted(peer),
         refused: received - model.accepted(peer),
         forgotten: 0,
+        stale: 0,
         best: decided.iter().filter(|place| **place == Some(0)).count(),
         multipath: decided.iter().filter(|place| place.is_some_and(|place| place > 0)).count(),
         advertised,

@@ -33,6 +33,8 @@ pub(crate) fn config() -> RibConfig {
         asn: Asn(65000),
         router_id: RouterId([10, 1, 0, 1].into()),
         originated: vec![net("10.1.0.0/16")],
+        aggregates: Vec::new(),
+        decision: rib::DecisionRules::default(),
         ecmp_width: 8,
         protected: vec!["203.0.113.7".parse().unwrap()],
     }
@@ -56,12 +58,13 @@ pub(crate) fn policy(number: u32, peer_asn: u32) -> PeerPolicy {
         local_preference: 100,
         med: None,
         prepend: 0,
+        treatment: rib::Treatment::default(),
     }
 }
 
 pub(crate) fn session(number: u32) -> PeerSession {
     let last = u8::try_from(number + 1).unwrap();
-    PeerSession { families: vec![V4], peer_router_id: RouterId([192, 0, 2, last].into()) }
+    PeerSession::new(vec![V4], RouterId([192, 0, 2, last].into()))
 }
 
 pub(crate) fn announce(policy: &PeerPolicy, attributes: Attributes, prefixes: &[IpNet]) -> Update {
@@ -132,7 +135,10 @@ impl Router {
                 }
                 Output::Send { peer, update } => self.receive(*peer, update),
                 Output::PrefixLimit { peer, .. } => self.peer_down(*peer),
-                Output::HeldBack { .. } | Output::EndOfRib { .. } | Output::RequestRefresh { .. } => {}
+                Output::PrefixWarning { .. }
+                | Output::HeldBack { .. }
+                | Output::EndOfRib { .. }
+                | Output::RequestRefresh { .. } => {}
             }
             outputs.push(output);
         }
