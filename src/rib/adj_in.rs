@@ -229,11 +229,14 @@ impl<'a> Reception<'a> {
     }
 }
 
+/// A route, and what it is accepted as.
+type Judged = (Arc<Route>, Option<Arc<Route>>);
+
 /// Judging again what is there, where the same content most often comes to the same.
 struct Revision<'a> {
     import: Import<'a>,
     /// By the address of the route judged: what it comes to, and the route itself so that the address stays its own.
-    known: HashMap<(usize, Family), (Arc<Route>, Option<Arc<Route>>)>,
+    known: HashMap<(usize, Family), Judged>,
 }
 
 impl Revision<'_> {

@@ -79,11 +79,16 @@ struct Fold(u64);
 
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// The two halves of the product, one over the other.
+fn fold(word: u64) -> u64 {
+    let product = (u128::from(word) * u128::from(ODD)).to_le_bytes();
+    let (halves, _) = product.as_chunks::<8>();
+    halves.iter().fold(0, |folded, half| folded ^ u64::from_le_bytes(*half))
+}
+
 impl Fold {
     fn mix(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * u128::from(ODD);
-        let [low, high] = [product, product >> 64].map(|half| (half & u128::from(u64::MAX)) as u64);
-        self.0 = (low ^ high).rotate_left(23);
+        self.0 = fold(self.0 ^ word).rotate_left(23);
     }
 }
 
@@ -119,8 +124,7 @@ impl Hasher for Fold {
     }
 
     fn finish(&self) -> u64 {
-        let product = u128::from(self.0) * u128::from(ODD);
-        (product ^ product >> 64) as u64
+        fold(self.0)
     }
 }
 

@@ -246,6 +246,7 @@ impl SessionDraft {
                 local_preference: self.local_preference,
                 med: self.med,
                 prepend: self.prepend,
+                treatment: rib::Treatment::default(),
             },
         })
     }
