@@ -10,11 +10,12 @@ use super::process::Process;
 use super::strongswan::INTERFACE;
 use super::{Result, not_yet, run, wait_for, write_file};
 
-/// A running BIRD with one external session.
+/// A running BIRD.
 #[derive(Debug)]
 pub struct Bird {
     process: Process,
     socket: PathBuf,
+    config: PathBuf,
 }
 
 impl Bird {
@@ -23,15 +24,32 @@ impl Bird {
     /// # Errors
     /// When it refuses the configuration.
     pub fn start(namespace: &Namespace, directory: &Path, side: &BgpSide) -> Result<Self> {
+        Self::launch(namespace, directory, &bird_conf(side))
+    }
+
+    /// Starts it with a configuration of the caller's.
+    ///
+    /// # Errors
+    /// When it refuses the configuration.
+    pub fn launch(namespace: &Namespace, directory: &Path, configuration: &str) -> Result<Self> {
         let (config, socket) = (directory.join("bird.conf"), directory.join("bird.ctl"));
-        write_file(&config, &bird_conf(side))?;
+        write_file(&config, configuration)?;
         let mut command = namespace.command("bird");
         command.arg("-f").arg("-c").arg(&config).arg("-s").arg(&socket).arg("-P").arg(directory.join("bird.pid"));
         let log = directory.join("bird.log");
         let process = Process::spawn(&format!("{} bird", namespace.role()), command, &log)?;
-        let bird = Self { process, socket };
+        let bird = Self { process, socket, config };
         wait_for(Duration::from_secs(10), "bird answers", || bird.birdc("show status"))?;
         Ok(bird)
+    }
+
+    /// Has it take another configuration.
+    ///
+    /// # Errors
+    /// When it refuses it.
+    pub fn configure(&self, configuration: &str) -> Result<()> {
+        write_file(&self.config, configuration)?;
+        self.birdc("configure").map(drop)
     }
 
     /// Asks BIRD.
@@ -40,6 +58,12 @@ impl Bird {
     /// When it does not answer.
     pub fn birdc(&self, question: &str) -> Result<String> {
         run(Command::new("birdc").arg("-s").arg(&self.socket).args(question.split_whitespace()))
+    }
+
+    /// Where it is asked.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Succeeds when the session is established.

@@ -11,11 +11,11 @@ use super::namespace::Namespace;
 use super::process::Process;
 use super::{LabError, Result, not_yet, run, wait_for, write_file};
 
-/// A running bgpd with one external session, and the zebra that carries its routes into the kernel.
+/// A running bgpd, and the zebra that carries its routes into the kernel, if there is one.
 #[derive(Debug)]
 pub struct Frr {
     bgpd: Process,
-    zebra: Process,
+    zebra: Option<Process>,
     directory: PathBuf,
     peer: String,
 }
@@ -26,20 +26,39 @@ impl Frr {
     /// # Errors
     /// When either does not come up.
     pub fn start(namespace: &Namespace, directory: &Path, side: &BgpSide) -> Result<Self> {
+        Ok(Self { peer: side.peer.to_string(), ..Self::launch(namespace, directory, &bgpd_conf(side), true)? })
+    }
+
+    /// Starts bgpd with a configuration of the caller's, with zebra or without.
+    ///
+    /// # Errors
+    /// When either does not come up.
+    pub fn launch(namespace: &Namespace, directory: &Path, configuration: &str, with_zebra: bool) -> Result<Self> {
         let directory = directory.join("frr");
         std::fs::create_dir_all(&directory).map_err(LabError::io(format!("make {}", directory.display())))?;
         write_file(&directory.join("zebra.conf"), "")?;
         write_file(&directory.join("vtysh.conf"), "")?;
-        write_file(&directory.join("bgpd.conf"), &bgpd_conf(side))?;
+        write_file(&directory.join("bgpd.conf"), configuration)?;
         give_to_frr(&directory)?;
-        let zebra = daemon(namespace, &directory, "zebra", &[])?;
-        wait_for(Duration::from_secs(15), "zebra opens its socket", || {
-            if directory.join("zserv.api").exists() { Ok(()) } else { not_yet(zebra.log_tail(5)) }
-        })?;
-        let bgpd = daemon(namespace, &directory, "bgpd", &["-S"])?;
-        let frr = Self { bgpd, zebra, directory, peer: side.peer.to_string() };
+        let zebra = if with_zebra { Some(zebra(namespace, &directory)?) } else { None };
+        let alone: &[&str] = if with_zebra { &["-S"] } else { &["-S", "-n", "-Z"] };
+        let bgpd = daemon(namespace, &directory, "bgpd", alone)?;
+        let frr = Self { bgpd, zebra, directory, peer: String::new() };
         wait_for(Duration::from_secs(15), "bgpd answers", || frr.vtysh("show bgp summary json"))?;
         Ok(frr)
+    }
+
+    /// Has bgpd take lines of configuration.
+    ///
+    /// # Errors
+    /// When it refuses one.
+    pub fn configure(&self, lines: &[&str]) -> Result<()> {
+        let mut command = self.command();
+        command.args(["-c", "configure terminal"]);
+        for line in lines {
+            command.args(["-c", line]);
+        }
+        run(&mut command).map(drop)
     }
 
     /// Asks bgpd.
@@ -47,12 +66,13 @@ impl Frr {
     /// # Errors
     /// When it does not answer.
     pub fn vtysh(&self, question: &str) -> Result<String> {
-        run(Command::new("vtysh")
-            .arg("--vty_socket")
-            .arg(&self.directory)
-            .arg("--config_dir")
-            .arg(&self.directory)
-            .args(["-d", "bgpd", "-c", question]))
+        run(self.command().args(["-c", question]))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("vtysh");
+        command.arg("--vty_socket").arg(&self.directory).arg("--config_dir").arg(&self.directory).args(["-d", "bgpd"]);
+        command
     }
 
     /// Succeeds when the session is established.
@@ -90,7 +110,7 @@ impl Frr {
     /// When they cannot be waited for.
     pub fn kill(&mut self) -> Result<()> {
         self.bgpd.kill()?;
-        self.zebra.kill()
+        self.zebra.as_mut().map_or(Ok(()), Process::kill)
     }
 
     /// bgpd's log.
@@ -99,11 +119,23 @@ impl Frr {
         self.bgpd.log()
     }
 
-    fn json(&self, question: &str) -> Result<Value> {
+    /// Asks bgpd a question that it answers in JSON.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn json(&self, question: &str) -> Result<Value> {
         let text = self.vtysh(question)?;
         serde_json::from_str(&text)
             .map_err(|error| LabError::Json { what: question.to_owned(), detail: format!("{error}: {text}") })
     }
+}
+
+fn zebra(namespace: &Namespace, directory: &Path) -> Result<Process> {
+    let zebra = daemon(namespace, directory, "zebra", &[])?;
+    wait_for(Duration::from_secs(15), "zebra opens its socket", || {
+        if directory.join("zserv.api").exists() { Ok(()) } else { not_yet(zebra.log_tail(5)) }
+    })?;
+    Ok(zebra)
 }
 
 fn daemon(namespace: &Namespace, directory: &Path, name: &str, extra: &[&str]) -> Result<Process> {
