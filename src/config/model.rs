@@ -66,6 +66,8 @@ pub(crate) struct RouterSection {
     pub(crate) metric: Leaf<Within<0, { u32::MAX }>>,
     /// Over how many tunnels traffic to one destination is spread; 16 by default.
     pub(crate) ecmp: Leaf<Within<1, 64>>,
+    /// Whether learned routes go into the kernel; `true` by default. Without, they are only passed on between sessions.
+    pub(crate) install: Leaf<bool>,
     /// The control API.
     pub(crate) api: Field<ApiSection>,
     /// Prometheus metrics.

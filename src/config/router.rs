@@ -30,6 +30,8 @@ pub struct Router {
     pub metric: u32,
     /// How many next hops one route may have.
     pub ecmp_width: usize,
+    /// Whether learned routes go into the kernel.
+    pub install: bool,
     /// For the routing tables.
     pub rib: rib::RibConfig,
     /// The tunnels in the order of the file; at least one.

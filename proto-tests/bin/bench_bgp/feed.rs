@@ -1,6 +1,7 @@
 //! What the four senders announce: the same prefixes, ten with each set of attributes, paths of their own.
 
-use crate::site::Seat;
+use crate::dut::Duty;
+use crate::site::{BEST, Seat};
 
 /// The first prefix; no other address of the laboratory is in its network. All are /24.
 const FIRST: u32 = 0x1400_0000;
@@ -11,25 +12,17 @@ const SHARING: u32 = 10;
 /// Autonomous systems of the paths' ends, behind those of the peers.
 const ORIGINS: u32 = 1_000_000;
 
-/// How the senders' paths compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Paths {
-    /// The first sender's are shorter than all others.
-    FirstIsBest,
-    /// All are of one length.
-    Equal,
-}
-
 /// Where a prefix stands in the feed.
 pub(crate) fn position(address: u32) -> Option<u32> {
     address.checked_sub(FIRST).map(|distance| distance >> 8).filter(|position| *position < MOST)
 }
 
-/// Everything one sender says, as it goes onto the wire.
-pub(crate) fn updates(seat: Seat, prefixes: u32, paths: Paths) -> Vec<u8> {
+/// Everything one sender says, as it goes onto the wire. What is to be reflected is best from [`BEST`], what goes into the
+/// kernel is as good from each.
+pub(crate) fn updates(seat: Seat, prefixes: u32, duty: Duty) -> Vec<u8> {
     let mut wire = Vec::with_capacity(usize::try_from(prefixes / SHARING * 100).unwrap_or_default());
     for first in (0..prefixes).step_by(SHARING as usize) {
-        let attributes = attributes(seat, first / SHARING, paths);
+        let attributes = attributes(seat, first / SHARING, duty);
         let count = SHARING.min(prefixes - first);
         let nlri = (first..first + count).flat_map(|number| {
             let [a, b, c, _] = (FIRST + (number << 8)).to_be_bytes();
@@ -53,9 +46,9 @@ pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     message
 }
 
-fn attributes(seat: Seat, set: u32, paths: Paths) -> Vec<u8> {
-    let mut path = vec![seat.asn(), ORIGINS + set];
-    if paths == Paths::Equal || seat.0 > 1 {
+fn attributes(seat: Seat, set: u32, duty: Duty) -> Vec<u8> {
+    let mut path = vec![seat.asn(duty), ORIGINS + set];
+    if duty == Duty::Reflect && seat != BEST {
         path.insert(1, ORIGINS / 2 + set % 5000);
     }
     let mut octets = vec![0x40, 1, 1, 0, 0x40, 2];

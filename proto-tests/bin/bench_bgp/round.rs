@@ -6,19 +6,17 @@ use std::time::{Duration, Instant};
 use proto_tests::lab::{LabError, Result};
 
 use crate::dut::{Dut, Duty, System};
-use crate::feed::{Paths, updates};
+use crate::feed::updates;
 use crate::figures::Measure;
 use crate::kernel::{Watch, ways};
 use crate::receiver::{Goal, MARK, Receiver};
-use crate::site::{RECEIVER, SENDERS, Seat, Site};
+use crate::site::{BEST, RECEIVER, SENDERS, Site};
 use crate::talker::{Talker, speak};
 
 /// Until what the start of the sessions brought is over: FRR holds back what it would say to a new peer for a second.
 const SETTLE: Duration = Duration::from_millis(1500);
 /// Nothing came for this long: the router is at rest.
 const QUIET: Duration = Duration::from_millis(400);
-/// Whose paths are best.
-const BEST: Seat = SENDERS[0];
 
 /// What was measured in one round.
 pub(crate) type Samples = Vec<(Measure, f64)>;
@@ -36,7 +34,7 @@ pub(crate) struct Extent {
 
 /// Four announce, the fifth is told. What was measured before a failure stays.
 pub(crate) fn reflect(system: System, prefixes: u32, extent: Extent, samples: &mut Samples) -> Result<()> {
-    let site = Site::build()?;
+    let site = Site::build(system == System::Quadspan)?;
     let mut dut = system.start(&site, Duty::Reflect)?;
     let result = reflect_with(&dut, &site, prefixes, extent, samples);
     result.map_err(|error| with_log(&error, &mut dut))
@@ -44,7 +42,7 @@ pub(crate) fn reflect(system: System, prefixes: u32, extent: Extent, samples: &m
 
 /// Four announce, the kernel is filled; then a cable is lost, then a session.
 pub(crate) fn forward(system: System, prefixes: u32, limit: Duration, samples: &mut Samples) -> Result<()> {
-    let site = Site::build()?;
+    let site = Site::build(system == System::Quadspan)?;
     let watch = Watch::start(&site.router)?;
     let mut dut = system.start(&site, Duty::Forward)?;
     let result = forward_with(&site, &watch, prefixes, limit, samples);
@@ -52,9 +50,9 @@ pub(crate) fn forward(system: System, prefixes: u32, limit: Duration, samples: &
 }
 
 fn reflect_with(dut: &Dut, site: &Site, prefixes: u32, extent: Extent, samples: &mut Samples) -> Result<()> {
-    let feeds: Vec<Vec<u8>> = SENDERS.iter().map(|seat| updates(*seat, prefixes, Paths::FirstIsBest)).collect();
-    let talkers = sessions(site)?;
-    let receiver = Receiver::start(Talker::connect(site, RECEIVER)?, prefixes)?;
+    let feeds: Vec<Vec<u8>> = SENDERS.iter().map(|seat| updates(*seat, prefixes, Duty::Reflect)).collect();
+    let talkers = sessions(site, Duty::Reflect)?;
+    let receiver = Receiver::start(Talker::connect(site, RECEIVER, Duty::Reflect)?, prefixes)?;
     sleep(SETTLE);
     let before = site.processor_s()?;
 
@@ -89,8 +87,8 @@ fn reflect_with(dut: &Dut, site: &Site, prefixes: u32, extent: Extent, samples: 
 }
 
 fn forward_with(site: &Site, watch: &Watch, prefixes: u32, limit: Duration, samples: &mut Samples) -> Result<()> {
-    let feeds: Vec<Vec<u8>> = SENDERS.iter().map(|seat| updates(*seat, prefixes, Paths::Equal)).collect();
-    let talkers = sessions(site)?;
+    let feeds: Vec<Vec<u8>> = SENDERS.iter().map(|seat| updates(*seat, prefixes, Duty::Forward)).collect();
+    let talkers = sessions(site, Duty::Forward)?;
     sleep(SETTLE);
     watch.aim(prefixes, ways(SENDERS));
     let start = speak(&talkers, feeds)?;
@@ -113,8 +111,8 @@ fn forward_with(site: &Site, watch: &Watch, prefixes: u32, limit: Duration, samp
     Ok(())
 }
 
-fn sessions(site: &Site) -> Result<Vec<Talker>> {
-    let talkers: Vec<Talker> = SENDERS.iter().map(|seat| Talker::connect(site, *seat)).collect::<Result<_>>()?;
+fn sessions(site: &Site, duty: Duty) -> Result<Vec<Talker>> {
+    let talkers: Vec<Talker> = SENDERS.iter().map(|seat| Talker::connect(site, *seat, duty)).collect::<Result<_>>()?;
     talkers.iter().try_for_each(Talker::drain)?;
     Ok(talkers)
 }

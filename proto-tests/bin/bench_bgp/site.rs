@@ -1,10 +1,10 @@
 //! The laboratory of one round: the router under measurement, and beside it all its peers on one host.
 //!
 //! ```text
-//!   router 10.9.1.1 ---- veth ---- 10.9.1.2  sender 1, AS 65001
+//!   router 10.9.1.1 ---- veth ---- 10.9.1.2  sender 1
 //!     ..                 ..          ..
-//!          10.9.4.1 ---- veth ---- 10.9.4.2  sender 4, AS 65004
-//!          10.9.5.1 ---- veth ---- 10.9.5.2  receiver, AS 65005
+//!          10.9.4.1 ---- veth ---- 10.9.4.2  sender 4
+//!          10.9.5.1 ---- veth ---- 10.9.5.2  receiver
 //! ```
 
 use std::net::Ipv4Addr;
@@ -14,6 +14,8 @@ use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::{Lab, LabError, Result};
+
+use crate::dut::Duty;
 
 /// The router's own autonomous system; in no announced path.
 pub(crate) const ROUTER_ASN: u32 = 65000;
@@ -28,6 +30,8 @@ pub(crate) struct Seat(pub(crate) u8);
 
 /// Who announces.
 pub(crate) const SENDERS: [Seat; 4] = [Seat(1), Seat(2), Seat(3), Seat(4)];
+/// Whose paths are shorter than all others where one is best.
+pub(crate) const BEST: Seat = SENDERS[0];
 /// Who is told.
 pub(crate) const RECEIVER: Seat = Seat(5);
 
@@ -37,9 +41,12 @@ impl Seat {
         SENDERS.into_iter().chain([RECEIVER])
     }
 
-    /// Its autonomous system.
-    pub(crate) fn asn(self) -> u32 {
-        ROUTER_ASN + u32::from(self.0)
+    /// Its autonomous system: one of its own, or the same for all, as that of a cloud's gateways.
+    pub(crate) fn asn(self, duty: Duty) -> u32 {
+        match duty {
+            Duty::Reflect => ROUTER_ASN + u32::from(self.0),
+            Duty::Forward => ROUTER_ASN + 1,
+        }
     }
 
     /// Its address, and BGP identifier.
@@ -50,6 +57,11 @@ impl Seat {
     /// The router's address toward it.
     pub(crate) fn router_address(self) -> Ipv4Addr {
         Ipv4Addr::new(10, 9, self.0, 1)
+    }
+
+    /// The ends of the cable below a tunnel, the router's first.
+    pub(crate) fn outer_addresses(self) -> [Ipv4Addr; 2] {
+        [1, 2].map(|host| Ipv4Addr::new(10, 8, self.0, host))
     }
 
     /// Name of both ends of the cable.
@@ -75,16 +87,17 @@ pub(crate) struct Plug {
 }
 
 impl Site {
-    /// Lays all cables.
-    pub(crate) fn build() -> Result<Self> {
+    /// Lays all cables. Bare ones get outer addresses: what the peers know are then those inside tunnels.
+    pub(crate) fn build(bare: bool) -> Result<Self> {
         let lab = Lab::new()?;
         let (router, peers) = (lab.namespace("router")?, lab.namespace("peers")?);
         router.make_router()?;
         for seat in Seat::all() {
             let interface = seat.interface();
             router.cable(&interface, &peers, &interface)?;
-            router.address(&interface, &format!("{}/30", seat.router_address()))?;
-            peers.address(&interface, &format!("{}/30", seat.address()))?;
+            let [ours, theirs] = if bare { seat.outer_addresses() } else { [seat.router_address(), seat.address()] };
+            router.address(&interface, &format!("{ours}/30"))?;
+            peers.address(&interface, &format!("{theirs}/30"))?;
         }
         let directory = lab.subdirectory("router")?;
         Ok(Self { router, peers, directory, _lab: lab })

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use proto_tests::lab::{LabError, Result, not_yet, wait_for};
 
+use crate::dut::Duty;
 use crate::feed::message;
 use crate::site::{HOLD, Seat, Site};
 
@@ -25,9 +26,9 @@ pub(crate) struct Talker {
 
 impl Talker {
     /// Calls the router until it lets us in.
-    pub(crate) fn connect(site: &Site, seat: Seat) -> Result<Self> {
+    pub(crate) fn connect(site: &Site, seat: Seat, duty: Duty) -> Result<Self> {
         let stream = wait_for(Duration::from_secs(30), &format!("session {} is established", seat.0), || {
-            site.peers.enter(|| introduce(seat))?.or_else(|error| not_yet(error.to_string()))
+            site.peers.enter(|| introduce(seat, duty))?.or_else(|error| not_yet(error.to_string()))
         })?;
         Ok(Self { seat, stream, ended: Arc::default() })
     }
@@ -94,12 +95,12 @@ pub(crate) fn speak(talkers: &[Talker], feeds: Vec<Vec<u8>>) -> Result<Instant> 
     Ok(start)
 }
 
-fn introduce(seat: Seat) -> std::io::Result<TcpStream> {
+fn introduce(seat: Seat, duty: Duty) -> std::io::Result<TcpStream> {
     let router = SocketAddr::from((seat.router_address(), 179));
     let mut stream = TcpStream::connect_timeout(&router, Duration::from_secs(2))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(&open(seat))?;
+    stream.write_all(&open(seat, duty))?;
     expect(&mut stream, OPEN)?;
     stream.write_all(&message(KEEPALIVE, &[]))?;
     expect(&mut stream, KEEPALIVE)?;
@@ -108,8 +109,8 @@ fn introduce(seat: Seat) -> std::io::Result<TcpStream> {
 }
 
 /// IPv4 unicast, route refresh, four-octet AS numbers.
-fn open(seat: Seat) -> Vec<u8> {
-    let [a, b, c, d] = seat.asn().to_be_bytes();
+fn open(seat: Seat, duty: Duty) -> Vec<u8> {
+    let [a, b, c, d] = seat.asn(duty).to_be_bytes();
     let capabilities = [1, 4, 0, 1, 0, 1, 2, 0, 65, 4, a, b, c, d];
     let mut body = vec![4, c, d];
     body.extend(HOLD.to_be_bytes());

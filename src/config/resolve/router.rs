@@ -32,6 +32,7 @@ pub(crate) struct RouterDraft {
     pub(crate) table: u32,
     metric: u32,
     ecmp: u32,
+    install: bool,
     api_socket: Option<PathBuf>,
     metrics_listen: Option<SocketAddr>,
     log: Log,
@@ -66,6 +67,7 @@ pub(super) fn resolve(section: At<RouterSection>, findings: &Findings) -> Router
         table: table(section.table, findings),
         metric: section.metric.value().map_or(142, |metric| metric.0),
         ecmp: section.ecmp.value().map_or(16, |ecmp| ecmp.0),
+        install: section.install.value().unwrap_or(true),
         api_socket: api_socket(section.api.section(at).value, findings),
         metrics_listen: metrics_listen(section.metrics.section(at).value, findings),
         log: log(section.log.section(at).value),
@@ -171,6 +173,7 @@ impl RouterDraft {
             table: self.table,
             metric: self.metric,
             ecmp_width,
+            install: self.install,
             rib: rib::RibConfig {
                 asn,
                 router_id,

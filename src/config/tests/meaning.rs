@@ -43,6 +43,12 @@ fn the_router_has_defaults_for_all_but_its_identity() {
     assert_eq!((router.metrics_listen, router.log.format), (None, LogFormat::Text));
     assert_eq!(router.rib.originated, vec!["10.1.0.0/16".parse().unwrap()]);
     assert_eq!(router.rib.ecmp_width, 16);
+    assert!(router.install, "learned routes go into the kernel");
+}
+
+#[test]
+fn learned_routes_can_be_kept_out_of_the_kernel() {
+    assert!(!router(&changed(GOOD, "  asn: 65000\n", "  asn: 65000\n  install: false\n")).install);
 }
 
 #[test]

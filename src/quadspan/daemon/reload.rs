@@ -301,6 +301,7 @@ fn refuse_restart_only(old: &Router, new: &Router) -> Result<(), ControlError> {
         ("metric", old.metric != new.metric),
         ("dataplane", old.dataplane != new.dataplane),
         ("ecmp", old.ecmp_width != new.ecmp_width),
+        ("install", old.install != new.install),
         ("api.socket", old.api_socket != new.api_socket),
         ("log", old.log != new.log),
         ("metrics.listen", old.metrics_listen != new.metrics_listen),

@@ -202,7 +202,7 @@ impl Task {
             }
         }
         // The FIB first: traffic follows it, the peers' tables can wait.
-        if !changes.is_empty() {
+        if !changes.is_empty() && self.topology.borrow().router.install {
             self.fib.apply(changes);
         }
         for (peer, update) in sends {

@@ -23,7 +23,7 @@ pub(crate) fn configuration(duty: Duty, med: Option<u32>) -> String {
             seat.0,
             seat.router_address(),
             seat.address(),
-            seat.asn()
+            seat.asn(duty)
         );
     }
     text

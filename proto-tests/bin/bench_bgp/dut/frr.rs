@@ -9,7 +9,7 @@ use crate::site::{HOLD, RECEIVER, ROUTER_ASN, ROUTER_ID, Seat};
 pub(crate) fn configuration(duty: Duty) -> String {
     let mut text = format!(
         "bgp route-map delay-timer 0\nrouter bgp {ROUTER_ASN}\n bgp router-id {ROUTER_ID}\n no bgp ebgp-requires-policy\n \
-         bgp bestpath compare-routerid\n bgp bestpath as-path multipath-relax\n"
+         bgp bestpath compare-routerid\n"
     );
     let mut family = String::new();
     for seat in Seat::all() {
@@ -18,7 +18,7 @@ pub(crate) fn configuration(duty: Duty) -> String {
             text,
             " neighbor {peer} remote-as {}\n neighbor {peer} passive\n neighbor {peer} timers {} {HOLD}\n \
              neighbor {peer} advertisement-interval 0\n",
-            seat.asn(),
+            seat.asn(duty),
             HOLD / 3
         );
         if duty == Duty::Forward {

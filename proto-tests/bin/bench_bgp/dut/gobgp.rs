@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::Duty;
 use crate::site::{HOLD, ROUTER_ASN, ROUTER_ID, Seat};
 
 pub(crate) fn configuration() -> String {
@@ -16,7 +17,7 @@ pub(crate) fn configuration() -> String {
              [neighbors.transport.config]\npassive-mode = true\n[neighbors.timers.config]\nhold-time = {HOLD}\n\
              keepalive-interval = {}\n",
             seat.address(),
-            seat.asn(),
+            seat.asn(Duty::Reflect),
             HOLD / 3
         );
     }
