@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use bgp::message::{KEEPALIVE, frame_len};
-use bgp::{ConnectionId, Event, Family, Output, Peer, PeerConfig, State, StopReason};
+use bgp::message::{KEEPALIVE, MAX_EXTENDED_LEN, RefreshKind, RouteRefresh, frame_len};
+use bgp::{
+    AddPath, ConnectionId, Event, Family, Offers, Output, Peer, PeerConfig, Restart, Role, State, StopReason, Timers,
+    Update,
+};
 use wire::{Asn, RouterId};
 
-use super::bgp_message::{open_message, update_message};
+use super::bgp_message::{every_capability, open_message, update_message};
 use super::bgp_update;
 use super::entropy::Seeded;
 use super::input::{Input, Script};
@@ -21,13 +24,15 @@ const MOST_OUTPUTS: usize = 2000;
 /// Timer expiries in an hour.
 const MOST_TIMERS: usize = 4000;
 
-/// Octets: whether the session is established first (odd) and whether we wait (bit 1), then steps.
+/// Octets: whether the session is established first (odd), whether we wait (bit 1), and whether everything there is is
+/// offered (bit 2), then steps.
 pub fn body(octets: &[u8]) {
     let mut input = Input::new(octets);
     let flags = input.u8();
-    let mut world = World::new(flags & 2 != 0);
+    let everything = flags & 4 != 0;
+    let mut world = World::new(flags & 2 != 0, if everything { offers() } else { Offers::default() });
     if flags & 1 != 0 {
-        world.establish();
+        world.establish(if everything { every_capability() } else { open_message(&FAMILIES) });
     }
     for _ in 0..STEPS {
         if input.is_empty() {
@@ -47,10 +52,29 @@ struct World {
     open: Vec<ConnectionId>,
     closed: BTreeSet<ConnectionId>,
     established: bool,
+    /// Families of which stale routes are kept.
+    stale: BTreeSet<Family>,
+}
+
+const FAMILIES: [Family; 2] = [Family::Ipv4Unicast, Family::Ipv6Unicast];
+
+/// Everything a session can offer; the peer's counterpart is [`every_capability`].
+fn offers() -> Offers {
+    let both = AddPath { receive: true, send: true };
+    let (time, stale) = (Some(Duration::from_secs(60)), Duration::from_secs(90));
+    Offers {
+        enhanced_refresh: true,
+        extended_messages: true,
+        extended_next_hop: true,
+        add_path: FAMILIES.map(|family| (family, both)).to_vec(),
+        graceful_restart: Some(Restart { time, stale, notification: true }),
+        role: Some(Role::Customer),
+        role_strict: false,
+    }
 }
 
 impl World {
-    fn new(passive: bool) -> Self {
+    fn new(passive: bool, offers: Offers) -> Self {
         let config = PeerConfig {
             name: "t".to_owned(),
             local_asn: Asn(65000),
@@ -58,23 +82,31 @@ impl World {
             router_id: RouterId(Ipv4Addr::new(198, 51, 100, 1)),
             local_address: IpAddr::V4(Ipv4Addr::new(169, 254, 21, 2)),
             peer_address: IpAddr::V4(Ipv4Addr::new(169, 254, 21, 1)),
-            hold_time: Duration::from_secs(30),
-            keepalive: Duration::from_secs(10),
-            connect_retry: Duration::from_secs(10),
+            families: FAMILIES.to_vec(),
+            timers: Timers {
+                hold: Duration::from_secs(30),
+                keepalive: Duration::from_secs(10),
+                connect_retry: Duration::from_secs(10),
+                prefix_restart: Some(Duration::from_secs(300)),
+                ..Timers::default()
+            },
+            offers,
             passive,
-            families: vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
+            shutdown: None,
         };
         let (peer, now) = (Peer::new(config, Box::new(Seeded::new(1))), Instant::now());
         let (open, closed) = (Vec::new(), BTreeSet::new());
-        let mut world = Self { peer, now, opening: None, open, closed, established: false };
+        let stale = BTreeSet::new();
+        let mut world = Self { peer, now, opening: None, open, closed, established: false, stale };
+        world.peer.set_restarted();
         world.peer.start(now);
         world.drain();
         world
     }
 
-    fn establish(&mut self) {
+    fn establish(&mut self, open: Vec<u8>) {
         let id = self.connect();
-        for message in [open_message(&[Family::Ipv4Unicast, Family::Ipv6Unicast]), KEEPALIVE.to_vec()] {
+        for message in [open, KEEPALIVE.to_vec()] {
             self.peer.handle_bytes(id, &message, self.now);
             self.drain();
         }
@@ -142,17 +174,31 @@ impl World {
 
     /// What our side asks of the session.
     fn order(&mut self, which: usize) {
-        match which % 6 {
+        match which % 12 {
             0 => self.peer.start(self.now),
             1 => self.peer.stop(StopReason::TunnelDown, self.now),
             2 => self.peer.stop(StopReason::AdminShutdown("bye".to_owned()), self.now),
             3 => self.peer.stop(StopReason::PrefixLimit { limit: 1, count: 2 }, self.now),
-            4 => self.peer.request_refresh(Family::Ipv6Unicast),
+            4 => drop(self.peer.request_refresh(Family::Ipv6Unicast)),
+            6 => self.peer.shut_down("bye".to_owned(), self.now),
+            7 => drop(self.peer.enable()),
+            8 => self.peer.stop(StopReason::ConfigurationChanged, self.now),
+            9 => self.blocked(which & 0x80 != 0),
+            10 => {
+                let end = Some(Family::Ipv4Unicast);
+                self.peer.send_update(&Update { end_of_rib: end, end_of_refresh: end, ..Update::default() });
+            }
             _ => {
                 let terms = bgp_update::terms(true, 65000);
                 let update = bgp::message::decode_update(&bgp_update::update(), &terms).expect("a seed decodes").update;
                 self.peer.send_update(&update);
             }
+        }
+    }
+
+    fn blocked(&mut self, progressed: bool) {
+        for id in self.open.clone() {
+            self.peer.handle_send_blocked(id, progressed, self.now);
         }
     }
 
@@ -171,7 +217,7 @@ impl World {
                 }
                 Some(Output::Send { id, bytes }) => {
                     assert!(!self.closed.contains(&id), "sent on {id:?} after it was closed");
-                    assert_eq!(frame_len(&bytes), Ok(Some(bytes.len())), "one whole message");
+                    assert_eq!(frame_len(&bytes, MAX_EXTENDED_LEN), Ok(Some(bytes.len())), "one whole message");
                 }
                 Some(Output::Event(event)) => self.note(&event),
             }
@@ -185,11 +231,19 @@ impl World {
                 assert!(!std::mem::replace(&mut self.established, true), "established twice");
                 assert_eq!(agreed.peer_asn, Asn(64512), "nobody else is let in");
             }
-            Event::Down { was_established, .. } => {
+            Event::Down { was_established, stale, .. } => {
+                assert!(!was_established || self.stale.is_empty(), "nothing is stale twice");
+                self.stale.extend(stale.iter().flat_map(|stale| stale.families.iter().copied()));
                 assert_eq!(std::mem::take(&mut self.established), *was_established, "routes are withdrawn once");
             }
-            Event::Update(_)
-            | Event::RefreshRequested(_)
+            Event::StaleExpired(families) => {
+                assert!(families.iter().all(|family| self.stale.remove(family)), "{families:?} were not stale");
+            }
+            Event::Update(update) => {
+                assert!(self.established, "routes outside an established session");
+                update.end_of_rib.map(|family| self.stale.remove(&family));
+            }
+            Event::RefreshRequested(_)
             | Event::RefreshBegun(_)
             | Event::RefreshEnded(_)
             | Event::UpdateFaulty { .. } => {
@@ -198,7 +252,6 @@ impl World {
             Event::StateChanged { .. }
             | Event::NotificationReceived { .. }
             | Event::NotificationSent { .. }
-            | Event::StaleExpired(_)
             | Event::Unsendable { .. } => {}
         }
     }
@@ -209,6 +262,7 @@ impl World {
         for _ in 0..MOST_TIMERS {
             let Some(due) = self.peer.poll_timeout().filter(|due| *due <= end) else {
                 assert!(!self.established, "a dead peer is noticed");
+                assert!(self.stale.is_empty(), "and what was kept of it is dropped");
                 return;
             };
             self.now = due.max(self.now);
@@ -234,7 +288,25 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let crossing =
         said(said(Script::default().octets(&[0, 7, 0, 5, 0]), 30, &open).octets(&[0, 31]).piece(&open), 1, &KEEPALIVE);
     let ours = Script::default().octets(&[1, 9, 5, 9, 4, 8, 0, 29, 9, 1, 9, 0, 8, 0, 10, 6, 0, 7, 0, 9, 3]);
-    vec![hello.done(), routes.done(), faulty.done(), broken.done(), crossing.done(), ours.done(), vec![2, 7, 0]]
+    let again = |kind| RouteRefresh::new(kind, Family::Ipv4Unicast).encode();
+    let marks = [RefreshKind::Request, RefreshKind::Begin, RefreshKind::End]
+        .into_iter()
+        .fold(said(Script::default().octets(&[5]), 9, &update_message(&[0; 4])), |script, kind| {
+            said(script, 9, &again(kind))
+        });
+    let restarts = said(Script::default().octets(&[5, 6, 0, 7, 0]), 9, &every_capability());
+    let kept = said(restarts, 9, &KEEPALIVE).octets(&[7, 0, 8, 0, 63, 9, 10, 9, 9, 9, 8, 9, 6, 9, 7]);
+    vec![
+        marks.done(),
+        kept.done(),
+        hello.done(),
+        routes.done(),
+        faulty.done(),
+        broken.done(),
+        crossing.done(),
+        ours.done(),
+        vec![2, 7, 0],
+    ]
 }
 
 #[cfg(test)]
@@ -243,9 +315,9 @@ mod tests {
 
     #[test]
     fn the_first_seed_establishes_a_session() {
-        let seed = seeds().swap_remove(0);
+        let seed = seeds().swap_remove(2);
         let mut input = Input::new(&seed[1..]);
-        let mut world = World::new(false);
+        let mut world = World::new(false, Offers::default());
         while !input.is_empty() {
             world.step(&mut input);
         }

@@ -5,18 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use bgp::message::{HEADER_LEN, Terms, decode_update, encode_update, frame_len};
-use bgp::{Attributes, Family, Nlri, Update};
+use bgp::{AddPath, Attributes, Family, Nlri, Update};
 use wire::Asn;
 
 const OPTIONAL_TRANSITIVE: u8 = 0xc0;
 
 /// Octets: what follows the header of an UPDATE.
 pub fn body(octets: &[u8]) {
-    for (four_octet, local) in [(true, 65000), (false, 65000), (true, 64512)] {
-        let terms = terms(four_octet, local);
+    let plain = [(true, 65000), (false, 65000), (true, 64512)].map(|(four_octet, local)| terms(four_octet, local));
+    for terms in plain.into_iter().chain([everything()]) {
         if let Ok(decoded) = decode_update(octets, &terms) {
             sent_on(&decoded.update, &terms);
         }
+    }
+}
+
+/// A session with AS 64512 that has path identifiers both ways, IPv6 next hops for IPv4, and long messages.
+pub(super) fn everything() -> Terms {
+    let both = AddPath { receive: true, send: true };
+    Terms {
+        add_path: vec![(Family::Ipv4Unicast, both), (Family::Ipv6Unicast, both)],
+        extended_next_hop: true,
+        extended_messages: true,
+        ..terms(true, 65000)
     }
 }
 
@@ -28,6 +39,9 @@ pub(super) fn terms(four_octet: bool, local: u32) -> Terms {
         local_address: IpAddr::V4(Ipv4Addr::new(169, 254, 21, 2)),
         four_octet,
         families: vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
+        add_path: Vec::new(),
+        extended_next_hop: false,
+        extended_messages: false,
     }
 }
 
@@ -35,7 +49,7 @@ fn sent_on(update: &Update, terms: &Terms) {
     let packed = encode_update(update, terms);
     let mut again = Routes::default();
     for message in &packed.messages {
-        assert_eq!(frame_len(message), Ok(Some(message.len())), "one whole message");
+        assert_eq!(frame_len(message, terms.longest()), Ok(Some(message.len())), "one whole message");
         let decoded = decode_update(&message[HEADER_LEN..], terms).expect("what we send is well-formed");
         assert_eq!(decoded.faults, None, "and without fault");
         again.take(&decoded.update);

@@ -1,6 +1,6 @@
 //! How a peer can break a session: one error for the room, with the NOTIFICATION that answers it.
 
-use crate::message::{ErrorCode, Fault, FsmSubcode, HeaderError, MessageType, Notification, OpenError};
+use crate::message::{ErrorCode, Fault, FsmSubcode, HeaderError, MessageType, Notification, OpenError, RefreshSubcode};
 use crate::peer::State;
 
 /// What the peer did that ends the session.
@@ -15,6 +15,12 @@ pub enum SessionError {
     /// Its UPDATE makes what it announced unknowable (RFC 7606 2: session reset).
     #[error("the peer's UPDATE is malformed: {0}")]
     Update(#[from] Fault),
+    /// A mark around what is announced again, of a length it cannot have (RFC 7313 5).
+    #[error("the peer sent a ROUTE-REFRESH of {} octets, expected 23", message.len())]
+    Refresh {
+        /// The whole message.
+        message: Vec<u8>,
+    },
     /// A message that has no place in this state (RFC 6608).
     #[error("the peer sent {message} in {state}")]
     Unexpected {
@@ -33,6 +39,11 @@ impl SessionError {
             Self::Header(error) => error.notification(),
             Self::Open(error) => error.notification(),
             Self::Update(fault) => fault.notification(),
+            // RFC 7313 5: the data is the whole message.
+            Self::Refresh { message } => {
+                let subcode = RefreshSubcode::INVALID_MESSAGE_LENGTH.0;
+                Notification::new(ErrorCode::ROUTE_REFRESH, subcode, message.clone())
+            }
             Self::Unexpected { message, state } => {
                 // RFC 6608 4: the data is the type of the message.
                 let data = vec![message.code()];
@@ -50,7 +61,9 @@ impl SessionError {
                 "what listens on TCP port 179 there is no BGP speaker, or something between changes data"
             }
             Self::Update(_) => "the peer sends broken routes: see its log; an upgrade there may be needed",
-            Self::Unexpected { .. } => "the peer's BGP implementation is broken: see its log and version",
+            Self::Refresh { .. } | Self::Unexpected { .. } => {
+                "the peer's BGP implementation is broken: see its log and version"
+            }
         }
     }
 }

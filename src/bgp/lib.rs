@@ -19,12 +19,12 @@ pub mod peer;
 mod role;
 mod route;
 
-pub use config::PeerConfig;
+pub use config::{Offers, PeerConfig, Restart, Timers};
 pub use error::SessionError;
 pub use family::Family;
 pub use peer::{
     AddPath, ConnectionId, DownReason, Established, Event, LastDown, MessageCounts, NotificationRecord, Output, Peer,
-    PeerRestart, PeerStatus, StaleRoutes, State, StopReason,
+    PeerRestart, PeerStatus, StaleRoutes, State, StopReason, Waiting,
 };
 pub use role::{Leak, OnlyToCustomer, Role, UnknownRole};
 pub use route::{Announcement, AsPath, AsPathSegment, Attributes, Nlri, Origin, UnknownAttribute, Update};

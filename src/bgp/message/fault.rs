@@ -120,6 +120,12 @@ pub enum Problem {
         /// Octets behind it.
         available: usize,
     },
+    /// A path identifier without a prefix behind it (RFC 7911 3).
+    #[error("ends with {available} octets where a path identifier and a prefix should be")]
+    PathId {
+        /// Octets there are.
+        available: usize,
+    },
     /// RFC 4271 6.3: a prefix that unicast routes cannot have; it alone is ignored.
     #[error("has the prefix {0}, which is no unicast destination")]
     NotUnicast(IpNet),
@@ -195,7 +201,7 @@ impl Fault {
             Problem::External | Problem::FourOctetSpeaker | Problem::NotNegotiated { .. } => {
                 (UpdateSubcode::OPTIONAL_ATTRIBUTE, self.octets.clone())
             }
-            Problem::Prefix { .. } | Problem::NotUnicast(_) => match self.place {
+            Problem::Prefix { .. } | Problem::PathId { .. } | Problem::NotUnicast(_) => match self.place {
                 Place::Attribute(_) => (UpdateSubcode::OPTIONAL_ATTRIBUTE, self.octets.clone()),
                 Place::Withdrawn | Place::AttributeList | Place::Nlri => {
                     (UpdateSubcode::INVALID_NETWORK_FIELD, Vec::new())

@@ -11,8 +11,10 @@ use super::notification::{ErrorCode, HeaderSubcode, Notification};
 
 /// Octets of the fixed header.
 pub const HEADER_LEN: usize = 19;
-/// Octets of the longest message.
+/// Octets of the longest message, unless both sides said that they take longer ones.
 pub const MAX_MESSAGE_LEN: usize = 4096;
+/// Octets of the longest extended message (RFC 8654 4).
+pub const MAX_EXTENDED_LEN: usize = 65535;
 
 const MARKER: [u8; 16] = [0xff; 16];
 
@@ -69,14 +71,15 @@ impl MessageType {
         }
     }
 
-    // RFC 4271 6.1: the shortest message of each type; KEEPALIVE and ROUTE-REFRESH have no other length.
+    // RFC 4271 6.1: the shortest message of each type; KEEPALIVE has no other length. RFC 8654 4: OPEN is never
+    // extended. Whether a longer ROUTE-REFRESH makes sense, its subtype says (RFC 7313 5, RFC 5291).
     const fn allows(self, length: usize) -> bool {
         match self {
-            Self::Open => length >= 29,
+            Self::Open => length >= 29 && length <= MAX_MESSAGE_LEN,
             Self::Update => length >= 23,
             Self::Notification => length >= 21,
             Self::Keepalive => length == HEADER_LEN,
-            Self::RouteRefresh => length == 23,
+            Self::RouteRefresh => length >= 23,
         }
     }
 }
@@ -93,7 +96,7 @@ pub enum HeaderError {
     /// The marker is not all ones: the two sides are out of step, or this is not BGP.
     #[error("the message marker is not all ones, so this is not the start of a BGP message")]
     Marker,
-    /// A length outside 19 to 4096, or not one the type can have.
+    /// A length outside 19 to the longest that was agreed on, or not one the type can have.
     #[error("the message length is {length}, which no {kind} can have", kind = kind.map_or("message", MessageType::name))]
     Length {
         /// The length field.
@@ -119,19 +122,20 @@ impl HeaderError {
     }
 }
 
-/// The length in octets of the message that starts here, header included; `None` while too little of it is there to
+/// The length in octets of the message that starts here, header included, which is at most `longest`; `None` while too little of it is there to
 /// tell. The message itself may still be incomplete.
 ///
 /// # Errors
 /// [`HeaderError`] as soon as the octets cannot become a message, however few there are.
-pub fn frame_len(octets: &[u8]) -> Result<Option<usize>, HeaderError> {
-    if octets.iter().zip(MARKER).any(|(octet, one)| *octet != one) {
+pub fn frame_len(octets: &[u8], longest: usize) -> Result<Option<usize>, HeaderError> {
+    let marker = &octets[..octets.len().min(MARKER.len())];
+    if marker != &MARKER[..marker.len()] {
         return Err(HeaderError::Marker);
     }
     let Some(field) = octets.get(16..18) else { return Ok(None) };
     let length = u16::from_be_bytes([field[0], field[1]]);
     let octets_long = usize::from(length);
-    if !(HEADER_LEN..=MAX_MESSAGE_LEN).contains(&octets_long) {
+    if !(HEADER_LEN..=longest).contains(&octets_long) {
         return Err(HeaderError::Length { length, kind: None });
     }
     let Some(code) = octets.get(18) else { return Ok(None) };
@@ -162,14 +166,17 @@ pub(super) fn begin(out: &mut Vec<u8>, kind: MessageType) -> usize {
 /// Writes the length of the message that starts at `start` and ends here.
 pub(super) fn end(out: &mut [u8], start: usize) {
     let length = out.len() - start;
-    debug_assert!(length <= MAX_MESSAGE_LEN, "a message was packed beyond its limit");
-    let length = u16::try_from(length).expect("messages are packed to at most 4096 octets");
+    let length = u16::try_from(length).expect("messages are packed to at most 65535 octets");
     out[start + 16..start + 18].copy_from_slice(&length.to_be_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn frame_len(octets: &[u8]) -> Result<Option<usize>, HeaderError> {
+        super::frame_len(octets, MAX_MESSAGE_LEN)
+    }
 
     fn header(length: u16, code: u8) -> Vec<u8> {
         let mut octets = MARKER.to_vec();
@@ -198,7 +205,7 @@ mod tests {
             (2, &[23, 4096], &[19, 22, 4097]),
             (3, &[21, 4096], &[19, 20, 65535]),
             (4, &[19], &[18, 20, 4096]),
-            (5, &[23], &[19, 22, 24]),
+            (5, &[23, 24], &[19, 22, 4097]),
         ];
         for (code, good, bad) in cases {
             for length in good {
@@ -209,6 +216,18 @@ mod tests {
                 assert_eq!(error.notification().to_octets()[..2], [1, 2], "{code} {length}");
                 assert_eq!(error.notification().data, length.to_be_bytes());
             }
+        }
+    }
+
+    #[test]
+    fn extended_messages_are_long_but_never_an_open_or_a_keepalive() {
+        let extended = |length, code| super::frame_len(&header(length, code), MAX_EXTENDED_LEN);
+        for code in [2, 3, 5] {
+            assert_eq!(extended(4097, code), Ok(Some(4097)));
+            assert_eq!(extended(65535, code), Ok(Some(65535)));
+        }
+        for code in [1, 4] {
+            assert!(matches!(extended(4097, code), Err(HeaderError::Length { length: 4097, kind: Some(_) })));
         }
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  octets ── frame_len ──► one message ── decode ──► Open | Notification | RouteRefresh
 //!                                      └─ decode_update ──► Update + faults (RFC 7606)
-//!  Update ── encode_update ──► messages of at most 4096 octets
+//!  Update ── encode_update ──► messages of at most 4096 octets, or 65535 (RFC 8654)
 //! ```
 
 pub mod attribute;
@@ -17,13 +17,15 @@ mod pack;
 mod route_refresh;
 mod update;
 
-pub use capability::{Capability, CapabilityCode};
+pub use capability::{Capability, CapabilityCode, GracefulRestart};
 pub use fault::{Fault, Problem, UpdateFaults, Verdict};
-pub use header::{HEADER_LEN, HeaderError, MAX_MESSAGE_LEN, MessageType, frame_len};
-pub use notification::{CeaseSubcode, ErrorCode, FsmSubcode, HeaderSubcode, Notification, OpenSubcode, UpdateSubcode};
+pub use header::{HEADER_LEN, HeaderError, MAX_EXTENDED_LEN, MAX_MESSAGE_LEN, MessageType, frame_len};
+pub use notification::{
+    CeaseSubcode, ErrorCode, FsmSubcode, HeaderSubcode, Notification, OpenSubcode, RefreshSubcode, UpdateSubcode,
+};
 pub use open::{Open, OpenError};
 pub use pack::{Packed, encode_update};
-pub use route_refresh::RouteRefresh;
+pub use route_refresh::{RefreshKind, RouteRefresh};
 pub use update::{Decoded, Terms, decode_update};
 
 /// The KEEPALIVE message (RFC 4271 4.4): a header only.

@@ -1,6 +1,6 @@
 //! NOTIFICATION (RFC 4271 4.5, 6): error codes, subcodes and data, in octets and in words.
 //!
-//! Subcodes: RFC 4271 6.1 to 6.3, RFC 5492 5, RFC 6608, RFC 4486, RFC 8538 3, RFC 9384. The text of an administrative
+//! Subcodes: RFC 4271 6.1 to 6.3, RFC 5492 5, RFC 6608, RFC 4486, RFC 7313 5, RFC 8538 3, RFC 9384. The text of an administrative
 //! shutdown or reset is that of RFC 9003.
 
 use std::fmt;
@@ -76,6 +76,13 @@ code_point! {
 }
 
 code_point! {
+    /// RFC 7313 5
+    pub struct RefreshSubcode(u8) {
+        INVALID_MESSAGE_LENGTH = 1;
+    }
+}
+
+code_point! {
     /// RFC 4486 3, RFC 8538 3, RFC 9384 3
     pub struct CeaseSubcode(u8) {
         MAXIMUM_PREFIXES = 1;
@@ -125,6 +132,24 @@ impl Notification {
         let length = u8::try_from(end).unwrap_or(u8::MAX);
         let data = if end == 0 { Vec::new() } else { [&[length], &text.as_bytes()[..end]].concat() };
         Self::new(ErrorCode::CEASE, subcode.0, data)
+    }
+
+    /// A Hard Reset around what ends the session (RFC 8538 3.1): no routes are kept over it.
+    #[must_use]
+    pub fn hard_reset(self) -> Self {
+        Self::new(ErrorCode::CEASE, CeaseSubcode::HARD_RESET.0, self.to_octets())
+    }
+
+    /// Whether it ends what graceful restart would keep (RFC 8538 3).
+    #[must_use]
+    pub const fn is_hard_reset(&self) -> bool {
+        self.code.0 == ErrorCode::CEASE.0 && self.subcode == CeaseSubcode::HARD_RESET.0
+    }
+
+    /// What a Hard Reset is around, if it says so; never another Hard Reset.
+    #[must_use]
+    pub fn reset_reason(&self) -> Option<Self> {
+        self.is_hard_reset().then(|| Self::decode(&self.data)).flatten().filter(|inner| !inner.is_hard_reset())
     }
 
     /// RFC 4486 4: which family has too many prefixes, and how many it may have.
@@ -177,6 +202,7 @@ impl Notification {
             ErrorCode::UPDATE => UpdateSubcode(self.subcode).name(),
             ErrorCode::FINITE_STATE_MACHINE => FsmSubcode(self.subcode).name(),
             ErrorCode::CEASE => CeaseSubcode(self.subcode).name(),
+            ErrorCode::ROUTE_REFRESH => RefreshSubcode(self.subcode).name(),
             _ => None,
         }
     }
@@ -185,6 +211,9 @@ impl Notification {
     /// characters are escaped.
     #[must_use]
     pub fn shutdown_text(&self) -> Option<String> {
+        if let Some(inner) = self.reset_reason() {
+            return inner.shutdown_text();
+        }
         let told = self.code == ErrorCode::CEASE
             && matches!(
                 CeaseSubcode(self.subcode),
@@ -207,6 +236,7 @@ impl Notification {
             (ErrorCode::UPDATE, 3) => Some(format!("attribute type {}", data.first()?)),
             (ErrorCode::UPDATE, 2 | 4..=6 | 8 | 9) => Some(format!("attribute type {}", data.get(1)?)),
             (ErrorCode::CEASE, 1) => prefix_limit(data),
+            (ErrorCode::CEASE, 9) => self.reset_reason().map(|inner| inner.to_string()),
             (ErrorCode::CEASE, 2 | 4) => self.shutdown_text().map(|text| format!("\"{text}\"")),
             (_, _) => None,
         }
@@ -279,7 +309,7 @@ mod tests {
 
     #[test]
     fn codes_are_told_in_words() {
-        let cases: [(&[u8], &str); 13] = [
+        let cases: [(&[u8], &str); 18] = [
             (&hex!("0102 1001"), "Message Header: Bad Message Length (1/2): length 4097"),
             (&hex!("0103 09"), "Message Header: Bad Message Type (1/3): type 9"),
             (&hex!("0201 0004"), "OPEN: Unsupported Version (2/1): highest version supported is 4"),
@@ -291,6 +321,11 @@ mod tests {
             (&hex!("0502"), "Finite State Machine: Unexpected In OPEN Confirm (5/2)"),
             (&hex!("0601 0001 01 00000064"), "Cease: Maximum Prefixes (6/1): at most 100 prefixes of ipv4-unicast"),
             (&hex!("0602 0362 7965"), "Cease: Administrative Shutdown (6/2): \"bye\""),
+            (&hex!("020b"), "OPEN: Role Mismatch (2/11)"),
+            (&hex!("0701 00"), "Route Refresh: Invalid Message Length (7/1): 1 octets of data"),
+            (&hex!("0800"), "Send Hold Timer Expired (8/0)"),
+            (&hex!("0609 0602 0362 7965"), "Cease: Hard Reset (6/9): Cease: Administrative Shutdown (6/2): \"bye\""),
+            (&hex!("0609 0609 0602"), "Cease: Hard Reset (6/9): 4 octets of data"),
             (&hex!("06ff 01"), "Cease (6/255): 1 octets of data"),
             (&hex!("6301"), "error (99/1)"),
         ];
@@ -309,6 +344,17 @@ mod tests {
         assert_eq!(hostile.shutdown_text().unwrap(), "a\\n\\u{1b}[2J");
         assert_eq!(Notification::decode(&hex!("0602 ff 61")).unwrap().shutdown_text(), None);
         assert_eq!(words(&hex!("0602 02 fffe")), "Cease: Administrative Shutdown (6/2): \"\u{fffd}\u{fffd}\"");
+    }
+
+    #[test]
+    fn a_hard_reset_is_around_the_reason() {
+        let inner = Notification::cease_with_text(CeaseSubcode::ADMINISTRATIVE_SHUTDOWN, "bye");
+        let hard = inner.clone().hard_reset();
+        assert_eq!(hard.to_octets(), hex!("0609 0602 03 627965"));
+        assert!(hard.is_hard_reset() && !inner.is_hard_reset());
+        assert_eq!((hard.shutdown_text().as_deref(), hard.reset_reason()), (Some("bye"), Some(inner)));
+        assert_eq!(Notification::cease(CeaseSubcode::HARD_RESET).reset_reason(), None);
+        assert_eq!(hard.hard_reset().reset_reason(), None, "never one around another");
     }
 
     #[test]

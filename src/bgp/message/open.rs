@@ -9,15 +9,17 @@ use std::net::Ipv4Addr;
 
 use wire::{Asn, DecodeError, Decoder, Encoder, RouterId};
 
-use super::capability::Capability;
-use super::header::{MessageType, framed};
+use super::capability::{Capability, GracefulRestart};
+use super::header::{HEADER_LEN, MAX_MESSAGE_LEN, MessageType, framed};
 use super::notification::{ErrorCode, Notification, OpenSubcode};
-use crate::Family;
+use crate::{AddPath, Family, Role};
 
 const VERSION: u8 = 4;
 const CAPABILITIES: u8 = 2;
 /// RFC 9072 2: as length and as first type it announces the extended format.
 const EXTENDED: u8 = 255;
+/// What the longest OPEN (RFC 8654 4: never an extended message) has room for.
+const MOST_CAPABILITIES: usize = MAX_MESSAGE_LEN - HEADER_LEN - 10 - 3 - 3;
 
 /// How a speaker introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,59 @@ impl Open {
     #[must_use]
     pub fn route_refresh(&self) -> bool {
         self.capabilities.contains(&Capability::RouteRefresh)
+    }
+
+    /// Whether it marks begin and end of what it announces again (RFC 7313).
+    #[must_use]
+    pub fn enhanced_refresh(&self) -> bool {
+        self.capabilities.contains(&Capability::EnhancedRouteRefresh)
+    }
+
+    /// Whether it takes messages of more than 4096 octets (RFC 8654).
+    #[must_use]
+    pub fn extended_messages(&self) -> bool {
+        self.capabilities.contains(&Capability::ExtendedMessage)
+    }
+
+    /// Whether it takes IPv4 unicast routes with IPv6 next hops (RFC 8950 4).
+    #[must_use]
+    pub fn extended_next_hop(&self) -> bool {
+        self.capabilities.iter().any(|capability| match capability {
+            Capability::ExtendedNextHop(families) => families.contains(&(1, 1, 2)),
+            _ => false,
+        })
+    }
+
+    /// What it wants of several paths in `family`. RFC 7911 4: a number that is not one of three is ignored.
+    #[must_use]
+    pub fn add_path(&self, family: Family) -> AddPath {
+        let mut directions = AddPath::default();
+        for capability in &self.capabilities {
+            let Capability::AddPath(families) = capability else { continue };
+            for (afi, safi, number) in families {
+                if Family::from_codes(*afi, *safi) == Some(family) && (1..=3).contains(number) {
+                    directions = AddPath { receive: number & 1 != 0, send: number & 2 != 0 };
+                }
+            }
+        }
+        directions
+    }
+
+    /// What it says of graceful restart. RFC 4724 3: of several, the last counts.
+    #[must_use]
+    pub fn graceful_restart(&self) -> Option<&GracefulRestart> {
+        self.capabilities.iter().rev().find_map(|capability| match capability {
+            Capability::GracefulRestart(restart) => Some(restart),
+            _ => None,
+        })
+    }
+
+    /// The roles it claims, as numbers; more than one is an error unless they are the same (RFC 9234 4.2).
+    pub fn roles(&self) -> impl Iterator<Item = u8> + '_ {
+        self.capabilities.iter().filter_map(|capability| match capability {
+            Capability::Role(role) => Some(*role),
+            _ => None,
+        })
     }
 
     /// The families of ours that it speaks. RFC 4760 8: a speaker that announces none speaks IPv4 unicast.
@@ -84,34 +139,48 @@ impl Open {
         Ok(Self { my_as, hold_time, router_id, capabilities })
     }
 
-    /// The whole message. More capabilities than one optional parameter holds are left out: ours never are.
+    /// The whole message; with the extended form of RFC 9072 where the capabilities need it. What not even that has
+    /// room for is left out: ours never need it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut parameter = Encoder::new();
+        for capability in &self.capabilities {
+            capability.encode(&mut parameter);
+        }
+        let capabilities =
+            parameter.finish().ok().filter(|octets| octets.len() <= MOST_CAPABILITIES).unwrap_or_default();
         let encoded = framed(MessageType::Open, |body| {
             body.u8(VERSION);
             body.u16(self.my_as);
             body.u16(self.hold_time);
             body.bytes(&self.router_id.0.octets());
-            let mut parameters = body.length_u8();
-            if !self.capabilities.is_empty() {
-                parameters.u8(CAPABILITIES);
-                encode_capabilities(&self.capabilities, &mut parameters.length_u8());
-            }
+            put_parameters(&capabilities, body);
         });
-        encoded.unwrap_or_else(|_| Self { capabilities: Vec::new(), ..self.clone() }.encode())
+        encoded.unwrap_or_default()
     }
 
     fn four_octet_asn(&self) -> Option<Asn> {
         self.capabilities.iter().find_map(|capability| match capability {
             Capability::FourOctetAs(asn) => Some(*asn),
-            Capability::Multiprotocol { .. } | Capability::RouteRefresh | Capability::Other { .. } => None,
+            _ => None,
         })
     }
 }
 
-fn encode_capabilities(capabilities: &[Capability], parameter: &mut Encoder) {
-    for capability in capabilities {
-        capability.encode(parameter);
+/// All capabilities in one optional parameter.
+fn put_parameters(capabilities: &[u8], body: &mut Encoder) {
+    if capabilities.is_empty() {
+        body.u8(0);
+    } else if capabilities.len() + 2 < EXTENDED.into() {
+        let mut parameters = body.length_u8();
+        parameters.u8(CAPABILITIES);
+        parameters.length_u8().bytes(capabilities);
+    } else {
+        // RFC 9072 2
+        body.bytes(&[EXTENDED, EXTENDED]);
+        let mut parameters = body.length_u16();
+        parameters.u8(CAPABILITIES);
+        parameters.length_u16().bytes(capabilities);
     }
 }
 
@@ -180,6 +249,28 @@ pub enum OpenError {
         /// What it proposes.
         seconds: u16,
     },
+    /// Shorter than this router accepts (RFC 4271 4.2: an implementation may reject any).
+    #[error("the peer proposes a hold time of {seconds} s; at least {shortest} s are wanted here")]
+    HoldTimeShort {
+        /// What it proposes.
+        seconds: u16,
+        /// What is configured.
+        shortest: u16,
+    },
+    /// RFC 9234 4.2: the two roles do not belong together.
+    #[error("the peer says it is {}, while we are its {ours}: it should be {}", role_names(.theirs), ours.counterpart())]
+    Role {
+        /// What is configured here.
+        ours: Role,
+        /// What the peer says, as numbers; more than one is wrong by itself.
+        theirs: Vec<u8>,
+    },
+    /// RFC 9234 4.2, strict mode.
+    #[error("the peer says nothing of its role, which must be {} here", ours.counterpart())]
+    RoleMissing {
+        /// What is configured here.
+        ours: Role,
+    },
     /// Nothing to exchange.
     #[error("no address family in common: ours {}, the peer's {}", names(.ours), names(.theirs))]
     Families {
@@ -202,7 +293,8 @@ impl OpenError {
             Self::PeerAs { .. } => (OpenSubcode::BAD_PEER_AS, Vec::new()),
             Self::Identifier { .. } => (OpenSubcode::BAD_BGP_IDENTIFIER, Vec::new()),
             Self::Parameter { .. } => (OpenSubcode::UNSUPPORTED_OPTIONAL_PARAMETER, Vec::new()),
-            Self::HoldTime { .. } => (OpenSubcode::UNACCEPTABLE_HOLD_TIME, Vec::new()),
+            Self::HoldTime { .. } | Self::HoldTimeShort { .. } => (OpenSubcode::UNACCEPTABLE_HOLD_TIME, Vec::new()),
+            Self::Role { .. } | Self::RoleMissing { .. } => (OpenSubcode::ROLE_MISMATCH, Vec::new()),
             Self::Families { ours, .. } => (OpenSubcode::UNSUPPORTED_CAPABILITY, families_data(ours)),
             Self::Malformed(_) => (OpenSubcode::UNSPECIFIC, Vec::new()),
         };
@@ -219,6 +311,11 @@ impl OpenError {
             Self::PeerAs { .. } => "set the session's peer AS number to the one the peer has, or correct it there",
             Self::Identifier { .. } => "give the two routers different, non-zero router ids",
             Self::HoldTime { .. } => "configure a hold time of 3 s or more at the peer",
+            Self::HoldTimeShort { .. } => "configure a longer hold time at the peer, or a smaller `min-hold-time` here",
+            Self::Role { .. } => {
+                "give the two sides roles that belong together: provider and customer, or peer and peer"
+            }
+            Self::RoleMissing { .. } => "configure the peer's role there, or leave `role-strict` out here",
             Self::Families { .. } => "enable the same address family on both sides",
         }
     }
@@ -238,6 +335,11 @@ fn names(families: &[Family]) -> String {
         return "none".to_owned();
     }
     families.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn role_names(roles: &[u8]) -> String {
+    let name = |code: &u8| Role::from_code(*code).map_or_else(|| format!("role {code}"), |role| format!("a {role}"));
+    roles.iter().map(name).collect::<Vec<_>>().join(" and ")
 }
 
 #[cfg(test)]
@@ -296,15 +398,41 @@ mod tests {
     }
 
     #[test]
+    fn more_capabilities_than_one_octet_counts_go_out_in_the_extended_form() {
+        let other = |length| Capability::Other { code: CapabilityCode::FQDN, value: vec![7; length] };
+        let with = |lengths: &[usize]| Open {
+            capabilities: lengths.iter().map(|length| other(*length)).collect(),
+            ..golden()
+        };
+        // 252 octets of capabilities are the most of the classic form: its length is 254.
+        let classic = with(&[250]).encode();
+        assert_eq!((classic[28], classic[29]), (254, 2));
+        let extended = with(&[251]).encode();
+        assert_eq!(extended[28..34], hex!("ff ff 0100 02 00"));
+        assert_eq!(Open::decode(&classic[19..]), Ok(with(&[250])));
+        assert_eq!(Open::decode(&extended[19..]), Ok(with(&[251])));
+        let many = with(&[255; 15]);
+        assert_eq!(Open::decode(&many.encode()[19..]), Ok(many));
+        assert!(with(&[255; 20]).encode().len() < 100, "an OPEN never has more than 4096 octets");
+    }
+
+    #[test]
+    fn of_several_graceful_restarts_the_last_counts_and_odd_directions_of_add_path_do_not() {
+        let restart = |time| Capability::GracefulRestart(GracefulRestart { time, ..GracefulRestart::default() });
+        let add_path = Capability::AddPath(vec![(1, 1, 1), (2, 1, 3), (1, 1, 4), (1, 128, 3)]);
+        let open = Open { capabilities: vec![restart(1), add_path, restart(2)], ..golden() };
+        assert_eq!(open.graceful_restart().map(|restart| restart.time), Some(2));
+        assert_eq!(open.add_path(Family::Ipv4Unicast), AddPath { receive: true, send: false });
+        assert_eq!(open.add_path(Family::Ipv6Unicast), AddPath { receive: true, send: true });
+    }
+
+    #[test]
     fn capabilities_that_are_not_known_are_kept_and_ignored() {
-        let body = hex!("04 0001 005a 0a000002 0a 02 08 4602 abcd 0001 49 00 05");
+        let body = hex!("04 0001 005a 0a000002 0a 02 08 4902 abcd 0001 49 00 05");
         assert!(matches!(Open::decode(&body), Err(OpenError::Malformed(_))));
-        let body = hex!("04 0001 005a 0a000002 0a 02 08 4602 abcd 8000 4500");
+        let body = hex!("04 0001 005a 0a000002 0a 02 08 4902 abcd 8000 4500");
         let open = Open::decode(&body).unwrap();
-        assert_eq!(
-            open.capabilities[0],
-            Capability::Other { code: CapabilityCode::ENHANCED_ROUTE_REFRESH, value: vec![0xab, 0xcd] }
-        );
+        assert_eq!(open.capabilities[0], Capability::Other { code: CapabilityCode::FQDN, value: vec![0xab, 0xcd] });
         assert_eq!(open.families(), [Family::Ipv4Unicast], "no multiprotocol capability means IPv4 unicast");
         assert!(!open.route_refresh());
     }

@@ -1,7 +1,7 @@
-//! From an [`Update`] of any size to messages of at most 4096 octets, as few as hold it.
+//! From an [`Update`] of any size to messages of at most 4096 octets, or 65535 (RFC 8654), as few as hold it.
 //!
 //! Withdrawals go first. Attributes are encoded once and copied in front of the prefixes of each message. IPv4
-//! travels in the classic fields, everything else in RFC 4760's attributes, MP_REACH_NLRI ahead of all others
+//! travels in the classic fields unless its next hop is IPv6 (RFC 8950), everything else in RFC 4760's attributes, MP_REACH_NLRI ahead of all others
 //! (RFC 7606 5.1). All messages share one allocation.
 
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use super::attribute::{ReachHeader, attribute_block};
-use super::header::{HEADER_LEN, MAX_MESSAGE_LEN, MessageType, begin, end};
+use super::header::{HEADER_LEN, MessageType, begin, end};
 use super::nlri;
 use super::update::Terms;
 use crate::{Announcement, Attributes, Family, Nlri, Update};
@@ -59,6 +59,7 @@ pub fn encode_update(update: &Update, terms: &Terms) -> Packed {
 /// An announcement with its attributes in octets.
 struct Ready<'a> {
     prefixes: &'a [Nlri],
+    path_ids: bool,
     /// Ahead of the prefixes' own place; with the attributes where that is the classic field.
     before: Vec<u8>,
     /// Where the prefixes travel in MP_REACH_NLRI: that attribute up to them, and the attributes behind it.
@@ -106,15 +107,21 @@ impl Packer<'_> {
                 let reach = ReachHeader::reach(family, *next_hop);
                 (attribute_block(attributes, None, width), Some(reach), LONGEST_V6)
             }
+            (Family::Ipv4Unicast, IpAddr::V6(_)) if self.terms.extended_next_hop => {
+                let reach = ReachHeader::reach(family, *next_hop);
+                (attribute_block(attributes, None, width), Some(reach), LONGEST_V4)
+            }
             (Family::Ipv4Unicast, IpAddr::V6(_)) | (Family::Ipv6Unicast, IpAddr::V4(_)) => {
                 return Prepared::Unsendable { attribute_octets: 0 };
             }
         };
         let attribute_octets = block.len() + reach.as_ref().map_or(0, ReachHeader::len);
-        if FIXED + attribute_octets + longest > MAX_MESSAGE_LEN {
+        let path_ids = self.terms.sends_path_ids(family);
+        let longest = longest + if path_ids { nlri::PATH_ID_LEN } else { 0 };
+        if FIXED + attribute_octets + longest > self.terms.longest() {
             return Prepared::Unsendable { attribute_octets };
         }
-        Prepared::Ready(Ready { prefixes, before: block.into_octets(), reach })
+        Prepared::Ready(Ready { prefixes, path_ids, before: block.into_octets(), reach })
     }
 
     fn announce(&mut self, ready: &Ready<'_>) {
@@ -125,12 +132,12 @@ impl Packer<'_> {
             rest = match &ready.reach {
                 None => {
                     self.counted(|packer| packer.out.extend_from_slice(&ready.before));
-                    self.fill(rest, start + MAX_MESSAGE_LEN)
+                    self.fill(rest, ready.path_ids, start + self.terms.longest())
                 }
                 Some(reach) => {
-                    let limit = start + MAX_MESSAGE_LEN - ready.before.len();
+                    let limit = start + self.terms.longest() - ready.before.len();
                     self.counted(|packer| {
-                        let left = packer.attribute(reach, rest, limit);
+                        let left = packer.attribute(reach, rest, ready.path_ids, limit);
                         packer.out.extend_from_slice(&ready.before);
                         left
                     })
@@ -156,19 +163,20 @@ impl Packer<'_> {
     }
 
     fn withdraw_family(&mut self, family: Family, mut rest: &[Nlri]) {
+        let path_ids = self.terms.sends_path_ids(family);
         while !rest.is_empty() {
             let start = begin(&mut self.out, MessageType::Update);
-            let limit = start + MAX_MESSAGE_LEN;
+            let limit = start + self.terms.longest();
             rest = match family {
                 Family::Ipv4Unicast => {
                     // Two octets stay for the length of the attributes, of which there are none.
-                    let left = self.counted(|packer| packer.fill(rest, limit - 2));
+                    let left = self.counted(|packer| packer.fill(rest, path_ids, limit - 2));
                     self.out.extend_from_slice(&[0, 0]);
                     left
                 }
                 Family::Ipv6Unicast => {
                     self.out.extend_from_slice(&[0, 0]);
-                    self.counted(|packer| packer.attribute(&ReachHeader::unreach(family), rest, limit))
+                    self.counted(|packer| packer.attribute(&ReachHeader::unreach(family), rest, path_ids, limit))
                 }
             };
             self.end(start);
@@ -182,29 +190,35 @@ impl Packer<'_> {
         match family {
             Family::Ipv4Unicast => self.out.extend_from_slice(&[0, 0]),
             Family::Ipv6Unicast => {
-                let limit = start + MAX_MESSAGE_LEN;
-                self.counted(|packer| packer.attribute(&ReachHeader::unreach(family), &[], limit));
+                let limit = start + self.terms.longest();
+                self.counted(|packer| packer.attribute(&ReachHeader::unreach(family), &[], false, limit));
             }
         }
         self.end(start);
     }
 
     /// Appends prefixes while they fit below `limit`; returns the others.
-    fn fill<'p>(&mut self, prefixes: &'p [Nlri], limit: usize) -> &'p [Nlri] {
-        for (position, prefix) in prefixes.iter().enumerate() {
-            if self.out.len() + nlri::encoded_len(prefix) > limit {
+    fn fill<'p>(&mut self, prefixes: &'p [Nlri], path_ids: bool, limit: usize) -> &'p [Nlri] {
+        for (position, nlri) in prefixes.iter().enumerate() {
+            if self.out.len() + nlri::encoded_len(nlri, path_ids) > limit {
                 return &prefixes[position..];
             }
-            nlri::encode(prefix, &mut self.out);
+            nlri::encode(nlri, path_ids, &mut self.out);
         }
         &[]
     }
 
     /// Appends one of RFC 4760's attributes with the prefixes that fit below `limit`; returns the others.
-    fn attribute<'p>(&mut self, header: &ReachHeader, prefixes: &'p [Nlri], limit: usize) -> &'p [Nlri] {
+    fn attribute<'p>(
+        &mut self,
+        header: &ReachHeader,
+        prefixes: &'p [Nlri],
+        path_ids: bool,
+        limit: usize,
+    ) -> &'p [Nlri] {
         let at = self.out.len() + ReachHeader::LENGTH_AT;
         self.out.extend_from_slice(header.as_slice());
-        let left = self.fill(prefixes, limit);
+        let left = self.fill(prefixes, path_ids, limit);
         self.patch(at);
         left
     }

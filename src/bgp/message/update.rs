@@ -18,8 +18,9 @@ use super::attribute::{
     judge_next_hop, merge_aggregator, merge_as_path, next,
 };
 use super::fault::{Defect, Fault, FaultList, Place, Problem, UpdateFaults, Verdict};
+use super::header::{MAX_EXTENDED_LEN, MAX_MESSAGE_LEN};
 use super::nlri;
-use crate::{Announcement, AsPath, Attributes, Family, Nlri, Origin, UnknownAttribute, Update};
+use crate::{AddPath, Announcement, AsPath, Attributes, Family, Nlri, Origin, UnknownAttribute, Update};
 
 /// What both sides of a session agreed on, as far as messages depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,12 @@ pub struct Terms {
     pub four_octet: bool,
     /// The families negotiated.
     pub families: Vec<Family>,
+    /// Families whose prefixes have path identifiers (RFC 7911).
+    pub add_path: Vec<(Family, AddPath)>,
+    /// Whether IPv4 prefixes may have IPv6 next hops (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Whether messages may have up to 65535 octets (RFC 8654).
+    pub extended_messages: bool,
 }
 
 impl Terms {
@@ -41,6 +48,20 @@ impl Terms {
     #[must_use]
     pub fn is_external(&self) -> bool {
         self.local_asn != self.peer_asn
+    }
+
+    /// Octets of the longest message either side may send, but for OPEN and KEEPALIVE.
+    #[must_use]
+    pub const fn longest(&self) -> usize {
+        if self.extended_messages { MAX_EXTENDED_LEN } else { MAX_MESSAGE_LEN }
+    }
+
+    pub(super) fn receives_path_ids(&self, family: Family) -> bool {
+        self.add_path.iter().any(|(of, directions)| *of == family && directions.receive)
+    }
+
+    pub(super) fn sends_path_ids(&self, family: Family) -> bool {
+        self.add_path.iter().any(|(of, directions)| *of == family && directions.send)
     }
 
     pub(super) const fn width(&self) -> Width {
@@ -63,8 +84,8 @@ pub struct Decoded {
 /// The decisive [`Fault`] where RFC 7606 demands a session reset.
 pub fn decode_update(body: &[u8], terms: &Terms) -> Result<Decoded, Fault> {
     let fields = Fields::split(body)?;
-    let mut update = Update { withdrawn: prefixes(fields.withdrawn, Place::Withdrawn)?, ..Update::default() };
-    let announced = prefixes(fields.nlri, Place::Nlri)?;
+    let mut update = Update { withdrawn: prefixes(fields.withdrawn, Place::Withdrawn, terms)?, ..Update::default() };
+    let announced = prefixes(fields.nlri, Place::Nlri, terms)?;
     // RFC 4724 2: an UPDATE that says nothing ends the initial IPv4 routes.
     if body == [0; 4] {
         update.end_of_rib = negotiated(Family::Ipv4Unicast, terms);
@@ -108,8 +129,8 @@ impl<'a> Fields<'a> {
 }
 
 // RFC 7606 5.3: prefixes of the classic fields that cannot be told apart end the session.
-fn prefixes(field: &[u8], place: Place) -> Result<Vec<Nlri>, Fault> {
-    nlri::decode(Family::Ipv4Unicast, field).map_err(|problem| Fault {
+fn prefixes(field: &[u8], place: Place, terms: &Terms) -> Result<Vec<Nlri>, Fault> {
+    nlri::decode(Family::Ipv4Unicast, terms.receives_path_ids(Family::Ipv4Unicast), field).map_err(|problem| Fault {
         place,
         problem,
         verdict: Verdict::Reset,
@@ -198,11 +219,11 @@ impl<'t> Draft<'t> {
         match raw.code {
             AttributeCode::MP_REACH_NLRI => {
                 self.reaches = true;
-                self.reach = Some(decode_reach(raw.value, &self.terms.families)?);
+                self.reach = Some(decode_reach(raw.value, self.terms)?);
                 raw.check_flags()
             }
             AttributeCode::MP_UNREACH_NLRI => {
-                self.unreach = Some(decode_unreach(raw.value, &self.terms.families)?);
+                self.unreach = Some(decode_unreach(raw.value, self.terms)?);
                 raw.check_flags()
             }
             // RFC 7606 7.5, 7.9, 7.10: whatever they hold.

@@ -1,12 +1,14 @@
-//! Timers (RFC 4271 8.2.2, events 9 to 13, and 10).
+//! Timers (RFC 4271 8.2.2, events 9 to 13; RFC 9687; those of `continuity` and `refresh`).
 
 use std::time::{Duration, Instant};
 
 use super::Peer;
 use super::collision::Side;
 use super::connect::OPEN_HOLD;
-use super::connection::Phase;
+use super::connection::{Connection, Phase};
+use super::output::ConnectionId;
 use super::reason::DownReason;
+use crate::Family;
 use crate::message::{ErrorCode, Notification};
 
 /// What a deadline is for.
@@ -22,6 +24,12 @@ pub(super) enum Timer {
     Hold(Side),
     /// The peer must hear from us.
     Keepalive(Side),
+    /// The peer must have read something before (RFC 9687).
+    SendHold(Side),
+    /// Stale routes are kept no longer (RFC 4724).
+    Stale,
+    /// The peer must have repeated everything before (RFC 7313).
+    Refresh(Family),
 }
 
 impl Peer {
@@ -34,6 +42,9 @@ impl Peer {
                 Timer::ConnectRetry => self.on_connect_retry(now),
                 Timer::Hold(side) => self.on_hold_expired(side, now),
                 Timer::Keepalive(side) => self.on_keepalive_due(side, now),
+                Timer::SendHold(side) => self.on_send_hold_expired(side, now),
+                Timer::Stale => self.expire_stale(|_| true),
+                Timer::Refresh(family) => self.end_refresh(family),
             }
         }
     }
@@ -66,6 +77,35 @@ impl Peer {
         self.say(side, Notification::new(ErrorCode::HOLD_TIMER_EXPIRED, 0, Vec::new()), now);
         let Some(connection) = self.take(side) else { return };
         self.ended(connection, DownReason::HoldTimerExpired { hold_time, state }, now);
+    }
+
+    /// The peer's side takes no more: what we send waits. Again for as long as that lasts, each time that some of it
+    /// could be sent.
+    pub fn handle_send_blocked(&mut self, id: ConnectionId, progressed: bool, now: Instant) {
+        let Some(side) = self.side_of(id) else { return };
+        let (hold_time, _) = self.intervals(side);
+        let configured = self.config.timers.send_hold;
+        if configured.is_zero() || (!progressed && self.timers.deadline(Timer::SendHold(side)).is_some()) {
+            return;
+        }
+        // RFC 9687 3: the greater of what is configured and twice the hold time, as far as that is known.
+        let hold_time = if hold_time == OPEN_HOLD { Duration::ZERO } else { hold_time };
+        self.timers.set(Timer::SendHold(side), now + configured.max(hold_time * 2));
+    }
+
+    /// Everything could be sent.
+    pub fn handle_send_unblocked(&mut self, id: ConnectionId) {
+        if let Some(side) = self.side_of(id) {
+            self.timers.stop(Timer::SendHold(side));
+        }
+    }
+
+    // RFC 9687 3.2: the NOTIFICATION is worth an attempt; most likely it waits behind what the peer does not read.
+    fn on_send_hold_expired(&mut self, side: Side, now: Instant) {
+        let Some(state) = self.connection(side).map(Connection::state) else { return };
+        self.say(side, Notification::new(ErrorCode::SEND_HOLD_TIMER_EXPIRED, 0, Vec::new()), now);
+        let Some(connection) = self.take(side) else { return };
+        self.ended(connection, DownReason::SendHoldTimerExpired { state }, now);
     }
 
     fn on_keepalive_due(&mut self, side: Side, now: Instant) {

@@ -37,9 +37,9 @@ impl Peer {
         }
         self.attempt = None;
         if self.connections.iter().all(Option::is_none) {
-            let pause = self.jittered(self.config.connect_retry);
+            let pause = self.jittered(self.config.timers.connect_retry);
             self.wait_active(pause, now);
-            self.report_down(DownReason::ConnectFailed { error }, false, Some(pause), now);
+            self.report_down(DownReason::ConnectFailed { error }, None, Some(pause), now);
         }
     }
 
@@ -50,6 +50,7 @@ impl Peer {
             State::Idle => return None,
             // RFC 4271 6.8: the session there is stays. Yet a peer that connects anew may have lost it: if so, its
             // TCP answers a KEEPALIVE with a reset, long before the hold timer would end the session.
+            State::Established if self.peer_restarts() => self.give_way(now),
             State::Established => {
                 if let Some(id) = self.established_id() {
                     self.send(id, MessageType::Keepalive, &KEEPALIVE[..]);
@@ -63,6 +64,21 @@ impl Peer {
         let id = self.new_id();
         self.introduce(Side::Theirs, id, now);
         Some(id)
+    }
+
+    // RFC 4724 4.2: a peer that can restart and connects anew has done so.
+    fn peer_restarts(&self) -> bool {
+        let restart = self.established().and_then(|agreed| agreed.established.graceful_restart.as_ref());
+        restart.is_some_and(|restart| !restart.families.is_empty())
+    }
+
+    // RFC 4724 5: the old connection goes without a word, as if TCP had ended.
+    fn give_way(&mut self, now: Instant) {
+        for side in Side::BOTH {
+            if let Some(Connection { phase: Phase::Established { agreed, .. }, .. }) = self.take(side) {
+                self.report_down(DownReason::Replaced, Some(&agreed), None, now);
+            }
+        }
     }
 
     /// A connection is gone; without an error the peer closed it.
@@ -79,7 +95,7 @@ impl Peer {
             let id = self.new_id();
             self.attempt = Some(id);
             self.outputs.push_back(Output::Connect { id });
-            self.arm_connect_retry(self.config.connect_retry, now);
+            self.arm_connect_retry(self.config.timers.connect_retry, now);
         }
         self.sync_state(now);
     }
@@ -115,13 +131,22 @@ impl Peer {
         self.timers.set(Timer::ConnectRetry, now + interval);
     }
 
+    /// Our OPEN.
+    fn offer(&mut self) -> Vec<u8> {
+        let open = negotiate::open(&self.config, self.continuity.flags);
+        let octets = open.encode();
+        self.status.offered = open.capabilities;
+        octets
+    }
+
     /// Sends OPEN over a connection just opened.
     fn introduce(&mut self, side: Side, id: ConnectionId, now: Instant) {
         if self.attempt.is_none() {
             self.timers.stop(Timer::ConnectRetry);
         }
         self.connections[side.slot()] = Some(Connection { id, phase: Phase::OpenSent, inbox: Inbox::default() });
-        self.send(id, MessageType::Open, negotiate::open(&self.config).encode());
+        let open = self.offer();
+        self.send(id, MessageType::Open, open);
         self.timers.set(Timer::Hold(side), now + OPEN_HOLD);
         self.sync_state(now);
     }

@@ -6,6 +6,7 @@ use super::negotiate::Agreed;
 use super::output::ConnectionId;
 use super::state::State;
 use super::{Peer, clock};
+use crate::message::MAX_MESSAGE_LEN;
 
 /// A connection over which OPEN was sent.
 #[derive(Debug)]
@@ -33,6 +34,16 @@ pub(super) enum Phase {
 }
 
 impl Connection {
+    /// Octets of the longest message the peer may send now. RFC 8654 4: beyond 4096 only after both OPENs.
+    pub(super) fn longest(&self) -> usize {
+        match &self.phase {
+            Phase::OpenSent => MAX_MESSAGE_LEN,
+            Phase::Parked { agreed, .. } | Phase::OpenConfirm(agreed) | Phase::Established { agreed, .. } => {
+                agreed.terms.longest()
+            }
+        }
+    }
+
     pub(super) const fn state(&self) -> State {
         match self.phase {
             Phase::OpenSent | Phase::Parked { .. } => State::OpenSent,
@@ -59,6 +70,7 @@ impl Peer {
     pub(super) fn remove(&mut self, side: Side) -> Option<Connection> {
         self.timers.stop(clock::Timer::Hold(side));
         self.timers.stop(clock::Timer::Keepalive(side));
+        self.timers.stop(clock::Timer::SendHold(side));
         self.connections[side.slot()].take()
     }
 

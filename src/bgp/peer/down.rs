@@ -9,10 +9,10 @@
 use std::time::{Duration, Instant};
 
 use super::Peer;
-use super::backoff::STABLE;
 use super::clock::Timer;
 use super::collision::Side;
 use super::connection::{Connection, Phase};
+use super::negotiate::Agreed;
 use super::output::{Event, Output};
 use super::reason::DownReason;
 use super::state::State;
@@ -60,20 +60,18 @@ impl Peer {
 
     /// What follows from the end of `connection`, which is already gone.
     pub(super) fn ended(&mut self, connection: Connection, reason: DownReason, now: Instant) {
-        let (was_established, lasted) = match connection.phase {
-            Phase::OpenSent | Phase::Parked { .. } | Phase::OpenConfirm(_) => (false, Duration::ZERO),
-            Phase::Established { since, .. } => (true, now.saturating_duration_since(since)),
+        let (agreed, lasted) = match connection.phase {
+            Phase::OpenSent | Phase::Parked { .. } | Phase::OpenConfirm(_) => (None, Duration::ZERO),
+            Phase::Established { agreed, since } => (Some(agreed), now.saturating_duration_since(since)),
         };
         if self.has_another_way() {
-            self.status.last_down = Some(LastDown { at: now, reason, was_established });
+            self.status.last_down = Some(LastDown { at: now, reason, was_established: agreed.is_some() });
             self.sync_state(now);
             self.resume_parked(now);
             return;
         }
-        if lasted >= STABLE {
-            self.backoff.reset();
-        }
-        let retry_in = match active_pause(&reason, self.config.connect_retry) {
+        self.backoff.decay(lasted);
+        let retry_in = match active_pause(&reason, self.config.timers.connect_retry) {
             Some(pause) => {
                 let pause = self.jittered(pause);
                 self.wait_active(pause, now);
@@ -81,29 +79,41 @@ impl Peer {
             }
             None => self.hold_idle(now),
         };
-        self.report_down(reason, was_established, Some(retry_in), now);
+        self.report_down(reason, agreed.as_deref(), Some(retry_in), now);
     }
 
     /// Goes to Idle for a while; returns for how long.
     pub(super) fn hold_idle(&mut self, now: Instant) -> Duration {
         self.timers.stop(Timer::ConnectRetry);
-        let pause = self.backoff.fail();
+        let pause = self.backoff.fail(self.config.timers.longest_pause);
         let pause = self.jittered(pause);
-        self.timers.set(Timer::IdleHold, now + pause);
+        self.rest(pause, now);
         pause
     }
 
+    /// Stays Idle for `pause`.
+    pub(super) fn rest(&mut self, pause: Duration, now: Instant) {
+        self.timers.set(Timer::IdleHold, now + pause);
+    }
+
+    /// Tells of the end of an attempt, or of the session that had agreed on `ended`.
     pub(super) fn report_down(
         &mut self,
         reason: DownReason,
-        was_established: bool,
+        ended: Option<&Agreed>,
         retry_in: Option<Duration>,
         now: Instant,
     ) {
+        let was_established = ended.is_some();
+        let stale = ended.and_then(|agreed| self.to_keep(agreed, &reason));
+        if was_established {
+            self.begin_stale(stale.as_ref(), now);
+            self.reset_tables();
+        }
         self.sync_state(now);
         self.status.flaps += u64::from(was_established);
         self.status.last_down = Some(LastDown { at: now, reason: reason.clone(), was_established });
-        self.emit(Event::Down { reason, was_established, stale: None, retry_in });
+        self.emit(Event::Down { reason, was_established, stale, retry_in });
     }
 }
 
@@ -121,6 +131,8 @@ fn active_pause(reason: &DownReason, connect_retry: Duration) -> Option<Duration
         | DownReason::Stopped(_)
         | DownReason::ConnectFailed { .. }
         | DownReason::HoldTimerExpired { .. }
+        | DownReason::SendHoldTimerExpired { .. }
+        | DownReason::Replaced
         | DownReason::Protocol(_) => None,
     }
 }

@@ -1,11 +1,11 @@
-//! Routes in and out, while Established.
+//! Routes in and out, while Established; see `refresh` for those that go out again.
 
 use std::time::{Duration, Instant};
 
 use super::Peer;
 use super::output::{Event, Output};
-use crate::message::{Decoded, MessageType, RouteRefresh, UpdateFaults, decode_update, encode_update};
-use crate::{Family, SessionError, Update};
+use crate::message::{Decoded, MessageType, UpdateFaults, decode_update, encode_update};
+use crate::{SessionError, Update};
 
 /// A peer that sends nothing but faulty updates is told of this often.
 const FAULTS_EVERY: Duration = Duration::from_secs(10);
@@ -31,13 +31,11 @@ impl Peer {
             let (prefixes, attribute_octets) = (packed.unsendable, packed.attribute_octets);
             self.emit(Event::Unsendable { prefixes, attribute_octets });
         }
-    }
-
-    /// Asks the peer to announce everything of `family` again (RFC 2918). A peer that cannot is not asked.
-    pub fn request_refresh(&mut self, family: Family) {
-        let (Some(agreed), Some(id)) = (self.established(), self.established_id()) else { return };
-        if agreed.established.route_refresh && agreed.terms.families.contains(&family) {
-            self.send(id, MessageType::RouteRefresh, RouteRefresh::request(family).encode());
+        if let Some(family) = update.end_of_rib {
+            self.note_our_end(family);
+        }
+        if let Some(family) = update.end_of_refresh {
+            self.refreshed(family);
         }
     }
 
@@ -47,19 +45,14 @@ impl Peer {
         if let Some(faults) = faults {
             self.report_faults(faults, now);
         }
+        if let Some(family) = update.end_of_rib {
+            self.note_their_end(family);
+            self.on_end_of_rib(family);
+        }
         if !update.withdrawn.is_empty() || !update.announced.is_empty() || update.end_of_rib.is_some() {
             self.emit(Event::Update(update));
         }
         Ok(())
-    }
-
-    // RFC 2918 4: a family that was not negotiated is ignored.
-    pub(super) fn on_route_refresh(&mut self, body: &[u8]) {
-        let family = RouteRefresh::decode(body).and_then(RouteRefresh::family);
-        let speaks = |family: &Family| self.established().is_some_and(|agreed| agreed.terms.families.contains(family));
-        if let Some(family) = family.filter(speaks) {
-            self.emit(Event::RefreshRequested(family));
-        }
     }
 
     // RFC 7606 8: what was discarded must not go unnoticed.

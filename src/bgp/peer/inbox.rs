@@ -11,21 +11,26 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// Takes the next whole message off `input`, header included; `None` once `input` is used up.
-    pub(super) fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, HeaderError> {
+    /// Takes the next whole message off `input`, header included and of at most `longest` octets; `None` once `input`
+    /// is used up.
+    pub(super) fn next<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+        longest: usize,
+    ) -> Result<Option<&'a [u8]>, HeaderError> {
         if self.taken {
             self.buffer.clear();
             self.taken = false;
         }
         if self.buffer.is_empty()
-            && let Some(length) = frame_len(input)?
+            && let Some(length) = frame_len(input, longest)?
             && let Some((frame, rest)) = input.split_at_checked(length)
         {
             *input = rest;
             return Ok(Some(frame));
         }
         self.fill(HEADER_LEN, input);
-        let Some(length) = frame_len(&self.buffer)? else { return Ok(None) };
+        let Some(length) = frame_len(&self.buffer, longest)? else { return Ok(None) };
         self.fill(length, input);
         self.taken = self.buffer.len() == length;
         Ok(self.taken.then_some(self.buffer.as_slice()))
@@ -61,7 +66,7 @@ mod tests {
         let mut messages = Vec::new();
         for chunk in chunks {
             let mut input = *chunk;
-            while let Some(message) = inbox.next(&mut input).unwrap() {
+            while let Some(message) = inbox.next(&mut input, MAX_MESSAGE_LEN).unwrap() {
                 messages.push(message.to_vec());
             }
             assert!(input.is_empty());
@@ -81,9 +86,9 @@ mod tests {
     fn a_wrong_header_is_told_before_the_message_is_whole() {
         let mut inbox = Inbox::default();
         let mut input: &[u8] = &[0xff; 10];
-        assert_eq!(inbox.next(&mut input), Ok(None));
+        assert_eq!(inbox.next(&mut input, MAX_MESSAGE_LEN), Ok(None));
         let mut input: &[u8] = &[0xff, 0];
-        assert_eq!(inbox.next(&mut input), Err(HeaderError::Marker));
+        assert_eq!(inbox.next(&mut input, MAX_MESSAGE_LEN), Err(HeaderError::Marker));
     }
 
     proptest! {

@@ -24,6 +24,7 @@ enum Standing {
 impl Peer {
     pub(super) fn on_open(&mut self, side: Side, body: &[u8], now: Instant) -> Result<(), SessionError> {
         let open = Open::decode(body)?;
+        self.status.peer_offered.clone_from(&open.capabilities);
         let agreed = Box::new(negotiate(&self.config, &open, side == Side::Ours)?);
         match self.standing(side, &agreed) {
             Standing::Stays => self.accept_open(side, agreed, now),
@@ -96,6 +97,8 @@ impl Peer {
         self.give_up_attempt();
         self.timers.stop(Timer::Parked);
         self.sync_state(now);
+        self.reset_tables();
+        self.resume_stale(established.graceful_restart.as_ref(), now);
         self.emit(Event::Established(established));
     }
 

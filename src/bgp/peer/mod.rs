@@ -15,20 +15,22 @@
 //! | TCP comes and goes | `connect` |
 //! | octets, messages by state | `receive` |
 //! | OPEN, collisions (RFC 4271 6.8) | `introduce`, `negotiate`, `collision` |
-//! | routes in and out | `exchange` |
+//! | routes in and out | `exchange`, `refresh` |
+//! | what outlives a session | `continuity` |
 //! | timers | `clock`, `backoff` |
 //! | the end of a connection | `down` |
 //!
 //! Of the optional attributes of RFC 4271 8.1.1 there are DampPeerOscillations (the growing idle hold),
 //! PassiveTcpEstablishment (configured) and collision detection by identifier; there is no DelayOpen.
 //!
-//! Errors: RFC 4271 6, RFC 7606, RFC 6608. Cease: RFC 4486, RFC 9003.
+//! Errors: RFC 4271 6, RFC 7606, RFC 6608. Cease: RFC 4486, RFC 9003, RFC 8538. A peer that reads nothing: RFC 9687.
 
 mod backoff;
 mod clock;
 mod collision;
 mod connect;
 mod connection;
+mod continuity;
 mod down;
 mod established;
 mod exchange;
@@ -38,6 +40,7 @@ mod negotiate;
 mod output;
 mod reason;
 mod receive;
+mod refresh;
 mod state;
 mod status;
 
@@ -58,7 +61,7 @@ pub use established::{AddPath, Established, PeerRestart, StaleRoutes};
 pub use output::{ConnectionId, Event, Output};
 pub use reason::{DownReason, StopReason};
 pub use state::State;
-pub use status::{LastDown, MessageCounts, NotificationRecord, PeerStatus};
+pub use status::{LastDown, MessageCounts, NotificationRecord, PeerStatus, Waiting};
 
 /// One session with one peer. Feed it what happens, then drain [`Peer::poll_output`] and re-arm from
 /// [`Peer::poll_timeout`].
@@ -77,12 +80,17 @@ pub struct Peer {
     next_id: u32,
     status: PeerStatus,
     faults: exchange::FaultLog,
+    tables: refresh::Tables,
+    continuity: continuity::Continuity,
+    /// The operator's text, while the session is shut down.
+    shutdown: Option<String>,
 }
 
 impl Peer {
     /// A session that waits to be started.
     #[must_use]
     pub fn new(config: PeerConfig, entropy: Box<dyn Entropy>) -> Self {
+        let shutdown = config.shutdown.clone();
         Self {
             config,
             entropy,
@@ -95,13 +103,17 @@ impl Peer {
             next_id: 0,
             status: PeerStatus::default(),
             faults: exchange::FaultLog::default(),
+            tables: refresh::Tables::default(),
+            continuity: continuity::Continuity::default(),
+            shutdown,
         }
     }
 
-    /// Opens the session, at once even where a failure is being waited out. Nothing happens if it is already on.
+    /// Opens the session, at once even where a failure is being waited out. Nothing happens if it is already on, or if
+    /// the operator shut it down.
     pub fn start(&mut self, now: Instant) {
         // RFC 4271 8.2.2: a start in any state but Idle is ignored.
-        if self.started && !self.timers.stop(Timer::IdleHold) {
+        if self.shutdown.is_some() || self.started && !self.timers.stop(Timer::IdleHold) {
             return;
         }
         self.started = true;
@@ -115,7 +127,7 @@ impl Peer {
             return;
         }
         let notification = self.farewell(&reason);
-        let was_established = self.is_established();
+        let ended = self.established().cloned();
         for side in Side::BOTH {
             match &notification {
                 Some(notification) => self.close_with(side, notification.clone(), now),
@@ -123,10 +135,35 @@ impl Peer {
             }
         }
         self.give_up_attempt();
-        self.timers.clear();
-        self.started = reason.reopens();
-        let retry_in = self.started.then(|| self.hold_idle(now));
-        self.report_down(DownReason::Stopped(reason), was_established, retry_in, now);
+        for timer in [Timer::IdleHold, Timer::Parked, Timer::ConnectRetry] {
+            self.timers.stop(timer);
+        }
+        if reason.is_hard() {
+            self.expire_stale(|_| true);
+        }
+        let retry_in = match &reason {
+            StopReason::PrefixLimit { .. } => self.config.timers.prefix_restart.inspect(|pause| self.rest(*pause, now)),
+            reason => reason.reopens().then(|| self.hold_idle(now)),
+        };
+        self.started = retry_in.is_some();
+        self.report_down(DownReason::Stopped(reason), ended.as_ref(), retry_in, now);
+    }
+
+    /// Shuts the session down until [`Peer::enable`], with a text for the peer's operator (RFC 9003).
+    pub fn shut_down(&mut self, text: String, now: Instant) {
+        self.shutdown = Some(text.clone());
+        self.stop(StopReason::AdminShutdown(text), now);
+    }
+
+    /// Takes a shutdown back; whether there was one. The session opens with the next start.
+    pub fn enable(&mut self) -> bool {
+        self.shutdown.take().is_some()
+    }
+
+    /// Takes over what is configured anew. What both sides agreed on stays until the session ends: whether it has to
+    /// end for the change is [`PeerConfig::needs_new_session`]'s to say.
+    pub fn set_config(&mut self, config: PeerConfig) {
+        self.config = config;
     }
 
     /// The next request or event. Drain until `None` after every call that may change something.
@@ -161,18 +198,44 @@ impl Peer {
         PeerStatus {
             negotiated: self.established().map(|agreed| agreed.established.clone()),
             retry_at: retry.filter(|_| self.connections.iter().all(Option::is_none) && self.attempt.is_none()),
+            waiting: self.waiting(),
+            stale: self.stale(),
+            shutdown: self.shutdown.clone(),
             ..self.status.clone()
         }
     }
 
-    fn is_established(&self) -> bool {
-        self.state() == State::Established
+    fn waiting(&self) -> Option<Waiting> {
+        let last = self.status.last_down.as_ref().map(|down| &down.reason);
+        Some(match self.state() {
+            State::Established => return None,
+            State::Idle if self.started => Waiting::IdleHold,
+            State::Idle if self.shutdown.is_some() => Waiting::Enable,
+            State::Idle if matches!(last, Some(DownReason::Stopped(StopReason::PrefixLimit { .. }))) => Waiting::Reset,
+            State::Idle => Waiting::Link,
+            State::Connect => Waiting::Tcp,
+            State::Active if self.config.passive => Waiting::Peer,
+            State::Active => Waiting::Retry,
+            State::OpenSent => Waiting::Open,
+            State::OpenConfirm => Waiting::Confirmation,
+        })
     }
 
     // RFC 4486 4: what the peer is told; nothing where nothing can reach it.
     fn farewell(&self, reason: &StopReason) -> Option<Notification> {
+        let kept = self.established().and_then(|agreed| agreed.established.graceful_restart.as_ref());
+        let notification = self.last_word(reason)?;
+        // RFC 8538 3: where routes are kept over a NOTIFICATION, it takes a Hard Reset to end that.
+        let hard = reason.is_hard() && kept.is_some_and(|restart| restart.notification);
+        Some(if hard { notification.hard_reset() } else { notification })
+    }
+
+    fn last_word(&self, reason: &StopReason) -> Option<Notification> {
         match reason {
             StopReason::TunnelDown => None,
+            // RFC 4724 4.1: TCP ends and nothing is said, so that the peer keeps our routes. RFC 8538 allows a word.
+            StopReason::Restarting => None,
+            StopReason::BfdDown => Some(Notification::cease(CeaseSubcode::BFD_DOWN)),
             StopReason::AdminShutdown(text) => {
                 Some(Notification::cease_with_text(CeaseSubcode::ADMINISTRATIVE_SHUTDOWN, text))
             }
@@ -227,4 +290,4 @@ impl fmt::Debug for Peer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use wire::{Asn, RouterId};
 
-use super::established::Established;
-use crate::message::{Capability, Open, OpenError, Terms};
-use crate::{Family, PeerConfig};
+use super::continuity::Flags;
+use super::established::{AddPath, Established, PeerRestart};
+use crate::message::{Capability, GracefulRestart, Open, OpenError, Terms};
+use crate::{Family, PeerConfig, Role};
 
 /// What both sides agreed on, for the world and for the codec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,15 +17,58 @@ pub(super) struct Agreed {
 }
 
 /// Our OPEN.
-pub(super) fn open(config: &PeerConfig) -> Open {
-    let mut capabilities: Vec<Capability> = config.families.iter().copied().map(Capability::family).collect();
-    capabilities.extend([Capability::RouteRefresh, Capability::FourOctetAs(config.local_asn)]);
+pub(super) fn open(config: &PeerConfig, flags: Flags) -> Open {
     Open {
         my_as: config.local_asn.two_octets(),
-        hold_time: proposed_hold_time(config),
+        hold_time: whole_seconds(config.timers.hold),
         router_id: config.router_id,
-        capabilities,
+        capabilities: capabilities(config, flags),
     }
+}
+
+/// What we offer, in order of number.
+fn capabilities(config: &PeerConfig, flags: Flags) -> Vec<Capability> {
+    let offers = &config.offers;
+    let mut capabilities: Vec<Capability> = config.families.iter().copied().map(Capability::family).collect();
+    capabilities.push(Capability::RouteRefresh);
+    if offers.extended_next_hop && config.families.contains(&Family::Ipv4Unicast) {
+        capabilities.push(Capability::ExtendedNextHop(vec![(1, 1, 2)]));
+    }
+    if offers.extended_messages {
+        capabilities.push(Capability::ExtendedMessage);
+    }
+    capabilities.extend(offers.role.map(|role| Capability::Role(role.code())));
+    capabilities.extend(graceful_restart(config, flags));
+    capabilities.push(Capability::FourOctetAs(config.local_asn));
+    capabilities.extend(add_path(config));
+    if offers.enhanced_refresh {
+        capabilities.push(Capability::EnhancedRouteRefresh);
+    }
+    capabilities
+}
+
+// RFC 4724 3: without families it says that we only help.
+fn graceful_restart(config: &PeerConfig, flags: Flags) -> Option<Capability> {
+    let restart = config.offers.graceful_restart?;
+    let forwarding = if flags.forwarding { GracefulRestart::FORWARDING } else { 0 };
+    let families = config.families.iter().map(|family| (family.codes().0, family.codes().1, forwarding));
+    Some(Capability::GracefulRestart(GracefulRestart {
+        restarting: flags.restarted && restart.time.is_some(),
+        notification: restart.notification,
+        time: restart.time.map_or(0, whole_seconds).min(GracefulRestart::LONGEST),
+        families: if restart.time.is_some() { families.collect() } else { Vec::new() },
+    }))
+}
+
+fn add_path(config: &PeerConfig) -> Option<Capability> {
+    let offered = config.offers.add_path.iter().filter(|(family, _)| config.families.contains(family));
+    let families: Vec<(u16, u8, u8)> = offered
+        .map(|(family, AddPath { receive, send })| {
+            (family.codes().0, family.codes().1, u8::from(*receive) | u8::from(*send) << 1)
+        })
+        .filter(|(_, _, directions)| *directions != 0)
+        .collect();
+    (!families.is_empty()).then_some(Capability::AddPath(families))
 }
 
 /// Whether the peer's OPEN is one we can work with, and how.
@@ -32,30 +76,37 @@ pub(super) fn negotiate(config: &PeerConfig, theirs: &Open, opened_by_us: bool) 
     let peer_asn = check_asn(config, theirs)?;
     let peer_router_id = check_identifier(config, theirs)?;
     let hold_time = hold_time(config, theirs)?;
+    let role = check_role(config, theirs)?;
     let families = families(config, theirs)?;
-    let terms = Terms {
-        local_asn: config.local_asn,
-        peer_asn,
-        local_address: config.local_address,
-        four_octet: theirs.four_octet(),
-        families: families.clone(),
-    };
+    let offers = &config.offers;
     let established = Established {
         peer_router_id,
         peer_asn,
         local_asn: config.local_asn,
         hold_time,
         keepalive: keepalive(config, hold_time),
-        families,
         four_octet: theirs.four_octet(),
         route_refresh: theirs.route_refresh(),
-        enhanced_refresh: false,
-        extended_messages: false,
-        extended_next_hop: false,
-        add_path: Vec::new(),
-        graceful_restart: None,
-        role: None,
+        enhanced_refresh: offers.enhanced_refresh && theirs.enhanced_refresh(),
+        extended_messages: offers.extended_messages && theirs.extended_messages(),
+        extended_next_hop: offers.extended_next_hop
+            && theirs.extended_next_hop()
+            && families.contains(&Family::Ipv4Unicast),
+        add_path: common_add_path(config, theirs, &families),
+        graceful_restart: common_restart(config, theirs, &families),
+        families,
+        role,
         opened_by_us,
+    };
+    let terms = Terms {
+        local_asn: config.local_asn,
+        peer_asn,
+        local_address: config.local_address,
+        four_octet: established.four_octet,
+        families: established.families.clone(),
+        add_path: established.add_path.clone(),
+        extended_next_hop: established.extended_next_hop,
+        extended_messages: established.extended_messages,
     };
     Ok(Agreed { established, terms })
 }
@@ -80,16 +131,31 @@ fn check_identifier(config: &PeerConfig, theirs: &Open) -> Result<RouterId, Open
 
 // RFC 4271 4.2: the smaller of both; zero turns it off; one and two seconds are not allowed.
 fn hold_time(config: &PeerConfig, theirs: &Open) -> Result<Duration, OpenError> {
+    let shortest = whole_seconds(config.timers.shortest_hold);
     match theirs.hold_time {
         seconds @ (1 | 2) => Err(OpenError::HoldTime { seconds }),
-        seconds => Ok(Duration::from_secs(seconds.min(proposed_hold_time(config)).into())),
+        seconds if seconds != 0 && seconds < shortest => Err(OpenError::HoldTimeShort { seconds, shortest }),
+        seconds => Ok(Duration::from_secs(seconds.min(whole_seconds(config.timers.hold)).into())),
     }
 }
 
 // RFC 4271 4.4: at most a third of the hold time, never with a hold time of zero.
 fn keepalive(config: &PeerConfig, hold_time: Duration) -> Duration {
     let third = hold_time / 3;
-    if config.keepalive.is_zero() { third } else { third.min(config.keepalive) }
+    if config.timers.keepalive.is_zero() { third } else { third.min(config.timers.keepalive) }
+}
+
+// RFC 9234 4.2
+fn check_role(config: &PeerConfig, theirs: &Open) -> Result<Option<Role>, OpenError> {
+    let Some(ours) = config.offers.role else { return Ok(None) };
+    let mut said: Vec<u8> = theirs.roles().collect();
+    said.dedup();
+    match said.as_slice() {
+        [] if config.offers.role_strict => Err(OpenError::RoleMissing { ours }),
+        [] => Ok(Some(ours)),
+        [role] if *role == ours.counterpart().code() => Ok(Some(ours)),
+        [_, ..] => Err(OpenError::Role { ours, theirs: said }),
+    }
 }
 
 fn families(config: &PeerConfig, theirs: &Open) -> Result<Vec<Family>, OpenError> {
@@ -101,87 +167,41 @@ fn families(config: &PeerConfig, theirs: &Open) -> Result<Vec<Family>, OpenError
     Ok(common)
 }
 
-fn proposed_hold_time(config: &PeerConfig) -> u16 {
-    u16::try_from(config.hold_time.as_secs()).unwrap_or(u16::MAX)
+// RFC 7911 4: what one side sends the other must take.
+fn common_add_path(config: &PeerConfig, theirs: &Open, families: &[Family]) -> Vec<(Family, AddPath)> {
+    let offered = config.offers.add_path.iter().filter(|(family, _)| families.contains(family));
+    offered
+        .map(|(family, ours)| {
+            let theirs = theirs.add_path(*family);
+            (*family, AddPath { receive: ours.receive && theirs.send, send: ours.send && theirs.receive })
+        })
+        .filter(|(_, directions)| directions.receive || directions.send)
+        .collect()
+}
+
+// RFC 4724 3: only families that the session carries.
+fn common_restart(config: &PeerConfig, theirs: &Open, families: &[Family]) -> Option<PeerRestart> {
+    let ours = config.offers.graceful_restart?;
+    let theirs = theirs.graceful_restart()?;
+    let mut restart = PeerRestart {
+        restarting: theirs.restarting,
+        time: Duration::from_secs(theirs.time.into()),
+        notification: ours.notification && theirs.notification,
+        families: Vec::new(),
+    };
+    for (afi, safi, flags) in &theirs.families {
+        let family = Family::from_codes(*afi, *safi).filter(|family| families.contains(family));
+        if let Some(family) = family.filter(|family| restart.families.iter().all(|(known, _)| known != family)) {
+            restart.families.push((family, flags & GracefulRestart::FORWARDING != 0));
+        }
+    }
+    Some(restart)
+}
+
+fn whole_seconds(duration: Duration) -> u16 {
+    u16::try_from(duration.as_secs()).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-    use crate::peer::tests::support::config;
-
-    fn theirs() -> Open {
-        let mut open = open(&config("peer", 64512, 65000, 1));
-        open.router_id = RouterId(Ipv4Addr::new(10, 0, 0, 9));
-        open
-    }
-
-    fn local() -> PeerConfig {
-        config("local", 65000, 64512, 2)
-    }
-
-    #[test]
-    fn the_smaller_hold_time_holds_and_keepalive_is_at_most_a_third() {
-        let seconds = |ours: u64, keepalive: u64, theirs_hold: u16| {
-            let config = PeerConfig {
-                hold_time: Duration::from_secs(ours),
-                keepalive: Duration::from_secs(keepalive),
-                ..local()
-            };
-            let agreed = negotiate(&config, &Open { hold_time: theirs_hold, ..theirs() }, true).unwrap().established;
-            (agreed.hold_time.as_secs(), agreed.keepalive.as_millis())
-        };
-        assert_eq!(seconds(30, 10, 180), (30, 10_000));
-        assert_eq!(seconds(180, 60, 9), (9, 3_000));
-        assert_eq!(seconds(10, 0, 90), (10, 3_333));
-        assert_eq!(seconds(90, 30, 0), (0, 0));
-        assert_eq!(seconds(0, 30, 90), (0, 0));
-        assert_eq!(seconds(1_000_000, 30, 65535), (65535, 30_000));
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused_with_its_code() {
-        let refused = |config: &PeerConfig, open: &Open| {
-            let error = negotiate(config, open, true).unwrap_err();
-            (error.notification().to_octets()[..2].to_vec(), error.to_string())
-        };
-        let mut other = theirs();
-        other.capabilities.retain(|capability| !matches!(capability, Capability::FourOctetAs(_)));
-        other.my_as = 64513;
-        assert_eq!(
-            refused(&local(), &other),
-            (vec![2, 2], "the peer says that it is AS 64513, expected AS 64512".into())
-        );
-        let zero = Open { router_id: RouterId(Ipv4Addr::UNSPECIFIED), ..theirs() };
-        assert_eq!(refused(&local(), &zero).0, [2, 3]);
-        let internal = PeerConfig { local_asn: Asn(64512), ..local() };
-        let same = Open { router_id: internal.router_id, ..theirs() };
-        assert_eq!(refused(&internal, &same).0, [2, 3]);
-        assert!(negotiate(&local(), &same, true).is_ok(), "RFC 6286: equal identifiers are fine between ASes");
-        for hold_time in [1, 2] {
-            assert_eq!(refused(&local(), &Open { hold_time, ..theirs() }).0, [2, 6]);
-        }
-        let v6 = PeerConfig { families: vec![Family::Ipv6Unicast], ..local() };
-        let v4 = Open { capabilities: vec![Capability::FourOctetAs(Asn(64512))], ..theirs() };
-        assert_eq!(refused(&v6, &v4).0, [2, 7]);
-    }
-
-    #[test]
-    fn as_zero_is_refused_even_where_configured() {
-        let config = PeerConfig { peer_asn: Asn(0), ..local() };
-        let open = Open { my_as: 0, capabilities: Vec::new(), ..theirs() };
-        assert!(matches!(negotiate(&config, &open, true), Err(OpenError::PeerAs { .. })));
-    }
-
-    #[test]
-    fn families_are_those_of_both_in_our_order() {
-        let mut open = theirs();
-        open.capabilities.retain(|capability| *capability != Capability::family(Family::Ipv6Unicast));
-        let agreed = negotiate(&local(), &open, false).unwrap();
-        assert_eq!(agreed.established.families, [Family::Ipv4Unicast]);
-        assert_eq!(agreed.terms.families, [Family::Ipv4Unicast]);
-        assert!(!agreed.established.opened_by_us);
-    }
-}
+#[path = "negotiate/tests.rs"]
+mod tests;

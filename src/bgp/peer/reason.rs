@@ -16,7 +16,14 @@ pub enum StopReason {
     /// The tunnel below is gone, so that nothing can be sent. Stays down until the next start, which acts at once.
     #[error("the tunnel is down")]
     TunnelDown,
-    /// The peer announced too many prefixes (RFC 4486 4). Stays down: it would do so again.
+    /// BFD says that the peer cannot be reached (RFC 9384). Opens again after a pause.
+    #[error("BFD says that the peer cannot be reached")]
+    BfdDown,
+    /// This process ends to be started again, with the routes in place (RFC 4724 4.1): the peer hears nothing.
+    #[error("this router restarts")]
+    Restarting,
+    /// The peer announced too many prefixes (RFC 4486 4). Stays down, since it would do so again, or opens again after
+    /// the time configured for this.
     #[error("the peer announced {count} prefixes, more than the {limit} it may")]
     PrefixLimit {
         /// Prefixes the peer may announce.
@@ -40,12 +47,16 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    /// Whether the session opens again by itself.
+    /// Whether the session opens again by itself, no matter what is configured.
     #[must_use]
     pub const fn reopens(&self) -> bool {
         match self {
-            Self::AdminShutdown(_) | Self::TunnelDown | Self::PrefixLimit { .. } | Self::Deconfigured => false,
-            Self::Reset(_) | Self::ConfigurationChanged | Self::OutOfResources(_) => true,
+            Self::AdminShutdown(_)
+            | Self::TunnelDown
+            | Self::PrefixLimit { .. }
+            | Self::Deconfigured
+            | Self::Restarting => false,
+            Self::Reset(_) | Self::ConfigurationChanged | Self::OutOfResources(_) | Self::BfdDown => true,
         }
     }
 }
@@ -78,6 +89,15 @@ pub enum DownReason {
         /// How far the connection had come.
         state: State,
     },
+    /// The peer reads nothing of what we send (RFC 9687).
+    #[error("the peer has read nothing for too long in {state} (send hold timer expired)")]
+    SendHoldTimerExpired {
+        /// How far the connection had come.
+        state: State,
+    },
+    /// The peer connected anew, so that it has restarted (RFC 4724 4.2).
+    #[error("the peer has restarted: it connected anew")]
+    Replaced,
     /// The peer ended it.
     #[error("the peer sent NOTIFICATION {0}")]
     NotificationReceived(Notification),
@@ -93,6 +113,8 @@ impl DownReason {
         match self {
             Self::Stopped(StopReason::AdminShutdown(_)) => "shutdown",
             Self::Stopped(StopReason::TunnelDown) => "tunnel-down",
+            Self::Stopped(StopReason::BfdDown) => "bfd-down",
+            Self::Stopped(StopReason::Restarting) => "restarting",
             Self::Stopped(StopReason::PrefixLimit { .. }) => "prefix-limit",
             Self::Stopped(StopReason::Deconfigured) => "deconfigured",
             Self::Stopped(StopReason::Reset(_)) => "reset",
@@ -101,10 +123,13 @@ impl DownReason {
             Self::ConnectFailed { .. } => "connect-failed",
             Self::ConnectionClosed { .. } => "connection-closed",
             Self::HoldTimerExpired { .. } => "hold-timer-expired",
+            Self::SendHoldTimerExpired { .. } => "send-hold-timer-expired",
+            Self::Replaced => "replaced",
             Self::NotificationReceived(_) => "notification-received",
             Self::Protocol(SessionError::Header(_)) => "bad-header",
             Self::Protocol(SessionError::Open(_)) => "open-refused",
             Self::Protocol(SessionError::Update(_)) => "malformed-update",
+            Self::Protocol(SessionError::Refresh { .. }) => "malformed-refresh",
             Self::Protocol(SessionError::Unexpected { .. }) => "unexpected-message",
         }
     }
@@ -124,6 +149,10 @@ impl DownReason {
             Self::HoldTimerExpired { .. } => {
                 "check that packets pass both ways through the tunnel, large ones too (MTU), and that the peer is alive"
             }
+            Self::SendHoldTimerExpired { .. } => {
+                "the peer is overloaded or hangs: see its log; packets of full size may also be lost (MTU)"
+            }
+            Self::Replaced => "nothing is wrong: its routes are kept until it has said them again",
             Self::NotificationReceived(notification) => received_remedy(notification),
             Self::Protocol(error) => error.remedy(),
         }
@@ -132,10 +161,13 @@ impl DownReason {
 
 const fn stop_remedy(reason: &StopReason) -> &'static str {
     match reason {
-        StopReason::AdminShutdown(_) | StopReason::Deconfigured => "nothing is wrong",
+        StopReason::AdminShutdown(_) => "enable it again with `quadspan bgp enable NAME`",
+        StopReason::Deconfigured | StopReason::Restarting => "nothing is wrong",
+        StopReason::BfdDown => "see why packets of BFD are lost; the session returns by itself",
         StopReason::TunnelDown => "see the tunnel's own failure; the session returns with the tunnel",
         StopReason::PrefixLimit { .. } => {
-            "raise the session's max-prefix limit or have the peer announce less, then reset the session"
+            "raise the session's `max-prefix` or have the peer announce less, then `quadspan bgp reset NAME`; \
+             `max-prefix-restart` does that by itself"
         }
         StopReason::Reset(_) | StopReason::ConfigurationChanged | StopReason::OutOfResources(_) => {
             "the session opens again by itself"
@@ -144,6 +176,9 @@ const fn stop_remedy(reason: &StopReason) -> &'static str {
 }
 
 fn received_remedy(notification: &Notification) -> &'static str {
+    if let Some(inner) = notification.reset_reason() {
+        return received_remedy(&inner);
+    }
     let subcode = notification.subcode;
     match notification.code {
         ErrorCode::OPEN if subcode == OpenSubcode::BAD_PEER_AS.0 => {
@@ -157,6 +192,15 @@ fn received_remedy(notification: &Notification) -> &'static str {
         }
         ErrorCode::OPEN if subcode == OpenSubcode::UNSUPPORTED_CAPABILITY.0 => {
             "the peer needs an address family or capability that is not enabled here"
+        }
+        ErrorCode::OPEN if subcode == OpenSubcode::ROLE_MISMATCH.0 => {
+            "the peer expects another role of us: compare `role` here with the one configured there"
+        }
+        ErrorCode::OPEN if subcode == OpenSubcode::UNSUPPORTED_OPTIONAL_PARAMETER.0 => {
+            "the peer takes no capabilities: leave out what is offered beyond the usual"
+        }
+        ErrorCode::SEND_HOLD_TIMER_EXPIRED => {
+            "we read too slowly for the peer: see the load of this router, and whether large packets pass (MTU)"
         }
         ErrorCode::HOLD_TIMER_EXPIRED => {
             "the peer heard nothing from us: check that packets pass both ways through the tunnel, large ones too (MTU)"

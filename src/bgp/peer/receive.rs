@@ -17,8 +17,9 @@ impl Peer {
         let mut input = bytes;
         while let Some(side) = self.side_of(id) {
             let Some(connection) = self.connection_mut(side) else { return };
+            let longest = connection.longest();
             let mut inbox = std::mem::take(&mut connection.inbox);
-            let more = match inbox.next(&mut input) {
+            let more = match inbox.next(&mut input, longest) {
                 Ok(Some(frame)) => {
                     self.on_frame(side, frame, now);
                     true
@@ -65,7 +66,7 @@ impl Peer {
             }
             (Phase::Established { .. }, MessageType::RouteRefresh) => {
                 self.restart_hold(side, now);
-                self.on_route_refresh(body);
+                self.on_route_refresh(body, now)?;
             }
             (Phase::Parked { confirmed, .. }, MessageType::Keepalive) if !*confirmed => *confirmed = true,
             (Phase::OpenSent, MessageType::Update | MessageType::Keepalive | MessageType::RouteRefresh)

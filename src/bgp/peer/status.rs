@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::established::Established;
 use super::reason::DownReason;
 use super::state::State;
-use crate::message::{MessageType, Notification, UpdateFaults};
+use crate::Family;
+use crate::message::{Capability, MessageType, Notification, UpdateFaults};
 
 /// A snapshot of one session. Counters count from the creation of the session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,16 @@ pub struct PeerStatus {
     pub last_down: Option<LastDown>,
     /// When the next attempt starts, if one waits.
     pub retry_at: Option<Instant>,
+    /// What a session that is not Established waits for.
+    pub waiting: Option<Waiting>,
+    /// What the last OPEN offered.
+    pub offered: Vec<Capability>,
+    /// What the peer's last OPEN offered.
+    pub peer_offered: Vec<Capability>,
+    /// Families of which stale routes are kept (RFC 4724), and until when.
+    pub stale: Option<(Vec<Family>, Instant)>,
+    /// Whether the operator shut the session down, with the text for the peer.
+    pub shutdown: Option<String>,
     /// The last NOTIFICATION from the peer.
     pub notification_received: Option<NotificationRecord>,
     /// The last NOTIFICATION to the peer.
@@ -34,6 +45,38 @@ pub struct PeerStatus {
     pub faulty_updates: u64,
     /// What was wrong with the last of them.
     pub last_faults: Option<UpdateFaults>,
+}
+
+/// What a session waits for. Prints as what comes behind `waiting`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Waiting {
+    /// The operator shut it down.
+    #[error("for the operator to enable it")]
+    Enable,
+    /// It has too many prefixes.
+    #[error("for the operator to reset it")]
+    Reset,
+    /// Nothing leads to the peer.
+    #[error("for the tunnel or interface it runs over")]
+    Link,
+    /// Time to pass after a failure.
+    #[error("out the pause after a failure")]
+    IdleHold,
+    /// TCP.
+    #[error("for TCP to connect")]
+    Tcp,
+    /// The peer to connect; we do not.
+    #[error("for the peer to connect (passive)")]
+    Peer,
+    /// The peer to connect, or the next attempt of our own.
+    #[error("for the next attempt to connect, or the peer's")]
+    Retry,
+    /// The peer's OPEN.
+    #[error("for the peer's OPEN")]
+    Open,
+    /// The peer's KEEPALIVE.
+    #[error("for the peer to confirm our OPEN")]
+    Confirmation,
 }
 
 /// Messages by type.

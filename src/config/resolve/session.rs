@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgp::{Family, PeerConfig};
+use bgp::{Family, Offers, PeerConfig, Timers};
 use rib::{PeerPolicy, PrefixRule};
 use wire::{Asn, RouterId};
 
@@ -225,11 +225,16 @@ impl SessionDraft {
                 router_id,
                 local_address: place.local,
                 peer_address: place.peer,
-                hold_time: self.hold_time,
-                keepalive: self.keepalive,
-                connect_retry: self.connect_retry,
-                passive: self.passive,
                 families: self.families,
+                timers: Timers {
+                    hold: self.hold_time,
+                    keepalive: self.keepalive,
+                    connect_retry: self.connect_retry,
+                    ..Timers::default()
+                },
+                offers: Offers::default(),
+                passive: self.passive,
+                shutdown: None,
             },
             policy: PeerPolicy {
                 name: name.to_owned(),

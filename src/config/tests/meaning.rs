@@ -92,7 +92,7 @@ fn the_aws_profile_fills_what_is_not_written() {
     assert_eq!(tunnel.ike.local_selectors, vec![TrafficSelector::ANY_V4]);
     assert_eq!(tunnel.ike.replay_window, 1024);
     let session = tunnel.bgp.unwrap();
-    assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(30), seconds(10)));
+    assert_eq!((session.peer.timers.hold, session.peer.timers.keepalive), (seconds(30), seconds(10)));
     assert_eq!((session.peer.passive, session.peer.families), (false, vec![Family::Ipv4Unicast]));
     assert_eq!((session.policy.max_prefix_in, session.policy.max_prefix_out), (Some(5000), Some(100)));
     assert_eq!((session.policy.local_preference, session.policy.prepend), (100, 0));
@@ -106,7 +106,7 @@ fn the_azure_profile_takes_the_other_host_and_lets_pfs_go() {
     assert_eq!(tunnel.ike.child_lifetime.time, seconds(27000));
     assert_eq!(tunnel.ike.child_lifetime.bytes, Some(102_400_000 * 1024));
     let session = tunnel.bgp.unwrap();
-    assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(180), seconds(60)));
+    assert_eq!((session.peer.timers.hold, session.peer.timers.keepalive), (seconds(180), seconds(60)));
     assert_eq!(session.policy.max_prefix_out, Some(4000));
 }
 
@@ -119,7 +119,7 @@ fn a_tunnel_overrides_defaults_key_by_key() {
     let second = router(&changed(&text, "22.0/30\n", "22.0/30\n    bgp: {asn: 64513}\n")).tunnels.swap_remove(1);
     let session = second.bgp.unwrap();
     assert_eq!((session.policy.peer_asn, session.policy.local_preference), (Asn(64513), 200));
-    assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(9), seconds(3)));
+    assert_eq!((session.peer.timers.hold, session.peer.timers.keepalive), (seconds(9), seconds(3)));
 }
 
 #[test]
@@ -233,6 +233,6 @@ fn a_file_made_by_a_program_is_understood() {
     assert_eq!((tunnel.ike.rekey_margin, tunnel.ike.rekey_fuzz), (seconds(3), 0));
     assert_eq!(tunnel.inside.local.to_string(), "169.254.21.2");
     let session = tunnel.bgp.as_ref().unwrap();
-    assert_eq!((session.peer.hold_time, session.peer.keepalive), (seconds(9), seconds(3)));
+    assert_eq!((session.peer.timers.hold, session.peer.timers.keepalive), (seconds(9), seconds(3)));
     assert_eq!(session.policy.max_prefix_out, None);
 }

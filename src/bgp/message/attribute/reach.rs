@@ -1,4 +1,4 @@
-//! MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 3 and 4; IPv6: RFC 2545 3; errors: RFC 7606 5.3, 7.11, 7.12).
+//! MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 3 and 4; IPv6: RFC 2545 3, RFC 8950 3; errors: RFC 7606 5.3, 7.11, 7.12).
 //!
 //! ```text
 //!  reach:    | AFI (2) | SAFI | next hop length | next hop | reserved | prefixes ...
@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::{AttributeCode, flag};
 use crate::message::fault::{Defect, Problem};
 use crate::message::nlri;
+use crate::message::update::Terms;
 use crate::{Family, Nlri};
 
 /// What MP_REACH_NLRI announces.
@@ -27,28 +28,28 @@ pub(in crate::message) struct Unreach {
 }
 
 /// Reads MP_REACH_NLRI. Whatever hides its prefixes ends the session.
-pub(in crate::message) fn decode_reach(value: &[u8], families: &[Family]) -> Result<Reach, Defect> {
+pub(in crate::message) fn decode_reach(value: &[u8], terms: &Terms) -> Result<Reach, Defect> {
     let length = |expected| Problem::Length { found: value.len(), expected };
     let ([afi_high, afi_low, safi, next_hop_len, rest @ ..], true) = (value, value.len() >= 5) else {
         return Err(length("at least 5").reset());
     };
-    let family = negotiated(u16::from_be_bytes([*afi_high, *afi_low]), *safi, families)?;
+    let family = negotiated(u16::from_be_bytes([*afi_high, *afi_low]), *safi, &terms.families)?;
     let next_hop_len = usize::from(*next_hop_len);
     let (Some(next_hop), Some(field)) = (rest.get(..next_hop_len), rest.get(next_hop_len + 1..)) else {
         return Err(length("as much as its next hop takes").reset());
     };
-    let next_hop = decode_next_hop(family, next_hop)?;
-    let prefixes = nlri::decode(family, field).map_err(Problem::reset)?;
+    let next_hop = decode_next_hop(family, next_hop, terms.extended_next_hop)?;
+    let prefixes = nlri::decode(family, terms.receives_path_ids(family), field).map_err(Problem::reset)?;
     Ok(Reach { next_hop, prefixes })
 }
 
 /// Reads MP_UNREACH_NLRI.
-pub(in crate::message) fn decode_unreach(value: &[u8], families: &[Family]) -> Result<Unreach, Defect> {
+pub(in crate::message) fn decode_unreach(value: &[u8], terms: &Terms) -> Result<Unreach, Defect> {
     let [afi_high, afi_low, safi, field @ ..] = value else {
         return Err(Problem::Length { found: value.len(), expected: "at least 3" }.reset());
     };
-    let family = negotiated(u16::from_be_bytes([*afi_high, *afi_low]), *safi, families)?;
-    let prefixes = nlri::decode(family, field).map_err(Problem::reset)?;
+    let family = negotiated(u16::from_be_bytes([*afi_high, *afi_low]), *safi, &terms.families)?;
+    let prefixes = nlri::decode(family, terms.receives_path_ids(family), field).map_err(Problem::reset)?;
     Ok(Unreach { family, prefixes })
 }
 
@@ -60,21 +61,28 @@ fn negotiated(afi: u16, safi: u8, families: &[Family]) -> Result<Family, Defect>
 }
 
 // RFC 7606 7.11: a next hop of another length than the family's leaves the prefixes unknown.
-fn decode_next_hop(family: Family, octets: &[u8]) -> Result<IpAddr, Defect> {
+fn decode_next_hop(family: Family, octets: &[u8], extended: bool) -> Result<IpAddr, Defect> {
+    let length = |expected| Problem::Length { found: octets.len(), expected }.reset();
     match family {
+        // RFC 8950 3: the length tells which family the next hop is of.
         Family::Ipv4Unicast => match <[u8; 4]>::try_from(octets) {
             Ok(address) => Ok(IpAddr::from(address)),
-            Err(_) => Err(Problem::Length { found: octets.len(), expected: "a next hop of 4 octets" }.reset()),
+            Err(_) if extended => decode_v6(octets).ok_or_else(|| length("a next hop of 4, 16 or 32 octets")),
+            Err(_) => Err(length("a next hop of 4 octets")),
         },
-        Family::Ipv6Unicast => match octets.as_chunks::<16>() {
-            ([global], []) => Ok(IpAddr::from(*global)),
-            // RFC 2545 3: the global address, then the link-local one. Some put the unspecified address first.
-            ([global, local], []) => {
-                let global = Ipv6Addr::from(*global);
-                Ok(IpAddr::V6(if global.is_unspecified() { Ipv6Addr::from(*local) } else { global }))
-            }
-            (_, _) => Err(Problem::Length { found: octets.len(), expected: "a next hop of 16 or 32 octets" }.reset()),
-        },
+        Family::Ipv6Unicast => decode_v6(octets).ok_or_else(|| length("a next hop of 16 or 32 octets")),
+    }
+}
+
+fn decode_v6(octets: &[u8]) -> Option<IpAddr> {
+    match octets.as_chunks::<16>() {
+        ([global], []) => Some(IpAddr::from(*global)),
+        // RFC 2545 3: the global address, then the link-local one. Some put the unspecified address first.
+        ([global, local], []) => {
+            let global = Ipv6Addr::from(*global);
+            Some(IpAddr::V6(if global.is_unspecified() { Ipv6Addr::from(*local) } else { global }))
+        }
+        (_, _) => None,
     }
 }
 

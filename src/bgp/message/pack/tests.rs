@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use wire::{Asn, RouterId};
 
 use super::*;
-use crate::message::header::frame_len;
+use crate::message::header::{MAX_EXTENDED_LEN, MAX_MESSAGE_LEN, frame_len};
 use crate::message::update::decode_update;
 use crate::{AsPath, AsPathSegment, Origin, UnknownAttribute};
 
@@ -21,6 +21,9 @@ fn terms() -> Terms {
         local_address: "192.0.2.1".parse().unwrap(),
         four_octet: true,
         families: vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
+        add_path: Vec::new(),
+        extended_next_hop: false,
+        extended_messages: false,
     }
 }
 
@@ -50,7 +53,7 @@ fn announcing(next_hop: &str, prefixes: Vec<Nlri>) -> Update {
 fn read_back(messages: &[Bytes], terms: &Terms) -> Update {
     let mut whole = Update::default();
     for message in messages {
-        assert_eq!(frame_len(message), Ok(Some(message.len())));
+        assert_eq!(frame_len(message, MAX_EXTENDED_LEN), Ok(Some(message.len())));
         let decoded = decode_update(&message[HEADER_LEN..], terms).unwrap();
         assert_eq!(decoded.faults, None);
         let Update { mut withdrawn, announced, attributes, end_of_rib, end_of_refresh: _ } = decoded.update;

@@ -16,6 +16,9 @@ fn terms() -> Terms {
         local_address: "169.254.21.2".parse().unwrap(),
         four_octet: true,
         families: vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
+        add_path: Vec::new(),
+        extended_next_hop: false,
+        extended_messages: false,
     }
 }
 

@@ -2,5 +2,5 @@
 
 mod life;
 mod network;
-pub(super) mod support;
+pub(crate) mod support;
 mod transitions;

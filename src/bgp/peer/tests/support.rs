@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use wire::{Asn, RouterId};
 
-use crate::message::{HEADER_LEN, KEEPALIVE, MessageType, Notification, Open, frame_len};
+use crate::message::{HEADER_LEN, KEEPALIVE, MAX_EXTENDED_LEN, MessageType, Notification, Open, frame_len};
+use crate::peer::continuity::Flags;
 use crate::peer::negotiate;
-use crate::{ConnectionId, DownReason, Event, Family, Output, Peer, PeerConfig, State};
+use crate::{ConnectionId, DownReason, Event, Family, Offers, Output, Peer, PeerConfig, State, Timers};
 
 /// A session of AS `local` with AS `peer`; `host` makes up identifier and address.
 pub(in crate::peer) fn config(name: &str, local: u32, peer: u32, host: u8) -> PeerConfig {
@@ -18,16 +19,21 @@ pub(in crate::peer) fn config(name: &str, local: u32, peer: u32, host: u8) -> Pe
         router_id: RouterId(Ipv4Addr::new(10, 0, 0, host)),
         local_address: IpAddr::V4(Ipv4Addr::new(169, 254, 21, host)),
         peer_address: IpAddr::V4(Ipv4Addr::new(169, 254, 21, 3 - host.min(2))),
-        hold_time: Duration::from_secs(30),
-        keepalive: Duration::from_secs(10),
-        connect_retry: Duration::from_secs(8),
-        passive: false,
         families: vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
+        timers: Timers {
+            hold: Duration::from_secs(30),
+            keepalive: Duration::from_secs(10),
+            connect_retry: Duration::from_secs(8),
+            ..Timers::default()
+        },
+        offers: Offers::default(),
+        passive: false,
+        shutdown: None,
     }
 }
 
 /// We: identifier 10.0.0.2. The peer of most tests is 10.0.0.1, so that our connection outranks its own.
-pub(in crate::peer) fn local() -> PeerConfig {
+pub(crate) fn local() -> PeerConfig {
     config("aws-1", 65000, 64512, 2)
 }
 
@@ -37,7 +43,10 @@ pub(super) fn peer_open(host: u8) -> Vec<u8> {
 }
 
 pub(super) fn peer_open_message(host: u8) -> Open {
-    Open { router_id: RouterId(Ipv4Addr::new(10, 0, 0, host)), ..negotiate::open(&config("peer", 64512, 65000, 1)) }
+    Open {
+        router_id: RouterId(Ipv4Addr::new(10, 0, 0, host)),
+        ..negotiate::open(&config("peer", 64512, 65000, 1), Flags::default())
+    }
 }
 
 /// Randomness that is the same in every run.
@@ -128,7 +137,7 @@ pub(super) fn told(output: &Output) -> String {
         Output::Connect { id } => format!("connect {id}"),
         Output::Close { id } => format!("close {id}"),
         Output::Send { id, bytes } => {
-            assert_eq!(frame_len(bytes), Ok(Some(bytes.len())));
+            assert_eq!(frame_len(bytes, MAX_EXTENDED_LEN), Ok(Some(bytes.len())));
             let kind = MessageType::from_code(bytes[18]).unwrap();
             match Notification::decode(&bytes[HEADER_LEN..]) {
                 Some(told) if kind == MessageType::Notification => {
@@ -139,9 +148,12 @@ pub(super) fn told(output: &Output) -> String {
         }
         Output::Event(event) => match event {
             Event::Established(_) => "established".into(),
-            Event::Down { reason, was_established, stale: _, retry_in } => {
+            Event::Down { reason, was_established, stale, retry_in } => {
                 let again = if retry_in.is_some() { "again" } else { "stay" };
-                format!("down {} {was_established} {again}", kind_of(reason))
+                let stale = stale.as_ref().map_or_else(String::new, |stale| {
+                    format!(" stale {} for {} s", stale.families.len(), stale.time.as_secs())
+                });
+                format!("down {} {was_established} {again}{stale}", kind_of(reason))
             }
             Event::Update(update) => format!("update +{} -{}", update.announced.len(), update.withdrawn.len()),
             Event::RefreshRequested(family) => format!("refresh {family}"),
@@ -163,6 +175,8 @@ fn kind_of(reason: &DownReason) -> &'static str {
         DownReason::ConnectFailed { .. } => "connect",
         DownReason::ConnectionClosed { .. } => "closed",
         DownReason::HoldTimerExpired { .. } => "hold",
+        DownReason::SendHoldTimerExpired { .. } => "send hold",
+        DownReason::Replaced => "replaced",
         DownReason::NotificationReceived(_) => "notified",
         DownReason::Protocol(_) => "protocol",
     }

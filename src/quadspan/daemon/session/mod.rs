@@ -177,7 +177,7 @@ impl Session {
             Command::Stop { incarnation, reason } if incarnation == self.incarnation => self.peer.stop(reason, now),
             // It was meant for a session that has ended by itself.
             Command::Stop { .. } => {}
-            Command::Refresh(family) => self.peer.request_refresh(family),
+            Command::Refresh(family) => drop(self.peer.request_refresh(family)),
             Command::Status(reply) => drop(reply.send(self.peer.status())),
             Command::Shutdown(reason) => {
                 self.peer.stop(reason, now);
