@@ -68,10 +68,8 @@ impl Open {
     /// Whether it takes IPv4 unicast routes with IPv6 next hops (RFC 8950 4).
     #[must_use]
     pub fn extended_next_hop(&self) -> bool {
-        self.capabilities.iter().any(|capability| match capability {
-            Capability::ExtendedNextHop(families) => families.contains(&(1, 1, 2)),
-            _ => false,
-        })
+        let over_ipv6 = |capability: &Capability| matches!(capability, Capability::ExtendedNextHop(families) if families.contains(&(1, 1, 2)));
+        self.capabilities.iter().any(over_ipv6)
     }
 
     /// What it wants of several paths in `family`. RFC 7911 4: a number that is not one of three is ignored.
@@ -92,18 +90,16 @@ impl Open {
     /// What it says of graceful restart. RFC 4724 3: of several, the last counts.
     #[must_use]
     pub fn graceful_restart(&self) -> Option<&GracefulRestart> {
-        self.capabilities.iter().rev().find_map(|capability| match capability {
-            Capability::GracefulRestart(restart) => Some(restart),
-            _ => None,
+        self.capabilities.iter().rev().find_map(|capability| {
+            if let Capability::GracefulRestart(restart) = capability { Some(restart) } else { None }
         })
     }
 
     /// The roles it claims, as numbers; more than one is an error unless they are the same (RFC 9234 4.2).
     pub fn roles(&self) -> impl Iterator<Item = u8> + '_ {
-        self.capabilities.iter().filter_map(|capability| match capability {
-            Capability::Role(role) => Some(*role),
-            _ => None,
-        })
+        self.capabilities
+            .iter()
+            .filter_map(|capability| if let Capability::Role(role) = capability { Some(*role) } else { None })
     }
 
     /// The families of ours that it speaks. RFC 4760 8: a speaker that announces none speaks IPv4 unicast.
@@ -160,10 +156,9 @@ impl Open {
     }
 
     fn four_octet_asn(&self) -> Option<Asn> {
-        self.capabilities.iter().find_map(|capability| match capability {
-            Capability::FourOctetAs(asn) => Some(*asn),
-            _ => None,
-        })
+        self.capabilities
+            .iter()
+            .find_map(|capability| if let Capability::FourOctetAs(asn) = capability { Some(*asn) } else { None })
     }
 }
 

@@ -141,9 +141,10 @@ impl Peer {
         if reason.is_hard() {
             self.expire_stale(|_| true);
         }
-        let retry_in = match &reason {
-            StopReason::PrefixLimit { .. } => self.config.timers.prefix_restart.inspect(|pause| self.rest(*pause, now)),
-            reason => reason.reopens().then(|| self.hold_idle(now)),
+        let retry_in = if matches!(reason, StopReason::PrefixLimit { .. }) {
+            self.config.timers.prefix_restart.inspect(|pause| self.rest(*pause, now))
+        } else {
+            reason.reopens().then(|| self.hold_idle(now))
         };
         self.started = retry_in.is_some();
         self.report_down(DownReason::Stopped(reason), ended.as_ref(), retry_in, now);
