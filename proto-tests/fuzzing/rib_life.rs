@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Origin, Update};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use policy::{Chain, PrefixRule, RuleAction};
 use rib::{
-    FibChange, Inside6, LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig,
-    RuleAction,
+    FibChange, GracefulShutdown, Inside6, LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, Rib, RibConfig,
 };
 use wire::LinkId;
 use wire::{Asn, RouterId};
@@ -225,8 +225,9 @@ fn policy(session: usize, variant: u8) -> PeerPolicy {
         local_address: [169, 254, 21, base + 2].into(),
         peer_address: [169, 254, 21, base + 1].into(),
         inside6: (session == 1).then_some(INSIDE6),
-        import: (variant & 1 != 0).then(|| everything.clone()),
-        export: (variant & 2 != 0).then_some(everything),
+        import: if variant & 1 != 0 { Chain::lines(everything.clone()) } else { Chain::everything() },
+        export: if variant & 2 != 0 { Chain::lines(everything) } else { Chain::networks() },
+        graceful_shutdown: GracefulShutdown { honor: variant & 64 != 0, drain: variant & 128 != 0 },
         max_prefix_in: (variant & 4 != 0).then_some(5),
         max_prefix_out: (variant & 8 != 0).then_some(3),
         local_preference: 100 + u32::from(variant >> 4 & 1),

@@ -167,7 +167,7 @@ fn configuration(name: &str, socket: &Path, count: u16) -> String {
         "router:\n  name: {name}\n  asn: {asn}\n  router-id: {}\n  networks: [10.{}.0.0/16]\n  dataplane: userspace\n  \
          api: {{socket: {}}}\ndefaults:\n  psk: {{inline: \"many.tunnels_one_key\"}}\n  start: {start}\n  \
          encapsulation: always\n  ike: {{proposals: [aes128gcm16-prfsha256-x25519]}}\n  \
-         esp: {{proposals: [aes128gcm16]}}\n  bgp: {{asn: {peer_asn}, passive: true}}\ntunnels:\n",
+         esp: {{proposals: [aes128gcm16]}}\n  bgp: {{asn: {peer_asn}, passive: true, import: all}}\ntunnels:\n",
         if hub { HUB } else { outside(0) },
         if hub { 1 } else { 2 },
         socket.display(),

@@ -184,7 +184,7 @@ impl TunnelEntry {
              ike: {{proposals: [{ike}], lifetime: {ike_lifetime}s}}\n    \
              esp: {{proposals: [{esp}], lifetime: {esp_lifetime}s}}\n    rekey: {{margin: {rekey_margin}s, fuzz: 0}}\n    \
              dpd: {{interval: {dpd_interval}s, timeout: {dpd_timeout}s}}\n    \
-             bgp: {{asn: {peer_asn}, hold-time: {hold}s}}\n"
+             bgp: {{asn: {peer_asn}, hold-time: {hold}s, import: all}}\n"
         )
     }
 }

@@ -162,7 +162,7 @@ impl Terms {
         let _infallible = writeln!(text, "    ike: {{{version}proposals: [{ike}], lifetime: {ike_life}s}}");
         let _infallible = writeln!(text, "    esp: {{proposals: [{esp}], lifetime: {esp_life}s}}");
         let _infallible = writeln!(text, "    dpd: {{interval: {dpd}s, timeout: {}s}}", dpd * 4);
-        let _infallible = writeln!(text, "    bgp: {{asn: {peer_asn}, passive: true}}");
+        let _infallible = writeln!(text, "    bgp: {{asn: {peer_asn}, passive: true, import: all}}");
         match self.carrier {
             Carrier::Udp => text += "    encapsulation: always\n",
             Carrier::Detected => text += "    encapsulation: auto\n",

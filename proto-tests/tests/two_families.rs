@@ -44,7 +44,7 @@ impl Two {
             .map_err(|source| LabError::Io { what: "close key.psk".to_owned(), source })?;
         let tunnel = quadspan(&cloud, lab.path(), &tunnel_file("cloud", 2, "respond", ""))?;
         let bird = bird(&cloud, lab.path())?;
-        let bgp = "    bgp: {asn: 64512, hold-time: 9s}\n";
+        let bgp = "    bgp: {asn: 64512, hold-time: 9s, import: all}\n";
         let ours = quadspan(&router, lab.path(), &tunnel_file("router", 1, "initiate", bgp))?;
         Ok(Self { router, cloud, ours, tunnel, bird, _lab: lab })
     }

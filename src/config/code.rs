@@ -258,6 +258,24 @@ codes! {
     PrefixLimitOut = "prefix-limit-out",
     /// More prefixes than the peer's cloud takes.
     PrefixLimitCloud = "prefix-limit-cloud",
+    /// A name that no list or policy can have.
+    PolicyName = "policy-name",
+    /// A list or policy that there is not.
+    PolicyUnknown = "policy-unknown",
+    /// Policies that call each other in a circle, or too deeply.
+    PolicyLoop = "policy-loop",
+    /// A rule that says too little or too much.
+    PolicyRule = "policy-rule",
+    /// Changes that contradict each other or have no effect.
+    PolicySet = "policy-set",
+    /// A rule that no route comes to.
+    PolicyUnreachable = "policy-unreachable",
+    /// A line that an earlier one leaves nothing to.
+    PolicyShadowed = "policy-shadowed",
+    /// A list or policy that nothing refers to.
+    PolicyUnused = "policy-unused",
+    /// A session that accepts nothing, for want of a policy (RFC 8212).
+    PolicyMissing = "policy-missing",
     /// IPv6 routes without an IPv6 link.
     FamilyWithoutLink = "family-without-link",
 }

@@ -15,6 +15,7 @@ use serde::forward_to_deserialize_any;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{FIELD, Field, ONE_OF};
+use crate::named::NAMED;
 use crate::node::{Entry, Kind, Node};
 use crate::source::Span;
 
@@ -109,6 +110,15 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         match name {
             FIELD => visitor.visit_seq(FieldAccess { of: self, step: 0 }),
             ONE_OF => visitor.visit_seq(OneOfAccess { of: self, told: false }),
+            NAMED => {
+                let entries = match &self.node.kind {
+                    Kind::Map(entries) => entries.iter(),
+                    Kind::Null => [].iter(),
+                    Kind::Scalar(_) => return Err(de::Error::invalid_type(Unexpected::Other("a value"), &visitor)),
+                    Kind::List(_) => return Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
+                };
+                visitor.visit_seq(NamedAccess { entries, current: None, step: 0, findings: self.findings })
+            }
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -217,6 +227,34 @@ impl<'de> SeqAccess<'de> for OneOfAccess<'_> {
             Kind::List(_) | Kind::Map(_) => false,
         };
         seed.deserialize(scalar.into_deserializer()).map(Some)
+    }
+}
+
+/// Start, end, name and value of one entry after the other.
+struct NamedAccess<'a> {
+    entries: std::slice::Iter<'a, Entry>,
+    current: Option<&'a Entry>,
+    step: u8,
+    findings: &'a Findings,
+}
+
+impl<'de> SeqAccess<'de> for NamedAccess<'_> {
+    type Error = Refusal;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal> {
+        if self.step == 0 {
+            self.current = self.entries.next();
+        }
+        let Some(entry) = self.current else { return Ok(None) };
+        let step = self.step;
+        self.step = (step + 1) % 4;
+        match step {
+            0 => seed.deserialize(entry.key_span.start.into_deserializer()),
+            1 => seed.deserialize(entry.key_span.end.into_deserializer()),
+            2 => seed.deserialize(entry.key.as_str().into_deserializer()),
+            _ => seed.deserialize(NodeDeserializer { node: &entry.value, findings: self.findings }),
+        }
+        .map(Some)
     }
 }
 

@@ -11,16 +11,18 @@ use ike::certificate::RsaPadding;
 use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
 use ike::identity::Identity;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use rib::PrefixRule;
+use policy::{AsPathLine, CommunityPattern, PrefixRule};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use wire::Asn;
 use wire::outer::{DontFragment, Dscp};
 
 use crate::field::{Field, Layer, Leaf, OneOf};
+use crate::named::Named;
+use crate::policies::{ChainField, PolicySection};
 use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
-use crate::scalar::{AuthKind, Count, IkeGeneration, Legacy, Octets, Text, Within};
+use crate::scalar::{AuthKind, Count, GracefulShutdown, IkeGeneration, Legacy, Octets, Text, Within};
 
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
 
@@ -37,6 +39,14 @@ pub(crate) struct Document {
     pub(crate) tunnels: Field<Vec<Field<TunnelSection>>>,
     /// BGP peers outside the tunnels.
     pub(crate) neighbors: Field<Vec<Field<NeighborSection>>>,
+    /// Lists of prefixes by name, for `match: {prefix: NAME}`; the first line that matches decides.
+    pub(crate) prefix_lists: Field<Named<Vec<Leaf<PrefixRule>>>>,
+    /// Lists of patterns of AS paths by name, for `match: {as-path: NAME}`; the first line that matches decides.
+    pub(crate) as_path_lists: Field<Named<Vec<Leaf<AsPathLine>>>>,
+    /// Lists of communities by name, for `match: {communities: NAME}`.
+    pub(crate) community_lists: Field<Named<Vec<Leaf<CommunityPattern>>>>,
+    /// Policies by name, for `import` and `export` of sessions.
+    pub(crate) policies: Field<Named<PolicySection>>,
 }
 
 /// The router itself.
@@ -444,10 +454,18 @@ layered! {
         passive: Leaf<bool>,
         /// Address families: `ipv4`, `ipv6`; by default those the tunnel has inside links of.
         families: Field<Vec<Leaf<Family>>>,
-        /// What to accept: rules, of which the first that matches decides; everything sensible by default.
-        import: Field<Vec<Leaf<PrefixRule>>>,
-        /// What to announce: rules, of which the first that matches decides; the router's networks by default.
-        export: Field<Vec<Leaf<PrefixRule>>>,
+        /// What to accept: a policy, `all`, or a list of policies and prefix rules, of which the first that decides
+        /// does. By default all from clouds and on internal sessions, and nothing from others (RFC 8212).
+        import: ChainField,
+        /// What to announce: a policy, `all`, `networks` (what the router's `networks` name, the default), or a list of
+        /// these and prefix rules, of which the first that decides does.
+        export: ChainField,
+        /// What becomes of routes that the peer is about to take away (RFC 8326): `honor` (default on external sessions)
+        /// uses them only if there is nothing else, `ignore` does nothing.
+        graceful_shutdown: Leaf<GracefulShutdown>,
+        /// Whether traffic is to leave this session, for maintenance: what is announced says so (RFC 8326), what is
+        /// received is used only if there is nothing else; `false` by default. See `quadspan bgp drain`.
+        drain: Leaf<bool>,
         /// Limits.
         max_prefix: Field<MaxPrefixSection>,
         /// LOCAL_PREF of accepted routes, higher is preferred; 100 by default.

@@ -65,6 +65,9 @@ pub(crate) struct Cloud {
     pub(crate) keepalive: Duration,
     pub(crate) max_prefix_in: Option<u32>,
     pub(crate) max_prefix_out: Option<u32>,
+    /// Whether all that it announces is accepted where nothing else is said (RFC 8212). What a cloud gateway announces is what its
+    /// owner attached to it.
+    pub(crate) trusted: bool,
     /// More than this the cloud takes from nobody.
     pub(crate) accepts_prefixes: Option<u32>,
     pub(crate) psk: Option<PskRule>,
@@ -121,6 +124,7 @@ const AWS: Cloud = Cloud {
     keepalive: seconds(10),
     max_prefix_in: Some(5_000),
     max_prefix_out: Some(100),
+    trusted: true,
     accepts_prefixes: Some(1_000),
     psk: Some(PskRule {
         shortest: 8,
@@ -149,6 +153,7 @@ const AZURE: Cloud = Cloud {
     keepalive: seconds(60),
     max_prefix_in: Some(4_000),
     max_prefix_out: Some(4_000),
+    trusted: true,
     accepts_prefixes: Some(4_000),
     psk: Some(PskRule {
         shortest: 1,
@@ -175,6 +180,7 @@ const GENERIC: Cloud = Cloud {
     keepalive: seconds(30),
     max_prefix_in: None,
     max_prefix_out: None,
+    trusted: false,
     accepts_prefixes: None,
     psk: None,
 };

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use policy::PolicySet;
 use rib::{ConnectedRule, PeerId, StaticRoute};
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
@@ -42,6 +44,8 @@ pub struct Router {
     pub statics: Vec<StaticRoute>,
     /// Interfaces whose networks are known to the routing tables.
     pub connected: ConnectedRule,
+    /// All policies, those that no session uses too.
+    pub policies: Arc<PolicySet>,
     /// Unix socket of the control API.
     pub api_socket: PathBuf,
     /// Where `/metrics` is served, if at all.
@@ -83,6 +87,20 @@ impl Router {
                 free += 1;
                 PeerId(free)
             });
+        }
+    }
+}
+
+impl Router {
+    /// Goes on counting the hits of rules where `running` stands, for policies that did not change.
+    pub fn keep_hits(&mut self, running: &Self) {
+        let mut policies = PolicySet::clone(&self.policies);
+        policies.keep_hits(&running.policies);
+        self.policies = Arc::new(policies);
+        let beyond = self.neighbors.iter_mut().map(|neighbor| &mut neighbor.session);
+        for session in self.tunnels.iter_mut().filter_map(|tunnel| tunnel.bgp.as_mut()).chain(beyond) {
+            session.policy.import.rebase(&self.policies);
+            session.policy.export.rebase(&self.policies);
         }
     }
 }

@@ -10,11 +10,10 @@ use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, Sele
 use ike::crypto::ParseSuiteError;
 use ike::identity::{Identity, ParseIdentityError};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use rib::{PrefixRule, RuleAction};
+use policy::{PrefixRule, RuleAction};
 use schemars::{Schema, json_schema};
 use wire::Asn;
 
-use crate::de::nearest;
 use crate::field::Scalar;
 use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
@@ -388,6 +387,13 @@ impl Scalar for Identity {
     }
 }
 
+/// What becomes of routes that carry the community of RFC 8326.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GracefulShutdown {
+    Honor,
+    Ignore,
+}
+
 /// The version of IKE, as written; the mode of IKEv1 is a key of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IkeGeneration {
@@ -403,7 +409,7 @@ macro_rules! keywords {
             fn parse(text: &str) -> Result<Self, String> {
                 match text {
                     $($word => Ok($value),)*
-                    _ => Err(match nearest(text, &[$($word),*]) {
+                    _ => Err(match $crate::de::nearest(text, &[$($word),*]) {
                         Some(word) => format!("`{text}` is not known here; did you mean `{word}`?"),
                         None => format!("`{text}` is not known here"),
                     }),
@@ -416,6 +422,8 @@ macro_rules! keywords {
         }
     )*};
 }
+
+pub(crate) use keywords;
 
 keywords! {
     Profile, "`aws`, `azure` or `generic`", {
@@ -461,6 +469,10 @@ keywords! {
     Legacy, "`refuse` or `allow`", {
         "refuse" => Legacy::Refuse,
         "allow" => Legacy::Allow,
+    };
+    GracefulShutdown, "`honor` or `ignore`", {
+        "honor" => GracefulShutdown::Honor,
+        "ignore" => GracefulShutdown::Ignore,
     };
     AuthKind, "`psk` or `certificate`", {
         "psk" => AuthKind::Psk,

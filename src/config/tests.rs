@@ -6,6 +6,7 @@ mod diagnostics;
 mod examples;
 mod hostile;
 mod meaning;
+mod policies;
 
 use std::fmt::Write as _;
 

@@ -10,7 +10,7 @@ use bgp::Attributes;
 
 use crate::rule::{Action, Policy, PolicySet, Rule, RuleId, Then};
 use crate::trace::{Count, Observer, Silent};
-use crate::{Changes, NextHop, PrefixList, PrefixRule, PrefixVerdict, Route, Source};
+use crate::{Changes, Condition, NextHop, PrefixList, PrefixRule, PrefixVerdict, Route, RuleAction, Set, Source};
 
 /// Steps in order; what none decides about is rejected.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub enum Basis {
     Written,
     /// The profile of that name states it.
     Profile(&'static str),
+    /// The session is internal, to which RFC 8212 does not apply.
+    Internal,
     /// Nobody's: RFC 8212 2, nothing passes.
     Missing,
 }
@@ -128,6 +130,12 @@ impl Chain {
         Self { basis: Basis::Missing, ..Self::of(Vec::new()) }
     }
 
+    /// The same, on somebody else's word.
+    #[must_use]
+    pub fn on(self, basis: Basis) -> Self {
+        Self { basis, ..self }
+    }
+
     fn of(steps: Vec<Step>) -> Self {
         Self::new(Arc::default(), steps, Basis::Written)
     }
@@ -161,6 +169,42 @@ impl Chain {
             }
         }
         all.iter().filter_map(|at| self.set.get(*at)).collect()
+    }
+
+    /// Whether any of its policies sets the next hop.
+    #[must_use]
+    pub fn sets_next_hop(&self) -> bool {
+        let sets =
+            |rule: &Rule| rule.sets.iter().flat_map(|sets| sets.iter()).any(|set| matches!(set, Set::NextHop(_)));
+        !self.set.policies().is_empty() && self.policies().iter().any(|policy| policy.rules.iter().any(sets))
+    }
+
+    /// Whether it accepts a default route by a line that names exactly that, perhaps on further conditions.
+    #[must_use]
+    pub fn may_name_default(&self) -> bool {
+        let names = |list: &PrefixList| {
+            list.lines().iter().any(|line| line.action == RuleAction::Permit && line.names_default())
+        };
+        let rule_names = |rule: &Rule| {
+            rule.then != Then::Do(Action::Reject)
+                && rule.conditions.iter().any(|condition| match condition {
+                    Condition::Prefix(lists) => lists.iter().any(|list| names(&list.list)),
+                    Condition::PrefixLength(_)
+                    | Condition::Family(_)
+                    | Condition::AsPath(_)
+                    | Condition::AsPathLength(_)
+                    | Condition::OriginAs(_)
+                    | Condition::Communities(..)
+                    | Condition::NextHop(_)
+                    | Condition::Origin(_)
+                    | Condition::Peer(_)
+                    | Condition::Med(_)
+                    | Condition::LocalPreference(_)
+                    | Condition::Source(_) => false,
+                })
+        };
+        self.steps.iter().any(|step| matches!(step, Step::Lines(list) if names(list)))
+            || self.policies().iter().any(|policy| policy.rules.iter().any(rule_names))
     }
 
     /// Takes its policies from another set, which says the same.
@@ -203,7 +247,7 @@ impl Chain {
             }
         }
         Verdict::Reject(match self.basis {
-            Basis::Written | Basis::Profile(_) => Decider::End,
+            Basis::Written | Basis::Profile(_) | Basis::Internal => Decider::End,
             Basis::Missing => Decider::Missing,
         })
     }

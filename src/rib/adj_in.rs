@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use bgp::{Announcement, Attributes, Family, Nlri};
 use ipnet::IpNet;
+use policy::Changes;
 
 use crate::id_set::IdSet;
-use crate::import::{Effective, Import, Refusal, local_preference};
+use crate::import::{Effective, Import, local_preference};
 use crate::intern::Interner;
 use crate::peer::{AdjIn, Peer};
 use crate::peers::Slot;
@@ -174,8 +175,8 @@ struct Reception<'a> {
     sound: Option<(Family, bool)>,
     /// As received; made when it is needed.
     plain: Option<Arc<Route>>,
-    /// What policy made of the last prefix, or of all of them.
-    effective: Option<Option<(Effective, Arc<Route>)>>,
+    /// What policy changed of the last prefix, and what came of it.
+    effective: Option<(Family, Changes, Option<Arc<Route>>)>,
 }
 
 impl<'a> Reception<'a> {
@@ -209,66 +210,65 @@ impl<'a> Reception<'a> {
     }
 
     fn after_policy(&mut self, store: &mut Store, prefix: &IpNet) -> Option<Arc<Route>> {
-        if let Some(known) = &self.effective
-            && !self.import.policy_depends_on_prefix()
+        let family = Family::of(prefix);
+        let changes = self.import.consult(prefix, self.attributes, self.next_hop).ok()?;
+        if let Some((of, known, outcome)) = &self.effective
+            && *of == family
+            && known.is(&changes)
         {
-            return known.as_ref().map(|(_, route)| Arc::clone(route));
+            return outcome.clone();
         }
-        let Ok(effective) = self.import.apply_policy(prefix, self.attributes) else {
-            self.effective = Some(None);
-            return None;
-        };
-        if let Some(Some((known, route))) = &self.effective
-            && *known == effective
-        {
-            return Some(Arc::clone(route));
-        }
-        let route = store.share(self.attributes, self.stored_next_hop, effective.clone());
-        self.effective = Some(Some((effective, Arc::clone(&route))));
-        Some(route)
+        let effective = self.import.effect(family, &changes, self.attributes, self.next_hop);
+        let outcome = effective.ok().map(|effective| store.share(self.attributes, self.stored_next_hop, effective));
+        self.effective = Some((family, changes, outcome.clone()));
+        outcome
     }
 }
-
-/// A route, and what it is accepted as.
-type Judged = (Arc<Route>, Option<Arc<Route>>);
 
 /// Judging again what is there, where the same content most often comes to the same.
 struct Revision<'a> {
     import: Import<'a>,
-    /// By the address of the route judged: what it comes to, and the route itself so that the address stays its own.
+    /// By the address of the route judged.
     known: HashMap<(usize, Family), Judged>,
+}
+
+/// What a route comes to.
+struct Judged {
+    /// So that the address stays its own.
+    route: Arc<Route>,
+    /// Whether it is sound, whatever policy says.
+    sound: bool,
+    /// By what policy changes: most often one entry.
+    outcomes: Vec<(Changes, Option<Arc<Route>>)>,
 }
 
 impl Revision<'_> {
     /// The route as it is accepted now, if it is.
     fn judge(&mut self, store: &mut Store, prefix: &IpNet, route: &Arc<Route>) -> Option<Arc<Route>> {
-        self.import.judge_prefix(prefix).ok()?;
+        let Self { import, known } = self;
+        import.judge_prefix(prefix).ok()?;
         let family = Family::of(prefix);
-        let key = (ptr::from_ref::<Route>(route).addr(), family);
-        if let Some((_, known)) = self.known.get(&key)
-            && !self.import.policy_depends_on_prefix()
-        {
-            return known.clone();
+        let next_hop = route.next_hop.address(import.policy.all_ends())?;
+        let judged = known.entry((ptr::from_ref::<Route>(route).addr(), family)).or_insert_with(|| {
+            let sound = import.judge_route(family, route.received(), next_hop).is_ok();
+            Judged { route: Arc::clone(route), sound, outcomes: Vec::new() }
+        });
+        if !judged.sound {
+            return None;
         }
-        let judged = self.judge_content(prefix, route).ok().map(|effective| {
+        let changes = import.consult(prefix, route.received(), next_hop).ok()?;
+        if let Some((_, outcome)) = judged.outcomes.iter().find(|(known, _)| known.is(&changes)) {
+            return outcome.clone();
+        }
+        let outcome = import.effect(family, &changes, route.received(), next_hop).ok().map(|effective| {
             let same = effective.attributes.is_none() && route.original.is_none();
             if same && effective.local_preference == route.rank.local_preference {
-                return Arc::clone(route);
+                return Arc::clone(&judged.route);
             }
             store.share(route.received(), route.next_hop, effective)
         });
-        if !self.import.policy_depends_on_prefix() {
-            self.known.insert(key, (Arc::clone(route), judged.clone()));
-        }
-        judged
-    }
-
-    fn judge_content(&self, prefix: &IpNet, route: &Route) -> Result<Effective, Refusal> {
-        let family = Family::of(prefix);
-        let missing = Refusal::NoAddressOfFamily(family);
-        let next_hop = route.next_hop.address(self.import.policy.all_ends()).ok_or(missing)?;
-        self.import.judge_route(family, route.received(), next_hop)?;
-        self.import.apply_policy(prefix, route.received())
+        judged.outcomes.push((changes, outcome.clone()));
+        outcome
     }
 }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use bgp::{Announcement, Family, Nlri, Update};
 use ipnet::IpNet;
+use policy::Changes;
 
 use crate::decision::DecisionRules;
-use crate::export::{BestRoute, Export, Outgoing, Source};
+use crate::export::{BestRoute, Export, Source};
 use crate::intern::Interner;
 use crate::limit::NAMED;
 use crate::local::{self, Locals};
@@ -63,7 +64,7 @@ impl Rib {
         let mut out = peers.get_mut(id).map(|peer| mem::take(&mut peer.adj_out)).unwrap_or_default();
         if let Some(export) = peers.get(id).and_then(|peer| Export::of(config.asn, peer, covering)) {
             let sources = Sources { peers, table, locals, rules: config.decision };
-            let mut packer = Packer::new(export, sources);
+            let mut packer = Packer::new(Export { counts: true, ..export }, sources);
             for prefix in next_batch(&mut out, &export, sources) {
                 packer.add(&mut out, sent, prefix);
             }
@@ -136,7 +137,16 @@ impl<'a> Export<'a> {
     /// None while the session is down.
     pub(crate) fn of(asn: wire::Asn, peer: &'a Peer, covering: &'a [IpNet]) -> Option<Self> {
         let session = peer.session.as_ref()?;
-        Some(Self { asn, peer: peer.id, policy: &peer.policy, session, ebgp: peer.ebgp, covering })
+        Some(Self {
+            asn,
+            peer: peer.id,
+            policy: &peer.policy,
+            session,
+            ebgp: peer.ebgp,
+            covering,
+            drain: peer.is_drained(),
+            counts: false,
+        })
     }
 }
 
@@ -158,10 +168,10 @@ struct Packer<'a> {
     groups: Vec<(Arc<Sent>, Vec<Nlri>)>,
     /// Where in `groups` the route at this address is.
     places: HashMap<usize, usize>,
-    /// Where in `groups` a route belongs that policy leaves alone: by the address of what we got and from whom.
-    translated: HashMap<Origin, usize>,
+    /// Where in `groups` a route belongs: by the address of what we got and from whom, and what policy changes.
+    translated: HashMap<Origin, Vec<(Changes, usize)>>,
     /// The same for the last one.
-    last: Option<(Origin, usize)>,
+    last: Option<(Origin, Changes, usize)>,
 }
 
 /// What decides what a route looks like on its way out: the address of its attributes, from whom, and the family.
@@ -220,7 +230,7 @@ impl<'a> Packer<'a> {
         out: &mut AdjOut,
         sent: &mut Interner<Sent>,
         (id, prefix, repeat): (u32, IpNet, bool),
-        routes: Vec<(u32, BestRoute<'_>, Outgoing)>,
+        routes: Vec<(u32, BestRoute<'_>, Changes)>,
     ) {
         if out.told.remove(id).is_some() {
             self.withdrawn.push(prefix.into());
@@ -259,27 +269,28 @@ impl<'a> Packer<'a> {
     }
 
     /// The group of a route as the peer gets it.
-    fn place(&mut self, prefix: &IpNet, best: BestRoute<'_>, outgoing: Outgoing, sent: &mut Interner<Sent>) -> usize {
-        if matches!(outgoing, Outgoing::Changed(_)) {
-            return self.group(sent.share(self.export.outgoing(prefix, best, outgoing)));
-        }
+    fn place(&mut self, prefix: &IpNet, best: BestRoute<'_>, changes: Changes, sent: &mut Interner<Sent>) -> usize {
         let from = match best {
             BestRoute::Local { .. } | BestRoute::Default => None,
             BestRoute::Learned { from, .. } => Some(from.id),
         };
         let origin = (ptr::from_ref(best.attributes()).addr(), from, Family::of(prefix));
-        if let Some((_, place)) = self.last.filter(|(last, _)| *last == origin) {
-            return place;
+        if let Some((last, known, place)) = &self.last
+            && *last == origin
+            && known.is(&changes)
+        {
+            return *place;
         }
-        let place = match self.translated.get(&origin) {
-            Some(place) => *place,
+        let known = self.translated.get(&origin).into_iter().flatten().find(|(known, _)| known.is(&changes));
+        let place = match known.map(|(_, place)| *place) {
+            Some(place) => place,
             None => {
-                let place = self.group(sent.share(self.export.outgoing(prefix, best, outgoing)));
-                self.translated.insert(origin, place);
+                let place = self.group(sent.share(self.export.outgoing(prefix, best, &changes)));
+                self.translated.entry(origin).or_default().push((changes.clone(), place));
                 place
             }
         };
-        self.last = Some((origin, place));
+        self.last = Some((origin, changes, place));
         place
     }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use bgp::Family;
 use ipnet::IpNet;
+use policy::Chain;
 use wire::LinkId;
 use wire::{Asn, RouterId};
 
@@ -28,7 +29,7 @@ pub struct RibConfig {
     /// What may be chosen in the decision process.
     pub decision: DecisionRules,
     /// Addresses that must never be reached through a learned route: the peers' outside addresses. A route that
-    /// covers one is refused; only a default route that the import list names is not, see [`policy`](crate::policy).
+    /// covers one is refused; only a default route that the import policy names is not, see [`policy`](crate::policy).
     pub protected: Vec<IpAddr>,
 }
 
@@ -66,10 +67,12 @@ pub struct PeerPolicy {
     /// The IPv6 link beside it in the same tunnel, if there is one. A session over IPv4 may carry IPv6 prefixes too
     /// (RFC 4760); these are their next hops.
     pub inside6: Option<Inside6>,
-    /// What to accept; `None` accepts all but what is always refused (see the `policy` module).
-    pub import: Option<Vec<PrefixRule>>,
-    /// What to announce; `None` announces the originated prefixes and nothing learned.
-    pub export: Option<Vec<PrefixRule>>,
+    /// What to accept of what is not always refused (see the `policy` module).
+    pub import: Chain,
+    /// What to announce.
+    pub export: Chain,
+    /// What becomes of routes that are about to go away.
+    pub graceful_shutdown: GracefulShutdown,
     /// Upper bound of accepted routes; one more ends the session with Cease 6/1.
     pub max_prefix_in: Option<u32>,
     /// Upper bound of announced prefixes; what is above is held back and reported.
@@ -129,24 +132,12 @@ impl PeerPolicy {
     }
 }
 
-/// One line of a prefix list; the first that matches decides, no match refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PrefixRule {
-    /// Accept or refuse.
-    pub action: RuleAction,
-    /// Covering prefix.
-    pub prefix: IpNet,
-    /// Shortest length that matches.
-    pub min_len: u8,
-    /// Longest length that matches.
-    pub max_len: u8,
-}
-
-/// What a matching rule does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleAction {
-    /// Accept.
-    Permit,
-    /// Refuse.
-    Deny,
+/// Graceful shutdown of one session (RFC 8326).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GracefulShutdown {
+    /// Routes that carry the community get the lowest LOCAL_PREF.
+    pub honor: bool,
+    /// The session is drained: what is announced carries the community and the highest MED, what is received gets the
+    /// lowest LOCAL_PREF.
+    pub drain: bool,
 }

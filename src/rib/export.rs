@@ -9,22 +9,16 @@ use std::sync::LazyLock;
 
 use bgp::{Attributes, Family, OnlyToCustomer};
 use ipnet::IpNet;
+use policy::{Changes, Community, Decider, NextHop, Step, Verdict};
 use wire::Asn;
 
 use crate::as_path;
 use crate::local::LocalKind;
 use crate::peer::{Peer, Sent};
-use crate::policy::{ListVerdict, Special, consult};
+use crate::policy::Special;
 use crate::route::Route;
 use crate::treatment::{override_as, treat_private};
 use crate::{PeerId, PeerPolicy, PeerSession};
-
-/// RFC 1997: do not announce to external peers.
-const NO_EXPORT: u32 = 0xffff_ff01;
-/// RFC 1997: do not announce to any peer.
-const NO_ADVERTISE: u32 = 0xffff_ff02;
-/// RFC 1997: do not announce to external peers, not even of our own confederation.
-const NO_EXPORT_SUBCONFED: u32 = 0xffff_ff03;
 
 /// RFC 4271 4.3: attribute flag, some speaker on the way did not know the attribute.
 const PARTIAL: u8 = 0x20;
@@ -73,21 +67,15 @@ pub enum Withheld {
     /// An aggregate is announced in its place.
     #[error("the aggregate {0} is announced in its place")]
     Summarised(IpNet),
-    /// Without an export list static and connected routes stay here.
-    #[error("it is static or connected, and there is no export list")]
+    /// Where only networks are announced, static and connected routes stay here.
+    #[error("it is static or connected, and `export` lets out nothing but networks")]
     NotRedistributed,
-    /// Without an export list only what is originated here is announced.
-    #[error("it is learned, and there is no export list")]
+    /// Where only networks are announced, learned routes stay here.
+    #[error("it is learned, and `export` lets out nothing but networks")]
     Learned,
-    /// The export list denies it.
-    #[error("line {line} of the export list denies it")]
-    DeniedByRule {
-        /// From one.
-        line: usize,
-    },
-    /// The export list does not permit it.
-    #[error("no line of the export list matches")]
-    NoRuleMatches,
+    /// The session's export policy does not let it out.
+    #[error("rejected by {0}")]
+    Policy(Decider),
     /// The peer gets as many prefixes as it may; see [`limit`](crate::limit).
     #[error("held back: the peer gets at most {limit} prefixes")]
     HeldBack {
@@ -126,16 +114,6 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What policy makes of a route on the way out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outgoing {
-    /// Nothing: what is sent follows from the route alone and is the same for all prefixes it came with.
-    Unchanged,
-    /// These attributes, to which [`Export::outgoing`] then does what is due.
-    #[expect(dead_code, reason = "prefix lists change no attributes")]
-    Changed(Box<Attributes>),
-}
-
 /// What the judgement about announcements to one peer rests on.
 #[derive(Clone, Copy)]
 pub(crate) struct Export<'a> {
@@ -146,11 +124,15 @@ pub(crate) struct Export<'a> {
     pub(crate) ebgp: bool,
     /// Aggregates in whose place nothing more specific is announced.
     pub(crate) covering: &'a [IpNet],
+    /// RFC 8326: traffic is to leave the session.
+    pub(crate) drain: bool,
+    /// Whether hits of rules are counted.
+    pub(crate) counts: bool,
 }
 
 impl Export<'_> {
-    /// Whether the route is announced, and what policy makes of it; all but the limit.
-    pub(crate) fn judge(&self, prefix: &IpNet, best: Option<BestRoute<'_>>) -> Result<Outgoing, Withheld> {
+    /// Whether the route is announced, and what policy changes of it; all but the limit.
+    pub(crate) fn judge(&self, prefix: &IpNet, best: Option<BestRoute<'_>>) -> Result<Changes, Withheld> {
         let family = Family::of(prefix);
         if !self.session.families.contains(&family) {
             return Err(Withheld::FamilyNotNegotiated(family));
@@ -166,25 +148,40 @@ impl Export<'_> {
             BestRoute::Learned { from, route } => self.judge_learned(from, &route.attributes)?,
             BestRoute::Local { .. } => {}
             // It is asked for by itself, whatever the lists say.
-            BestRoute::Default => return Ok(Outgoing::Unchanged),
+            BestRoute::Default => return Ok(Changes::None),
         }
         if let Some(aggregate) = self.covering.iter().find(|cover| cover.contains(prefix) && *cover != prefix) {
             return Err(Withheld::Summarised(*aggregate));
         }
-        self.apply_policy(prefix, best)
+        self.consult(prefix, best)
     }
 
     /// What policy says to a route that may be announced as far as BGP goes.
-    fn apply_policy(&self, prefix: &IpNet, best: BestRoute<'_>) -> Result<Outgoing, Withheld> {
-        match (self.policy.export.as_deref().map(|list| consult(list, prefix)), best) {
-            (Some(ListVerdict::Permit(_)), _) | (None, BestRoute::Default) => Ok(Outgoing::Unchanged),
-            (None, BestRoute::Local { kind, .. }) => match kind {
-                LocalKind::Network | LocalKind::Aggregate => Ok(Outgoing::Unchanged),
-                LocalKind::Connected | LocalKind::Static => Err(Withheld::NotRedistributed),
+    fn consult(&self, prefix: &IpNet, best: BestRoute<'_>) -> Result<Changes, Withheld> {
+        let own = (self.policy.local_preference, None, "");
+        let ((local_preference, next_hop, peer), source) = match best {
+            BestRoute::Learned { from, route } => {
+                let next_hop = route.next_hop.address(from.policy.all_ends());
+                ((route.rank.local_preference, next_hop, from.policy.name.as_str()), policy::Source::Bgp)
+            }
+            BestRoute::Default => (own, policy::Source::Originated),
+            BestRoute::Local { kind, .. } => match kind {
+                LocalKind::Network | LocalKind::Aggregate => (own, policy::Source::Originated),
+                LocalKind::Static => (own, policy::Source::Static),
+                LocalKind::Connected => (own, policy::Source::Connected),
             },
-            (None, BestRoute::Learned { .. }) => Err(Withheld::Learned),
-            (Some(ListVerdict::Deny(line)), _) => Err(Withheld::DeniedByRule { line }),
-            (Some(ListVerdict::NoMatch), _) => Err(Withheld::NoRuleMatches),
+        };
+        let attributes = best.attributes();
+        let route =
+            policy::Route { prefix: *prefix, attributes, local_preference, next_hop, source, peer, repeat: self.asn };
+        let export = &self.policy.export;
+        match if self.counts { export.judge(&route) } else { export.consider(&route) } {
+            Verdict::Accept(accepted) => Ok(accepted.changes),
+            Verdict::Reject(Decider::End) if export.steps() == [Step::Networks] => Err(match source {
+                policy::Source::Static | policy::Source::Connected => Withheld::NotRedistributed,
+                policy::Source::Bgp | policy::Source::Originated => Withheld::Learned,
+            }),
+            Verdict::Reject(by) => Err(Withheld::Policy(by)),
         }
     }
 
@@ -200,13 +197,13 @@ impl Export<'_> {
             return Err(Withheld::PeerAsInPath(self.policy.peer_asn));
         }
         let carries = |community| attributes.communities.contains(&community);
-        if carries(NO_ADVERTISE) {
+        if carries(Community::NO_ADVERTISE) {
             return Err(Withheld::NoAdvertise);
         }
-        if self.ebgp && carries(NO_EXPORT) {
+        if self.ebgp && carries(Community::NO_EXPORT) {
             return Err(Withheld::NoExport);
         }
-        if self.ebgp && carries(NO_EXPORT_SUBCONFED) {
+        if self.ebgp && carries(Community::NO_EXPORT_SUBCONFED) {
             return Err(Withheld::NoExportSubconfed);
         }
         if let Some(role) = self.session.role.filter(|_| self.ebgp) {
@@ -215,36 +212,44 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// The attributes and next hop as this peer gets them.
-    pub(crate) fn outgoing(&self, prefix: &IpNet, best: BestRoute<'_>, outgoing: Outgoing) -> Sent {
-        let mut out = match outgoing {
-            Outgoing::Unchanged => best.attributes().clone(),
-            Outgoing::Changed(attributes) => *attributes,
-        };
+    /// The attributes and next hop as this peer gets them, with the changes that policy asks for.
+    pub(crate) fn outgoing(&self, prefix: &IpNet, best: BestRoute<'_>, changes: &Changes) -> Sent {
+        let mut out = best.attributes().clone();
         // RFC 4271 5, 9: passed on without being understood.
         for attribute in &mut out.unknown {
             attribute.flags |= PARTIAL;
         }
-        let attributes = if self.ebgp { self.external(out) } else { self.internal(out, best) };
-        Sent { attributes, next_hop: self.foreign_next_hop(Family::of(prefix), best) }
+        let attributes = if self.ebgp { self.external(out, changes) } else { self.internal(out, best, changes) };
+        let next_hop = match changes.next_hop() {
+            Some(NextHop::Own | NextHop::Peer) => None,
+            Some(NextHop::Address(address)) if Family::of(&address.into()) == Family::of(prefix) => Some(address),
+            Some(NextHop::Address(_)) | None => self.foreign_next_hop(Family::of(prefix), best),
+        };
+        Sent { attributes, next_hop }
     }
 
-    fn external(&self, mut out: Attributes) -> Attributes {
+    fn external(&self, mut out: Attributes, changes: &Changes) -> Attributes {
         let treatment = &self.policy.treatment;
         if treatment.as_override {
             override_as(&mut out.as_path, self.policy.peer_asn, self.asn);
         }
         treat_private(&mut out.as_path, treatment.private_as, self.asn);
-        // RFC 4271 5.1.2 b), and once more for every prepend that was asked for.
-        as_path::prepend(&mut out.as_path, self.asn, 1 + usize::from(self.policy.prepend));
-        // RFC 4271 5.1.4: a received MED does not go on to other ASes. 5.1.5: nor does LOCAL_PREF.
+        // RFC 4271 5.1.4: a received MED does not go on to other ASes.
         out.med = self.policy.med;
-        out.local_preference = None;
         // RFC 4456 8: both are non-transitive.
         out.originator_id = None;
         out.cluster_list.clear();
         // RFC 4360 6
         out.extended_communities.retain(|community| community[0] & NON_TRANSITIVE == 0);
+        changes.make(&mut out, self.asn);
+        if self.drain {
+            mark_leaving(&mut out);
+            out.med = Some(u32::MAX);
+        }
+        // RFC 4271 5.1.2 b), and once more for every prepend that was asked for.
+        as_path::prepend(&mut out.as_path, self.asn, 1 + usize::from(self.policy.prepend));
+        // RFC 4271 5.1.5
+        out.local_preference = None;
         // RFC 9234 5, egress 1; what may not go at all was withheld.
         if let Some(role) = self.session.role {
             out.only_to_customer = role.export(out.only_to_customer, self.asn).unwrap_or(out.only_to_customer);
@@ -252,13 +257,18 @@ impl Export<'_> {
         out
     }
 
-    fn internal(&self, mut out: Attributes, best: BestRoute<'_>) -> Attributes {
+    fn internal(&self, mut out: Attributes, best: BestRoute<'_>, changes: &Changes) -> Attributes {
         out.med = self.policy.med.or(out.med);
         // RFC 4271 5.1.5: always present on an internal session.
         out.local_preference = Some(match best {
             BestRoute::Local { .. } | BestRoute::Default => self.policy.local_preference,
             BestRoute::Learned { route, .. } => route.rank.local_preference,
         });
+        changes.make(&mut out, self.asn);
+        if self.drain {
+            mark_leaving(&mut out);
+            out.local_preference = Some(0);
+        }
         out
     }
 
@@ -272,6 +282,13 @@ impl Export<'_> {
         let link_scope = Special::of(&address.into()).is_some();
         let fits = Family::of(&address.into()) == family || self.session.extended_next_hop;
         (!link_scope && fits).then_some(address)
+    }
+}
+
+/// RFC 8326 4.1: what is announced says that it is about to go away.
+fn mark_leaving(out: &mut Attributes) {
+    if !out.communities.contains(&Community::GRACEFUL_SHUTDOWN) {
+        out.communities.push(Community::GRACEFUL_SHUTDOWN);
     }
 }
 

@@ -4,14 +4,15 @@ use std::net::IpAddr;
 
 use bgp::{Attributes, Family, Leak, Role};
 use ipnet::IpNet;
+use policy::{Changes, Community, Decider, NextHop, Source, Verdict};
 use wire::LinkId;
 use wire::{Asn, RouterId};
 
 use crate::as_path;
 use crate::config::Ends;
 use crate::peer::Peer;
-use crate::policy::{InsideLink, ListVerdict, Special, consult};
-use crate::{PeerPolicy, PrefixRule, RibConfig};
+use crate::policy::{InsideLink, Special};
+use crate::{PeerPolicy, RibConfig};
 
 /// Why a received route is not accepted. The route is kept, marked as refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,15 +62,9 @@ pub enum Refusal {
     /// Would route a tunnel into a tunnel.
     #[error("the prefix covers {0}, the outside address of a tunnel")]
     CoversTunnelEndpoint(IpAddr),
-    /// The import list denies it.
-    #[error("line {line} of the import list denies it")]
-    DeniedByRule {
-        /// From one.
-        line: usize,
-    },
-    /// The import list does not permit it.
-    #[error("no line of the import list matches")]
-    NoRuleMatches,
+    /// The session's import policy does not accept it.
+    #[error("rejected by {0}")]
+    Policy(Decider),
     /// RFC 9234 5.
     #[error(transparent)]
     Leak(#[from] Leak),
@@ -94,6 +89,10 @@ pub(crate) struct Import<'a> {
     pub(crate) extended_next_hop: bool,
     /// RFC 9234
     pub(crate) role: Option<Role>,
+    /// RFC 8326: traffic is to leave the session.
+    pub(crate) drain: bool,
+    /// Whether hits of rules are counted.
+    pub(crate) counts: bool,
 }
 
 impl<'a> Import<'a> {
@@ -106,6 +105,8 @@ impl<'a> Import<'a> {
             ebgp: peer.ebgp,
             extended_next_hop: session.is_some_and(|session| session.extended_next_hop),
             role: session.and_then(|session| session.role),
+            drain: peer.is_drained(),
+            counts: true,
         }
     }
 
@@ -118,7 +119,8 @@ impl<'a> Import<'a> {
     ) -> Result<Effective, Refusal> {
         self.judge_route(Family::of(prefix), attributes, next_hop)?;
         self.judge_prefix(prefix)?;
-        self.apply_policy(prefix, attributes)
+        let changes = self.consult(prefix, attributes, next_hop)?;
+        self.effect(Family::of(prefix), &changes, attributes, next_hop)
     }
 
     /// What does not depend on the prefix, but for its family.
@@ -153,7 +155,11 @@ impl<'a> Import<'a> {
         if next_hop == local {
             return Err(Refusal::OwnNextHop(next_hop));
         }
-        if next_hop != peer { Err(Refusal::ThirdPartyNextHop { next_hop, peer }) } else { Ok(()) }
+        // Policy may yet put the peer in its place.
+        if next_hop == peer || self.policy.import.sets_next_hop() {
+            return Ok(());
+        }
+        Err(Refusal::ThirdPartyNextHop { next_hop, peer })
     }
 
     /// What depends on the prefix alone.
@@ -164,38 +170,88 @@ impl<'a> Import<'a> {
         if let Some(link) = self.links.iter().find(|link| link.prefix.contains(prefix)) {
             return Err(Refusal::InsideLink { prefix: link.prefix, link: link.link });
         }
-        let listed = self.policy.import.as_deref().map(|list| consult(list, prefix));
-        let named = matches!(listed, Some(ListVerdict::Permit(rule)) if names_the_default(&rule));
-        if let Some(endpoint) = captured(self.config, prefix)
-            && !named
-        {
-            return Err(Refusal::CoversTunnelEndpoint(endpoint));
-        }
-        match listed {
-            None | Some(ListVerdict::Permit(_)) => Ok(()),
-            Some(ListVerdict::Deny(line)) => Err(Refusal::DeniedByRule { line }),
-            Some(ListVerdict::NoMatch) => Err(Refusal::NoRuleMatches),
+        match captured(self.config, prefix) {
+            // Whether a line for just this one lets it in is seen when policy is asked.
+            Some(_) if prefix.prefix_len() == 0 && self.policy.import.may_name_default() => Ok(()),
+            Some(endpoint) => Err(Refusal::CoversTunnelEndpoint(endpoint)),
+            None => Ok(()),
         }
     }
 
-    /// Whether [`apply_policy`](Self::apply_policy) makes something else of the same attributes for another prefix.
-    /// Where it does not, its outcome is shared by all prefixes of an update.
-    #[expect(clippy::unused_self, reason = "it is the policy's to say")]
-    pub(crate) const fn policy_depends_on_prefix(&self) -> bool {
-        false
+    /// What policy changes of a sound route, if it accepts it.
+    pub(crate) fn consult(
+        &self,
+        prefix: &IpNet,
+        attributes: &Attributes,
+        next_hop: IpAddr,
+    ) -> Result<Changes, Refusal> {
+        let route = policy::Route {
+            prefix: *prefix,
+            attributes,
+            local_preference: local_preference(self.policy, self.ebgp, attributes),
+            next_hop: Some(next_hop),
+            source: Source::Bgp,
+            peer: &self.policy.name,
+            repeat: self.policy.peer_asn,
+        };
+        let import = &self.policy.import;
+        match if self.counts { import.judge(&route) } else { import.consider(&route) } {
+            Verdict::Reject(by) => Err(Refusal::Policy(by)),
+            Verdict::Accept(accepted) if prefix.prefix_len() == 0 && !accepted.names_default => {
+                captured(self.config, prefix)
+                    .map_or(Ok(accepted.changes), |endpoint| Err(Refusal::CoversTunnelEndpoint(endpoint)))
+            }
+            Verdict::Accept(accepted) => Ok(accepted.changes),
+        }
     }
 
-    /// What policy makes of a sound route.
-    pub(crate) fn apply_policy(&self, _prefix: &IpNet, attributes: &Attributes) -> Result<Effective, Refusal> {
-        let local_preference = local_preference(self.policy, self.ebgp, attributes);
+    /// The route with `changes` made. The same changes of the same attributes come to the same.
+    pub(crate) fn effect(
+        &self,
+        family: Family,
+        changes: &Changes,
+        attributes: &Attributes,
+        next_hop: IpAddr,
+    ) -> Result<Effective, Refusal> {
+        self.judge_changed_next_hop(family, changes, next_hop)?;
+        let mut local_preference = local_preference(self.policy, self.ebgp, attributes);
         let otc = attributes.only_to_customer;
         let admitted = match self.role {
             Some(role) if self.ebgp => role.admit(otc, self.policy.peer_asn)?,
             Some(_) | None => otc,
         };
-        let changed =
-            (admitted != otc).then(|| Box::new(Attributes { only_to_customer: admitted, ..attributes.clone() }));
+        let mut changed = None;
+        if !changes.is_none() || admitted != otc {
+            let received = attributes.local_preference;
+            let mut new = Attributes { local_preference: Some(local_preference), ..attributes.clone() };
+            changes.make(&mut new, self.policy.peer_asn);
+            local_preference = new.local_preference.unwrap_or(local_preference);
+            // What counts is beside the attributes, so that those may stay as they came.
+            new.local_preference = received;
+            new.only_to_customer = admitted;
+            changed = (new != *attributes).then(|| Box::new(new));
+        }
+        // RFC 8326 4.2: the lowest LOCAL_PREF, so that any other path is preferred.
+        let leaving = attributes.communities.contains(&Community::GRACEFUL_SHUTDOWN);
+        if self.drain || self.policy.graceful_shutdown.honor && leaving {
+            local_preference = 0;
+        }
         Ok(Effective { attributes: changed, local_preference })
+    }
+
+    /// A route leads to the peer: by itself, or because policy says so.
+    fn judge_changed_next_hop(&self, family: Family, changes: &Changes, received: IpAddr) -> Result<(), Refusal> {
+        let next_hop = match changes.next_hop() {
+            Some(NextHop::Peer) => return Ok(()),
+            Some(NextHop::Address(address)) => address,
+            Some(NextHop::Own) | None => received,
+        };
+        if self.policy.all_ends().any(|ends| ends.peer == next_hop) {
+            return Ok(());
+        }
+        let ends = self.policy.ends_extended(family, self.extended_next_hop);
+        let peer = ends.ok_or(Refusal::NoAddressOfFamily(family))?.peer;
+        Err(Refusal::ThirdPartyNextHop { next_hop, peer })
     }
 }
 
@@ -210,10 +266,6 @@ pub(crate) fn local_preference(policy: &PeerPolicy, ebgp: bool, attributes: &Att
         Some(preference) if !ebgp => preference,
         Some(_) | None => policy.local_preference,
     }
-}
-
-fn names_the_default(rule: &PrefixRule) -> bool {
-    rule.prefix.prefix_len() == 0 && rule.max_len == 0
 }
 
 #[cfg(test)]

@@ -59,8 +59,8 @@ mod view;
 
 pub use change::{FibChange, MAX_WEIGHT, NextHop, NextHopSet};
 pub use config::{
-    Aggregate, DecisionRules, Inside6, MultipathPaths, PeerPolicy, PrefixRule, PrivateAs, RibConfig, RuleAction,
-    SendPaths, Treatment,
+    Aggregate, DecisionRules, GracefulShutdown, Inside6, MultipathPaths, PeerPolicy, PrivateAs, RibConfig, SendPaths,
+    Treatment,
 };
 pub use decision::{Barrier, Step};
 pub use export::Withheld;

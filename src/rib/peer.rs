@@ -103,6 +103,8 @@ pub(crate) struct Peer {
     pub(crate) retained: bool,
     /// Takes no announcements at the moment.
     pub(crate) held: bool,
+    /// RFC 8326: traffic is to leave the session, by command.
+    pub(crate) draining: bool,
     pub(crate) adj_in: AdjIn,
     pub(crate) adj_out: AdjOut,
 }
@@ -175,6 +177,7 @@ impl Peer {
             router_id: RouterId([0, 0, 0, 0].into()),
             retained: false,
             held: false,
+            draining: false,
             adj_in: AdjIn::default(),
             adj_out: AdjOut::default(),
         }
@@ -193,6 +196,11 @@ impl Peer {
             advertised: self.adj_out.told.len() + self.adj_out.paths,
             held_back: self.adj_out.limit.as_ref().map_or(0, OutLimit::held_back),
         }
+    }
+
+    /// Whether traffic is to leave the session, by command or as configured.
+    pub(crate) const fn is_drained(&self) -> bool {
+        self.draining || self.policy.graceful_shutdown.drain
     }
 
     /// Whether its routes may be used.

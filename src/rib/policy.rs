@@ -1,4 +1,4 @@
-//! What is never accepted nor announced, and how prefix lists are read.
+//! What is never accepted nor announced.
 //!
 //! Refused from every peer, whatever the configuration says:
 //!
@@ -16,7 +16,7 @@
 //! | on internal sessions: our own identifier in ORIGINATOR_ID or CLUSTER_LIST | RFC 4456 8: a loop |
 //!
 //! The default route is the one exception to the last but one rule. It covers all outside addresses of its family,
-//! so it is refused too, unless the import list names exactly it (`0.0.0.0/0` and no longer prefix, or `::/0`). Who
+//! so it is refused too, unless the import policy has a line for exactly it (`0.0.0.0/0` and no longer prefix, or `::/0`). Who
 //! writes that wants it; [`Rib::captures`](crate::Rib::captures) then tells which addresses it covers, so that
 //! the process keeps a more specific route to each of them outside the tunnels.
 //!
@@ -27,8 +27,8 @@ use std::fmt;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use wire::LinkId;
 
+use crate::PeerPolicy;
 use crate::config::Ends;
-use crate::{PeerPolicy, PrefixRule, RuleAction};
 
 /// An address block that has no place in a routing table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,40 +104,12 @@ impl InsideLink {
     }
 }
 
-/// What a prefix list says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ListVerdict {
-    Permit(PrefixRule),
-    /// With the number of the line, from one.
-    Deny(usize),
-    NoMatch,
-}
-
-/// The first line that matches decides.
-pub(crate) fn consult(list: &[PrefixRule], prefix: &IpNet) -> ListVerdict {
-    match list.iter().enumerate().find(|(_, rule)| matches(rule, prefix)) {
-        None => ListVerdict::NoMatch,
-        Some((at, rule)) => match rule.action {
-            RuleAction::Permit => ListVerdict::Permit(*rule),
-            RuleAction::Deny => ListVerdict::Deny(at + 1),
-        },
-    }
-}
-
-fn matches(rule: &PrefixRule, prefix: &IpNet) -> bool {
-    rule.prefix.contains(prefix) && (rule.min_len..=rule.max_len).contains(&prefix.prefix_len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn net(text: &str) -> IpNet {
         text.parse().unwrap()
-    }
-
-    fn rule(action: RuleAction, prefix: &str, min_len: u8, max_len: u8) -> PrefixRule {
-        PrefixRule { action, prefix: net(prefix), min_len, max_len }
     }
 
     #[test]
@@ -175,29 +147,5 @@ mod tests {
         for (prefix, expected) in table {
             assert_eq!(Special::of(&net(prefix)), expected, "{prefix}");
         }
-    }
-
-    #[test]
-    fn the_first_matching_line_decides() {
-        let list = [
-            rule(RuleAction::Deny, "10.9.0.0/16", 16, 32),
-            rule(RuleAction::Permit, "10.0.0.0/8", 16, 24),
-            rule(RuleAction::Permit, "2001:db8::/32", 48, 64),
-        ];
-        let table = [
-            ("10.9.1.0/24", ListVerdict::Deny(1)),
-            ("10.9.0.0/16", ListVerdict::Deny(1)),
-            ("10.8.0.0/16", ListVerdict::Permit(list[1])),
-            ("10.8.1.0/24", ListVerdict::Permit(list[1])),
-            ("10.8.1.0/25", ListVerdict::NoMatch),
-            ("10.0.0.0/8", ListVerdict::NoMatch),
-            ("11.0.0.0/16", ListVerdict::NoMatch),
-            ("2001:db8:1::/48", ListVerdict::Permit(list[2])),
-            ("2001:db9:1::/48", ListVerdict::NoMatch),
-        ];
-        for (prefix, expected) in table {
-            assert_eq!(consult(&list, &net(prefix)), expected, "{prefix}");
-        }
-        assert_eq!(consult(&[], &net("10.0.0.0/8")), ListVerdict::NoMatch);
     }
 }

@@ -239,6 +239,17 @@ impl Rib {
         self.pin_defaults();
     }
 
+    /// Has traffic leave a session, or come back to it (RFC 8326), until told otherwise; the session goes on. What is
+    /// configured besides stays in force.
+    pub fn set_draining(&mut self, peer: PeerId, draining: bool) {
+        let Some(state) = self.peers.get_mut(peer).filter(|state| state.draining != draining) else { return };
+        state.draining = draining;
+        if state.session.is_some() {
+            state.adj_out.restart(state.policy.max_prefix_out, false, self.table.ids());
+        }
+        self.reconsider(peer);
+    }
+
     /// Replaces the addresses that no learned route may cover.
     pub fn set_protected(&mut self, protected: Vec<IpAddr>) {
         if self.config.protected != protected {

@@ -93,6 +93,16 @@ impl RouteNextHop {
 }
 
 impl Route {
+    /// Where packets go on an accepted route: to the peer. An accepted route with another next hop is one that policy
+    /// made lead there.
+    pub(crate) fn leads_to(&self, ends: impl Iterator<Item = Ends>) -> Option<IpAddr> {
+        match self.next_hop {
+            RouteNextHop::Other(IpAddr::V4(_)) => RouteNextHop::Own4.address(ends),
+            RouteNextHop::Other(IpAddr::V6(_)) => RouteNextHop::Own6.address(ends),
+            own @ (RouteNextHop::Own4 | RouteNextHop::Own6) => own.address(ends),
+        }
+    }
+
     /// Before policy.
     pub(crate) fn received(&self) -> &Attributes {
         self.original.as_deref().unwrap_or(&self.attributes)

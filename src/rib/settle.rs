@@ -161,7 +161,7 @@ const fn role(standing: Option<&Standing>) -> Role {
 
 /// Where packets go on a path in use. It was accepted, so there is a link for it.
 fn next_hop(path: &Path, peer: &Peer) -> Option<NextHop> {
-    let address = path.route.next_hop.address(peer.policy.all_ends())?;
+    let address = path.route.leads_to(peer.policy.all_ends())?;
     Some(NextHop { link: peer.policy.link, address })
 }
 

@@ -4,11 +4,12 @@
 //! that a change of another path never touches it; what is of our own making has a number above theirs.
 
 use bgp::Family;
+use policy::Changes;
 
 use crate::SendPaths;
 use crate::announce::Sources;
 use crate::decision::{Candidate, Contest, Standing};
-use crate::export::{BestRoute, Export, Outgoing, Source};
+use crate::export::{BestRoute, Export, Source};
 use crate::settle::candidate;
 use crate::table::{Path, Role};
 
@@ -16,7 +17,7 @@ use crate::table::{Path, Role};
 const LOCAL: u32 = 1 << 16;
 
 /// The routes to a prefix that a peer is to have, with their numbers.
-pub(crate) fn several<'a>(id: u32, export: &Export<'_>, sources: Sources<'a>) -> Vec<(u32, BestRoute<'a>, Outgoing)> {
+pub(crate) fn several<'a>(id: u32, export: &Export<'_>, sources: Sources<'a>) -> Vec<(u32, BestRoute<'a>, Changes)> {
     let entry = sources.table.entry(id);
     let own = sources.best_for(id, export).filter(|best| !best.is_learned()).map(|best| (LOCAL, best));
     let learned: Vec<&Path> = match export.policy.treatment.send_paths {

@@ -298,7 +298,7 @@ impl Rib {
     }
 
     fn refusal(&self, entry: &Entry, path: &Path, peer: &Peer) -> Option<Refusal> {
-        let import = Import::of(&self.config, &self.links, peer);
+        let import = Import { counts: false, ..Import::of(&self.config, &self.links, peer) };
         let next_hop = path.route.next_hop.address(peer.policy.all_ends())?;
         import.judge(&entry.prefix, path.route.received(), next_hop).err()
     }

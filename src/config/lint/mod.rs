@@ -7,6 +7,7 @@ mod statics;
 mod tunnels;
 
 use crate::diagnostic::Findings;
+use crate::policies::{self, PoliciesDraft};
 use crate::resolve::{NeighborDraft, RouterDraft, TunnelDraft};
 
 /// Compares what could be made out so far.
@@ -14,11 +15,18 @@ pub(crate) fn lint(
     router: Option<&RouterDraft>,
     tunnels: &[TunnelDraft],
     neighbors: &[NeighborDraft],
+    policies: &PoliciesDraft,
     findings: &Findings,
 ) {
     tunnels::lint(tunnels, findings);
     neighbors::lint(neighbors, tunnels, findings);
     asns::lint(router, tunnels, neighbors, findings);
+    policies::unused(policies, findings);
+    let own = router.and_then(|router| router.asn);
+    let beyond = neighbors.iter().map(|neighbor| &neighbor.session);
+    for session in tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref()).chain(beyond) {
+        own.iter().for_each(|own| policies::missing(own.value, session, findings));
+    }
     if let Some(router) = router {
         networks::lint(router, tunnels, neighbors, findings);
         statics::lint(&router.statics, tunnels, findings);

@@ -2,7 +2,7 @@
 
 use bgp::Family;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use rib::{PrefixRule, RuleAction};
+use policy::{Chain, Route, Source, Verdict};
 
 use super::tunnels::remote_within;
 use crate::code::Code;
@@ -148,7 +148,7 @@ fn carried(network: At<IpNet>, tunnels: &[TunnelDraft], neighbors: &[NeighborDra
 fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Findings) {
     let Some((limit, written)) = session.max_prefix_out else { return };
     let is_announced = |network: &&At<IpNet>| {
-        session.families.contains(&Family::of(&network.value)) && exported(network.value, session.export.as_deref())
+        session.families.contains(&Family::of(&network.value)) && exported(network.value, session.export.as_ref())
     };
     let announced = router.networks.iter().filter(is_announced).count();
     if u32::try_from(announced).is_ok_and(|announced| announced <= limit) {
@@ -170,8 +170,7 @@ fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Finding
 
 /// A default route into a tunnel would carry the tunnel's own packets: they are routed by table `main`.
 fn default_beside_peers(router: &RouterDraft, session: &SessionDraft, findings: &Findings) {
-    let names_default = |rule: &PrefixRule| rule.action == RuleAction::Permit && rule.prefix.prefix_len() == 0;
-    let named = session.import.iter().flatten().any(|rule| names_default(rule) && rule.max_len == 0);
+    let named = session.import.as_ref().is_some_and(Chain::may_name_default);
     if named && router.table == MAIN_TABLE {
         findings.push(
             Finding::error(
@@ -188,10 +187,17 @@ fn default_beside_peers(router: &RouterDraft, session: &SessionDraft, findings: 
     }
 }
 
-fn exported(network: IpNet, rules: Option<&[PrefixRule]>) -> bool {
-    let Some(rules) = rules else { return true };
-    let matches = |rule: &&PrefixRule| {
-        rule.prefix.contains(&network) && (rule.min_len..=rule.max_len).contains(&network.prefix_len())
+fn exported(network: IpNet, export: Option<&Chain>) -> bool {
+    let Some(export) = export else { return true };
+    let attributes = bgp::Attributes::default();
+    let route = Route {
+        prefix: network,
+        attributes: &attributes,
+        local_preference: 100,
+        next_hop: None,
+        source: Source::Originated,
+        peer: "",
+        repeat: wire::Asn(0),
     };
-    rules.iter().find(matches).is_some_and(|rule| rule.action == RuleAction::Permit)
+    matches!(export.consider(&route), Verdict::Accept(_))
 }

@@ -26,6 +26,7 @@ use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, missing};
 use crate::lint;
 use crate::model::{Defaults, Document};
+use crate::policies::{self, PoliciesDraft, PoliciesSections};
 use crate::router::Router;
 use crate::secrets::SecretSource;
 use crate::source::Span;
@@ -40,24 +41,33 @@ pub(crate) use tunnel::TunnelDraft;
 pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, findings: &Findings) -> Option<Router> {
     let document = document.at()?;
     let at = document.span;
-    let Document { router, defaults, tunnels, neighbors } = document.value;
+    let Document { router, defaults, tunnels, neighbors, prefix_lists, as_path_lists, community_lists, policies } =
+        document.value;
+    let sections = PoliciesSections {
+        prefix_lists: prefix_lists.section(at).value,
+        as_path_lists: as_path_lists.section(at).value,
+        community_lists: community_lists.section(at).value,
+        policies: policies.section(at).value,
+    };
+    let policies = policies::resolve(sections, findings);
     if router.span().is_none() {
         findings.push(missing("router", at, "begin with a `router:` section: name, asn, router-id"));
     }
     let router = router.at().map(|section| router::resolve(section, findings));
     let defaults = defaults.section(at).value;
-    let tunnels = tunnel_drafts(tunnels, &defaults, at, secrets, findings);
-    let neighbors = neighbors::resolve(neighbors, findings);
-    lint::lint(router.as_ref(), &tunnels, &neighbors, findings);
+    let tunnels = tunnel_drafts(tunnels, &defaults, &policies, at, secrets, findings);
+    let neighbors = neighbors::resolve(neighbors, &policies, findings);
+    lint::lint(router.as_ref(), &tunnels, &neighbors, &policies, findings);
     if findings.has_errors() {
         return None;
     }
-    router?.finish(tunnels, neighbors)
+    router?.finish(tunnels, neighbors, policies.set())
 }
 
 fn tunnel_drafts(
     tunnels: Field<Vec<Field<crate::model::TunnelSection>>>,
     defaults: &Defaults,
+    policies: &PoliciesDraft,
     owner: Span,
     secrets: &dyn SecretSource,
     findings: &Findings,
@@ -73,7 +83,7 @@ fn tunnel_drafts(
         );
     }
     let sections = sections.unwrap_or_default().into_iter().filter_map(Field::at);
-    sections.map(|section| tunnel::resolve(section, defaults, secrets, findings)).collect()
+    sections.map(|section| tunnel::resolve(section, defaults, policies, secrets, findings)).collect()
 }
 
 /// A name as it may stand in logs, labels and paths.

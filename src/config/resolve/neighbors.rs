@@ -13,6 +13,7 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf, OneOf, Word};
 use crate::model::NeighborSection;
+use crate::policies::PoliciesDraft;
 use crate::profile::Profile;
 use crate::router::{Neighbor, NeighborPlace, Range};
 use crate::scalar::AsnRange;
@@ -36,12 +37,16 @@ pub(crate) struct NeighborDraft {
     limit: u32,
 }
 
-pub(super) fn resolve(written: Field<Vec<Field<NeighborSection>>>, findings: &Findings) -> Vec<NeighborDraft> {
+pub(super) fn resolve(
+    written: Field<Vec<Field<NeighborSection>>>,
+    policies: &PoliciesDraft,
+    findings: &Findings,
+) -> Vec<NeighborDraft> {
     let sections = written.at().map(|list| list.value).unwrap_or_default();
-    sections.into_iter().filter_map(Field::at).map(|section| one(section, findings)).collect()
+    sections.into_iter().filter_map(Field::at).map(|section| one(section, policies, findings)).collect()
 }
 
-fn one(section: At<NeighborSection>, findings: &Findings) -> NeighborDraft {
+fn one(section: At<NeighborSection>, policies: &PoliciesDraft, findings: &Findings) -> NeighborDraft {
     let At { value: section, span: at } = section;
     let name = section.name.require("name", at, "name the neighbour, for logs, metrics and commands", findings);
     let name = name.map(|name| At::new(name.value.0, name.span));
@@ -66,7 +71,7 @@ fn one(section: At<NeighborSection>, findings: &Findings) -> NeighborDraft {
         interface: section.interface.scalar().map(|at| At::new(at.value.0, at.span)),
         local_address: section.local_address.scalar(),
         multihop: section.multihop.scalar().and_then(|at| Some(At::new(u8::try_from(at.value.0).ok()?, at.span))),
-        session: session::resolve(bgp, Profile::Generic, over, findings),
+        session: session::resolve(bgp, Profile::Generic, over, policies, findings),
         asns: asns.into_iter().map(|at| at.value).collect(),
         limit: section.limit.value().map_or(LIMIT, |limit| limit.0),
     };

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
+use policy::PolicySet;
 use wire::ipsec::TunnelId;
 use wire::{Asn, RouterId};
 
@@ -152,7 +154,12 @@ fn log(section: LogSection) -> Log {
 
 impl RouterDraft {
     /// The router with its tunnels; `None` if a part is missing, which was reported.
-    pub(super) fn finish(self, tunnels: Vec<TunnelDraft>, neighbors: Vec<NeighborDraft>) -> Option<Router> {
+    pub(super) fn finish(
+        self,
+        tunnels: Vec<TunnelDraft>,
+        neighbors: Vec<NeighborDraft>,
+        policies: Arc<PolicySet>,
+    ) -> Option<Router> {
         let (asn, router_id, name) = (self.asn?.value, self.router_id?.value, self.name?.value);
         let tunnels = (1..)
             .zip(tunnels)
@@ -187,6 +194,7 @@ impl RouterDraft {
             neighbors,
             statics,
             connected: self.connected,
+            policies,
             metrics_listen: self.metrics_listen,
             log: self.log,
         })

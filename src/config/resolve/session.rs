@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bgp::{Family, Offers, PeerConfig, Timers};
-use rib::{PeerPolicy, PrefixRule};
+use policy::{Basis, Chain};
+use rib::PeerPolicy;
 use wire::{Asn, RouterId};
 
 use super::place::{Over, Place};
@@ -11,16 +12,19 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf};
 use crate::model::{BgpSection, MaxPrefixSection};
+use crate::policies::{Exchange, PoliciesDraft, exchange};
 use crate::profile::{Cloud, Profile};
 use crate::router::Session;
-use crate::scalar::Within;
+use crate::scalar::{GracefulShutdown, Within};
 use crate::source::{At, Span};
 
 /// What could be made out of a `bgp` section.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionDraft {
     pub(crate) asn: Option<At<Asn>>,
-    pub(crate) export: Option<Vec<PrefixRule>>,
+    pub(crate) profile: Profile,
+    /// What was written, if anything.
+    pub(crate) export: Option<Chain>,
     /// The limit, and where it was written if it was.
     pub(crate) max_prefix_out: Option<(u32, Option<Span>)>,
     pub(crate) at: Span,
@@ -29,22 +33,34 @@ pub(crate) struct SessionDraft {
     connect_retry: Duration,
     passive: bool,
     pub(crate) families: Vec<Family>,
-    pub(crate) import: Option<Vec<PrefixRule>>,
+    /// What was written, if anything.
+    pub(crate) import: Option<Chain>,
+    /// Unless it was written: on external sessions.
+    graceful_shutdown: Option<GracefulShutdown>,
+    drain: bool,
     max_prefix_in: Option<u32>,
     local_preference: u32,
     med: Option<u32>,
     prepend: u8,
 }
 
-pub(super) fn resolve(section: At<BgpSection>, profile: Profile, over: Over, findings: &Findings) -> SessionDraft {
+pub(super) fn resolve(
+    section: At<BgpSection>,
+    profile: Profile,
+    over: Over,
+    policies: &PoliciesDraft,
+    findings: &Findings,
+) -> SessionDraft {
     let At { value: section, span: at } = section;
     let cloud = profile.cloud();
+    let tunnel = matches!(over, Over::Tunnel { .. });
     let asn = section.asn.require("asn", at, "give the peer's AS number, here or in `defaults`", findings);
     let (hold_time, keepalive) = timers(section.hold_time, section.keepalive, profile, findings);
     let (max_prefix_in, max_prefix_out) = limits(section.max_prefix, cloud, at, findings);
     SessionDraft {
         asn,
-        export: rules(section.export),
+        profile,
+        export: exchange(section.export, Exchange::Export { tunnel }, policies, findings),
         max_prefix_out,
         at,
         hold_time,
@@ -52,7 +68,9 @@ pub(super) fn resolve(section: At<BgpSection>, profile: Profile, over: Over, fin
         connect_retry: section.connect_retry.value().unwrap_or(CONNECT_RETRY),
         passive: passive(section.passive, profile, findings) || over.accepts(),
         families: families(section.families, over, findings),
-        import: rules(section.import),
+        import: exchange(section.import, Exchange::Import, policies, findings),
+        graceful_shutdown: section.graceful_shutdown.value(),
+        drain: section.drain.value().unwrap_or(false),
         max_prefix_in,
         local_preference: section.local_preference.value().map_or(100, |preference| preference.0),
         med: section.med.value().map(|med| med.0),
@@ -62,10 +80,6 @@ pub(super) fn resolve(section: At<BgpSection>, profile: Profile, over: Over, fin
 
 /// RFC 4271 10 suggests 120 s; over a tunnel that just came up nobody waits that long.
 const CONNECT_RETRY: Duration = Duration::from_secs(5);
-
-fn rules(written: Field<Vec<Leaf<PrefixRule>>>) -> Option<Vec<PrefixRule>> {
-    Some(written.scalars()?.into_iter().map(|rule| rule.value).collect())
-}
 
 fn timers(
     hold_time: Leaf<Duration>,
@@ -206,6 +220,16 @@ fn limit(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> Option<
     Some(At::new(at.value.0, at.span))
 }
 
+/// What is accepted where nothing was written. RFC 8212 2: on external sessions nothing, unless the profile states
+/// otherwise.
+fn stated_import(profile: Profile, external: bool) -> Chain {
+    match (external, profile.cloud().trusted) {
+        (false, _) => Chain::everything().on(Basis::Internal),
+        (true, true) => Chain::everything().on(Basis::Profile(profile.as_str())),
+        (true, false) => Chain::missing(),
+    }
+}
+
 impl SessionDraft {
     /// Whether the session opens TCP connections itself.
     pub(crate) const fn connects(&self) -> bool {
@@ -244,8 +268,12 @@ impl SessionDraft {
                 local_address: place.local,
                 peer_address: place.peer,
                 inside6: place.inside6,
-                import: self.import,
-                export: self.export,
+                import: self.import.unwrap_or_else(|| stated_import(self.profile, peer_asn != local_asn)),
+                export: self.export.unwrap_or_else(|| Chain::networks().on(Basis::Profile(self.profile.as_str()))),
+                graceful_shutdown: rib::GracefulShutdown {
+                    honor: self.graceful_shutdown.map_or(peer_asn != local_asn, |word| word == GracefulShutdown::Honor),
+                    drain: self.drain,
+                },
                 max_prefix_in: self.max_prefix_in,
                 max_prefix_out: self.max_prefix_out.map(|(limit, _)| limit),
                 local_preference: self.local_preference,

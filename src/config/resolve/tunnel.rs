@@ -19,6 +19,7 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Leaf;
 use crate::model::{Defaults, TunnelSection};
+use crate::policies::PoliciesDraft;
 use crate::profile::Profile;
 use crate::router::{InsideLink, InsideLink6, Tunnel};
 use crate::scalar::{Legacy, Text};
@@ -56,6 +57,7 @@ pub(crate) struct TunnelDraft {
 pub(super) fn resolve(
     section: At<TunnelSection>,
     defaults: &Defaults,
+    policies: &PoliciesDraft,
     secrets: &dyn SecretSource,
     findings: &Findings,
 ) -> TunnelDraft {
@@ -72,8 +74,8 @@ pub(super) fn resolve(
     let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
     let start = section.start.scalar().unwrap_or(At::new(StartAction::Initiate, at));
     let early_rekey = section.esp.get().and_then(|esp| esp.early_rekey.clone().value());
-    let session =
-        section.bgp.at().map(|bgp| session::resolve(bgp, profile, Over::Tunnel { ipv6: inside6.is_some() }, findings));
+    let over = Over::Tunnel { ipv6: inside6.is_some() };
+    let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, over, policies, findings));
     let ike = section.ike.section(at).value;
     let version = version::resolve(&ike, at, profile, findings);
     let esp_proposals = suites::esp(section.esp.clone().section(at).value, profile, version.value, legacy, findings);

@@ -76,6 +76,7 @@ impl Supervisor {
         let current = self.topology.borrow().clone();
         refuse_restart_only(&current.router, &router)?;
         router.keep_ids(&current.router);
+        router.keep_hits(&current.router);
         let plan = Plan::between(&current, &router);
         let summary = plan.summary();
         self.carry_out(plan, &router).await;

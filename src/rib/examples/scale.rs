@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Update};
 use ipnet::{IpNet, Ipv4Net};
-use rib::{LinkState, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction};
+use policy::{Chain, PrefixRule, RuleAction};
+use rib::{GracefulShutdown, LinkState, Output, PeerId, PeerPolicy, PeerSession, Rib, RibConfig};
 use wire::LinkId;
 use wire::{Asn, RouterId};
 
@@ -47,9 +48,9 @@ fn measure(peers: u8, prefixes: u32) -> io::Result<()> {
         ecmp_width: 16,
         protected: vec![Ipv4Addr::new(203, 0, 113, 7).into()],
     });
-    (0..peers).for_each(|number| add(&mut rib, number, CLOUD, None));
+    (0..peers).for_each(|number| add(&mut rib, number, CLOUD, Chain::networks()));
     let all = PrefixRule { action: RuleAction::Permit, prefix: EVERYTHING, min_len: 0, max_len: 32 };
-    add(&mut rib, HUB, Asn(65515), Some(vec![all]));
+    add(&mut rib, HUB, Asn(65515), Chain::lines(vec![all]));
     let tunnel = |state| move |rib: &mut Rib| rib.handle_link(LinkId(0), state);
     timed("feed", &mut rib, |rib| (0..peers).for_each(|number| feed(rib, number, prefixes)))?;
     let grown = resident().saturating_sub(before) / 1_000_000;
@@ -67,7 +68,7 @@ fn peer_address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(169, 254, number, 1)
 }
 
-fn add(rib: &mut Rib, number: u8, peer_asn: Asn, export: Option<Vec<PrefixRule>>) {
+fn add(rib: &mut Rib, number: u8, peer_asn: Asn, export: Chain) {
     let policy = PeerPolicy {
         name: format!("tunnel-{number}"),
         link: LinkId(number.into()),
@@ -76,8 +77,9 @@ fn add(rib: &mut Rib, number: u8, peer_asn: Asn, export: Option<Vec<PrefixRule>>
         local_address: Ipv4Addr::new(169, 254, number, 2).into(),
         peer_address: peer_address(number).into(),
         inside6: None,
-        import: None,
+        import: Chain::everything(),
         export,
+        graceful_shutdown: GracefulShutdown::default(),
         max_prefix_in: None,
         max_prefix_out: None,
         local_preference: 100,

@@ -6,7 +6,12 @@ use wire::RouterId;
 
 use super::*;
 use crate::route::{Rank, RouteNextHop};
-use crate::{Inside6, PrefixRule, PrivateAs, RuleAction, Treatment};
+use policy::{
+    Action, Amount, Basis, Chain, Condition, NamePattern, Policy, PolicySet, PrefixRule, Prepend, Rule, RuleAction,
+    RuleId, Set, Then,
+};
+
+use crate::{GracefulShutdown, Inside6, PrivateAs, Treatment};
 
 fn session(families: &[Family]) -> &'static PeerSession {
     Box::leak(Box::new(PeerSession::new(families.to_vec(), RouterId([1, 1, 1, 1].into()))))
@@ -30,13 +35,14 @@ fn policy() -> PeerPolicy {
         local_address: "169.254.22.2".parse().unwrap(),
         peer_address: "169.254.22.1".parse().unwrap(),
         inside6: None,
-        import: None,
-        export: Some(vec![PrefixRule {
+        import: Chain::everything(),
+        export: Chain::lines(vec![PrefixRule {
             action: RuleAction::Permit,
             prefix: net("0.0.0.0/0"),
             min_len: 0,
             max_len: 32,
         }]),
+        graceful_shutdown: GracefulShutdown::default(),
         max_prefix_in: None,
         max_prefix_out: None,
         local_preference: 150,
@@ -48,7 +54,16 @@ fn policy() -> PeerPolicy {
 
 fn export(policy: &PeerPolicy) -> Export<'_> {
     let session = session(&[Family::Ipv4Unicast]);
-    Export { asn: Asn(65000), peer: PeerId(2), policy, session, ebgp: policy.peer_asn != Asn(65000), covering: &[] }
+    Export {
+        asn: Asn(65000),
+        peer: PeerId(2),
+        policy,
+        session,
+        ebgp: policy.peer_asn != Asn(65000),
+        covering: &[],
+        drain: policy.graceful_shutdown.drain,
+        counts: true,
+    }
 }
 
 fn sequence(numbers: &[u32]) -> AsPath {
@@ -101,7 +116,7 @@ fn internal_peers_get_external_routes_only() {
 
 #[test]
 fn without_a_list_only_what_is_originated_goes_out() {
-    let quiet = PeerPolicy { export: None, ..policy() };
+    let quiet = PeerPolicy { export: Chain::networks(), ..policy() };
     assert_eq!(export(&quiet).judge(&net("10.1.0.0/16"), Some(originated())).map(drop), Ok(()));
     let judge = export(&quiet).judge(&net("10.2.0.0/16"), Some(learned(1, true, |_| ()))).map(drop);
     assert_eq!(judge, Err(Withheld::Learned));
@@ -111,11 +126,11 @@ fn without_a_list_only_what_is_originated_goes_out() {
 fn a_list_decides_on_originated_prefixes_too() {
     let rule = |action, prefix| PrefixRule { action, prefix: net(prefix), min_len: 16, max_len: 24 };
     let list = vec![rule(RuleAction::Deny, "10.1.0.0/16"), rule(RuleAction::Permit, "10.2.0.0/16")];
-    let listed = PeerPolicy { export: Some(list), ..policy() };
+    let listed = PeerPolicy { export: Chain::lines(list), ..policy() };
     let judge = |prefix| export(&listed).judge(&net(prefix), Some(originated())).map(drop);
-    assert_eq!(judge("10.1.0.0/16"), Err(Withheld::DeniedByRule { line: 1 }));
+    assert_eq!(judge("10.1.0.0/16"), Err(Withheld::Policy(Decider::Line(1))));
     assert_eq!(judge("10.2.0.0/16"), Ok(()));
-    assert_eq!(judge("10.3.0.0/16"), Err(Withheld::NoRuleMatches));
+    assert_eq!(judge("10.3.0.0/16"), Err(Withheld::Policy(Decider::End)));
 }
 
 #[test]
@@ -133,7 +148,7 @@ fn a_family_needs_negotiation_and_an_address() {
     let both = Export { session: session(&[Family::Ipv4Unicast, Family::Ipv6Unicast]), ..export(&policy) };
     assert_eq!(judge(both), Err(Withheld::NoAddressOfFamily(Family::Ipv6Unicast)));
     let inside6 = Some(Inside6 { local: "fd00::2".parse().unwrap(), peer: "fd00::1".parse().unwrap() });
-    let linked = PeerPolicy { inside6, export: None, ..policy.clone() };
+    let linked = PeerPolicy { inside6, export: Chain::networks(), ..policy.clone() };
     assert_eq!(judge(Export { policy: &linked, ..both }), Ok(()));
 }
 
@@ -157,13 +172,13 @@ fn toward_another_as_our_number_is_put_in_front_and_inner_attributes_stay() {
         unknown: vec![UnknownAttribute { flags: 0xe0, code: 99, value: vec![1] }],
         ..Attributes::default()
     };
-    assert_eq!(export(&policy()).outgoing(&net("10.2.0.0/16"), best, Outgoing::Unchanged).attributes, expected);
+    assert_eq!(export(&policy()).outgoing(&net("10.2.0.0/16"), best, &Changes::None).attributes, expected);
 }
 
 #[test]
 fn med_and_prepend_follow_the_configuration() {
     let steering = PeerPolicy { med: Some(50), prepend: 2, ..policy() };
-    let out = export(&steering).outgoing(&net("10.2.0.0/16"), originated(), Outgoing::Unchanged).attributes;
+    let out = export(&steering).outgoing(&net("10.2.0.0/16"), originated(), &Changes::None).attributes;
     assert_eq!((out.med, out.as_path), (Some(50), sequence(&[65000, 65000, 65000])));
 }
 
@@ -171,10 +186,10 @@ fn med_and_prepend_follow_the_configuration() {
 fn inside_the_as_the_path_stays_and_local_pref_is_present() {
     let internal = PeerPolicy { peer_asn: Asn(65000), prepend: 3, ..policy() };
     let out = export(&internal)
-        .outgoing(&net("10.2.0.0/16"), learned(1, true, |attributes| attributes.med = Some(7)), Outgoing::Unchanged)
+        .outgoing(&net("10.2.0.0/16"), learned(1, true, |attributes| attributes.med = Some(7)), &Changes::None)
         .attributes;
     assert_eq!((out.as_path, out.med, out.local_preference), (sequence(&[64512]), Some(7), Some(100)));
-    let out = export(&internal).outgoing(&net("10.2.0.0/16"), originated(), Outgoing::Unchanged).attributes;
+    let out = export(&internal).outgoing(&net("10.2.0.0/16"), originated(), &Changes::None).attributes;
     assert_eq!((out.as_path, out.med, out.local_preference), (AsPath::default(), None, Some(150)));
 }
 
@@ -183,7 +198,7 @@ fn treated(treatment: Treatment, path: &[u32]) -> AsPath {
     let best = learned(1, true, |attributes| attributes.as_path = sequence(path));
     let export = export(&policy);
     let outgoing = export.judge(&net("10.2.0.0/16"), Some(best)).unwrap();
-    export.outgoing(&net("10.2.0.0/16"), best, outgoing).attributes.as_path
+    export.outgoing(&net("10.2.0.0/16"), best, &outgoing).attributes.as_path
 }
 
 #[test]
@@ -205,7 +220,7 @@ fn inside_the_as_the_next_hop_stays_if_that_is_configured_and_makes_sense() {
     let keep = Treatment { next_hop_self: false, ..Treatment::default() };
     let next_hop = |peer_asn, treatment: &Treatment, best| {
         let policy = PeerPolicy { peer_asn: Asn(peer_asn), treatment: treatment.clone(), ..policy() };
-        export(&policy).outgoing(&net("10.2.0.0/16"), best, Outgoing::Unchanged).next_hop
+        export(&policy).outgoing(&net("10.2.0.0/16"), best, &Changes::None).next_hop
     };
     let best = learned(1, true, |_| ());
     assert_eq!(next_hop(65000, &keep, best), Some("192.0.2.77".parse().unwrap()));
@@ -241,5 +256,63 @@ fn what_went_down_to_a_customer_goes_nowhere_else() {
     let export = Export { session: &session, ..export(&policy) };
     let marked = learned(1, true, |attributes| attributes.only_to_customer = Some(Asn(7)));
     assert!(matches!(export.judge(&net("10.2.0.0/16"), Some(marked)), Err(Withheld::OnlyToCustomer(_))));
-    assert_eq!(export.judge(&net("10.2.0.0/16"), Some(learned(1, true, |_| ()))), Ok(Outgoing::Unchanged));
+    assert_eq!(export.judge(&net("10.2.0.0/16"), Some(learned(1, true, |_| ()))), Ok(Changes::None));
+}
+
+fn by_rule(conditions: Vec<Condition>, sets: Vec<Set>) -> PeerPolicy {
+    let id = RuleId { policy: "p".into(), number: 1, name: None };
+    let rule = Rule { id: id.into(), conditions, sets: Some(sets.into()), then: Then::Do(Action::Accept) };
+    let set = PolicySet::new(vec![Policy::new("p".into(), vec![rule], Action::Reject)]).unwrap();
+    PeerPolicy { export: Chain::new(set.into(), vec![Step::Policy(0)], Basis::Written), med: Some(7), ..policy() }
+}
+
+#[test]
+fn what_policy_sets_goes_out_and_our_number_stays_in_front() {
+    let sets = vec![
+        Set::Prepend(Prepend::List(vec![Asn(64999)])),
+        Set::Med(Amount::Plus(3)),
+        Set::LocalPreference(Amount::To(9)),
+        Set::AddCommunities(vec!["65000:1".parse().unwrap(), "link-bandwidth:65000:1".parse().unwrap()]),
+    ];
+    let policy = by_rule(vec![], sets);
+    let best = learned(1, true, |attributes| {
+        attributes.med = Some(50);
+        attributes.extended_communities = vec![[0x40, 4, 0, 1, 0, 0, 0, 0]];
+    });
+    let changes = export(&policy).judge(&net("10.2.0.0/16"), Some(best)).unwrap();
+    let out = export(&policy).outgoing(&net("10.2.0.0/16"), best, &changes).attributes;
+    assert_eq!(out.as_path, sequence(&[65000, 64999, 64512]));
+    assert_eq!((out.med, out.local_preference, out.communities), (Some(10), None, vec![65000 << 16 | 1]));
+    assert_eq!(out.extended_communities, vec![[0x40, 4, 0xfd, 0xe8, 0x3f, 0x80, 0, 0]], "ours, not the one received");
+}
+
+#[test]
+fn policy_sees_where_a_route_comes_from_and_what_it_was_on_the_way_in() {
+    let judge = |condition: Condition, best| {
+        export(&by_rule(vec![condition], vec![Set::NoMed])).judge(&net("10.2.0.0/16"), Some(best)).is_ok()
+    };
+    let from = |name: &str| Condition::Peer(vec![NamePattern(name.into())]);
+    let source = |source| Condition::Source(vec![source]);
+    let best = || learned(1, true, |attributes| attributes.med = Some(50));
+    assert!(judge(from("azure-*"), best()) && !judge(from("aws-1"), best()) && !judge(from("azure-*"), originated()));
+    assert!(judge(source(policy::Source::Bgp), best()) && !judge(source(policy::Source::Bgp), originated()));
+    assert!(judge(source(policy::Source::Originated), originated()));
+    assert!(judge(Condition::Med("50".parse().unwrap()), best()), "received, though it does not go on");
+}
+
+#[test]
+fn a_drained_session_says_that_its_routes_are_about_to_go_away() {
+    let drained = |asn| PeerPolicy {
+        graceful_shutdown: GracefulShutdown { honor: true, drain: true },
+        peer_asn: Asn(asn),
+        ..policy()
+    };
+    let out = |policy: &PeerPolicy| {
+        let best = learned(1, true, |_| ());
+        export(policy).outgoing(&net("10.2.0.0/16"), best, &Changes::None).attributes
+    };
+    let external = out(&drained(65515));
+    assert_eq!((external.communities, external.med), (vec![0xffff_0000], Some(u32::MAX)));
+    let internal = out(&drained(65000));
+    assert_eq!((internal.communities, internal.local_preference), (vec![0xffff_0000], Some(0)));
 }

@@ -2,8 +2,12 @@
 
 use bgp::{AsPath, AsPathSegment};
 
+use policy::{
+    Action, Amount, Basis, Chain, Policy, PolicySet, PrefixRule, Prepend, Rule, RuleAction, RuleId, Set, Step, Then,
+};
+
 use super::*;
-use crate::{DecisionRules, Inside6, RuleAction, Treatment};
+use crate::{DecisionRules, GracefulShutdown, Inside6, Treatment};
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -34,8 +38,9 @@ fn policy() -> PeerPolicy {
         local_address: address("169.254.21.2"),
         peer_address: address("169.254.21.1"),
         inside6: None,
-        import: None,
-        export: None,
+        import: Chain::everything(),
+        export: Chain::networks(),
+        graceful_shutdown: GracefulShutdown::default(),
         max_prefix_in: None,
         max_prefix_out: None,
         local_preference: 100,
@@ -71,7 +76,16 @@ fn judge_with(
     let other = InsideLink { link: LinkId(9), prefix: net("10.255.0.0/30") };
     let links: Vec<_> = InsideLink::of(policy).chain([other]).collect();
     let ebgp = policy.peer_asn != config.asn;
-    let mut import = Import { config: &config, links: &links, policy, ebgp, extended_next_hop: false, role: None };
+    let mut import = Import {
+        config: &config,
+        links: &links,
+        policy,
+        ebgp,
+        extended_next_hop: false,
+        role: None,
+        drain: policy.graceful_shutdown.drain,
+        counts: true,
+    };
     change(&mut import);
     import.judge(&net(prefix), &route.attributes, route.next_hop)
 }
@@ -133,7 +147,8 @@ fn a_prefix_needs_a_link_of_its_family() {
 
 #[test]
 fn what_must_not_be_routed_is_refused_whatever_the_list_says() {
-    let permit_all = PeerPolicy { import: Some(vec![rule(RuleAction::Permit, "0.0.0.0/0", 0, 32)]), ..policy() };
+    let permit_all =
+        PeerPolicy { import: Chain::lines(vec![rule(RuleAction::Permit, "0.0.0.0/0", 0, 32)]), ..policy() };
     let endpoint = Refusal::CoversTunnelEndpoint(address("203.0.113.7"));
     let inside = Refusal::InsideLink { prefix: net("10.255.0.0/30"), link: LinkId(9) };
     let table = [
@@ -162,22 +177,22 @@ fn what_must_not_be_routed_is_refused_whatever_the_list_says() {
 #[test]
 fn the_default_route_must_be_named() {
     let route = received("169.254.21.1", &[64512]);
-    let named = PeerPolicy { import: Some(vec![rule(RuleAction::Permit, "0.0.0.0/0", 0, 0)]), ..policy() };
+    let named = PeerPolicy { import: Chain::lines(vec![rule(RuleAction::Permit, "0.0.0.0/0", 0, 0)]), ..policy() };
     assert_eq!(judge(&named, "0.0.0.0/0", &route), Ok(()));
-    assert_eq!(judge(&named, "10.2.0.0/16", &route), Err(Refusal::NoRuleMatches));
+    assert_eq!(judge(&named, "10.2.0.0/16", &route), Err(Refusal::Policy(Decider::End)));
     assert!(matches!(judge(&named, "203.0.113.0/24", &route), Err(Refusal::CoversTunnelEndpoint(_))));
-    let denied = PeerPolicy { import: Some(vec![rule(RuleAction::Deny, "0.0.0.0/0", 0, 0)]), ..policy() };
+    let denied = PeerPolicy { import: Chain::lines(vec![rule(RuleAction::Deny, "0.0.0.0/0", 0, 0)]), ..policy() };
     assert!(matches!(judge(&denied, "0.0.0.0/0", &route), Err(Refusal::CoversTunnelEndpoint(_))));
 }
 
 #[test]
 fn the_import_list_decides_on_the_rest() {
     let list = vec![rule(RuleAction::Deny, "10.2.9.0/24", 24, 32), rule(RuleAction::Permit, "10.2.0.0/16", 16, 24)];
-    let policy = PeerPolicy { import: Some(list), ..policy() };
+    let policy = PeerPolicy { import: Chain::lines(list), ..policy() };
     let route = received("169.254.21.1", &[64512]);
     assert_eq!(judge(&policy, "10.2.1.0/24", &route), Ok(()));
-    assert_eq!(judge(&policy, "10.2.9.0/24", &route), Err(Refusal::DeniedByRule { line: 1 }));
-    assert_eq!(judge(&policy, "10.3.0.0/16", &route), Err(Refusal::NoRuleMatches));
+    assert_eq!(judge(&policy, "10.2.9.0/24", &route), Err(Refusal::Policy(Decider::Line(1))));
+    assert_eq!(judge(&policy, "10.3.0.0/16", &route), Err(Refusal::Policy(Decider::End)));
 }
 
 #[test]
@@ -260,4 +275,50 @@ fn roles_mark_routes_and_refuse_leaks() {
     assert_eq!(judge(Role::Customer, Some(7)).map(marked), Ok(None), "as received");
     assert!(matches!(judge(Role::Provider, Some(7)), Err(Refusal::Leak(_))));
     assert_eq!(judge(Role::Provider, None).map(marked), Ok(None));
+}
+
+fn by_rule(sets: Vec<Set>) -> PeerPolicy {
+    let id = RuleId { policy: "p".into(), number: 1, name: None };
+    let rule = Rule { id: id.into(), conditions: Vec::new(), sets: Some(sets.into()), then: Then::Do(Action::Accept) };
+    let set = PolicySet::new(vec![Policy::new("p".into(), vec![rule], Action::Reject)]).unwrap();
+    PeerPolicy { import: Chain::new(set.into(), vec![Step::Policy(0)], Basis::Written), ..policy() }
+}
+
+#[test]
+fn policy_changes_what_counts_and_nothing_changed_costs_nothing() {
+    let effect = |policy: &PeerPolicy, route: &Sample| judge_with(policy, "10.2.0.0/16", route, |_| ()).unwrap();
+    let route = received("169.254.21.1", &[64512]);
+    let plain = effect(&policy(), &route);
+    assert_eq!((plain.attributes, plain.local_preference), (None, 100));
+    let better = effect(&by_rule(vec![Set::LocalPreference(Amount::Plus(50))]), &route);
+    assert_eq!((better.attributes, better.local_preference), (None, 150));
+    let marked = effect(&by_rule(vec![Set::Med(Amount::To(5)), Set::Prepend(Prepend::Times(2))]), &route);
+    let attributes = marked.attributes.unwrap();
+    assert_eq!(
+        (attributes.med, attributes.as_path),
+        (Some(5), received("169.254.21.1", &[64512; 3]).attributes.as_path)
+    );
+    assert_eq!(marked.local_preference, 100);
+}
+
+#[test]
+fn policy_may_put_the_peer_in_place_of_a_third_party_and_nobody_else() {
+    let route = received("169.254.99.99", &[64512]);
+    assert!(matches!(judge(&policy(), "10.2.0.0/16", &route), Err(Refusal::ThirdPartyNextHop { .. })));
+    assert_eq!(judge(&by_rule(vec![Set::NextHop(NextHop::Peer)]), "10.2.0.0/16", &route), Ok(()));
+    let elsewhere = Set::NextHop(NextHop::Address(address("169.254.99.98")));
+    assert!(matches!(judge(&by_rule(vec![elsewhere]), "10.2.0.0/16", &route), Err(Refusal::ThirdPartyNextHop { .. })));
+}
+
+#[test]
+fn routes_about_to_go_away_get_the_lowest_preference() {
+    let mut leaving = received("169.254.21.1", &[64512]);
+    leaving.attributes.communities = vec![0xffff_0000];
+    let preference = |honor, drain, route: &Sample| {
+        let policy = PeerPolicy { graceful_shutdown: GracefulShutdown { honor, drain }, ..policy() };
+        judge_with(&policy, "10.2.0.0/16", route, |_| ()).unwrap().local_preference
+    };
+    let staying = received("169.254.21.1", &[64512]);
+    assert_eq!((preference(true, false, &leaving), preference(false, false, &leaving)), (0, 100));
+    assert_eq!((preference(true, false, &staying), preference(true, true, &staying)), (100, 0));
 }

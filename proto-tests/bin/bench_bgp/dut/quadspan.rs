@@ -74,7 +74,7 @@ fn configuration(site: &Site, duty: Duty, med: Option<u32>) -> String {
         text += &tunnel(seat, true);
         let _infallible = write!(
             text,
-            "    bgp:\n      asn: {}\n      passive: true\n      hold-time: {HOLD}s\n      \
+            "    bgp:\n      asn: {}\n      passive: true\n      hold-time: {HOLD}s\n      import: all\n      \
              max-prefix: {{in: 2000000, out: 2000000}}\n",
             seat.asn(duty)
         );

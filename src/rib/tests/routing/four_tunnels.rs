@@ -7,7 +7,8 @@ use crate::router::{
 };
 use bgp::{Announcement, Attributes, Family, Nlri, Update};
 use ipnet::IpNet;
-use rib::{Barrier, LinkState, Output, PeerId, PrefixRule, Refusal, RuleAction, Step, Verdict, Withheld};
+use policy::{Chain, PrefixRule, RuleAction};
+use rib::{Barrier, LinkState, Output, PeerId, Refusal, Step, Verdict, Withheld};
 use wire::Asn;
 use wire::LinkId;
 
@@ -33,7 +34,7 @@ fn four_tunnels() -> Router {
 fn with_hub() -> Router {
     let mut router = four_tunnels();
     let mut hub = policy(4, AZURE);
-    hub.export = Some(vec![permit("0.0.0.0/0", 32)]);
+    hub.export = Chain::lines(vec![permit("0.0.0.0/0", 32)]);
     router.rib.add_peer(HUB, hub);
     router.rib.handle_link(LinkId(4), LinkState::Up);
     router.peer_up(HUB, session(4));
@@ -296,8 +297,11 @@ fn nothing_more_is_taken_from_a_peer_over_its_limit() {
 #[test]
 fn refused_routes_do_not_count_against_the_limit_but_are_bounded() {
     let mut router = with_hub();
-    let limited =
-        rib::PeerPolicy { max_prefix_in: Some(5), import: Some(vec![permit("10.0.0.0/8", 16)]), ..policy(0, AWS) };
+    let limited = rib::PeerPolicy {
+        max_prefix_in: Some(5),
+        import: Chain::lines(vec![permit("10.0.0.0/8", 16)]),
+        ..policy(0, AWS)
+    };
     router.rib.set_policy(PeerId(0), limited.clone());
     router.rib.handle_update(PeerId(0), announce(&limited, attributes(&[AWS]), &many(70_000)));
     router.drain();
@@ -315,8 +319,11 @@ fn refused_routes_do_not_count_against_the_limit_but_are_bounded() {
 #[test]
 fn the_surplus_is_held_back_and_reported() {
     let mut router = with_hub();
-    let hub =
-        rib::PeerPolicy { export: Some(vec![permit("0.0.0.0/0", 32)]), max_prefix_out: Some(3), ..policy(4, AZURE) };
+    let hub = rib::PeerPolicy {
+        export: Chain::lines(vec![permit("0.0.0.0/0", 32)]),
+        max_prefix_out: Some(3),
+        ..policy(4, AZURE)
+    };
     router.rib.set_policy(HUB, hub);
     router.drain();
     router.limits.insert(HUB, 3);
@@ -356,7 +363,7 @@ fn prefixes_that_come_back_in_another_order_are_held_back_once_each() {
     router.drain();
     router.rib.handle_update(PeerId(0), announce(&source, attributes(&[AWS]), &[a]));
     router.drain();
-    let export = Some(vec![permit("20.0.0.0/8", 32)]);
+    let export = Chain::lines(vec![permit("20.0.0.0/8", 32)]);
     router.rib.set_policy(HUB, rib::PeerPolicy { export, max_prefix_out: Some(0), ..policy(4, AZURE) });
     router.drain();
     assert_eq!(router.rib.counts(HUB).unwrap().held_back, 1);
@@ -395,7 +402,7 @@ fn a_new_policy_takes_effect_without_the_session_noticing() {
 
     // A deny in the import list of one tunnel takes it out of the group.
     let deny = PrefixRule { action: RuleAction::Deny, prefix: net("10.2.0.0/16"), min_len: 16, max_len: 32 };
-    router.rib.set_policy(PeerId(2), rib::PeerPolicy { import: Some(vec![deny]), ..policy(2, AWS) });
+    router.rib.set_policy(PeerId(2), rib::PeerPolicy { import: Chain::lines(vec![deny]), ..policy(2, AWS) });
     router.drain();
     assert_eq!(router.tunnels_of("10.2.0.0/16"), [0, 1, 3]);
     // A higher preference makes one tunnel the only one; the others stand by.

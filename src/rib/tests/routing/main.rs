@@ -5,6 +5,8 @@ mod four_tunnels;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod router;
 #[cfg(test)]
 mod two_families;

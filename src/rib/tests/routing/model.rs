@@ -10,8 +10,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use bgp::{Announcement, Attributes, Family, Origin, Update};
 use ipnet::IpNet;
+use policy::{Chain, PrefixRule, RuleAction, Step};
 use proptest::prelude::*;
-use rib::{Inside6, LinkState, NextHop, PeerCounts, PeerId, PeerPolicy, PeerSession, PrefixRule, RuleAction, Verdict};
+use rib::{Inside6, LinkState, NextHop, PeerCounts, PeerId, PeerPolicy, PeerSession, Verdict};
 use wire::Asn;
 use wire::LinkId;
 
@@ -127,15 +128,19 @@ fn is_v6(prefix: &IpNet) -> bool {
 
 fn policy_variant(peer: usize, variant: usize) -> PeerPolicy {
     let base = base_policy(peer);
-    let all = || Some(vec![permit("0.0.0.0/0", 32), permit("::/0", 128)]);
+    let all = || Chain::lines(vec![permit("0.0.0.0/0", 32), permit("::/0", 128)]);
     let deny = |prefix: &str| PrefixRule { action: RuleAction::Deny, ..permit(prefix, 32) };
     match variant {
         0 => base,
         1 => PeerPolicy { export: all(), ..base },
         2 => PeerPolicy { export: all(), max_prefix_out: Some(2), ..base },
-        3 => PeerPolicy { export: Some(vec![deny("10.2.0.0/16"), permit("0.0.0.0/0", 32)]), ..base },
-        4 => PeerPolicy { import: Some(vec![deny("10.4.0.0/24"), permit("0.0.0.0/0", 32)]), export: all(), ..base },
-        5 => PeerPolicy { import: Some(vec![permit("0.0.0.0/0", 0), permit("10.0.0.0/8", 24)]), ..base },
+        3 => PeerPolicy { export: Chain::lines(vec![deny("10.2.0.0/16"), permit("0.0.0.0/0", 32)]), ..base },
+        4 => PeerPolicy {
+            import: Chain::lines(vec![deny("10.4.0.0/24"), permit("0.0.0.0/0", 32)]),
+            export: all(),
+            ..base
+        },
+        5 => PeerPolicy { import: Chain::lines(vec![permit("0.0.0.0/0", 0), permit("10.0.0.0/8", 24)]), ..base },
         6 => PeerPolicy { local_preference: 200, med: Some(5), prepend: 2, export: all(), ..base },
         7 => PeerPolicy { max_prefix_in: Some(2), export: all(), ..base },
         8 => PeerPolicy { max_prefix_out: Some(0), export: all(), ..base },
@@ -193,7 +198,7 @@ impl Model {
         let inside = links.into_iter().any(|link| prefix.contains(&IpAddr::from(link.peer)));
         let special = *prefix == net("169.254.21.0/30");
         let captures = self.protected.iter().any(|address| prefix.contains(address));
-        let listed = policy.import.as_ref().map(|list| first_match(list, prefix));
+        let listed = lines(&policy.import).map(|list| first_match(list, prefix));
         let named = matches!(&listed, Some(Some(rule)) if rule.prefix.prefix_len() == 0 && rule.max_len == 0);
         let permitted = listed.is_none_or(|rule| rule.is_some_and(|rule| rule.action == RuleAction::Permit));
         let loops = format!("{route:?}").contains("AS65000");
@@ -297,7 +302,7 @@ impl Model {
 
     fn permits(&self, peer: usize, prefix: &IpNet, originated: bool) -> bool {
         let family = ends(&self.policies[peer], prefix).is_some();
-        let listed = self.policies[peer].export.as_ref().map(|list| first_match(list, prefix));
+        let listed = lines(&self.policies[peer].export).map(|list| first_match(list, prefix));
         let permitted = match listed {
             None => originated,
             Some(rule) => rule.is_some_and(|rule| rule.action == RuleAction::Permit),
@@ -329,6 +334,11 @@ impl Model {
         }
         Attributes { as_path: crate::router::path(&numbers), med: policy.med, local_preference: None, ..route }
     }
+}
+
+/// The lines of a chain, if it has any.
+fn lines(chain: &Chain) -> Option<&[PrefixRule]> {
+    chain.steps().iter().find_map(|step| if let Step::Lines(list) = step { Some(list.lines()) } else { None })
 }
 
 fn first_match<'a>(list: &'a [PrefixRule], prefix: &IpNet) -> Option<&'a PrefixRule> {

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Update};
 use ipnet::IpNet;
-use rib::{NextHop, Output, PeerId, PeerPolicy, PeerSession, PrefixRule, Rib, RibConfig, RuleAction};
+use policy::{Chain, PrefixRule, RuleAction};
+use rib::{GracefulShutdown, NextHop, Output, PeerId, PeerPolicy, PeerSession, Rib, RibConfig};
 use wire::LinkId;
 use wire::{Asn, RouterId};
 
@@ -51,8 +52,9 @@ pub(crate) fn policy(number: u32, peer_asn: u32) -> PeerPolicy {
         local_address: [169, 254, 21, base + 2].into(),
         peer_address: [169, 254, 21, base + 1].into(),
         inside6: None,
-        import: None,
-        export: None,
+        import: Chain::everything(),
+        export: Chain::networks(),
+        graceful_shutdown: GracefulShutdown::default(),
         max_prefix_in: None,
         max_prefix_out: None,
         local_preference: 100,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use bgp::{Announcement, Family, Update};
+use policy::Chain;
 use rib::{Inside6, LinkState, NextHop, PeerId, PeerPolicy, PeerSession, Refusal, Verdict, Withheld};
 use wire::LinkId;
 
@@ -43,7 +44,7 @@ fn cloud_networks(number: u32) -> Update {
 fn router() -> Router {
     let mut router =
         Router::new(rib::RibConfig { originated: vec![net("10.1.0.0/16"), net("2001:db8:1::/48")], ..config() });
-    let export = Some(vec![permit("0.0.0.0/0", 32), permit("::/0", 128)]);
+    let export = Chain::lines(vec![permit("0.0.0.0/0", 32), permit("::/0", 128)]);
     router.rib.add_peer(PeerId(0), with_link(0, AWS));
     router.rib.add_peer(PeerId(1), with_link(1, AWS));
     router.rib.add_peer(HUB, PeerPolicy { export, ..with_link(2, AZURE) });
@@ -97,7 +98,7 @@ fn prefixes_of_both_families_share_an_update_and_not_a_next_hop() {
 fn without_the_link_its_family_is_refused_and_withheld_with_the_reason() {
     let mut router = router();
     router.rib.set_policy(PeerId(0), PeerPolicy { inside6: None, ..with_link(0, AWS) });
-    router.rib.set_policy(HUB, PeerPolicy { export: None, ..policy(2, AZURE) });
+    router.rib.set_policy(HUB, PeerPolicy { export: Chain::networks(), ..policy(2, AZURE) });
     router.drain();
     assert_eq!((router.tunnels_of("10.2.0.0/16"), router.tunnels_of("2001:db8:2::/48")), (vec![0, 1], vec![1]));
     let route = router.rib.route(&net("2001:db8:2::/48")).unwrap();
@@ -115,7 +116,7 @@ fn a_moved_link_is_told_to_the_peer() {
     let mut router = router();
     router.drain();
     let before = (told(&router, "2001:db8:1::/48"), told(&router, "10.1.0.0/16"));
-    let export = Some(vec![permit("0.0.0.0/0", 32), permit("::/0", 128)]);
+    let export = Chain::lines(vec![permit("0.0.0.0/0", 32), permit("::/0", 128)]);
     let moved = PeerPolicy { inside6: Some(link(9)), export, ..policy(2, AZURE) };
     router.rib.set_policy(HUB, moved);
     router.drain();

@@ -1,0 +1,241 @@
+//! The one-word values of policies.
+
+use std::net::IpAddr;
+
+use bgp::Origin;
+use ipnet::IpNet;
+use policy::{
+    Action, Amount, AsPathLine, AsPathPattern, Community, CommunityPattern, NextHop, PatternError, PrefixRule, Range,
+    RuleAction, Source,
+};
+use schemars::{Schema, json_schema};
+
+use crate::field::Scalar;
+use crate::scalar::keywords;
+
+/// Prefixes, or the name of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PrefixWord {
+    Rule(PrefixRule),
+    List(String),
+}
+
+/// AS paths, or the name of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AsPathWord {
+    Pattern(AsPathPattern),
+    List(String),
+}
+
+/// Communities, or the name of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CommunityWord {
+    Pattern(CommunityPattern),
+    List(String),
+}
+
+/// One step of what a session accepts or announces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StepWord {
+    Rule(PrefixRule),
+    Policy(String),
+    Everything,
+    Networks,
+}
+
+/// An address or a prefix of such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AddressWord(pub(crate) IpNet);
+
+/// A change of the MED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MedWord {
+    Amount(Amount),
+    None,
+}
+
+/// A next hop to set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NextHopWord(pub(crate) NextHop);
+
+/// Words that stand for steps and can't be names.
+pub(crate) const STEPS: [&str; 2] = ["all", "networks"];
+
+/// Whether it begins like the name of a list or policy.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && !text.contains([':', '/', ' '])
+}
+
+const RULE: &str = "^((permit|deny) +)?[0-9a-fA-F.:]+/[0-9]{1,3}( +(ge|le) +[0-9]{1,3}){0,2}$";
+const NAME: &str = "^[A-Za-z][A-Za-z0-9_.-]*$";
+
+impl Scalar for PrefixWord {
+    const EXPECTED: &'static str = "a prefix such as `10.0.0.0/8 ge 16 le 24`, or the name of a list in `prefix-lists`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if is_name(text) { Ok(Self::List(text.to_owned())) } else { PrefixRule::parse(text).map(Self::Rule) }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "anyOf": [{ "pattern": RULE }, { "pattern": NAME }] })
+    }
+}
+
+impl Scalar for StepWord {
+    const EXPECTED: &'static str =
+        "a rule such as `10.2.0.0/16 le 24` or `deny 0.0.0.0/0`, the name of a policy, `all` or `networks`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::Everything),
+            "networks" => Ok(Self::Networks),
+            _ if is_name(text) && text != "permit" && text != "deny" => Ok(Self::Policy(text.to_owned())),
+            _ => PrefixRule::parse(text).map(Self::Rule),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "anyOf": [{ "pattern": RULE }, { "pattern": NAME }] })
+    }
+}
+
+impl Scalar for AsPathWord {
+    const EXPECTED: &'static str =
+        "a pattern such as `^64512 .* 65001$`, `_64512_` or `^$`, or the name of a list in `as-path-lists`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if is_name(text) {
+            return Ok(Self::List(text.to_owned()));
+        }
+        pattern(text).map(Self::Pattern)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": ["string", "integer"] })
+    }
+}
+
+impl Scalar for AsPathLine {
+    const EXPECTED: &'static str =
+        "a pattern such as `^64512 .* 65001$`, `_64512_` or `^$`, perhaps with `deny` before it";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let (action, rest) = match (text.strip_prefix("permit "), text.strip_prefix("deny ")) {
+            (Some(rest), _) => (RuleAction::Permit, rest),
+            (None, Some(rest)) => (RuleAction::Deny, rest),
+            (None, None) => (RuleAction::Permit, text),
+        };
+        Ok(Self { action, pattern: pattern(rest)? })
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": ["string", "integer"] })
+    }
+}
+
+fn pattern(text: &str) -> Result<AsPathPattern, String> {
+    text.parse().map_err(|error: PatternError| error.to_string())
+}
+
+impl Scalar for CommunityWord {
+    const EXPECTED: &'static str = "a community such as `64512:100`, `64512:*`, `no-export`, `64512:1:2` or `rt:64512:1`, or the \
+                                    name of a list in `community-lists`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let known = policy::community::names().any(|name| name == text);
+        if is_name(text) && !known && !text.starts_with("0x") {
+            return Ok(Self::List(text.to_owned()));
+        }
+        CommunityPattern::parse(text).map(Self::Pattern)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+macro_rules! parsed {
+    ($($type:ty, $expected:literal, $schema:tt;)*) => {$(
+        impl Scalar for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn parse(text: &str) -> Result<Self, String> {
+                text.parse().map_err(|error: PatternError| error.to_string())
+            }
+
+            fn schema() -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+parsed! {
+    CommunityPattern, "a community such as `64512:100`, `64512:*`, `no-export`, `64512:1:2` or `rt:64512:1`",
+        { "type": "string" };
+    Community, "a community such as `64512:100`, `no-export`, `64512:1:2`, `rt:64512:1` or `link-bandwidth:64512:1Gbps`",
+        { "type": "string" };
+    Range, "a number or a range such as `100`, `100-200` or `100-`",
+        { "type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+(-[0-9]*)?$" };
+    Amount, "a number or a change such as `200`, `+50` or `-50`",
+        { "type": ["integer", "string"], "pattern": "^[+-]?[0-9]+$" };
+}
+
+impl Scalar for MedWord {
+    const EXPECTED: &'static str = "a MED or a change such as `100`, `+10`, `-10` or `none`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self::None) } else { Amount::parse(text).map(Self::Amount) }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": ["integer", "string"], "pattern": "^([+-]?[0-9]+|none)$" })
+    }
+}
+
+impl Scalar for AddressWord {
+    const EXPECTED: &'static str = "an address or a prefix such as `169.254.21.1` or `169.254.0.0/16`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.contains('/') { IpNet::parse(text) } else { IpAddr::parse(text).map(IpNet::from) }.map(Self)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$" })
+    }
+}
+
+impl Scalar for NextHopWord {
+    const EXPECTED: &'static str = "`self`, `peer` or an address of the session's link";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(match text {
+            "self" => NextHop::Own,
+            "peer" => NextHop::Peer,
+            _ => NextHop::Address(IpAddr::parse(text)?),
+        }))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(self|peer|[0-9a-fA-F.:]+)$" })
+    }
+}
+
+keywords! {
+    Action, "`accept`, `reject` or `next`", {
+        "accept" => Action::Accept,
+        "reject" => Action::Reject,
+        "next" => Action::Next,
+    };
+    Origin, "`igp`, `egp` or `incomplete`", {
+        "igp" => Origin::Igp,
+        "egp" => Origin::Egp,
+        "incomplete" => Origin::Incomplete,
+    };
+    Source, "`bgp`, `static`, `connected` or `originated`", {
+        "bgp" => Source::Bgp,
+        "static" => Source::Static,
+        "connected" => Source::Connected,
+        "originated" => Source::Originated,
+    };
+}
