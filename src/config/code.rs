@@ -238,6 +238,21 @@ codes! {
     /// A CHILD SA for each pair of selectors is not possible.
     SelectorPairs = "selector-pairs",
 
+    /// BFD with a peer that is not known beforehand.
+    BfdRange = "bfd-range",
+    /// BFD with a gateway that does not speak it.
+    BfdCloud = "bfd-cloud",
+    /// An interval that BFD cannot keep to.
+    BfdInterval = "bfd-interval",
+    /// BFD that takes a moment of loss for a dead peer.
+    BfdHasty = "bfd-hasty",
+    /// BFD that is slower than BGP itself.
+    BfdSlow = "bfd-slow",
+    /// A key for BFD that is not there or cannot be one.
+    BfdKey = "bfd-key",
+    /// A key for BFD that others can read.
+    BfdKeyMode = "bfd-key-mode",
+
     /// A hold time that RFC 4271 forbids.
     HoldTime = "hold-time",
     /// A hold time of zero: nobody notices a dead session.

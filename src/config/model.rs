@@ -1,6 +1,7 @@
 //! The shape of a configuration file, exactly as written. The JSON Schema for editors is made from these types.
 
 mod beyond;
+mod bfd;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
 use crate::scalar::{AuthKind, Count, GracefulShutdown, IkeGeneration, Legacy, Octets, Text, Within};
 
+pub(crate) use self::bfd::{BfdAuthSection, BfdField, BfdSection};
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
 
 /// A Quadspan router.
@@ -474,6 +476,8 @@ layered! {
         med: Leaf<Within<0, { u32::MAX }>>,
         /// How often our AS number is put in front once more.
         prepend: Leaf<Within<0, 16>>,
+        /// Bidirectional forwarding detection: `true` (300ms, three times), `false` (default) or a section.
+        bfd: BfdField,
     }
 }
 

@@ -227,4 +227,6 @@ pub struct Session {
     pub peer: bgp::PeerConfig,
     /// For the routing tables.
     pub policy: rib::PeerPolicy,
+    /// Bidirectional forwarding detection of the session's path.
+    pub bfd: Option<bfd::Config>,
 }

@@ -478,6 +478,10 @@ keywords! {
         "psk" => AuthKind::Psk,
         "certificate" => AuthKind::Certificate,
     };
+    bfd::AuthKind, "`meticulous-sha1` or `sha1`: others prove nothing", {
+        "meticulous-sha1" => bfd::AuthKind::MeticulousKeyedSha1,
+        "sha1" => bfd::AuthKind::KeyedSha1,
+    };
     RsaPadding, "`pss` or `pkcs1`", {
         "pss" => RsaPadding::Pss,
         "pkcs1" => RsaPadding::Pkcs1,

@@ -53,6 +53,8 @@ impl SecretSource for Keys {
         }
         let (key, mode) = match name.rsplit('/').next().unwrap_or_default() {
             "empty.psk" => ("\n", 0o600),
+            "bfd-open.key" => ("S3cret.1234\n", 0o644),
+            "bfd.key" => ("S3cret.1234\n", 0o600),
             "open.psk" => (GOOD_KEY, 0o644),
             "short.psk" => ("S3cret.123\n", 0o600),
             "space.psk" => (" Correct.Horse.Battery.Staple\n", 0o600),

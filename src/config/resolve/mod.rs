@@ -4,6 +4,7 @@
 //! [`crate::lint`] can compare the parts of an unfinished configuration too.
 
 mod auth;
+mod bfd;
 mod certificate;
 mod inside;
 mod inside6;
@@ -56,7 +57,7 @@ pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, fin
     let router = router.at().map(|section| router::resolve(section, findings));
     let defaults = defaults.section(at).value;
     let tunnels = tunnel_drafts(tunnels, &defaults, &policies, at, secrets, findings);
-    let neighbors = neighbors::resolve(neighbors, &policies, findings);
+    let neighbors = neighbors::resolve(neighbors, &policies, secrets, findings);
     lint::lint(router.as_ref(), &tunnels, &neighbors, &policies, findings);
     if findings.has_errors() {
         return None;

@@ -17,6 +17,7 @@ use crate::policies::PoliciesDraft;
 use crate::profile::Profile;
 use crate::router::{Neighbor, NeighborPlace, Range};
 use crate::scalar::AsnRange;
+use crate::secrets::SecretSource;
 use crate::source::{At, Span};
 
 /// Sessions with peers of one range, unless said otherwise.
@@ -40,13 +41,19 @@ pub(crate) struct NeighborDraft {
 pub(super) fn resolve(
     written: Field<Vec<Field<NeighborSection>>>,
     policies: &PoliciesDraft,
+    secrets: &dyn SecretSource,
     findings: &Findings,
 ) -> Vec<NeighborDraft> {
     let sections = written.at().map(|list| list.value).unwrap_or_default();
-    sections.into_iter().filter_map(Field::at).map(|section| one(section, policies, findings)).collect()
+    sections.into_iter().filter_map(Field::at).map(|section| one(section, policies, secrets, findings)).collect()
 }
 
-fn one(section: At<NeighborSection>, policies: &PoliciesDraft, findings: &Findings) -> NeighborDraft {
+fn one(
+    section: At<NeighborSection>,
+    policies: &PoliciesDraft,
+    secrets: &dyn SecretSource,
+    findings: &Findings,
+) -> NeighborDraft {
     let At { value: section, span: at } = section;
     let name = section.name.require("name", at, "name the neighbour, for logs, metrics and commands", findings);
     let name = name.map(|name| At::new(name.value.0, name.span));
@@ -62,6 +69,7 @@ fn one(section: At<NeighborSection>, policies: &PoliciesDraft, findings: &Findin
         bgp.value.asn = Leaf::written(Word(Asn(first.value.first)), first.span);
     }
     let family = address.map(|at| Family::of(&at.value.into())).or(range.map(|at| Family::of(&at.value)));
+    let bfd = bgp.value.bfd.clone();
     let over = Over::Neighbor { family: family.unwrap_or(Family::Ipv4Unicast), accepts: range.is_some() };
     let draft = NeighborDraft {
         at,
@@ -71,7 +79,13 @@ fn one(section: At<NeighborSection>, policies: &PoliciesDraft, findings: &Findin
         interface: section.interface.scalar().map(|at| At::new(at.value.0, at.span)),
         local_address: section.local_address.scalar(),
         multihop: section.multihop.scalar().and_then(|at| Some(At::new(u8::try_from(at.value.0).ok()?, at.span))),
-        session: session::resolve(bgp, Profile::Generic, over, policies, findings),
+        session: session::resolve(bgp, Profile::Generic, over, policies, findings).with_bfd(
+            bfd,
+            Profile::Generic,
+            over,
+            secrets,
+            findings,
+        ),
         asns: asns.into_iter().map(|at| at.value).collect(),
         limit: section.limit.value().map_or(LIMIT, |limit| limit.0),
     };

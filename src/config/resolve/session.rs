@@ -11,11 +11,12 @@ use super::place::{Over, Place};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf};
-use crate::model::{BgpSection, MaxPrefixSection};
+use crate::model::{BfdField, BgpSection, MaxPrefixSection};
 use crate::policies::{Exchange, PoliciesDraft, exchange};
 use crate::profile::{Cloud, Profile};
 use crate::router::Session;
 use crate::scalar::{GracefulShutdown, Within};
+use crate::secrets::SecretSource;
 use crate::source::{At, Span};
 
 /// What could be made out of a `bgp` section.
@@ -42,6 +43,7 @@ pub(crate) struct SessionDraft {
     local_preference: u32,
     med: Option<u32>,
     prepend: u8,
+    bfd: Option<bfd::Config>,
 }
 
 pub(super) fn resolve(
@@ -75,6 +77,7 @@ pub(super) fn resolve(
         local_preference: section.local_preference.value().map_or(100, |preference| preference.0),
         med: section.med.value().map(|med| med.0),
         prepend: section.prepend.value().and_then(|prepend| u8::try_from(prepend.0).ok()).unwrap_or(0),
+        bfd: None,
     }
 }
 
@@ -231,6 +234,19 @@ fn stated_import(profile: Profile, external: bool) -> Chain {
 }
 
 impl SessionDraft {
+    /// The same with BFD, if that is written.
+    pub(super) fn with_bfd(
+        self,
+        written: BfdField,
+        profile: Profile,
+        over: Over,
+        secrets: &dyn SecretSource,
+        findings: &Findings,
+    ) -> Self {
+        let bfd = super::bfd::resolve(written, profile, over, self.hold_time, secrets, findings);
+        Self { bfd, ..self }
+    }
+
     /// Whether the session opens TCP connections itself.
     pub(crate) const fn connects(&self) -> bool {
         !self.passive
@@ -281,6 +297,7 @@ impl SessionDraft {
                 prepend: self.prepend,
                 treatment: rib::Treatment::default(),
             },
+            bfd: self.bfd,
         })
     }
 }

@@ -386,6 +386,19 @@ const BGP: &[Case] = &[
     (Code::PrefixLimitCloud, &[("{asn: 64512}", "{asn: 64512, max-prefix: {out: 1001}}")]),
     (Code::PrefixLimitCloud, &[("{asn: 64512}", "{asn: 64512, max-prefix: {out: 500}}")]),
     (Code::FamilyWithoutLink, &[("{asn: 64512}", "{asn: 64512, families: [ipv4, ipv6]}")]),
+    (Code::BfdCloud, &[("{asn: 64512}", "{asn: 64512, bfd: true}")]),
+    (Code::BfdInterval, &[("{asn: 64512}", "{asn: 64512, bfd: {interval: 5ms, min-receive: 2m}}")]),
+    (Code::BfdHasty, &[("{asn: 64512}", "{asn: 64512, bfd: {interval: 20ms, min-receive: 20ms}}")]),
+    (Code::BfdHasty, &[("{asn: 64512}", "{asn: 64512, bfd: {multiplier: 1}}")]),
+    (Code::BfdSlow, &[("{asn: 64512}", "{asn: 64512, bfd: {interval: 10s}}")]),
+    (Code::BfdKey, &[("{asn: 64512}", "{asn: 64512, bfd: {authentication: {key-id: 1}}}")]),
+    (Code::BfdKey, &[("{asn: 64512}", "{asn: 64512, bfd: {authentication: {key-id: 1, file: good.psk}}}")]),
+    (Code::BfdKey, &[("{asn: 64512}", "{asn: 64512, bfd: {authentication: {kind: md5, file: absent.psk}}}")]),
+    (Code::BfdKeyMode, &[("{asn: 64512}", "{asn: 64512, bfd: {authentication: {key-id: 1, env: bfd-open.key}}}")]),
+    (
+        Code::BfdRange,
+        &[(ROOT, "neighbors:\n  - {name: a, asn: 65010, range: 10.1.0.0/24, bgp: {bfd: true}}\ntunnels:\n")],
+    ),
 ];
 
 const GROUPS: [(&str, &[Case]); 9] = [

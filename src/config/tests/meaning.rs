@@ -236,3 +236,32 @@ fn a_file_made_by_a_program_is_understood() {
     assert_eq!((session.peer.timers.hold, session.peer.timers.keepalive), (seconds(9), seconds(3)));
     assert_eq!(session.policy.max_prefix_out, None);
 }
+
+#[test]
+fn bfd_is_off_unless_asked_for_and_has_usual_values() {
+    let bfd = |bgp: &str| first(&changed(GOOD, "{asn: 64512}", bgp)).bgp.unwrap().bfd;
+    assert_eq!(bfd("{asn: 64512}"), None);
+    assert_eq!(bfd("{asn: 64512, bfd: false}"), None);
+    assert_eq!(bfd("{asn: 64512, bfd: true}"), Some(bfd::Config::default()));
+    let written =
+        bfd("{asn: 64512, bfd: {interval: 100ms, min-receive: 200ms, multiplier: 5, passive: true, strict: true, \
+                       authentication: {key-id: 7, file: bfd.key}}}");
+    let kind = bfd::AuthKind::MeticulousKeyedSha1;
+    let expected = bfd::Config {
+        interval: Duration::from_millis(100),
+        min_receive: Duration::from_millis(200),
+        multiplier: 5,
+        passive: true,
+        strict: true,
+        authentication: Some(bfd::Authentication { kind, key_id: 7, key: Secret::from(b"S3cret.1234".as_slice()) }),
+    };
+    assert_eq!(written, Some(expected));
+    let plain = bfd("{asn: 64512, bfd: {authentication: {kind: sha1, key-id: 0, env: bfd.key}}}").unwrap();
+    assert_eq!(plain.authentication.unwrap().kind, bfd::AuthKind::KeyedSha1);
+    // A tunnel may do without what all have.
+    let text = changed(GOOD, "{asn: 64512}", "{asn: 64512, bfd: true}");
+    let text = changed(&text, "    inside: 169.254.21.0/30\n", "    inside: 169.254.21.0/30\n    bgp: {bfd: false}\n");
+    let bfd: Vec<bool> =
+        router(&text).tunnels.iter().map(|tunnel| tunnel.bgp.as_ref().unwrap().bfd.is_some()).collect();
+    assert_eq!(bfd, [false, true]);
+}
