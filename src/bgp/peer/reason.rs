@@ -16,7 +16,7 @@ pub enum StopReason {
     /// The tunnel below is gone, so that nothing can be sent. Stays down until the next start, which acts at once.
     #[error("the tunnel is down")]
     TunnelDown,
-    /// BFD says that the peer cannot be reached (RFC 9384). Opens again after a pause.
+    /// BFD says that the peer cannot be reached (RFC 9384). Stays down until the next start: BFD is up again.
     #[error("BFD says that the peer cannot be reached")]
     BfdDown,
     /// This process ends to be started again, with the routes in place (RFC 4724 4.1): the peer hears nothing.
@@ -53,10 +53,11 @@ impl StopReason {
         match self {
             Self::AdminShutdown(_)
             | Self::TunnelDown
+            | Self::BfdDown
             | Self::PrefixLimit { .. }
             | Self::Deconfigured
             | Self::Restarting => false,
-            Self::Reset(_) | Self::ConfigurationChanged | Self::OutOfResources(_) | Self::BfdDown => true,
+            Self::Reset(_) | Self::ConfigurationChanged | Self::OutOfResources(_) => true,
         }
     }
 }
@@ -163,7 +164,7 @@ const fn stop_remedy(reason: &StopReason) -> &'static str {
     match reason {
         StopReason::AdminShutdown(_) => "enable it again with `quadspan bgp enable NAME`",
         StopReason::Deconfigured | StopReason::Restarting => "nothing is wrong",
-        StopReason::BfdDown => "see why packets of BFD are lost; the session returns by itself",
+        StopReason::BfdDown => "see `quadspan show bfd` for why; the session returns with BFD",
         StopReason::TunnelDown => "see the tunnel's own failure; the session returns with the tunnel",
         StopReason::PrefixLimit { .. } => {
             "raise the session's `max-prefix` or have the peer announce less, then `quadspan bgp reset NAME`; \
