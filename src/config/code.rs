@@ -291,6 +291,16 @@ codes! {
     PolicyUnused = "policy-unused",
     /// A session that accepts nothing, for want of a policy (RFC 8212).
     PolicyMissing = "policy-missing",
+    /// Too many prefixes again at once.
+    PrefixRestart = "prefix-restart",
+    /// Several paths of a family that the session does not carry.
+    AddPath = "add-path",
+    /// A time of graceful restart that cannot be.
+    GracefulRestart = "graceful-restart",
+    /// A role that cannot be.
+    Role = "role",
+    /// A TCP MD5 key that cannot be.
+    Md5Key = "md5-key",
     /// IPv6 routes without an IPv6 link.
     FamilyWithoutLink = "family-without-link",
 }

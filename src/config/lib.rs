@@ -44,7 +44,8 @@ pub use code::Code;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use profile::Profile;
 pub use router::{
-    DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace, Range, Router, Session, Tunnel,
+    DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace, Range, Router, Session,
+    Transport, Tunnel,
 };
 pub use schema::schema;
 pub use secrets::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};

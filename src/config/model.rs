@@ -2,12 +2,13 @@
 
 mod beyond;
 mod bfd;
+mod speaker;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bgp::Family;
+use bgp::{Family, Role};
 use ike::certificate::RsaPadding;
 use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
 use ike::identity::Identity;
@@ -23,10 +24,13 @@ use crate::named::Named;
 use crate::policies::{ChainField, PolicySection};
 use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
-use crate::scalar::{AuthKind, Count, GracefulShutdown, IkeGeneration, Legacy, Octets, Text, Within};
+use crate::scalar::{
+    AuthKind, Count, GracefulShutdown, IkeGeneration, Legacy, Octets, PathDirections, RestartMode, Text, Within,
+};
 
 pub(crate) use self::bfd::{BfdAuthSection, BfdField, BfdSection};
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
+pub(crate) use speaker::{AddPathSection, GracefulRestartSection};
 
 /// A Quadspan router.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -478,6 +482,38 @@ layered! {
         prepend: Leaf<Within<0, 16>>,
         /// Bidirectional forwarding detection: `true` (300ms, three times), `false` (default) or a section.
         bfd: BfdField,
+        /// The shortest hold time a peer may propose; 3s by default.
+        min_hold_time: Leaf<Duration>,
+        /// How long the peer may read nothing of what we send (RFC 9687); 8m by default, at least twice the hold time,
+        /// 0s turns it off.
+        send_hold_time: Leaf<Duration>,
+        /// The longest pause after failures in a row; 60s by default.
+        idle_hold_max: Leaf<Duration>,
+        /// When a session that ended for too many prefixes opens again; without it, an operator has to reset it.
+        max_prefix_restart: Leaf<Duration>,
+        /// Keeps the session down, with this text for the peer's operator (RFC 9003).
+        shutdown: Leaf<Text>,
+        /// Marks around routes announced again (RFC 7313); `true` by default.
+        enhanced_refresh: Leaf<bool>,
+        /// Messages of up to 65535 octets (RFC 8654); `false` by default.
+        extended_messages: Leaf<bool>,
+        /// IPv4 routes with IPv6 next hops (RFC 8950); `false` by default.
+        extended_next_hop: Leaf<bool>,
+        /// Several paths per prefix (RFC 7911): `receive`, `send` or `both`, or one of them by family; none by default.
+        add_path: Field<OneOf<PathDirections, AddPathSection>>,
+        /// Graceful restart (RFC 4724): `helper`, `full` or `off` (default, which does not even mention it), or a section.
+        graceful_restart: Field<OneOf<RestartMode, GracefulRestartSection>>,
+        /// What we are to the peer (RFC 9234): `provider`, `customer`, `peer`, `rs-server` or `rs-client`. Routes that
+        /// would leak are then refused and withheld.
+        role: Leaf<Role>,
+        /// Whether a peer that says nothing of its role is refused; `false` by default.
+        role_strict: Leaf<bool>,
+        /// A key for TCP MD5 (RFC 2385), and one way to it.
+        md5: Field<PskSection>,
+        /// Takes packets of the session only if they come from at most this many hops away (RFC 5082); 1 is a neighbour.
+        ttl_security: Leaf<Within<1, 254>>,
+        /// Largest TCP segment of the session; what fits the tunnel by default.
+        tcp_mss: Leaf<Within<536, 65535>>,
     }
 }
 

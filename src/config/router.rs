@@ -11,7 +11,7 @@ use policy::PolicySet;
 use rib::{ConnectedRule, PeerId, StaticRoute};
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
-use wire::{Asn, RouterId};
+use wire::{Asn, RouterId, Secret};
 
 use crate::profile::Profile;
 
@@ -229,4 +229,17 @@ pub struct Session {
     pub policy: rib::PeerPolicy,
     /// Bidirectional forwarding detection of the session's path.
     pub bfd: Option<bfd::Config>,
+    /// For its TCP connections.
+    pub transport: Transport,
+}
+
+/// What protects and shapes the TCP connections of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transport {
+    /// Key of TCP MD5 (RFC 2385).
+    pub md5: Option<Secret>,
+    /// From how many hops away packets may come at most, 1 for a neighbour (RFC 5082).
+    pub ttl_security: Option<u8>,
+    /// Largest segment, in octets; `None` leaves it to what fits the link.
+    pub mss: Option<u16>,
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bgp::Family;
+use bgp::{AddPath, Family, Role};
 use ike::certificate::RsaPadding;
 use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
 use ike::crypto::ParseSuiteError;
@@ -44,6 +44,18 @@ pub(crate) struct Octets(pub(crate) u64);
 /// A number of things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count(pub(crate) u64);
+
+/// In which directions a prefix may have several paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PathDirections(pub(crate) AddPath);
+
+/// What a session does about restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RestartMode {
+    Off,
+    Helper,
+    Full,
+}
 
 /// Whether broken algorithms may be proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -489,6 +501,23 @@ keywords! {
     LogFormat, "`text` or `json`", {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
+    };
+    PathDirections, "`receive`, `send` or `both`", {
+        "receive" => PathDirections(AddPath { receive: true, send: false }),
+        "send" => PathDirections(AddPath { receive: false, send: true }),
+        "both" => PathDirections(AddPath { receive: true, send: true }),
+    };
+    RestartMode, "`helper`, `full` or `off`", {
+        "helper" => RestartMode::Helper,
+        "full" => RestartMode::Full,
+        "off" => RestartMode::Off,
+    };
+    Role, "`provider`, `customer`, `peer`, `rs-server` or `rs-client`: what we are to the peer", {
+        "provider" => Role::Provider,
+        "customer" => Role::Customer,
+        "peer" => Role::Peer,
+        "rs-server" => Role::RsServer,
+        "rs-client" => Role::RsClient,
     };
     Family, "`ipv4` or `ipv6`", {
         "ipv4" => Family::Ipv4Unicast,

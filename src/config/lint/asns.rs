@@ -19,6 +19,7 @@ pub(super) fn lint(
         usable(own, findings);
         toward_clouds(own, tunnels, findings);
     }
+    roles(own, tunnels, neighbors, findings);
     // A neighbour may well be of our own AS.
     for asn in neighbors.iter().filter_map(|neighbor| neighbor.session.asn) {
         usable(asn, findings);
@@ -33,6 +34,22 @@ pub(super) fn lint(
                     .label("the peer")
                     .also(own.span, "ourselves")
                     .remedy("sessions with clouds are external: choose another private number for one end"),
+            );
+        }
+    }
+}
+
+// RFC 9234 4.1: a role is about two ASes.
+fn roles(own: Option<At<Asn>>, tunnels: &[TunnelDraft], neighbors: &[NeighborDraft], findings: &Findings) {
+    let sessions = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
+    for session in sessions.chain(neighbors.iter().map(|neighbor| &neighbor.session)) {
+        let (Some(role), Some(own), Some(peer)) = (session.offers.role, own, session.asn) else { continue };
+        if own.value == peer.value {
+            findings.push(
+                Finding::error(Code::Role, role.span, "inside one AS nobody is provider, customer or peer")
+                    .label("what we are to the peer")
+                    .also(peer.span, "of our own AS")
+                    .remedy("leave `role` out"),
             );
         }
     }

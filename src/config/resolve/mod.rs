@@ -9,6 +9,7 @@ mod certificate;
 mod inside;
 mod inside6;
 mod neighbors;
+mod offers;
 mod outside;
 mod place;
 mod ppk;
@@ -19,6 +20,7 @@ mod session;
 mod statics;
 mod suites;
 mod timing;
+mod transport;
 mod tunnel;
 mod version;
 

@@ -79,7 +79,7 @@ fn one(
         interface: section.interface.scalar().map(|at| At::new(at.value.0, at.span)),
         local_address: section.local_address.scalar(),
         multihop: section.multihop.scalar().and_then(|at| Some(At::new(u8::try_from(at.value.0).ok()?, at.span))),
-        session: session::resolve(bgp, Profile::Generic, over, policies, findings).with_bfd(
+        session: session::resolve(bgp, Profile::Generic, over, policies, secrets, findings).with_bfd(
             bfd,
             Profile::Generic,
             over,

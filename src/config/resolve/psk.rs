@@ -20,14 +20,25 @@ pub(super) fn resolve(
     if field.span().is_none() {
         findings.push(missing("psk", owner, "say where the pre-shared key is: `psk: {file: tunnel.psk}`"));
     }
-    let origin = origin(field.at()?, findings)?;
-    let span = origin.span;
-    let (octets, mode) = match origin.value {
+    let At { value: key, span } = fetch(field.at()?, "pre-shared key", secrets, findings)?;
+    check_key(key.expose(), profile, span, findings);
+    Some(key)
+}
+
+/// Fetches the key, called `what`, from where the section says it is.
+pub(super) fn fetch(
+    section: At<PskSection>,
+    what: &str,
+    secrets: &dyn SecretSource,
+    findings: &Findings,
+) -> Option<At<Secret>> {
+    let At { value: origin, span } = origin(section, what, findings)?;
+    let (octets, mode) = match origin {
         Origin::Inline(text) => {
             findings.push(
-                Finding::warning(Code::PskInline, span, "the pre-shared key is written into the configuration")
-                    .label("everyone who reads this file can take over the tunnel")
-                    .remedy("move it to a file with mode 0600 and write `psk: {file: NAME}`"),
+                Finding::warning(Code::PskInline, span, format!("the {what} is written into the configuration"))
+                    .label("everyone who reads this file can pass for one of the two ends")
+                    .remedy("move it to a file with mode 0600 and write `{file: NAME}`"),
             );
             (Secret::new(text.into_bytes()), None)
         }
@@ -35,7 +46,7 @@ pub(super) fn resolve(
             Ok(FoundSecret { secret, mode }) => (without_line_end(&secret), mode),
             Err(error) => {
                 findings.push(
-                    Finding::error(Code::PskUnavailable, span, format!("no pre-shared key: {error}"))
+                    Finding::error(Code::PskUnavailable, span, format!("no {what}: {error}"))
                         .label("looked for here")
                         .remedy(unavailable_remedy(&reference)),
                 );
@@ -43,9 +54,8 @@ pub(super) fn resolve(
             }
         },
     };
-    check_mode(mode, span, findings);
-    check_key(octets.expose(), profile, span, findings);
-    Some(octets)
+    check_mode(mode, what, span, findings);
+    Some(At::new(octets, span))
 }
 
 enum Origin {
@@ -53,7 +63,7 @@ enum Origin {
     Reference(SecretReference),
 }
 
-fn origin(section: At<PskSection>, findings: &Findings) -> Option<At<Origin>> {
+fn origin(section: At<PskSection>, what: &str, findings: &Findings) -> Option<At<Origin>> {
     let At { value: PskSection { file, env, credential, inline }, span } = section;
     let written = [file.span(), env.span(), credential.span(), inline.span()];
     let mut written = written.into_iter().flatten();
@@ -61,11 +71,11 @@ fn origin(section: At<PskSection>, findings: &Findings) -> Option<At<Origin>> {
     if first.is_none() || second.is_some() {
         let finding = match (first, second) {
             (Some(first), Some(second)) => {
-                Finding::error(Code::PskChoice, second, "the pre-shared key is given in more than one way")
+                Finding::error(Code::PskChoice, second, format!("the {what} is given in more than one way"))
                     .label("another")
                     .also(first, "one")
             }
-            (_, _) => Finding::error(Code::PskChoice, span, "nothing says where the pre-shared key is")
+            (_, _) => Finding::error(Code::PskChoice, span, format!("nothing says where the {what} is"))
                 .label("gives no usable way"),
         };
         findings.push(finding.remedy("give exactly one of `file`, `env` and `credential`"));
@@ -96,10 +106,10 @@ pub(super) fn without_line_end(secret: &Secret) -> Secret {
     Secret::from(octets.strip_suffix(b"\r").unwrap_or(octets))
 }
 
-fn check_mode(mode: Option<u32>, span: Span, findings: &Findings) {
+fn check_mode(mode: Option<u32>, what: &str, span: Span, findings: &Findings) {
     if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
         findings.push(
-            Finding::warning(Code::PskFileMode, span, "others may read or write the pre-shared key's file")
+            Finding::warning(Code::PskFileMode, span, format!("others may read or write the {what}'s file"))
                 .label(format!("has mode {mode:04o}"))
                 .remedy("run `chmod 600` on it"),
         );

@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use bgp::{Family, Offers, PeerConfig, Timers};
+use bgp::{Family, PeerConfig};
 use policy::{Basis, Chain};
 use rib::PeerPolicy;
 use wire::{Asn, RouterId};
 
+use super::offers::{self, OffersDraft};
 use super::place::{Over, Place};
+use super::transport;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf};
 use crate::model::{BfdField, BgpSection, MaxPrefixSection};
 use crate::policies::{Exchange, PoliciesDraft, exchange};
 use crate::profile::{Cloud, Profile};
-use crate::router::Session;
+use crate::router::{Session, Transport};
 use crate::scalar::{GracefulShutdown, Within};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
@@ -34,6 +36,8 @@ pub(crate) struct SessionDraft {
     connect_retry: Duration,
     passive: bool,
     pub(crate) families: Vec<Family>,
+    pub(crate) offers: OffersDraft,
+    transport: Transport,
     /// What was written, if anything.
     pub(crate) import: Option<Chain>,
     /// Unless it was written: on external sessions.
@@ -51,11 +55,16 @@ pub(super) fn resolve(
     profile: Profile,
     over: Over,
     policies: &PoliciesDraft,
+    secrets: &dyn SecretSource,
     findings: &Findings,
 ) -> SessionDraft {
     let At { value: section, span: at } = section;
     let cloud = profile.cloud();
     let tunnel = matches!(over, Over::Tunnel { .. });
+    let transport = transport::resolve(&section, secrets, findings);
+    let families = families(section.families.clone(), over, findings);
+    let hold = section.hold_time.clone().value().unwrap_or(cloud.hold_time);
+    let offers = offers::resolve(&section, &families, hold, findings);
     let asn = section.asn.require("asn", at, "give the peer's AS number, here or in `defaults`", findings);
     let (hold_time, keepalive) = timers(section.hold_time, section.keepalive, profile, findings);
     let (max_prefix_in, max_prefix_out) = limits(section.max_prefix, cloud, at, findings);
@@ -69,7 +78,9 @@ pub(super) fn resolve(
         keepalive,
         connect_retry: section.connect_retry.value().unwrap_or(CONNECT_RETRY),
         passive: passive(section.passive, profile, findings) || over.accepts(),
-        families: families(section.families, over, findings),
+        families,
+        offers,
+        transport,
         import: exchange(section.import, Exchange::Import, policies, findings),
         graceful_shutdown: section.graceful_shutdown.value(),
         drain: section.drain.value().unwrap_or(false),
@@ -255,6 +266,8 @@ impl SessionDraft {
     /// The session at `place`; `None` if a part is missing, which was reported.
     pub(super) fn finish(self, name: &str, (local_asn, router_id): (Asn, RouterId), place: Place) -> Option<Session> {
         let peer_asn = self.asn?.value;
+        let shutdown = self.offers.shutdown();
+        let (timers, offers) = self.offers.finish(self.hold_time, self.keepalive, self.connect_retry);
         Some(Session {
             id: place.id,
             name: name.to_owned(),
@@ -266,15 +279,10 @@ impl SessionDraft {
                 local_address: place.local,
                 peer_address: place.peer,
                 families: self.families,
-                timers: Timers {
-                    hold: self.hold_time,
-                    keepalive: self.keepalive,
-                    connect_retry: self.connect_retry,
-                    ..Timers::default()
-                },
-                offers: Offers::default(),
+                timers,
+                offers,
                 passive: self.passive,
-                shutdown: None,
+                shutdown,
             },
             policy: PeerPolicy {
                 name: name.to_owned(),
@@ -298,6 +306,7 @@ impl SessionDraft {
                 treatment: rib::Treatment::default(),
             },
             bfd: self.bfd,
+            transport: self.transport,
         })
     }
 }

@@ -77,7 +77,8 @@ pub(super) fn resolve(
     let over = Over::Tunnel { ipv6: inside6.is_some() };
     let session = section.bgp.at().map(|bgp| {
         let bfd = bgp.value.bfd.clone();
-        session::resolve(bgp, profile, over, policies, findings).with_bfd(bfd, profile, over, secrets, findings)
+        session::resolve(bgp, profile, over, policies, secrets, findings)
+            .with_bfd(bfd, profile, over, secrets, findings)
     });
     let ike = section.ike.section(at).value;
     let version = version::resolve(&ike, at, profile, findings);

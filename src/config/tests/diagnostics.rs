@@ -401,7 +401,19 @@ const BGP: &[Case] = &[
     ),
 ];
 
-const GROUPS: [(&str, &[Case]); 9] = [
+const SPEAKER: &[Case] = &[
+    (Code::PrefixRestart, &[("{asn: 64512}", "{asn: 64512, max-prefix-restart: 1ms}")]),
+    (Code::AddPath, &[("{asn: 64512}", "{asn: 64512, add-path: {ipv6: both}}")]),
+    (Code::GracefulRestart, &[("{asn: 64512}", "{asn: 64512, graceful-restart: {restart-time: 2h}}")]),
+    (Code::GracefulRestart, &[("{asn: 64512}", "{asn: 64512, graceful-restart: {stale-time: 0s}}")]),
+    (Code::Role, &[("{asn: 64512}", "{asn: 64512, role-strict: true}")]),
+    (Code::Role, &[("{asn: 64512}", "{asn: 65000, role: customer}")]),
+    (Code::Md5Key, &[("{asn: 64512}", "{asn: 64512, md5: {file: empty.psk}}")]),
+    (Code::HoldTime, &[("{asn: 64512}", "{asn: 64512, hold-time: 30s, min-hold-time: 31s}")]),
+];
+
+const GROUPS: [(&str, &[Case]); 10] = [
+    ("speaker", SPEAKER),
     ("post-quantum", POST_QUANTUM),
     ("shape", SHAPE),
     ("router", ROUTER),
