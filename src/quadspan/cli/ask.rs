@@ -32,6 +32,10 @@ pub(super) fn peers(args: &AskArgs) -> ExitCode {
     show(args, "/v1/peers", |view: &Vec<PeerView>| render::peers(view))
 }
 
+pub(super) fn bfd(args: &AskArgs) -> ExitCode {
+    show(args, "/v1/bfd", render::bfd)
+}
+
 pub(super) fn routes(args: &AskArgs, prefix: Option<IpNet>) -> ExitCode {
     let path = match prefix {
         Some(prefix) => format!("/v1/routes?prefix={prefix}"),

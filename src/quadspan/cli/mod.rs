@@ -83,6 +83,8 @@ enum Show {
     Tunnels(AskArgs),
     /// BGP sessions.
     Peers(AskArgs),
+    /// BFD sessions: how fast each notices a dead peer, and what it makes of the path.
+    Bfd(AskArgs),
     /// Prefixes with all their paths and why each won or lost.
     Routes {
         /// Only this prefix.
@@ -144,6 +146,7 @@ impl Cli {
             Command::Status(ask) => ask::status(&ask),
             Command::Show(Show::Tunnels(ask)) => ask::tunnels(&ask),
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),
+            Command::Show(Show::Bfd(ask)) => ask::bfd(&ask),
             Command::Show(Show::Routes { prefix, ask }) => ask::routes(&ask, prefix),
             Command::Show(Show::Fib(ask)) => ask::fib(&ask),
             Command::Show(Show::Strangers(ask)) => ask::strangers(&ask),

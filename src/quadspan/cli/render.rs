@@ -4,7 +4,8 @@ use comfy_table::Table;
 use comfy_table::presets;
 
 use crate::view::{
-    FailureView, FibView, Health, IkeView, PeerView, RouteView, StatusView, StrangersView, TunnelState, TunnelView,
+    BfdView, FailureView, FibView, Health, IkeView, PeerView, RouteView, StatusView, StrangersView, TunnelState,
+    TunnelView,
 };
 
 /// The verdict, then tunnels and sessions in one row each, then what needs attention.
@@ -143,6 +144,59 @@ pub(super) fn strangers(view: &StrangersView) -> String {
         "{table}\n{half_open} half open; cookies asked {cookies_sent}, ignored as too many {refused_full}, as too often \
          {refused_rate}, no IKE {dropped}\n"
     )
+}
+
+/// One row per BFD session, then the last failure of those that are not up.
+pub(super) fn bfd(view: &BfdView) -> String {
+    let mut table = plain([
+        "TUNNEL",
+        "PEER",
+        "STATE",
+        "FOR",
+        "PEER STATE",
+        "SENDS EVERY",
+        "GIVES UP AFTER",
+        "PATH",
+        "IN",
+        "OUT",
+        "FLAPS",
+    ]);
+    for session in &view.sessions {
+        table.add_row([
+            session.tunnel.clone(),
+            session.peer.to_string(),
+            session.state.clone(),
+            seconds(session.since),
+            session.peer_state.clone().unwrap_or_else(dash),
+            milliseconds(session.transmit_microseconds),
+            milliseconds(session.detection_microseconds),
+            session.obstacle.as_ref().map_or("usable", |_| "not used").to_owned(),
+            session.packets_in.to_string(),
+            session.packets_out.to_string(),
+            session.flaps.to_string(),
+        ]);
+    }
+    let mut text = format!("{table}\n");
+    for session in view.sessions.iter().filter(|session| session.state != "Up") {
+        text.push_str(&format!("\nBFD with {} in {} is {}", session.peer, session.tunnel, session.state));
+        text.push_str(&session.obstacle.as_ref().map_or_else(String::new, |obstacle| format!(": {obstacle}")));
+        text.push('\n');
+        text.push_str(&failure(session.last_failure.as_ref()));
+    }
+    if !view.discarded.is_empty() {
+        let counts = view.discarded.iter().map(|(cause, count)| format!("{cause} {count}")).collect::<Vec<_>>();
+        text.push_str(&format!("\npackets ignored: {}\n", counts.join(", ")));
+    }
+    text
+}
+
+/// `300ms`, `0.3ms`; a dash for nothing.
+fn milliseconds(micros: u64) -> String {
+    match (micros, micros % 1000) {
+        (0, _) => dash(),
+        (_, 0) => format!("{}ms", micros / 1000),
+        (_, _) => format!("{}.{:03}ms", micros / 1000, micros % 1000),
+    }
 }
 
 /// One row per session, then the last error of those that are not established.

@@ -11,8 +11,8 @@ use wire::ipsec::TunnelId;
 
 use super::reload::ReloadRequest;
 use super::topology::{Part, Topology, TopologyReader};
-use super::{ike_task, rib_task, session, views};
-use crate::view::{FibView, PeerView, RouteView, StatusView, StrangersView, TunnelView};
+use super::{bfd_task, ike_task, rib_task, session, views};
+use crate::view::{BfdView, FibView, PeerView, RouteView, StatusView, StrangersView, TunnelView};
 
 /// Why a request could not be met.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -92,6 +92,7 @@ impl ControlError {
 pub struct Control {
     pub(super) ike: mpsc::Sender<ike_task::Command>,
     pub(super) rib: mpsc::Sender<rib_task::Command>,
+    pub(super) bfd: bfd_task::Handle,
     pub(super) fib: fib::Fib,
     pub(super) dataplane: Dataplane,
     pub(super) topology: TopologyReader,
@@ -225,6 +226,17 @@ impl Control {
         let ike = self.ike_statuses().await?;
         let is_up = ike.get(&id).is_some_and(|status| status.state == ike::TunnelState::Up);
         if is_up { Ok(id) } else { Err(ControlError::NotUp { name: name.to_owned() }) }
+    }
+
+    /// Every BFD session.
+    ///
+    /// # Errors
+    /// [`ControlError::Stopping`].
+    pub async fn bfd(&self) -> Result<BfdView, ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.bfd.send(bfd_task::Command::Status(reply)).await.map_err(|_| ControlError::Stopping)?;
+        let report = answer.await.map_err(|_| ControlError::Stopping)?;
+        Ok(views::bfd(&report, Instant::now()))
     }
 
     /// Who asked without proving who they are.

@@ -1,30 +1,49 @@
-//! Tunnel state drives routing: what no combination of separate daemons can do.
+//! Tunnel state and BFD drive routing: what no combination of separate daemons can do.
 //!
 //! ```text
 //! ike: TunnelDown ──┬─ 1 ─► fib      the tunnel's next hop leaves every group: one kernel operation, traffic moves
-//!                   ├─ 2 ─► rib      its paths are no candidates any more, other peers get withdrawals
+//! bfd: Failed ──────┼─ 2 ─► rib      its paths are no candidates any more, other peers get withdrawals
 //!                   └─ 3 ─► session  the BGP session ends without waiting for the hold timer
 //!
 //! ike: TunnelUp ──── the same three, so that everything comes back by itself
+//! bfd: Usable
 //! ```
 //!
 //! The order is the order of urgency. All three are told while the event is handled, before the next one, and none of
 //! them can make the key exchange wait: FIB and RIB take a level, and a session always takes commands.
+//!
+//! A tunnel's next hop is used while the tunnel is up *and* BFD, where it is configured, has nothing against it. Outside
+//! the tunnels several peers share an interface, so there BFD ends the session, and its routes go with it.
+//!
+//! While routes are held for a peer that restarts (RFC 4724), BFD is not asked: our BFD shares the fate of our control
+//! plane, as the peer's may, so its silence says nothing about forwarding (RFC 5882 4.3.2). A session that BFD itself
+//! ends holds nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bfd::{Hops, Path, Verdict};
+use config::Session;
+use rib::PeerId;
+use tokio::sync::Mutex;
 use wire::ipsec::TunnelId;
 
+use super::bfd_task::{self, Add};
 use super::link_states::LinkStates;
 use super::session;
-use super::topology::TopologyReader;
+use super::topology::{Part, TopologyReader};
+use crate::telemetry::report::Reporter;
 
-/// The three that follow a tunnel's state.
+/// The three that follow a tunnel's state, and BFD.
 #[derive(Clone, Debug)]
 pub(super) struct Coupling {
     pub(super) fib: fib::Fib,
     pub(super) rib: Arc<LinkStates>,
     pub(super) topology: TopologyReader,
+    pub(super) bfd: bfd_task::Handle,
+    /// Tunnels that are up, and whether their next hops are used.
+    pub(super) gates: Arc<Mutex<BTreeMap<TunnelId, bool>>>,
+    pub(super) reporter: Reporter,
 }
 
 impl Coupling {
@@ -32,21 +51,103 @@ impl Coupling {
     pub(super) async fn tunnel_up(&self, id: TunnelId) {
         let topology = self.topology.borrow().clone();
         let Some(part) = topology.tunnels.get(&id) else { return };
-        self.fib.link_up(id.into(), part.interface.ifindex, None);
-        self.rib.set(id.into(), rib::LinkState::Up);
-        if let Some(session) = &part.session {
-            let link = session::Link { interface: part.tunnel.interface.clone(), mss: Some(part.interface.mss) };
-            drop(session.commands.send(session::Command::TunnelUp(link)).await);
+        let watched = part.tunnel.bgp.as_ref().and_then(|session| Some((session.id, session.bfd.as_ref()?)));
+        let open = watched.is_none_or(|(_, bfd)| !bfd.strict);
+        let mut gates = self.gates.lock().await;
+        gates.insert(id, open);
+        if open {
+            self.use_link(id, part);
+        } else {
+            tell(part, session::Command::BfdDown).await;
+        }
+        let link = session::Link { interface: part.tunnel.interface.clone(), mss: Some(part.interface.mss) };
+        tell(part, session::Command::TunnelUp(link)).await;
+        drop(gates);
+        if let Some((peer, _)) = watched {
+            drop(self.bfd.send(bfd_task::Command::Start(peer)).await);
         }
     }
 
     /// No CHILD SA is left.
     pub(super) async fn tunnel_down(&self, id: TunnelId) {
+        let mut gates = self.gates.lock().await;
+        gates.remove(&id);
+        self.leave_link(id);
+        let part = self.topology.borrow().tunnels.get(&id).cloned();
+        let Some(part) = part else { return };
+        tell(&part, session::Command::TunnelDown).await;
+        drop(gates);
+        if let Some(session) = part.tunnel.bgp.as_ref().filter(|session| session.bfd.is_some()) {
+            drop(self.bfd.send(bfd_task::Command::Stop(session.id)).await);
+        }
+    }
+
+    /// BFD has come to an opinion.
+    pub(super) async fn bfd_verdict(&self, peer: PeerId, verdict: Verdict) {
+        let topology = self.topology.borrow().clone();
+        let Some(session) = topology.session(peer) else { return };
+        let mut gates = self.gates.lock().await;
+        if !verdict.is_usable() && session.keeps_stale_routes() {
+            self.reporter.bfd_overruled(&topology.session_name(peer));
+            return;
+        }
+        let tunnel = topology.tunnels.iter().find(|(_, part)| part.tunnel.bgp.as_ref().is_some_and(|s| s.id == peer));
+        if let Some((id, part)) = tunnel {
+            // What is not up has nothing to lose, and is asked again when it is.
+            let Some(open) = gates.get_mut(id) else { return };
+            if std::mem::replace(open, verdict.is_usable()) != verdict.is_usable() {
+                if verdict.is_usable() { self.use_link(*id, part) } else { self.leave_link(*id) }
+            }
+        }
+        let command = if verdict.is_usable() { session::Command::BfdUp } else { session::Command::BfdDown };
+        drop(session.commands.send(command).await);
+    }
+
+    /// A session in a tunnel has come, changed or gone: so does its BFD.
+    pub(super) async fn watch(&self, part: &Part, old: Option<&Session>, new: Option<&Session>) {
+        let config = |session: Option<&Session>| session.and_then(|session| Some((session.id, session.bfd.clone()?)));
+        match (config(old), config(new), new) {
+            (Some((_, old)), Some((_, new)), _) if old == new => {}
+            (Some(_), Some((peer, new)), _) => self.tell_bfd(bfd_task::Command::Reconfigure(peer, Box::new(new))).await,
+            (None, Some((peer, config)), Some(session)) => {
+                let path = Path {
+                    link: Some(part.tunnel.id.into()),
+                    local: session.peer.local_address,
+                    remote: session.peer.peer_address,
+                    hops: Hops::One,
+                };
+                let interface = Some(part.tunnel.interface.clone());
+                let add = Add { peer, name: session.name.clone(), path, interface, config };
+                self.tell_bfd(bfd_task::Command::Add(Box::new(add))).await;
+                if self.gates.lock().await.contains_key(&part.tunnel.id) {
+                    self.tell_bfd(bfd_task::Command::Start(peer)).await;
+                }
+            }
+            (Some((peer, _)), None, _) => {
+                self.tell_bfd(bfd_task::Command::Remove(peer)).await;
+                self.bfd_verdict(peer, Verdict::Usable).await;
+            }
+            (None, None, _) | (None, Some(_), None) => {}
+        }
+    }
+
+    async fn tell_bfd(&self, command: bfd_task::Command) {
+        drop(self.bfd.send(command).await);
+    }
+
+    fn use_link(&self, id: TunnelId, part: &Part) {
+        self.fib.link_up(id.into(), part.interface.ifindex, None);
+        self.rib.set(id.into(), rib::LinkState::Up);
+    }
+
+    fn leave_link(&self, id: TunnelId) {
         self.fib.link_down(id.into());
         self.rib.set(id.into(), rib::LinkState::Down);
-        let session = self.topology.borrow().tunnels.get(&id).and_then(|part| part.session.clone());
-        if let Some(session) = session {
-            drop(session.commands.send(session::Command::TunnelDown).await);
-        }
+    }
+}
+
+async fn tell(part: &Part, command: session::Command) {
+    if let Some(session) = &part.session {
+        drop(session.commands.send(command).await);
     }
 }

@@ -9,6 +9,9 @@
 //!            ┌─────▼──────────────────┴─────┐
 //!            │ ike_task: ike::Endpoint      │── coupling ──┬──────────────┐
 //!            └──────────────────────────────┘  tunnel up/down             │
+//!            ┌──────────────────────────────┐      │       │              │
+//!            │ bfd_task: bfd::Endpoint      │──────┘       │              │
+//!            └──────────────────────────────┘  verdicts    │              │
 //!            ┌──────────────────────────────┐              │              │
 //!            │ session (one each): bgp::Peer│◄─────────────┤              │
 //!            └─────┬──────────────────▲─────┘              │              │
@@ -22,6 +25,7 @@
 //! Every task is told what happened in the order it happened, and owns its state alone. [`Control`] asks them all to
 //! answer a person or a scrape. [`run`] starts them in the order of dependence and stops them in the reverse order.
 
+mod bfd_task;
 mod clock;
 mod control;
 mod coupling;

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use wire::ipsec::TunnelId;
 
 use super::control::ControlError;
+use super::coupling::Coupling;
 use super::topology::{Part, Topology, Unmade};
 use super::{ike_task, rib_task, session};
 use crate::cli::rendered_report;
@@ -45,6 +46,7 @@ pub(super) struct Supervisor {
     rib: mpsc::Sender<rib_task::Command>,
     reporter: Reporter,
     sessions: BTreeMap<TunnelId, JoinHandle<()>>,
+    coupling: Coupling,
 }
 
 impl Supervisor {
@@ -55,8 +57,9 @@ impl Supervisor {
         ike: mpsc::Sender<ike_task::Command>,
         rib: mpsc::Sender<rib_task::Command>,
         reporter: Reporter,
+        coupling: Coupling,
     ) -> Self {
-        Self { file, topology, dataplane, ike, rib, reporter, sessions: BTreeMap::new() }
+        Self { file, topology, dataplane, ike, rib, reporter, sessions: BTreeMap::new(), coupling }
     }
 
     /// Starts every tunnel of a router that has none yet.
@@ -166,7 +169,9 @@ impl Supervisor {
             }
             None => None,
         };
-        self.set_part(tunnel.id, Some(Part { tunnel: Arc::new(tunnel.clone()), interface, session }));
+        let part = Part { tunnel: Arc::new(tunnel.clone()), interface, session };
+        self.set_part(tunnel.id, Some(part.clone()));
+        self.coupling.watch(&part, None, tunnel.bgp.as_ref()).await;
         self.reporter.tunnel_added(tunnel);
         let config = Box::new(tunnel.ike.clone());
         let eager = tunnel.bgp.as_ref().is_some_and(|session| !session.peer.passive);
@@ -177,6 +182,7 @@ impl Supervisor {
     async fn remove(&mut self, id: TunnelId, reason: StopReason) {
         let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
         self.end_session(&part, reason).await;
+        self.coupling.watch(&part, part.tunnel.bgp.as_ref(), None).await;
         if let Some(task) = self.sessions.remove(&id) {
             drop(tokio::time::timeout(SESSION_END, task).await);
         }
@@ -199,7 +205,9 @@ impl Supervisor {
             let policy = Box::new(bgp.policy.clone());
             self.tell_rib(rib_task::Command::SetPolicy { peer: bgp.id, policy }).await;
         }
-        self.set_part(tunnel.id, Some(Part { tunnel: Arc::new(tunnel), ..part }));
+        let next = Part { tunnel: Arc::new(tunnel), ..part.clone() };
+        self.set_part(next.tunnel.id, Some(next.clone()));
+        self.coupling.watch(&next, part.tunnel.bgp.as_ref(), next.tunnel.bgp.as_ref()).await;
     }
 
     async fn end_session(&self, part: &Part, reason: StopReason) {
@@ -284,11 +292,12 @@ fn inside_addresses(tunnel: &Tunnel) -> Vec<IpNet> {
     addresses
 }
 
-/// Whether two tunnels differ in nothing but what the routing tables can change without touching the session.
+/// Whether two tunnels differ in nothing but what the routing tables and BFD can change without touching the session.
 fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
     let (Some(old_bgp), Some(new_bgp)) = (&old.bgp, &new.bgp) else { return false };
     let mut with_old_policy = new.clone();
-    with_old_policy.bgp = Some(config::Session { policy: old_bgp.policy.clone(), ..new_bgp.clone() });
+    let (policy, bfd) = (old_bgp.policy.clone(), old_bgp.bfd.clone());
+    with_old_policy.bgp = Some(config::Session { policy, bfd, ..new_bgp.clone() });
     with_old_policy == *old
 }
 

@@ -20,7 +20,7 @@ use super::host::HostSettings;
 use super::link_states::LinkStates;
 use super::reload::{ReloadRequest, Supervisor};
 use super::topology::Topology;
-use super::{ike_task, rib_task};
+use super::{bfd_task, ike_task, rib_task};
 use crate::control::server::{self, SocketFile};
 use crate::telemetry::metrics::{self, Metrics};
 use crate::telemetry::report::Reporter;
@@ -52,6 +52,7 @@ struct Running {
     fib: Fib,
     dataplane: Dataplane,
     ike: mpsc::Sender<ike_task::Command>,
+    bfd: bfd_task::Handle,
     host: HostSettings,
     /// Removed with this value.
     _socket: SocketFile,
@@ -88,9 +89,19 @@ impl Running {
         let (topology, reader) = watch::channel(Arc::new(empty));
         let (rib, rib_commands) = rib_task::channel();
         let states = Arc::new(LinkStates::default());
-        let coupling = Coupling { fib: fib.clone(), rib: Arc::clone(&states), topology: reader.clone() };
+        let (bfd, bfd_commands) = bfd_task::channel();
+        let coupling = Coupling {
+            fib: fib.clone(),
+            rib: Arc::clone(&states),
+            topology: reader.clone(),
+            bfd: bfd.clone(),
+            gates: Arc::default(),
+            reporter: reporter.clone(),
+        };
+        bfd_task::spawn(bfd_commands, coupling.clone(), reporter.clone()).map_err(StartError::Bfd)?;
         let (lost, lost_interfaces) = mpsc::channel(ike_task::LOST_QUEUE);
-        let (ike, ike_ended) = ike_task::spawn(dataplane.clone(), dataplane_events, coupling, lost, reporter.clone());
+        let (ike, ike_ended) =
+            ike_task::spawn(dataplane.clone(), dataplane_events, coupling.clone(), lost, reporter.clone());
         let tables = rib::Rib::new(router.rib.clone());
         let rib_ended = rib_task::spawn(tables, rib_commands, states, fib.clone(), reader.clone(), reporter.clone());
 
@@ -98,6 +109,7 @@ impl Running {
         let control = Control {
             ike: ike.clone(),
             rib: rib.clone(),
+            bfd: bfd.clone(),
             fib: fib.clone(),
             dataplane: dataplane.clone(),
             topology: reader,
@@ -105,7 +117,8 @@ impl Running {
             started,
             warnings: host.warnings.clone().into(),
         };
-        let mut supervisor = Supervisor::new(file, topology, dataplane.clone(), ike.clone(), rib, reporter.clone());
+        let mut supervisor =
+            Supervisor::new(file, topology, dataplane.clone(), ike.clone(), rib, reporter.clone(), coupling);
         let mut servers = vec![tokio::spawn(report_fib_events(fib_events, reporter.clone()))];
         servers.push(tokio::spawn(serve_control(listener, control.clone())));
         if let Some(listener) = metrics_listener {
@@ -119,6 +132,7 @@ impl Running {
             fib,
             dataplane,
             ike,
+            bfd,
             host,
             _socket: socket,
             signals,
@@ -168,6 +182,10 @@ impl Running {
         notify(&[sd_notify::NotifyState::Stopping]);
         self.reporter.stopping();
         self.supervisor.stop_sessions().await;
+        let (done, told) = oneshot::channel();
+        if self.bfd.send(bfd_task::Command::Shutdown(done)).await.is_ok() {
+            drop(told.await);
+        }
         let (done, told) = oneshot::channel();
         if self.ike.send(ike_task::Command::Shutdown { done }).await.is_ok() {
             drop(told.await);

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub rekeys: IntCounterVec,
     /// By tunnel, direction, code and subcode.
     pub notifications: IntCounterVec,
+    /// By tunnel and reason.
+    pub bfd_failures: IntCounterVec,
     /// By tunnel: times it was lost.
     pub failovers: IntCounterVec,
     /// By result.
@@ -51,6 +53,7 @@ impl Metrics {
                 "BGP NOTIFICATION messages by direction, code and subcode (RFC 4271 4.5).",
                 &["tunnel", "direction", "code", "subcode"],
             ),
+            bfd_failures: vec("bfd_failures_total", "BFD sessions lost by reason.", &["tunnel", "reason"]),
             failovers: vec("failovers_total", "Times a tunnel in use was lost and its routes moved.", &["tunnel"]),
             reloads: vec("config_reload_total", "Configuration reloads by result.", &["result"]),
             reload_success_time: IntGauge::new(
@@ -70,8 +73,15 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let vectors =
-            [&self.ike_failures, &self.dpd_timeouts, &self.rekeys, &self.notifications, &self.failovers, &self.reloads];
+        let vectors = [
+            &self.bfd_failures,
+            &self.ike_failures,
+            &self.dpd_timeouts,
+            &self.rekeys,
+            &self.notifications,
+            &self.failovers,
+            &self.reloads,
+        ];
         for vector in vectors {
             self.registry.register(Box::new(vector.clone())).expect("every name is registered once");
         }

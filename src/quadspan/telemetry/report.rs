@@ -211,6 +211,38 @@ impl Reporter {
         warn!(tunnel = config.name, %from, expected = %config.peer_address, "BGP connection from a stranger refused");
     }
 
+    /// Everything a BFD session tells.
+    pub(crate) fn bfd_event(&self, tunnel: &str, peer: std::net::IpAddr, event: &bfd::Event) {
+        match event {
+            bfd::Event::StateChanged { from, to, reason: Some(reason) } if reason.is_failure() => {
+                warn!(tunnel, %peer, %from, %to, %reason, remedy = reason.remedy(), "BFD session lost");
+                self.metrics.bfd_failures.with_label_values(&[tunnel, reason.label()]).inc();
+            }
+            bfd::Event::StateChanged { from, to, reason: Some(reason) } => {
+                info!(tunnel, %peer, %from, %to, %reason, "BFD session ended");
+            }
+            bfd::Event::StateChanged { to: bfd::State::Up, .. } => info!(tunnel, %peer, "BFD session up"),
+            bfd::Event::StateChanged { from, to, reason: None } => debug!(tunnel, %peer, %from, %to, "BFD state"),
+            bfd::Event::Verdict(bfd::Verdict::Usable) => debug!(tunnel, %peer, "BFD has nothing against the path"),
+            bfd::Event::Verdict(bfd::Verdict::Failed(obstacle)) => {
+                warn!(tunnel, %peer, %obstacle, "path not used");
+            }
+        }
+    }
+
+    pub(crate) fn bfd_overruled(&self, tunnel: &str) {
+        warn!(
+            tunnel,
+            "BFD says that the peer cannot be reached; its routes are held while it restarts (RFC 5882 4.3.2)"
+        );
+    }
+
+    pub(crate) fn bfd_not_opened(&self, tunnel: &str, path: &bfd::Path, error: &std::io::Error) {
+        let (local, port) = (path.local, path.hops.port());
+        let remedy = "stop the other program on this UDP port; tried again in 5 s";
+        warn!(tunnel, %local, port, %error, remedy, "BFD does not hear");
+    }
+
     pub(crate) fn prefix_held_back(&self, tunnel: &str, prefix: IpNet, limit: u32) {
         let remedy = "announce fewer prefixes: summarise `networks:` or narrow `export:`";
         warn!(tunnel, %prefix, limit, remedy, "prefix held back: the peer would get more than `max-prefix: {{out: ..}}`");

@@ -6,7 +6,9 @@ use prometheus::{Opts, proto::MetricFamily};
 
 use super::metrics::name;
 use crate::daemon::{Control, ControlError};
-use crate::view::{ChildView, FibView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState, TunnelView};
+use crate::view::{
+    BfdView, ChildView, FibView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState, TunnelView,
+};
 
 /// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
 const BGP_STATES: [&str; 6] = ["Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Established"];
@@ -24,6 +26,7 @@ pub(super) async fn gather(control: &Control) -> Result<Vec<MetricFamily>, Contr
     certificates(&status.tunnels, &mut families);
     traffic(&status.tunnels, &mut families);
     peers(&status.peers, &mut families);
+    bfd(&control.bfd().await?, &mut families);
     prefixes(&status.peers, &mut families);
     messages(&status.peers, &mut families);
     tables(&status, &fib, &mut families);
@@ -246,6 +249,30 @@ fn by_kind(counts: &MessageCounts) -> [(&'static str, &'static str, u64); 10] {
         ("in", "route_refresh", counts.refresh_in),
         ("out", "route_refresh", counts.refresh_out),
     ]
+}
+
+fn bfd(view: &BfdView, families: &mut Vec<MetricFamily>) {
+    let up = gauge("bfd_session_up", "Whether the BFD session is up.", &["tunnel"]);
+    let usable = gauge("bfd_path_usable", "Whether BFD has nothing against the path.", &["tunnel"]);
+    let interval = gauge("bfd_transmit_interval_seconds", "Agreed interval of our BFD packets.", &["tunnel"]);
+    let detection = gauge("bfd_detection_time_seconds", "Silence after which the peer is given up.", &["tunnel"]);
+    let packets = counter("bfd_packets_total", "BFD packets by direction.", &["tunnel", "direction"]);
+    let discarded = counter("bfd_packets_ignored_total", "BFD packets ignored by cause.", &["cause"]);
+    for session in &view.sessions {
+        let tunnel = [session.tunnel.as_str()];
+        up.with_label_values(&tunnel).set(flag(session.state == "Up"));
+        usable.with_label_values(&tunnel).set(flag(session.obstacle.is_none()));
+        interval.with_label_values(&tunnel).set(float(session.transmit_microseconds) / 1e6);
+        detection.with_label_values(&tunnel).set(float(session.detection_microseconds) / 1e6);
+        packets.with_label_values(&[tunnel[0], "in"]).inc_by(session.packets_in);
+        packets.with_label_values(&[tunnel[0], "out"]).inc_by(session.packets_out);
+    }
+    for (cause, count) in &view.discarded {
+        discarded.with_label_values(&[cause]).inc_by(*count);
+    }
+    collect(families, &[up, usable, interval, detection]);
+    families.extend(packets.collect());
+    families.extend(discarded.collect());
 }
 
 fn tables(status: &StatusView, fib: &FibView, families: &mut Vec<MetricFamily>) {

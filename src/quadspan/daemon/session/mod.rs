@@ -15,6 +15,8 @@ mod connection;
 mod socket;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bgp::{ConnectionId, Event, Output, Peer, PeerStatus, StopReason};
@@ -46,6 +48,10 @@ pub(super) enum Command {
     TunnelUp(Link),
     /// The tunnel is gone: so is the session, at once.
     TunnelDown,
+    /// BFD says that the peer cannot be reached: the session ends, and waits for the opposite.
+    BfdDown,
+    /// BFD has nothing against the session.
+    BfdUp,
     /// End the session and open it again.
     Reset,
     /// The peer announced more than it may, or takes no updates.
@@ -64,6 +70,14 @@ pub(super) struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
     /// Each with the incarnation of the session it is meant for.
     pub(super) updates: mpsc::Sender<(u64, bgp::Update)>,
+    stale: Arc<AtomicBool>,
+}
+
+impl Handle {
+    /// Whether routes are held for a peer that restarts (RFC 4724).
+    pub(super) fn keeps_stale_routes(&self) -> bool {
+        self.stale.load(Ordering::Relaxed)
+    }
 }
 
 /// Starts the session's task.
@@ -76,8 +90,11 @@ pub(super) fn spawn(
     let (command_tx, commands) = mpsc::channel(COMMAND_QUEUE);
     let (update_tx, updates) = mpsc::channel(UPDATE_QUEUE);
     let (io_tx, io) = mpsc::channel(IO_QUEUE);
+    let stale = Arc::new(AtomicBool::new(false));
     let session = Session {
         id,
+        stale: Arc::clone(&stale),
+        failed: false,
         peer: Peer::new(config.clone(), system_entropy()),
         config,
         rib,
@@ -92,11 +109,15 @@ pub(super) fn spawn(
         reporter,
     };
     let task = tokio::spawn(session.run(commands, updates, io));
-    (Handle { commands: command_tx, updates: update_tx }, task)
+    (Handle { commands: command_tx, updates: update_tx, stale }, task)
 }
 
 struct Session {
     id: PeerId,
+    /// As the handle shows it.
+    stale: Arc<AtomicBool>,
+    /// BFD says that the peer cannot be reached.
+    failed: bool,
     config: bgp::PeerConfig,
     peer: Peer,
     rib: mpsc::Sender<rib_task::Command>,
@@ -161,7 +182,7 @@ impl Session {
             Command::TunnelUp(link) => {
                 self.link = Some(link);
                 self.listen();
-                self.peer.start(now);
+                self.start(now);
             }
             Command::TunnelDown => {
                 self.peer.stop(StopReason::TunnelDown, now);
@@ -169,6 +190,17 @@ impl Session {
                 self.connections.clear();
                 self.stop_listening();
                 self.link = None;
+                self.failed = false;
+            }
+            Command::BfdDown => {
+                self.failed = true;
+                self.peer.stop(StopReason::BfdDown, now);
+            }
+            Command::BfdUp => {
+                let failed = std::mem::take(&mut self.failed);
+                if failed {
+                    self.restart(now);
+                }
             }
             Command::Reset => {
                 self.peer.stop(StopReason::Reset(String::new()), now);
@@ -189,7 +221,11 @@ impl Session {
 
     fn restart(&mut self, now: Instant) {
         self.drain_outputs();
-        if self.link.is_some() {
+        self.start(now);
+    }
+
+    fn start(&mut self, now: Instant) {
+        if self.link.is_some() && !self.failed {
             self.peer.start(now);
         }
     }
@@ -287,6 +323,9 @@ impl Session {
     }
 
     fn handle_event(&mut self, event: Event) {
+        if matches!(event, Event::Down { .. } | Event::StaleExpired(_) | Event::Established(_)) {
+            self.stale.store(self.peer.status().stale.is_some(), Ordering::Relaxed);
+        }
         self.reporter.bgp_event(&self.config, &event);
         let peer = self.id;
         match event {
