@@ -301,6 +301,16 @@ codes! {
     Role = "role",
     /// A TCP MD5 key that cannot be.
     Md5Key = "md5-key",
+    /// Two aggregates of one prefix.
+    AggregateDuplicate = "aggregate-duplicate",
+    /// A prefix that cannot be an aggregate.
+    AggregatePrefix = "aggregate-prefix",
+    /// An aggregate with a set of AS numbers (RFC 9774).
+    AggregateAsSet = "aggregate-as-set",
+    /// An aggregate of what is announced anyway.
+    AggregateNetwork = "aggregate-network",
+    /// A key about routes without effect in its session.
+    TreatmentIdle = "treatment-idle",
     /// IPv6 routes without an IPv6 link.
     FamilyWithoutLink = "family-without-link",
 }

@@ -2,6 +2,7 @@
 
 mod beyond;
 mod bfd;
+mod routes;
 mod speaker;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,6 +15,7 @@ use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, Sele
 use ike::identity::Identity;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy::{AsPathLine, CommunityPattern, PrefixRule};
+use rib::{PrivateAs, SendPaths};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use wire::Asn;
@@ -30,6 +32,7 @@ use crate::scalar::{
 
 pub(crate) use self::bfd::{BfdAuthSection, BfdField, BfdSection};
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
+pub(crate) use routes::{AggregateSection, BestPathSection};
 pub(crate) use speaker::{AddPathSection, GracefulRestartSection};
 
 /// A Quadspan router.
@@ -84,6 +87,10 @@ pub(crate) struct RouterSection {
     pub(crate) ecmp: Leaf<Within<1, 64>>,
     /// Whether learned routes go into the kernel; `true` by default. Without, they are only passed on between sessions.
     pub(crate) install: Leaf<bool>,
+    /// Prefixes announced while something more specific in them has a route.
+    pub(crate) aggregates: Field<Vec<Field<AggregateSection>>>,
+    /// How the best path is chosen, and which paths are used beside it.
+    pub(crate) best_path: Field<BestPathSection>,
     /// The control API.
     pub(crate) api: Field<ApiSection>,
     /// Prometheus metrics.
@@ -514,6 +521,22 @@ layered! {
         ttl_security: Leaf<Within<1, 254>>,
         /// Largest TCP segment of the session; what fits the tunnel by default.
         tcp_mss: Leaf<Within<536, 65535>>,
+        /// How often our own AS number may be in the AS path of a route that we take; never by default.
+        allowas_in: Leaf<Within<1, 10>>,
+        /// Put our AS number in place of the peer's in what we announce, so that another site of its AS takes it;
+        /// `false` by default.
+        as_override: Leaf<bool>,
+        /// Private AS numbers in what we announce to another AS: `all` takes them out, `replace` puts ours in their
+        /// place; they stay by default.
+        remove_private_as: Leaf<PrivateAs>,
+        /// Announce our own address as next hop inside our AS; `true` by default. Otherwise the one that a route came
+        /// with, where it is not of link scope.
+        next_hop_self: Leaf<bool>,
+        /// Announce a default route, whatever is in the tables and in `export`; `false` by default.
+        default_originate: Leaf<bool>,
+        /// Which paths a peer gets that takes several: `all` (default), `ecmp` (those that are used side by side) or how
+        /// many.
+        send_paths: Leaf<SendPaths>,
     }
 }
 
@@ -525,6 +548,8 @@ pub(crate) struct MaxPrefixSection {
     /// Most prefixes to accept; one more ends the session.
     #[serde(rename = "in")]
     pub(crate) inbound: Leaf<Within<0, { u32::MAX }>>,
+    /// From which percentage of `in` on a warning is logged; never by default.
+    pub(crate) warn: Leaf<Within<1, 100>>,
     /// Most prefixes to announce; the rest is held back.
     #[serde(rename = "out")]
     pub(crate) outbound: Leaf<Within<0, { u32::MAX }>>,

@@ -11,6 +11,7 @@ use ike::crypto::ParseSuiteError;
 use ike::identity::{Identity, ParseIdentityError};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy::{PrefixRule, RuleAction};
+use rib::{PrivateAs, SendPaths};
 use schemars::{Schema, json_schema};
 use wire::Asn;
 
@@ -115,6 +116,25 @@ impl<const MIN: u32, const MAX: u32> Scalar for Within<MIN, MAX> {
 
     fn schema() -> Schema {
         json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+impl Scalar for SendPaths {
+    const EXPECTED: &'static str = "`all`, `ecmp` or a number of paths such as `2`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "ecmp" => Ok(Self::Ecmp),
+            number => match number.parse::<u8>() {
+                Ok(count @ 1..) => Ok(Self::First(count)),
+                Ok(_) | Err(_) => Err(format!("`{text}` is neither `all` nor `ecmp` nor between 1 and 255")),
+            },
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["all", "ecmp"] }, { "type": "integer", "minimum": 1, "maximum": 255 }] })
     }
 }
 
@@ -497,6 +517,10 @@ keywords! {
     RsaPadding, "`pss` or `pkcs1`", {
         "pss" => RsaPadding::Pss,
         "pkcs1" => RsaPadding::Pkcs1,
+    };
+    PrivateAs, "`all` or `replace`", {
+        "all" => PrivateAs::Remove,
+        "replace" => PrivateAs::Replace,
     };
     LogFormat, "`text` or `json`", {
         "text" => LogFormat::Text,

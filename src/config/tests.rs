@@ -7,6 +7,7 @@ mod examples;
 mod hostile;
 mod meaning;
 mod policies;
+mod routes;
 mod speaker;
 
 use std::fmt::Write as _;

@@ -33,7 +33,7 @@ use ipnet::IpNet;
 use rib::{NextHop, NextHopSet};
 use wire::LinkId;
 
-pub(crate) use kernel::{Body, Hop, Kernel, Nexthop, NexthopId, Owner, Route, RouteKey, Via};
+pub(crate) use kernel::{Body, Hop, Kernel, Member, Nexthop, NexthopId, Owner, Route, RouteKey, Via};
 pub(crate) use op::{Op, Refusal};
 pub(crate) use routes::Standing;
 

@@ -103,6 +103,8 @@ pub struct Failover {
 pub struct FibRoute {
     /// Destination.
     pub prefix: IpNet,
+    /// Whether packets are dropped.
+    pub blackhole: bool,
     /// How it stands.
     #[serde(flatten)]
     pub state: RouteState,
@@ -138,6 +140,8 @@ pub struct FibNextHop {
     pub address: IpAddr,
     /// Whether packets can take it now.
     pub active: bool,
+    /// Its part of the traffic beside the others, 1 to 256.
+    pub weight: u16,
 }
 
 /// One ECMP group.

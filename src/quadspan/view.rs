@@ -456,6 +456,9 @@ pub struct FibRouteView {
     pub prefix: IpNet,
     /// `installed`, `pending` or `failed: reason`.
     pub state: String,
+    /// Whether packets are dropped: an aggregate, or a static route that says so.
+    #[serde(default)]
+    pub blackhole: bool,
     /// Next hops.
     pub next_hops: Vec<FibNextHopView>,
 }
@@ -471,6 +474,13 @@ pub struct FibNextHopView {
     pub address: IpAddr,
     /// Whether it takes traffic now: its tunnel is up and the kernel has it.
     pub active: bool,
+    /// Its part of the traffic beside the others, 1 to 256.
+    #[serde(default = "one")]
+    pub weight: u16,
+}
+
+const fn one() -> u16 {
+    1
 }
 
 /// `quadspan show bfd`.

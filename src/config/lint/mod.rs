@@ -3,6 +3,7 @@
 mod asns;
 mod neighbors;
 mod networks;
+mod routes;
 mod statics;
 mod tunnels;
 
@@ -30,5 +31,7 @@ pub(crate) fn lint(
     if let Some(router) = router {
         networks::lint(router, tunnels, neighbors, findings);
         statics::lint(&router.statics, tunnels, findings);
+        let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
+        routes::lint(router, within.chain(neighbors.iter().map(|neighbor| &neighbor.session)), findings);
     }
 }

@@ -150,7 +150,11 @@ fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Finding
     let is_announced = |network: &&At<IpNet>| {
         session.families.contains(&Family::of(&network.value)) && exported(network.value, session.export.as_ref())
     };
-    let announced = router.networks.iter().filter(is_announced).count();
+    let own = router.networks.iter().filter(is_announced).count();
+    let statics = router.statics.iter().filter(|route| route.announce).filter_map(|route| route.prefix);
+    let statics = statics.filter(|prefix| is_announced(&prefix)).count();
+    let defaults = if session.treatment.originates_default() { session.families.len() } else { 0 };
+    let announced = own + statics + defaults;
     if u32::try_from(announced).is_ok_and(|announced| announced <= limit) {
         return;
     }

@@ -15,6 +15,7 @@ mod place;
 mod ppk;
 mod psk;
 mod router;
+mod routes;
 mod selectors;
 mod session;
 mod statics;
@@ -36,6 +37,7 @@ use crate::source::Span;
 
 pub(crate) use neighbors::NeighborDraft;
 pub(crate) use router::RouterDraft;
+pub(crate) use routes::AggregateDraft;
 pub(crate) use session::SessionDraft;
 pub(crate) use statics::{HopDraft, StaticDraft};
 pub(crate) use tunnel::TunnelDraft;

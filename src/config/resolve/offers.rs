@@ -57,6 +57,11 @@ pub(super) fn resolve(section: &BgpSection, families: &[Family], hold: Duration,
 }
 
 impl OffersDraft {
+    /// Whether the peer is offered several paths of any family.
+    pub(crate) fn sends_paths(&self) -> bool {
+        self.offers.add_path.iter().any(|(_, directions)| directions.send)
+    }
+
     pub(super) fn finish(self, hold: Duration, keepalive: Duration, connect_retry: Duration) -> (Timers, Offers) {
         (Timers { hold, keepalive, connect_retry, ..self.timers }, self.offers)
     }

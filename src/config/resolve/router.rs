@@ -9,6 +9,7 @@ use policy::PolicySet;
 use wire::ipsec::TunnelId;
 use wire::{Asn, RouterId};
 
+use super::routes::{self, AggregateDraft};
 use super::{NeighborDraft, StaticDraft, TunnelDraft, name_finding, statics};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
@@ -35,6 +36,8 @@ pub(crate) struct RouterDraft {
     metric: u32,
     ecmp: u32,
     install: bool,
+    pub(crate) aggregates: Vec<AggregateDraft>,
+    decision: rib::DecisionRules,
     api_socket: Option<PathBuf>,
     metrics_listen: Option<SocketAddr>,
     log: Log,
@@ -70,6 +73,8 @@ pub(super) fn resolve(section: At<RouterSection>, findings: &Findings) -> Router
         metric: section.metric.value().map_or(142, |metric| metric.0),
         ecmp: section.ecmp.value().map_or(16, |ecmp| ecmp.0),
         install: section.install.value().unwrap_or(true),
+        aggregates: routes::aggregates(section.aggregates, at, findings),
+        decision: routes::decision(section.best_path.section(at).value),
         api_socket: api_socket(section.api.section(at).value, findings),
         metrics_listen: metrics_listen(section.metrics.section(at).value, findings),
         log: log(section.log.section(at).value),
@@ -185,9 +190,9 @@ impl RouterDraft {
                 asn,
                 router_id,
                 originated: self.networks.iter().map(|network| network.value).collect(),
-                aggregates: Vec::new(),
+                aggregates: self.aggregates.iter().map(|draft| draft.aggregate.value).collect(),
                 ecmp_width,
-                decision: rib::DecisionRules::default(),
+                decision: self.decision,
                 protected: tunnels.iter().map(|tunnel| tunnel.ike.remote).collect(),
             },
             tunnels,

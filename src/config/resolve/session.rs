@@ -9,6 +9,7 @@ use wire::{Asn, RouterId};
 
 use super::offers::{self, OffersDraft};
 use super::place::{Over, Place};
+use super::routes::{self, TreatmentDraft, TreatmentKeys};
 use super::transport;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
@@ -48,6 +49,7 @@ pub(crate) struct SessionDraft {
     med: Option<u32>,
     prepend: u8,
     bfd: Option<bfd::Config>,
+    pub(crate) treatment: TreatmentDraft,
 }
 
 pub(super) fn resolve(
@@ -67,7 +69,17 @@ pub(super) fn resolve(
     let offers = offers::resolve(&section, &families, hold, findings);
     let asn = section.asn.require("asn", at, "give the peer's AS number, here or in `defaults`", findings);
     let (hold_time, keepalive) = timers(section.hold_time, section.keepalive, profile, findings);
+    let warn = section.max_prefix.get().map_or_else(Leaf::default, |limits| limits.warn.clone());
     let (max_prefix_in, max_prefix_out) = limits(section.max_prefix, cloud, at, findings);
+    let keys = TreatmentKeys {
+        allowas_in: section.allowas_in,
+        as_override: section.as_override,
+        remove_private_as: section.remove_private_as,
+        next_hop_self: section.next_hop_self,
+        default_originate: section.default_originate,
+        send_paths: section.send_paths,
+        warn,
+    };
     SessionDraft {
         asn,
         profile,
@@ -89,6 +101,7 @@ pub(super) fn resolve(
         med: section.med.value().map(|med| med.0),
         prepend: section.prepend.value().and_then(|prepend| u8::try_from(prepend.0).ok()).unwrap_or(0),
         bfd: None,
+        treatment: routes::treatment(keys),
     }
 }
 
@@ -191,7 +204,7 @@ fn families(written: Field<Vec<Leaf<Family>>>, over: Over, findings: &Findings) 
 type Limit = Option<(u32, Option<Span>)>;
 
 fn limits(section: Field<MaxPrefixSection>, cloud: &Cloud, owner: Span, findings: &Findings) -> (Option<u32>, Limit) {
-    let MaxPrefixSection { inbound, outbound } = section.section(owner).value;
+    let MaxPrefixSection { inbound, outbound, warn: _ } = section.section(owner).value;
     let inbound = limit(inbound, findings);
     let outbound = limit(outbound, findings);
     if let (Some(limit), Some(accepted), Some(usual)) = (outbound, cloud.accepts_prefixes, cloud.max_prefix_out) {
@@ -258,6 +271,11 @@ impl SessionDraft {
         Self { bfd, ..self }
     }
 
+    /// Whether there is a limit on what comes in.
+    pub(crate) const fn limits_inbound(&self) -> bool {
+        self.max_prefix_in.is_some()
+    }
+
     /// Whether the session opens TCP connections itself.
     pub(crate) const fn connects(&self) -> bool {
         !self.passive
@@ -303,7 +321,7 @@ impl SessionDraft {
                 local_preference: self.local_preference,
                 med: self.med,
                 prepend: self.prepend,
-                treatment: rib::Treatment::default(),
+                treatment: self.treatment.finish(),
             },
             bfd: self.bfd,
             transport: self.transport,

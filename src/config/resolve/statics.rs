@@ -20,7 +20,7 @@ pub(crate) struct StaticDraft {
     pub(crate) hops: Vec<HopDraft>,
     pub(crate) blackhole: bool,
     pub(crate) distance: u8,
-    announce: bool,
+    pub(crate) announce: bool,
 }
 
 /// One next hop of it.

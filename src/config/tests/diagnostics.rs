@@ -412,7 +412,30 @@ const SPEAKER: &[Case] = &[
     (Code::HoldTime, &[("{asn: 64512}", "{asn: 64512, hold-time: 30s, min-hold-time: 31s}")]),
 ];
 
-const GROUPS: [(&str, &[Case]); 10] = [
+/// What is done to routes.
+const ROUTES: &[Case] = &[
+    (Code::AggregateDuplicate, &[(NETWORKS, "  aggregates: [{prefix: 10.2.0.0/16}, {prefix: 10.2.0.0/16}]\n")]),
+    (Code::AggregatePrefix, &[(NETWORKS, "  aggregates: [{prefix: 169.254.0.0/16}]\n")]),
+    (Code::AggregatePrefix, &[(NETWORKS, "  aggregates: [{prefix: 10.2.0.1/32}]\n")]),
+    (Code::AggregateAsSet, &[(NETWORKS, "  aggregates: [{prefix: 10.2.0.0/16, as-set: true}]\n")]),
+    (Code::AggregateNetwork, &[(NETWORKS, "  networks: [10.2.0.0/16]\n  aggregates: [{prefix: 10.2.0.0/16}]\n")]),
+    (Code::MissingKey, &[(NETWORKS, "  aggregates: [{summary-only: true}]\n")]),
+    (Code::Value, &[("{asn: 64512}", "{asn: 64512, send-paths: some}")]),
+    (Code::Value, &[("{asn: 64512}", "{asn: 64512, remove-private-as: none}")]),
+    (Code::Value, &[("{asn: 64512}", "{asn: 64512, allowas-in: 0}")]),
+    (Code::TreatmentIdle, &[("{asn: 64512}", "{asn: 64512, next-hop-self: false}")]),
+    (Code::TreatmentIdle, &[("{asn: 64512}", "{asn: 64512, send-paths: ecmp}")]),
+    (
+        Code::TreatmentIdle,
+        &[("profile: aws", "profile: generic"), ("{asn: 64512}", "{asn: 64512, max-prefix: {warn: 80}}")],
+    ),
+    (Code::TreatmentIdle, &[("{asn: 64512}", "{asn: 65000, as-override: true}")]),
+    (Code::PrefixLimitOut, &[("{asn: 64512}", "{asn: 64512, default-originate: true, max-prefix: {out: 1}}")]),
+];
+
+const NETWORKS: &str = "  networks: [10.1.0.0/16]\n";
+
+const GROUPS: [(&str, &[Case]); 11] = [
     ("speaker", SPEAKER),
     ("post-quantum", POST_QUANTUM),
     ("shape", SHAPE),
@@ -423,6 +446,7 @@ const GROUPS: [(&str, &[Case]); 10] = [
     ("certificates", CERTIFICATES),
     ("ipsec", IPSEC),
     ("bgp", BGP),
+    ("routes", ROUTES),
 ];
 
 fn text(changes: &[(&str, &str)]) -> String {

@@ -23,7 +23,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{DecodeError, DefaultNla, Emitable, NlasIterator};
 
-use crate::plan::{Body, Hop, Nexthop, NexthopId};
+use crate::plan::{Body, Hop, Member, Nexthop, NexthopId};
 
 /// `RTNH_F_ONLINK`: the gateway is reachable on the interface, whatever the addresses there are.
 pub(super) const ONLINK: u32 = 4;
@@ -76,9 +76,9 @@ impl NexthopMessage {
         }
     }
 
-    /// A group with equal weights.
-    pub(super) fn group(id: NexthopId, protocol: u8, members: &[NexthopId]) -> Self {
-        let group = members.iter().map(|member| (member.0, 1)).collect();
+    /// A group.
+    pub(super) fn group(id: NexthopId, protocol: u8, members: &[Member]) -> Self {
+        let group = members.iter().map(|member| (member.id.0, member.weight.into())).collect();
         Self { protocol, id: id.0, group, ..Self::default() }
     }
 
@@ -93,10 +93,15 @@ impl NexthopMessage {
             ([], Some(interface), Some(gateway)) if !self.special => Body::Hop(Hop { interface, gateway }),
             ([], _, _) => Body::Other,
             (group, _, _) => {
-                let mut members: Vec<NexthopId> = group.iter().map(|(id, _)| NexthopId(*id)).collect();
+                let equal = group.iter().all(|(_, weight)| *weight == group[0].1);
+                let weight = |weight: u32| if equal { 1 } else { u16::try_from(weight).unwrap_or(u16::MAX) };
+                let mut members: Vec<Member> =
+                    group.iter().map(|(id, own)| Member { id: NexthopId(*id), weight: weight(*own) }).collect();
                 members.sort_unstable();
-                let plain = self.group_type == 0 && group.iter().all(|(_, weight)| *weight == group[0].1);
-                if plain { Body::Group(members) } else { Body::OtherGroup(members) }
+                match self.group_type {
+                    0 => Body::Group(members),
+                    _ => Body::OtherGroup(members.into_iter().map(|member| member.id).collect()),
+                }
             }
         };
         (NexthopId(self.id), Nexthop { protocol: self.protocol, body })

@@ -7,7 +7,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags, RouteProtocol, RouteScope,
-    RouteType,
+    RouteType, RouteVia,
 };
 use rtnetlink::RouteMessageBuilder;
 
@@ -34,8 +34,9 @@ pub(super) fn encode(op: &Op, marks: &Marks) -> (Rtnl, u16) {
         Op::ReplaceRoute { key, route } => (Rtnl::Route(Verb::New, filled(key, route, marks)), NLM_F_REPLACE),
         Op::DelRoute { key } => {
             let mut message = bare(key, marks);
-            // The kernel compares the scope of an IPv4 route to be deleted, unless it is this one.
+            // The kernel compares scope and type of an IPv4 route to be deleted, unless they are these.
             message.header.scope = RouteScope::NoWhere;
+            message.header.kind = RouteType::Unspec;
             (Rtnl::Route(Verb::Delete, message), 0)
         }
     }
@@ -106,24 +107,47 @@ fn filled(key: &RouteKey, route: &Route, marks: &Marks) -> RouteMessage {
     match &route.via {
         Via::Object(id) => message.attributes.push(RouteAttribute::NhId(id.0)),
         Via::Hops(hops) => match hops.as_ref() {
-            [only] => {
+            [(only, _)] => {
                 message.header.flags.insert(RouteFlags::Onlink);
-                message.attributes.push(RouteAttribute::Gateway(only.gateway.into()));
+                message.attributes.push(gateway(key, only));
                 message.attributes.push(RouteAttribute::Oif(only.interface));
             }
-            hops => message.attributes.push(RouteAttribute::MultiPath(hops.iter().map(share).collect())),
+            hops => {
+                let shares = hops.iter().map(|hop| share(key, hop)).collect();
+                message.attributes.push(RouteAttribute::MultiPath(shares));
+            }
         },
+        Via::Discard => message.header.kind = RouteType::BlackHole,
         Via::Other => {}
     }
     message
 }
 
-fn share(hop: &Hop) -> RouteNextHop {
+fn share(key: &RouteKey, (hop, weight): &(Hop, u16)) -> RouteNextHop {
     let mut share = RouteNextHop::default();
     share.flags = RouteNextHopFlags::Onlink;
     share.interface_index = hop.interface;
-    share.attributes.push(RouteAttribute::Gateway(hop.gateway.into()));
+    share.hops = u8::try_from(weight.saturating_sub(1)).unwrap_or(u8::MAX);
+    share.attributes.push(gateway(key, hop));
     share
+}
+
+/// RFC 8950: an IPv4 route names an IPv6 gateway with its family.
+fn gateway(key: &RouteKey, hop: &Hop) -> RouteAttribute {
+    match (key.prefix, hop.gateway) {
+        (IpNet::V4(_), IpAddr::V6(gateway)) => RouteAttribute::Via(RouteVia::Inet6(gateway)),
+        (IpNet::V4(_) | IpNet::V6(_), gateway) => RouteAttribute::Gateway(gateway.into()),
+    }
+}
+
+fn gateway_of(attribute: &RouteAttribute) -> Option<IpAddr> {
+    if let RouteAttribute::Gateway(address) = attribute {
+        ip(address)
+    } else if let RouteAttribute::Via(RouteVia::Inet6(address)) = attribute {
+        Some(IpAddr::V6(*address))
+    } else {
+        None
+    }
 }
 
 /// Tables above 255 are only in `RTA_TABLE`.
@@ -164,18 +188,21 @@ fn via(message: &RouteMessage) -> Via {
         if let RouteAttribute::NhId(id) = attribute {
             // The kernel may add what the object resolves to; the id is what counts.
             return Via::Object(NexthopId(*id));
-        } else if let RouteAttribute::Gateway(address) = attribute {
-            gateway = ip(address);
+        } else if let Some(address) = gateway_of(attribute) {
+            gateway = Some(address);
         } else if let RouteAttribute::Oif(index) = attribute {
             interface = Some(*index);
         } else if let RouteAttribute::MultiPath(shares) = attribute {
             multipath = Some(shares);
         }
     }
+    if message.header.kind == RouteType::BlackHole {
+        return Via::Discard;
+    }
     let hops = match (multipath, interface, gateway) {
         _ if message.header.kind != RouteType::Unicast => None,
-        (Some(shares), _, _) => shares.iter().map(hop).collect::<Option<Vec<Hop>>>(),
-        (None, Some(interface), Some(gateway)) => Some(vec![Hop { interface, gateway }]),
+        (Some(shares), _, _) => shares.iter().map(hop).collect::<Option<Vec<(Hop, u16)>>>(),
+        (None, Some(interface), Some(gateway)) => Some(vec![(Hop { interface, gateway }, 1)]),
         (None, _, _) => None,
     };
     hops.map_or(Via::Other, |mut hops| {
@@ -184,14 +211,11 @@ fn via(message: &RouteMessage) -> Via {
     })
 }
 
-/// A share that works, with the weight we give.
-fn hop(share: &RouteNextHop) -> Option<Hop> {
-    let gateway = share
-        .attributes
-        .iter()
-        .find_map(|attribute| if let RouteAttribute::Gateway(address) = attribute { ip(address) } else { None })?;
-    let sound = share.hops == 0 && !share.flags.intersects(RouteNextHopFlags::Dead | RouteNextHopFlags::Linkdown);
-    sound.then_some(Hop { interface: share.interface_index, gateway })
+/// A share that works, with its weight.
+fn hop(share: &RouteNextHop) -> Option<(Hop, u16)> {
+    let gateway = share.attributes.iter().find_map(gateway_of)?;
+    let sound = !share.flags.intersects(RouteNextHopFlags::Dead | RouteNextHopFlags::Linkdown);
+    sound.then_some((Hop { interface: share.interface_index, gateway }, u16::from(share.hops) + 1))
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

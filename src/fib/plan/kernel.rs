@@ -39,12 +39,20 @@ pub(crate) struct Nexthop {
 pub(crate) enum Body {
     /// One gateway.
     Hop(Hop),
-    /// Equal shares for each member; sorted.
-    Group(Vec<NexthopId>),
-    /// A group that we would not have made, with its members: weighted or resilient.
+    /// Shares for each member; sorted.
+    Group(Vec<Member>),
+    /// A group that we would not have made, with its members: a resilient one.
     OtherGroup(Vec<NexthopId>),
     /// Blackhole, bridge entry, encapsulation, or on an interface alone.
     Other,
+}
+
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Member {
+    pub(crate) id: NexthopId,
+    /// Its part of the traffic, 1 to 256.
+    pub(crate) weight: u16,
 }
 
 /// What the kernel distinguishes routes of one table by.
@@ -70,8 +78,10 @@ pub(crate) struct Route {
 pub(crate) enum Via {
     /// A nexthop object or group.
     Object(NexthopId),
-    /// Its own next hops with equal shares; sorted.
-    Hops(Arc<[Hop]>),
+    /// Its own next hops with their weights, 1 to 256; sorted.
+    Hops(Arc<[(Hop, u16)]>),
+    /// Nothing: packets are dropped.
+    Discard,
     /// Something we would not have installed.
     Other,
 }
@@ -83,6 +93,23 @@ pub(crate) struct Owner {
     pub(crate) protocol: u8,
     /// Our ids.
     pub(crate) ids: RangeInclusive<u32>,
+}
+
+impl Body {
+    /// What the kernel does to a group when `id` is deleted; whether nothing is left of it.
+    pub(crate) fn lose(&mut self, id: NexthopId) -> bool {
+        match self {
+            Self::Group(members) => {
+                members.retain(|member| member.id != id);
+                members.is_empty()
+            }
+            Self::OtherGroup(members) => {
+                members.retain(|member| *member != id);
+                members.is_empty()
+            }
+            Self::Hop(_) | Self::Other => false,
+        }
+    }
 }
 
 impl Owner {
@@ -177,11 +204,15 @@ impl Kernel {
 
     /// Members of every group, foreign ones too.
     pub(crate) fn grouped(&self) -> BTreeSet<NexthopId> {
-        let members = self.nexthops.values().filter_map(|nexthop| match &nexthop.body {
-            Body::Group(members) | Body::OtherGroup(members) => Some(members),
-            Body::Hop(_) | Body::Other => None,
-        });
-        members.flatten().copied().collect()
+        let mut grouped = BTreeSet::new();
+        for nexthop in self.nexthops.values() {
+            match &nexthop.body {
+                Body::Group(members) => grouped.extend(members.iter().map(|member| member.id)),
+                Body::OtherGroup(members) => grouped.extend(members),
+                Body::Hop(_) | Body::Other => {}
+            }
+        }
+        grouped
     }
 
     /// How many of our routes and nexthops differ between two pictures.
@@ -228,11 +259,8 @@ impl Kernel {
     fn remove_nexthop(&mut self, id: NexthopId) {
         let mut gone = BTreeSet::from([id]);
         for (group, nexthop) in &mut self.nexthops {
-            if let Body::Group(members) | Body::OtherGroup(members) = &mut nexthop.body {
-                members.retain(|member| *member != id);
-                if members.is_empty() {
-                    gone.insert(*group);
-                }
+            if nexthop.body.lose(id) {
+                gone.insert(*group);
             }
         }
         self.nexthops.retain(|id, _| !gone.contains(id));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rib::NextHopSet;
 
-use super::kernel::{Body, Hop, NexthopId};
+use super::kernel::{Body, Hop, Member, NexthopId};
 use super::op::{Op, Refusal};
 use super::{Mode, Plan, SetState};
 
@@ -102,22 +102,27 @@ impl Plan {
         ops
     }
 
-    /// Ids of the members of `set` that have an object, sorted as the kernel's groups are held.
-    pub(super) fn ready_members(&self, set: &NextHopSet) -> Vec<NexthopId> {
-        let hops = set.as_slice().iter().filter_map(|next_hop| self.live_hop(next_hop));
-        let mut members: Vec<NexthopId> = hops.filter_map(|hop| self.kernel.hop(&hop)).collect();
+    /// The members of `set` that have an object, sorted as the kernel's groups are held.
+    pub(super) fn ready_members(&self, set: &NextHopSet) -> Vec<Member> {
+        let live = set.members().filter_map(|(next_hop, weight)| Some((self.live_hop(&next_hop)?, weight)));
+        let ready = live.filter_map(|(hop, weight)| Some(Member { id: self.kernel.hop(&hop)?, weight }));
+        let mut members: Vec<Member> = ready.collect();
         members.sort_unstable();
-        members.dedup();
+        members.dedup_by_key(|member| member.id);
+        if members.iter().all(|member| member.weight == members[0].weight) {
+            // What is left has equal shares, as the kernel's dump is read.
+            members.iter_mut().for_each(|member| member.weight = 1);
+        }
         members
     }
 
     fn needed_hops(&self) -> BTreeSet<Hop> {
-        let wanted = self.sets.iter().filter(|(set, state)| state.routes > 0 && is_one_family(set));
+        let wanted = self.sets.iter().filter(|(_, state)| state.routes > 0);
         wanted.flat_map(|(set, _)| set.as_slice()).filter_map(|next_hop| self.live_hop(next_hop)).collect()
     }
 
     /// A group left by a previous process, or by a set that is gone, with just these members.
-    fn unnamed_group(&self, members: &[NexthopId], named: &BTreeSet<NexthopId>) -> Option<NexthopId> {
+    fn unnamed_group(&self, members: &[Member], named: &BTreeSet<NexthopId>) -> Option<NexthopId> {
         let mut groups = self.kernel.all_own().filter(|(id, _)| !named.contains(id));
         let found = groups.find(|(_, body)| matches!(body, Body::Group(present) if present == members));
         found.map(|(id, _)| id)
@@ -142,15 +147,8 @@ impl Plan {
     }
 }
 
-/// The kernel mixes no families in one group, nor do we.
-pub(super) fn is_one_family(set: &NextHopSet) -> bool {
-    let mut families = set.as_slice().iter().map(|next_hop| next_hop.address.is_ipv4());
-    let first = families.next();
-    families.all(|family| Some(family) == first)
-}
-
 fn wants_group(set: &NextHopSet, state: &SetState) -> bool {
-    state.routes > 0 && set.as_slice().len() >= 2 && is_one_family(set)
+    state.routes > 0 && set.as_slice().len() >= 2
 }
 
 fn key((set, _): (&NextHopSet, &SetState)) -> NextHopSet {

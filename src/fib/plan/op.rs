@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::kernel::{Hop, NexthopId, Route, RouteKey};
+use super::kernel::{Hop, Member, NexthopId, Route, RouteKey};
 
 /// One message to the kernel. Its outcome does not depend on when it is repeated: creation never overwrites,
 /// replacement never creates.
@@ -12,9 +12,9 @@ pub(crate) enum Op {
     /// Create a single nexthop.
     NewHop { id: NexthopId, hop: Hop },
     /// Create a group.
-    NewGroup { id: NexthopId, members: Vec<NexthopId> },
+    NewGroup { id: NexthopId, members: Vec<Member> },
     /// Change the members of a group: every route on it moves.
-    ReplaceGroup { id: NexthopId, members: Vec<NexthopId> },
+    ReplaceGroup { id: NexthopId, members: Vec<Member> },
     /// Delete a nexthop or a group, and with it the routes that have nothing else.
     DelNexthop { id: NexthopId },
     /// Create a route.

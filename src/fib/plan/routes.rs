@@ -27,7 +27,7 @@ enum Wanted {
 enum Unable {
     /// No tunnel of its next hops is up.
     NoWay,
-    /// Its next hops are of another family than its prefix.
+    /// Its prefix is of IPv6 and a next hop of IPv4.
     Family,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Standing {
     Pending,
     /// Another program has a route for this prefix with our metric.
     Conflict,
-    /// Its next hops are of another family than its prefix.
+    /// Its prefix is of IPv6 and a next hop of IPv4.
     Family,
     /// The kernel refused it.
     Refused(Refusal),
@@ -123,8 +123,12 @@ impl Plan {
     fn wanted(&self, key: &RouteKey) -> Wanted {
         let asked = self.desired.get(&key.prefix).filter(|_| key.metric == self.config.metric);
         let Some(set) = asked else { return Wanted::Nothing };
+        if set.is_discard() {
+            return Wanted::Route(Route { via: Via::Discard, source: None });
+        }
         let v4 = key.prefix.addr().is_ipv4();
-        if set.as_slice().iter().any(|next_hop| next_hop.address.is_ipv4() != v4) {
+        // RFC 8950: IPv4 over an IPv6 next hop is possible, the reverse is not.
+        if !v4 && set.as_slice().iter().any(|next_hop| next_hop.address.is_ipv4()) {
             return Wanted::Unable(Unable::Family);
         }
         let via = match self.config.mode {
@@ -149,8 +153,12 @@ impl Plan {
     }
 
     fn hops_for(&self, set: &NextHopSet) -> Option<Via> {
-        let mut hops: Vec<Hop> = set.as_slice().iter().filter_map(|next_hop| self.live_hop(next_hop)).collect();
+        let live = set.members().filter_map(|(next_hop, weight)| Some((self.live_hop(&next_hop)?, weight)));
+        let mut hops: Vec<(Hop, u16)> = live.collect();
         hops.sort_unstable();
+        if let [(_, weight)] = hops.as_mut_slice() {
+            *weight = 1;
+        }
         (!hops.is_empty()).then(|| Via::Hops(hops.into()))
     }
 

@@ -233,6 +233,57 @@ fn routes_with_a_former_metric_are_known_by_their_nexthop() {
 }
 
 #[test]
+fn weights_reach_the_group_and_stay_with_those_that_are_left() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    let hop = |tunnel: u32| set(&[tunnel]).as_slice()[0];
+    plan.set_route(prefix(1), NextHopSet::weighted(vec![(hop(1), 10), (hop(2), 20), (hop(3), 40)]));
+    drain(&mut model, &mut plan);
+    let weights = |plan: &Plan| {
+        let groups = plan.kernel().all_own().filter_map(|(_, body)| match body {
+            Body::Group(members) => Some(members.iter().map(|member| member.weight).collect::<Vec<_>>()),
+            Body::Hop(_) | Body::OtherGroup(_) | Body::Other => None,
+        });
+        groups.collect::<Vec<_>>()
+    };
+    assert_eq!(weights(&plan), [vec![1, 2, 4]]);
+    plan.link_down(LinkId(1));
+    drain(&mut model, &mut plan);
+    assert_eq!(weights(&plan), [vec![2, 4]]);
+    plan.set_route(prefix(1), set(&[1, 2, 3]));
+    plan.link_up(LinkId(1), 11, None);
+    drain(&mut model, &mut plan);
+    assert_eq!(weights(&plan), [vec![1, 1, 1]]);
+}
+
+#[test]
+fn a_route_into_the_void_needs_no_tunnel() {
+    for mode in [Mode::Objects, Mode::Multipath] {
+        let (mut model, mut plan) = four_tunnels(mode);
+        plan.set_route(prefix(1), NextHopSet::discard());
+        drain(&mut model, &mut plan);
+        assert_eq!(plan.standing(prefix(1)), Standing::Installed);
+        assert_eq!(plan.installed(prefix(1)).map(|route| &route.via), Some(&Via::Discard));
+        plan.set_route(prefix(1), set(&[1, 2]));
+        drain(&mut model, &mut plan);
+        assert_eq!(model.ways(prefix(1)), Some(vec![11, 12]));
+        plan.set_route(prefix(1), NextHopSet::default());
+        drain(&mut model, &mut plan);
+        assert_eq!(plan.installed(prefix(1)), None);
+    }
+}
+
+#[test]
+fn ipv4_goes_over_ipv6_next_hops_and_not_the_reverse() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    let six = |tunnel| NextHop { link: LinkId(tunnel), address: ip("fd00::1") };
+    plan.set_route(prefix(1), NextHopSet::new(vec![six(1), six(2)]));
+    plan.set_route(prefix(2), NextHopSet::new(vec![set(&[1]).as_slice()[0], six(2)]));
+    drain(&mut model, &mut plan);
+    assert_eq!(plan.standing(prefix(1)), Standing::Installed);
+    assert_eq!(plan.standing(prefix(2)), Standing::Installed);
+}
+
+#[test]
 fn families_do_not_mix() {
     let (mut model, mut plan) = four_tunnels(Mode::Objects);
     plan.set_route(net("2001:db8::/32"), set(&[1, 2]));

@@ -1,6 +1,6 @@
 //! What the task tells: counters, events, logs, snapshots.
 
-use rib::NextHop;
+use rib::{NextHop, NextHopSet};
 
 use super::Task;
 use crate::FibError;
@@ -34,22 +34,23 @@ impl Task {
     }
 
     pub(super) fn snapshot(&self) -> FibSnapshot {
-        let route = |(prefix, set): (_, &rib::NextHopSet)| FibRoute {
+        let route = |(prefix, set): (_, &NextHopSet)| FibRoute {
             prefix,
+            blackhole: set.is_discard(),
             state: state(self.plan.standing(prefix)),
             nexthop_id: match self.plan.installed(prefix).map(|route| &route.via) {
                 Some(Via::Object(id)) => Some(id.0),
-                Some(Via::Hops(_) | Via::Other) | None => None,
+                Some(Via::Hops(_) | Via::Discard | Via::Other) | None => None,
             },
-            next_hops: self.next_hops(set.as_slice()),
+            next_hops: self.next_hops(set),
         };
         let mut routes: Vec<FibRoute> = self.plan.desired().map(route).collect();
         routes.sort_unstable_by_key(|route| route.prefix);
         let groups = self.plan.named_groups();
-        let group = |(id, set, routes): (crate::plan::NexthopId, &rib::NextHopSet, usize)| FibGroup {
+        let group = |(id, set, routes): (crate::plan::NexthopId, &NextHopSet, usize)| FibGroup {
             id: id.0,
             routes,
-            next_hops: self.next_hops(set.as_slice()),
+            next_hops: self.next_hops(set),
         };
         let mut groups: Vec<FibGroup> = groups.map(group).collect();
         groups.sort_unstable_by_key(|group| group.id);
@@ -94,14 +95,15 @@ impl Task {
         }
     }
 
-    fn next_hops(&self, next_hops: &[NextHop]) -> Vec<FibNextHop> {
-        let shown = |next_hop: &NextHop| FibNextHop {
+    fn next_hops(&self, set: &NextHopSet) -> Vec<FibNextHop> {
+        let shown = |(next_hop, weight): (NextHop, u16)| FibNextHop {
             link: next_hop.link,
             interface: self.plan.interface(next_hop.link).and_then(|index| self.names.get(&index).cloned()),
             address: next_hop.address,
-            active: self.plan.is_active(next_hop),
+            active: self.plan.is_active(&next_hop),
+            weight,
         };
-        next_hops.iter().map(shown).collect()
+        set.members().map(shown).collect()
     }
 }
 
@@ -111,7 +113,7 @@ fn state(standing: Standing) -> RouteState {
         Standing::Installed => RouteState::Installed,
         Standing::Pending => RouteState::Pending,
         Standing::Conflict => failed("another program has a route for this prefix with the same metric"),
-        Standing::Family => failed("its next hops are of another address family"),
+        Standing::Family => failed("an IPv6 route cannot have an IPv4 next hop"),
         Standing::Refused(refusal) => failed(&refusal.to_string()),
     }
 }

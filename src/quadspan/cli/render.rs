@@ -266,8 +266,13 @@ pub(super) fn routes(view: &[RouteView]) -> String {
 
 /// One row per next hop of every route of ours in the kernel.
 pub(super) fn fib(view: &FibView) -> String {
+    let weighted = view.routes.iter().flat_map(|route| &route.next_hops).any(|next_hop| next_hop.weight != 1);
     let mut table = plain(["PREFIX", "STATE", "NEXT HOP", "INTERFACE", "TUNNEL", "IN USE"]);
     for route in &view.routes {
+        if route.blackhole {
+            let [prefix, state] = [route.prefix.to_string(), route.state.clone()];
+            table.add_row([prefix, state, "dropped".to_owned(), String::new(), String::new(), "yes".to_owned()]);
+        }
         for (index, next_hop) in route.next_hops.iter().enumerate() {
             let first = index == 0;
             table.add_row([
@@ -276,7 +281,11 @@ pub(super) fn fib(view: &FibView) -> String {
                 next_hop.address.to_string(),
                 next_hop.interface.clone(),
                 next_hop.tunnel.clone(),
-                if next_hop.active { "yes" } else { "no" }.to_owned(),
+                match (next_hop.active, weighted) {
+                    (true, true) => format!("yes, weight {}", next_hop.weight),
+                    (true, false) => "yes".to_owned(),
+                    (false, _) => "no".to_owned(),
+                },
             ]);
         }
     }

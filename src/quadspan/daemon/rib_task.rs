@@ -1,17 +1,24 @@
 //! The task that owns the routing tables.
 //!
-//! Sessions and tunnels tell it what changed; after each batch it hands what follows to the FIB and to the sessions.
+//! Sessions and tunnels tell it what changed; what follows it hands to the FIB and to the sessions. A session without
+//! room makes nobody wait: its peer is held in the routing tables, which go on noting what changes for it, so that a slow
+//! peer costs no memory and gets the latest state instead of all that led there. How long a peer may read nothing is
+//! the session's matter (RFC 9687).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
-use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::link_states::LinkStates;
 use super::session;
+use super::sleep::sleep_until;
 use super::topology::TopologyReader;
 use crate::telemetry::report::Reporter;
 
@@ -19,8 +26,10 @@ use crate::telemetry::report::Reporter;
 const COMMAND_QUEUE: usize = 1024;
 /// Commands handled before their outcome is passed on.
 const BATCH: usize = 256;
-/// How long a session may refuse updates before it is given up.
-const STALL: Duration = Duration::from_secs(2);
+/// Outputs passed on before others get their turn.
+const SLICE: usize = 4096;
+/// How long decisions may wait while more comes in.
+const COALESCE: Duration = Duration::from_millis(50);
 
 /// What others tell the routing tables.
 #[derive(Debug)]
@@ -109,8 +118,20 @@ pub(super) fn spawn(
     topology: TopologyReader,
     reporter: Reporter,
 ) -> tokio::task::JoinHandle<()> {
-    let task =
-        Task { rib, states, fib, topology, reporter, incarnations: BTreeMap::new(), complete: Some(BTreeSet::new()) };
+    let task = Task {
+        rib,
+        states,
+        fib,
+        topology,
+        reporter,
+        incarnations: BTreeMap::new(),
+        backlog: BTreeMap::new(),
+        room: FuturesUnordered::new(),
+        changes: Vec::new(),
+        complete: Some(BTreeSet::new()),
+        deferred: None,
+        converged: false,
+    };
     tokio::spawn(task.run(commands))
 }
 
@@ -121,15 +142,36 @@ struct Task {
     topology: TopologyReader,
     reporter: Reporter,
     incarnations: BTreeMap<PeerId, u64>,
+    /// Updates that sessions had no room for. Their peers are held: at most one batch of the routing tables each.
+    backlog: BTreeMap<PeerId, VecDeque<bgp::Update>>,
+    /// Room for those, when there is some.
+    room: FuturesUnordered<BoxFuture<'static, (PeerId, Room)>>,
+    /// Changes for the forwarding table not yet handed over.
+    changes: Vec<rib::FibChange>,
     /// Sessions that have announced all they had, until every one has.
     complete: Option<BTreeSet<PeerId>>,
+    /// After our own restart, until when nothing is decided.
+    deferred: Option<Instant>,
+    /// Everybody has announced all they had, and the forwarding table is still to be told so.
+    converged: bool,
 }
+
+/// Room for one update in a session's queue.
+type Room = Result<mpsc::OwnedPermit<(u64, bgp::Update)>, mpsc::error::SendError<()>>;
 
 impl Task {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::with_capacity(BATCH);
         let states = Arc::clone(&self.states);
+        self.defer_after_restart();
+        let mut more = false;
+        let mut worked = Instant::now();
         loop {
+            // While more comes in, what a prefix comes to is not worth deciding again and again.
+            if commands.is_empty() || worked.elapsed() > COALESCE {
+                more = self.work();
+                worked = Instant::now();
+            }
             tokio::select! {
                 biased;
                 changed = states.take() => {
@@ -137,6 +179,7 @@ impl Task {
                         self.rib.handle_link(link, state);
                     }
                 }
+                Some((peer, room)) = self.room.next() => self.send_backlog(peer, room),
                 taken = commands.recv_many(&mut batch, BATCH) => {
                     if taken == 0 {
                         return;
@@ -144,10 +187,33 @@ impl Task {
                     for command in batch.drain(..) {
                         self.handle(command);
                     }
+                    more = true;
                 }
+                () = sleep_until(self.deferred) => self.begin_selection(),
+                // Lets the sessions run that were just given something.
+                () = tokio::task::yield_now(), if more => {}
             }
-            self.drain_outputs().await;
         }
+    }
+
+    /// RFC 4724 4.1: after a restart that left routes in the kernel, these forward until the peers have said what they
+    /// have, or for as long as they were asked to wait for us.
+    fn defer_after_restart(&mut self) {
+        let topology = self.topology.borrow();
+        let asked = |restart: bgp::config::Restart| restart.time;
+        let router = &topology.router;
+        let within = router.tunnels.iter().filter_map(|tunnel| tunnel.bgp.as_ref());
+        let sessions = within.chain(router.neighbors.iter().map(|neighbor| &neighbor.session));
+        let longest = sessions.filter_map(|session| session.peer.offers.graceful_restart).filter_map(asked).max();
+        if let Some(longest) = longest.filter(|_| self.fib.status().adopted > 0) {
+            self.rib.defer_selection();
+            self.deferred = Instant::now().checked_add(longest);
+        }
+    }
+
+    fn begin_selection(&mut self) {
+        self.deferred = None;
+        self.rib.begin_selection();
     }
 
     fn handle(&mut self, command: Command) {
@@ -160,11 +226,15 @@ impl Task {
             }
             Command::PeerUp { peer, incarnation, established } => {
                 self.incarnations.insert(peer, incarnation);
+                self.backlog.remove(&peer);
                 self.rib.handle_peer_up(peer, PeerSession::from(established));
             }
-            Command::PeerDown { peer, stale: None } => self.rib.handle_peer_down(peer),
-            Command::PeerDown { peer, stale: Some(stale) } => {
-                self.rib.handle_peer_restarting(peer, &stale.families);
+            Command::PeerDown { peer, stale } => {
+                self.backlog.remove(&peer);
+                match stale {
+                    Some(stale) => self.rib.handle_peer_restarting(peer, &stale.families),
+                    None => self.rib.handle_peer_down(peer),
+                }
             }
             Command::StaleExpired { peer, families } => self.rib.handle_stale_expired(peer, &families),
             Command::RefreshBegun { peer, family } => self.rib.handle_refresh_begun(peer, family),
@@ -175,15 +245,27 @@ impl Task {
         }
     }
 
-    async fn drain_outputs(&mut self) {
-        let mut changes = Vec::new();
-        let mut sends = Vec::new();
-        while let Some(output) = self.rib.poll_output() {
+    /// Passes on a slice of what the routing tables ask for; whether there may be more.
+    fn work(&mut self) -> bool {
+        for _ in 0..SLICE {
+            let Some(output) = self.rib.poll_output() else {
+                self.hand_over_changes();
+                self.report_convergence();
+                return false;
+            };
             match output {
-                Output::Fib(change) => changes.push(change),
-                Output::Send { peer, update } => sends.push((peer, *update)),
+                Output::Fib(change) => self.changes.push(change),
+                Output::Send { peer, update } => {
+                    // The FIB first: traffic follows it, the peers' tables can wait.
+                    self.hand_over_changes();
+                    self.send(peer, *update);
+                }
                 Output::PrefixLimit { peer, limit, count } => {
                     self.stop_session(peer, bgp::StopReason::PrefixLimit { limit, count });
+                }
+                Output::PrefixWarning { peer, limit, count } => {
+                    let name = self.topology.borrow().session_name(peer);
+                    self.reporter.prefix_limit_near(&name, count, limit);
                 }
                 Output::EndOfRib { peer, .. } => self.note_complete(peer),
                 Output::RequestRefresh { peer, family } => {
@@ -191,22 +273,23 @@ impl Task {
                         drop(session.commands.try_send(session::Command::Refresh(family)));
                     }
                 }
-                Output::PrefixWarning { peer, limit, count } => {
-                    let name = self.topology.borrow().session_name(peer);
-                    self.reporter.prefix_limit_near(&name, count, limit);
-                }
                 Output::HeldBack { peer, prefix, limit } => {
                     let name = self.topology.borrow().session_name(peer);
                     self.reporter.prefix_held_back(&name, prefix, limit);
                 }
             }
         }
-        // The FIB first: traffic follows it, the peers' tables can wait.
-        if !changes.is_empty() && self.topology.borrow().router.install {
-            self.fib.apply(changes);
+        self.hand_over_changes();
+        true
+    }
+
+    fn hand_over_changes(&mut self) {
+        if self.changes.is_empty() {
+            return;
         }
-        for (peer, update) in sends {
-            self.send(peer, update).await;
+        let changes = std::mem::take(&mut self.changes);
+        if self.topology.borrow().router.install {
+            self.fib.apply(changes);
         }
     }
 
@@ -214,22 +297,66 @@ impl Task {
     fn note_complete(&mut self, peer: PeerId) {
         let Some(complete) = &mut self.complete else { return };
         complete.insert(peer);
-        let topology = self.topology.borrow();
-        if topology.sessions().all(|(id, _)| complete.contains(&id)) {
+        if self.topology.borrow().sessions().all(|(id, _)| complete.contains(&id)) {
             self.complete = None;
+            self.converged = true;
+            self.begin_selection();
+        }
+    }
+
+    /// Once what follows from all that was said is in the hands of the forwarding table.
+    fn report_convergence(&mut self) {
+        if std::mem::take(&mut self.converged) {
             let fib = self.fib.clone();
             tokio::spawn(async move { fib.converged().await });
         }
     }
 
-    async fn send(&self, peer: PeerId, update: bgp::Update) {
-        let Some(session) = self.session(peer) else { return };
-        let incarnation = self.incarnation(peer);
-        if let Err(SendTimeoutError::Timeout(_)) = session.updates.send_timeout((incarnation, update), STALL).await {
-            let name = self.topology.borrow().session_name(peer);
-            self.reporter.peer_stalled(&name, STALL);
-            self.stop_session(peer, bgp::StopReason::OutOfResources("the peer takes no updates".into()));
+    /// Hands an update to its session, or keeps it until there is room and asks the routing tables for no more.
+    fn send(&mut self, peer: PeerId, update: bgp::Update) {
+        if let Some(waiting) = self.backlog.get_mut(&peer) {
+            waiting.push_back(update);
+            return;
         }
+        let topology = self.topology.borrow();
+        let Some(session) = topology.session(peer) else { return };
+        if let Err(TrySendError::Full((_, update))) = session.updates.try_send((self.incarnation(peer), update)) {
+            let updates = session.updates.clone();
+            drop(topology);
+            self.backlog.insert(peer, VecDeque::from([update]));
+            self.rib.hold(peer);
+            self.wait_for_room(peer, updates);
+        }
+    }
+
+    fn wait_for_room(&mut self, peer: PeerId, updates: mpsc::Sender<(u64, bgp::Update)>) {
+        self.room.push(async move { (peer, updates.reserve_owned().await) }.boxed());
+    }
+
+    fn send_backlog(&mut self, peer: PeerId, room: Room) {
+        let incarnation = self.incarnation(peer);
+        let Some(waiting) = self.backlog.get_mut(&peer) else { return };
+        let (Ok(permit), Some(update)) = (room, waiting.pop_front()) else {
+            self.forget_backlog(peer);
+            return;
+        };
+        let updates = permit.send((incarnation, update));
+        while let Some(update) = waiting.pop_front() {
+            match updates.try_send((incarnation, update)) {
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
+                Err(TrySendError::Full((_, update))) => {
+                    waiting.push_front(update);
+                    return self.wait_for_room(peer, updates);
+                }
+            }
+        }
+        self.forget_backlog(peer);
+    }
+
+    /// Nothing waits for the peer any more, or what waits is moot.
+    fn forget_backlog(&mut self, peer: PeerId) {
+        self.backlog.remove(&peer);
+        self.rib.release(peer);
     }
 
     fn stop_session(&self, peer: PeerId, reason: bgp::StopReason) {

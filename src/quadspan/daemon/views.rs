@@ -453,9 +453,11 @@ pub(super) fn fib(snapshot: &fib::FibSnapshot, topology: &Topology) -> FibView {
         interface: topology.link_interface(hop.link),
         address: hop.address,
         active: hop.active,
+        weight: hop.weight,
     };
     let route = |route: &fib::FibRoute| FibRouteView {
         prefix: route.prefix,
+        blackhole: route.blackhole,
         state: match &route.state {
             fib::RouteState::Installed => "installed".to_owned(),
             fib::RouteState::Pending => "pending".to_owned(),

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ike::{DownReason, Event as IkeEvent};
 use ipnet::IpNet;
@@ -251,10 +251,6 @@ impl Reporter {
     pub(crate) fn prefix_limit_near(&self, tunnel: &str, count: u32, limit: u32) {
         let remedy = "raise `max-prefix: {in: ..}`, or accept less: one route more than that ends the session";
         warn!(tunnel, count, limit, remedy, "the peer has announced nearly as many routes as it may");
-    }
-
-    pub(crate) fn peer_stalled(&self, tunnel: &str, waited: Duration) {
-        warn!(tunnel, ?waited, "the peer takes no updates; its session is ended");
     }
 
     pub(crate) fn fib_event(&self, event: &fib::FibEvent) {

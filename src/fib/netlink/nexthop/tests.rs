@@ -32,8 +32,12 @@ fn hop() -> NexthopMessage {
     NexthopMessage::hop(NexthopId(0x4000_0001), 142, &Hop { interface: 7, gateway })
 }
 
+fn member(id: u32, weight: u16) -> Member {
+    Member { id: NexthopId(id), weight }
+}
+
 fn group() -> NexthopMessage {
-    NexthopMessage::group(NexthopId(0x4000_0009), 142, &[NexthopId(0x4000_0001), NexthopId(0x4000_0002)])
+    NexthopMessage::group(NexthopId(0x4000_0009), 142, &[member(0x4000_0001, 1), member(0x4000_0002, 1)])
 }
 
 #[cfg(target_endian = "little")]
@@ -57,11 +61,14 @@ fn a_message_cut_short_is_an_error_or_lacks_what_was_cut() {
 }
 
 #[test]
-fn unequal_weights_and_resilient_groups_are_not_ours_to_match() {
+fn weights_are_kept_and_resilient_groups_are_not_ours_to_match() {
     let ids = vec![NexthopId(0x4000_0001), NexthopId(0x4000_0002)];
-    assert_eq!(group().to_nexthop().1.body, Body::Group(ids.clone()));
-    let weighted = NexthopMessage { group: vec![(0x4000_0002, 2), (0x4000_0001, 1)], ..group() };
-    assert_eq!(weighted.to_nexthop().1.body, Body::OtherGroup(ids.clone()));
+    let of = |first, second| Body::Group(vec![member(0x4000_0001, first), member(0x4000_0002, second)]);
+    assert_eq!(group().to_nexthop().1.body, of(1, 1));
+    let weighted = NexthopMessage { group: vec![(0x4000_0002, 256), (0x4000_0001, 1)], ..group() };
+    assert_eq!(weighted.to_nexthop().1.body, of(1, 256));
+    let alike = NexthopMessage { group: vec![(0x4000_0002, 7), (0x4000_0001, 7)], ..group() };
+    assert_eq!(alike.to_nexthop().1.body, of(1, 1), "equal weights are no weights");
     let resilient = NexthopMessage { group_type: 1, ..group() };
     assert_eq!(resilient.to_nexthop().1.body, Body::OtherGroup(ids));
     let blackhole = NexthopMessage { special: true, ..hop() };
@@ -74,7 +81,7 @@ proptest! {
         let gateway = if v6 { IpAddr::from(bits.to_be_bytes()) } else { IpAddr::from(interface.to_be_bytes()) };
         let hop = NexthopMessage::hop(NexthopId(id), 142, &Hop { interface, gateway });
         prop_assert_eq!(&NexthopMessage::decode(&encoded(&hop)).unwrap(), &hop);
-        let members: Vec<_> = (1..=n).map(NexthopId).collect();
+        let members: Vec<_> = (1..=n).map(|id| member(id, u16::try_from(id * 6).unwrap().clamp(1, 256))).collect();
         let group = NexthopMessage::group(NexthopId(id), 142, &members);
         prop_assert_eq!(&NexthopMessage::decode(&encoded(&group)).unwrap(), &group);
     }

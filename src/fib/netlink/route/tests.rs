@@ -50,7 +50,7 @@ fn a_route_on_a_group_is_octet_for_octet_what_the_header_file_says() {
 fn deletion_names_prefix_metric_and_owner() {
     #[rustfmt::skip]
     let golden = [
-        10, 32, 0, 0, 254, 142, 255, 1, 0, 0, 0, 0, // AF_INET6, /32, main, protocol 142, any scope, unicast
+        10, 32, 0, 0, 254, 142, 255, 0, 0, 0, 0, 0, // AF_INET6, /32, main, protocol 142, any scope and type
         20, 0, 1, 0, 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         8, 0, 15, 0, 254, 0, 0, 0,
         8, 0, 6, 0, 142, 0, 0, 0,
@@ -97,8 +97,24 @@ fn a_dead_share_makes_a_route_differ_from_any_wanted_one() {
     assert_eq!(decode(&message, &marks()).unwrap().1.via, Via::Other);
 }
 
-fn hop_on(interface: u32) -> Hop {
-    Hop { interface, gateway: "169.254.21.1".parse().unwrap() }
+fn hop_on(interface: u32) -> (Hop, u16) {
+    let weight = u16::try_from(interface % 256).unwrap() + 1;
+    (Hop { interface, gateway: "169.254.21.1".parse().unwrap() }, weight)
+}
+
+#[test]
+fn ipv4_over_ipv6_and_discard_come_back_as_they_went() {
+    let gateway = "fd00::1".parse().unwrap();
+    let hops = |count: u32| (1..=count).map(|interface| (Hop { interface, gateway }, 1)).collect::<Vec<_>>();
+    for via in [Via::Hops(hops(1).into()), Via::Hops(hops(2).into()), Via::Discard] {
+        let route = Route { via, source: None };
+        for prefix in ["10.2.0.0/16", "2001:db8::/32"] {
+            let key = key(prefix);
+            let message = body(&Op::NewRoute { key, route: route.clone() });
+            let parsed = RouteMessage::parse(&octets(&message)[..]).unwrap();
+            assert_eq!(decode(&parsed, &marks()), Some((key, route.clone())), "{prefix}");
+        }
+    }
 }
 
 proptest! {
@@ -113,7 +129,10 @@ proptest! {
         let marks = Marks { table, ..marks() };
         let prefix = IpNet::V4(Ipv4Net::new(Ipv4Addr::from_bits(bits), length).unwrap().trunc());
         let key = RouteKey { prefix, metric: 142 };
-        let hops: Vec<Hop> = interfaces.into_iter().map(hop_on).collect();
+        let mut hops: Vec<(Hop, u16)> = interfaces.into_iter().map(hop_on).collect();
+        if let [(_, weight)] = hops.as_mut_slice() {
+            *weight = 1;
+        }
         let via = if by_id { Via::Object(NexthopId(bits)) } else { Via::Hops(hops.into()) };
         let route = Route { via, source: None };
         let (message, _) = encode(&Op::NewRoute { key, route: route.clone() }, &marks);

@@ -102,7 +102,8 @@ impl Model {
         }
         for (_, route) in self.routes.values_mut() {
             if let Via::Hops(hops) = &route.via {
-                let left: Vec<Hop> = hops.iter().filter(|hop| hop.interface != interface).copied().collect();
+                let left: Vec<(Hop, u16)> =
+                    hops.iter().filter(|(hop, _)| hop.interface != interface).copied().collect();
                 route.via = Via::Hops(left.into());
             }
         }
@@ -113,12 +114,8 @@ impl Model {
         self.nexthops.remove(&id);
         let mut emptied = Vec::new();
         for (group, (_, body)) in &mut self.nexthops {
-            if let Body::Group(members) | Body::OtherGroup(members) = body {
-                let before = members.len();
-                members.retain(|member| member.0 != id);
-                if before > 0 && members.is_empty() {
-                    emptied.push(*group);
-                }
+            if body.lose(NexthopId(id)) {
+                emptied.push(*group);
             }
         }
         self.routes.retain(|_, (_, route)| route.via != Via::Object(NexthopId(id)));
@@ -182,13 +179,13 @@ impl Model {
         let (protocol, route) = self.routes.get(&(prefix, METRIC))?;
         let of = |id: NexthopId| match &self.nexthops.get(&id.0).expect("routes have nexthops").1 {
             Body::Hop(hop) => vec![hop.interface],
-            Body::Group(members) => members.iter().map(|id| self.interface_of(*id)).collect(),
+            Body::Group(members) => members.iter().map(|member| self.interface_of(member.id)).collect(),
             Body::OtherGroup(_) | Body::Other => panic!("not ours"),
         };
         let mut ways = match &route.via {
             Via::Object(id) => of(*id),
-            Via::Hops(hops) => hops.iter().map(|hop| hop.interface).collect(),
-            Via::Other => vec![],
+            Via::Hops(hops) => hops.iter().map(|(hop, _)| hop.interface).collect(),
+            Via::Discard | Via::Other => vec![],
         };
         ways.sort_unstable();
         (*protocol == OURS).then_some(ways)
@@ -209,15 +206,16 @@ impl Model {
         if self.running.contains(&interface) { Ok(()) } else { refuse(libc::ENETDOWN) }
     }
 
-    fn check_members(&self, members: &[NexthopId]) -> Result<(), Refusal> {
-        let single = |id: &NexthopId| matches!(self.nexthops.get(&id.0), Some((_, Body::Hop(_))));
+    fn check_members(&self, members: &[Member]) -> Result<(), Refusal> {
+        let single = |member: &Member| matches!(self.nexthops.get(&member.id.0), Some((_, Body::Hop(_))));
         if !members.is_empty() && members.iter().all(single) { Ok(()) } else { refuse(libc::EINVAL) }
     }
 
     fn check_via(&self, via: &Via) -> Result<(), Refusal> {
         match via {
             Via::Object(id) if self.nexthops.contains_key(&id.0) => Ok(()),
-            Via::Hops(hops) => hops.iter().try_for_each(|hop| self.check_running(hop.interface)),
+            Via::Hops(hops) => hops.iter().try_for_each(|(hop, _)| self.check_running(hop.interface)),
+            Via::Discard => Ok(()),
             Via::Object(_) | Via::Other => refuse(libc::EINVAL),
         }
     }

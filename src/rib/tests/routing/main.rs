@@ -5,8 +5,14 @@ mod four_tunnels;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod own_routes;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod restarts;
+#[cfg(test)]
 mod router;
+#[cfg(test)]
+mod several_paths;
 #[cfg(test)]
 mod two_families;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Update};
 use ipnet::IpNet;
 use policy::{Chain, PrefixRule, RuleAction};
-use rib::{GracefulShutdown, NextHop, Output, PeerId, PeerPolicy, PeerSession, Rib, RibConfig};
+use rib::{GracefulShutdown, NextHop, NextHopSet, Output, PeerId, PeerPolicy, PeerSession, Rib, RibConfig};
 use wire::LinkId;
 use wire::{Asn, RouterId};
 
@@ -98,7 +98,11 @@ pub(crate) fn sends(outputs: &[Output]) -> Vec<(PeerId, &Update)> {
 pub(crate) struct Router {
     pub(crate) rib: Rib,
     pub(crate) kernel: BTreeMap<IpNet, Vec<NextHop>>,
+    /// Where packets go, discarded or weighted too.
+    pub(crate) ways: BTreeMap<IpNet, NextHopSet>,
+    /// One route per prefix; of several the one announced last.
     pub(crate) told: BTreeMap<PeerId, BTreeMap<IpNet, (IpAddr, Attributes)>>,
+    pub(crate) told_paths: BTreeMap<PeerId, BTreeMap<Nlri, Attributes>>,
     pub(crate) limits: BTreeMap<PeerId, u32>,
     /// Peers that are up.
     pub(crate) up: BTreeSet<PeerId>,
@@ -106,12 +110,20 @@ pub(crate) struct Router {
 
 impl Router {
     pub(crate) fn new(config: RibConfig) -> Self {
-        let (kernel, told) = (BTreeMap::new(), BTreeMap::new());
-        Self { rib: Rib::new(config), kernel, told, limits: BTreeMap::new(), up: BTreeSet::new() }
+        Self {
+            rib: Rib::new(config),
+            kernel: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            told: BTreeMap::new(),
+            told_paths: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            up: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn peer_up(&mut self, peer: PeerId, session: PeerSession) {
         self.told.insert(peer, BTreeMap::new());
+        self.told_paths.insert(peer, BTreeMap::new());
         self.up.insert(peer);
         self.rib.handle_peer_up(peer, session);
     }
@@ -129,11 +141,15 @@ impl Router {
             match &output {
                 Output::Fib(change) => {
                     let hops = change.next_hops.as_slice().to_vec();
-                    let known = match hops.is_empty() {
-                        true => self.kernel.remove(&change.prefix).unwrap_or_default(),
-                        false => self.kernel.insert(change.prefix, hops.clone()).unwrap_or_default(),
+                    match hops.is_empty() {
+                        true => self.kernel.remove(&change.prefix),
+                        false => self.kernel.insert(change.prefix, hops),
                     };
-                    assert_ne!(known, hops, "{}: a change that changes nothing", change.prefix);
+                    let known = match change.next_hops.is_empty() {
+                        true => self.ways.remove(&change.prefix).unwrap_or_default(),
+                        false => self.ways.insert(change.prefix, change.next_hops.clone()).unwrap_or_default(),
+                    };
+                    assert_ne!(known, change.next_hops, "{}: a change that changes nothing", change.prefix);
                 }
                 Output::Send { peer, update } => self.receive(*peer, update),
                 Output::PrefixLimit { peer, .. } => self.peer_down(*peer),
@@ -150,12 +166,17 @@ impl Router {
     fn receive(&mut self, peer: PeerId, update: &Update) {
         assert!(self.up.contains(&peer), "{peer:?} is down");
         let told = self.told.get_mut(&peer).unwrap();
-        for Nlri { prefix, .. } in &update.withdrawn {
-            assert!(told.remove(prefix).is_some(), "{prefix} withdrawn from {peer:?}, which does not have it");
+        let paths = self.told_paths.get_mut(&peer).unwrap();
+        for nlri in &update.withdrawn {
+            assert!(paths.remove(nlri).is_some(), "{nlri} withdrawn from {peer:?}, which does not have it");
+            if !paths.keys().any(|left| left.prefix == nlri.prefix) {
+                told.remove(&nlri.prefix);
+            }
         }
         for Announcement { next_hop, prefixes } in &update.announced {
-            for Nlri { prefix, .. } in prefixes {
-                told.insert(*prefix, (*next_hop, update.attributes.clone()));
+            for nlri in prefixes {
+                paths.insert(*nlri, update.attributes.clone());
+                told.insert(nlri.prefix, (*next_hop, update.attributes.clone()));
             }
         }
         if let Some(limit) = self.limits.get(&peer) {

@@ -1,0 +1,139 @@
+//! Several paths per prefix (RFC 7911), from peers and to peers.
+
+use bgp::{AddPath, Announcement, Attributes, Nlri, Update};
+use rib::{PeerId, PeerPolicy, PeerSession, SendPaths, Treatment, Verdict};
+
+use crate::router::{Router, V4, attributes, config, net, nlris, permit, policy, session};
+
+const HUB: PeerId = PeerId(9);
+const PREFIX: &str = "10.2.0.0/16";
+
+fn with_paths(number: u32, receive: bool, send: bool) -> PeerSession {
+    PeerSession { add_path: vec![(V4, AddPath { receive, send })], ..session(number) }
+}
+
+fn nlri(path_id: u32) -> Nlri {
+    Nlri { prefix: net(PREFIX), path_id }
+}
+
+fn announce(from: &PeerPolicy, path_id: u32, attributes: Attributes) -> Update {
+    let announced = vec![Announcement { next_hop: from.peer_address, prefixes: vec![nlri(path_id)] }];
+    Update { announced, attributes, ..Update::default() }
+}
+
+/// Three peers of different ASes announce one prefix, the first the best; the hub takes several paths.
+fn with_hub(send_paths: SendPaths) -> Router {
+    let mut router = Router::new(config());
+    for number in 0..3 {
+        let peer = policy(number, 64512 + number);
+        router.rib.add_peer(PeerId(number), peer.clone());
+        router.rib.handle_link(peer.link, rib::LinkState::Up);
+        router.peer_up(PeerId(number), session(number));
+        router.rib.handle_update(PeerId(number), announce(&peer, 0, attributes(&[64512 + number])));
+    }
+    let treatment = Treatment { send_paths, ..Treatment::default() };
+    let hub =
+        PeerPolicy { export: policy::Chain::lines(vec![permit("10.2.0.0/16", 16)]), treatment, ..policy(9, 65515) };
+    router.rib.add_peer(HUB, hub);
+    router.peer_up(HUB, with_paths(9, false, true));
+    router.drain();
+    router
+}
+
+/// What the hub has: neighbouring AS by path identifier.
+fn told(router: &Router) -> Vec<(u32, String)> {
+    router.rib.adj_out(HUB).map(|entry| (entry.path_id, format!("{:?}", entry.attributes.as_path.0))).collect()
+}
+
+fn heard(router: &Router) -> Vec<u32> {
+    router.told_paths[&HUB].keys().map(|nlri| nlri.path_id).collect()
+}
+
+#[test]
+fn a_peer_may_announce_several_paths_and_withdraw_one() {
+    let mut router = Router::new(config());
+    let peer = policy(0, 64512);
+    router.rib.add_peer(PeerId(0), peer.clone());
+    router.rib.handle_link(peer.link, rib::LinkState::Up);
+    router.peer_up(PeerId(0), with_paths(0, true, false));
+    router.rib.handle_update(PeerId(0), announce(&peer, 7, attributes(&[64512, 1])));
+    router.rib.handle_update(PeerId(0), announce(&peer, 3, attributes(&[64512, 1, 2])));
+    router.drain();
+    let verdicts = |router: &Router| -> Vec<(u32, Verdict)> {
+        let route = router.rib.route(&net(PREFIX));
+        route.into_iter().flat_map(|route| route.candidates).map(|path| (path.path_id, path.verdict)).collect()
+    };
+    assert_eq!(verdicts(&router), [(7, Verdict::Best), (3, Verdict::Worse(rib::Step::AsPathLength))]);
+    assert_eq!(router.rib.counts(PeerId(0)).unwrap().received, 2);
+    router.rib.handle_update(PeerId(0), Update { withdrawn: vec![nlri(7)], ..Update::default() });
+    router.drain();
+    assert_eq!(verdicts(&router), [(3, Verdict::Best)]);
+    router.rib.handle_update(PeerId(0), Update { withdrawn: nlris(&[net(PREFIX)]), ..Update::default() });
+    router.drain();
+    assert_eq!(verdicts(&router).len(), 1, "path 0 was never announced");
+    router.peer_down(PeerId(0));
+    router.drain();
+    assert_eq!((router.kernel.len(), router.rib.totals().paths), (0, 0));
+}
+
+#[test]
+fn all_paths_go_out_with_numbers_that_stay() {
+    let mut router = with_hub(SendPaths::All);
+    assert_eq!(heard(&router), [1, 2, 3]);
+    let before = told(&router);
+    router.rib.handle_update(PeerId(1), Update { withdrawn: vec![nlri(0)], ..Update::default() });
+    let outputs = router.drain();
+    let withdrawn: Vec<_> = crate::router::sends(&outputs).iter().flat_map(|(_, u)| u.withdrawn.clone()).collect();
+    assert_eq!(withdrawn, [nlri(2)], "one path, by its number");
+    assert_eq!(told(&router), [before[0].clone(), before[2].clone()]);
+    router.rib.handle_update(PeerId(1), announce(&policy(1, 64513), 0, attributes(&[64513, 8])));
+    router.drain();
+    assert_eq!(heard(&router), [1, 2, 3]);
+}
+
+#[test]
+fn a_change_of_one_path_says_nothing_of_the_others() {
+    let mut router = with_hub(SendPaths::All);
+    router.rib.handle_update(PeerId(2), announce(&policy(2, 64514), 0, attributes(&[64514, 5])));
+    let outputs = router.drain();
+    let sent: Vec<_> = crate::router::sends(&outputs)
+        .iter()
+        .flat_map(|(_, update)| update.announced.iter().flat_map(|announced| announced.prefixes.clone()))
+        .collect();
+    assert_eq!(sent, [nlri(3)]);
+}
+
+#[test]
+fn the_first_few_or_those_in_use_can_be_chosen() {
+    assert_eq!(heard(&with_hub(SendPaths::First(2))), [1, 2]);
+    assert_eq!(heard(&with_hub(SendPaths::Ecmp)), [1], "other ASes are not used beside the best");
+    assert_eq!(heard(&with_hub(SendPaths::Best)), [1]);
+    let mut router = with_hub(SendPaths::Ecmp);
+    let mut relaxed = config();
+    relaxed.decision.multipath = rib::MultipathPaths::SameLength;
+    router.rib.reconfigure(relaxed);
+    router.drain();
+    assert_eq!(heard(&router), [1, 2, 3]);
+}
+
+#[test]
+fn the_next_best_takes_the_place_of_one_that_goes() {
+    let mut router = with_hub(SendPaths::First(2));
+    router.rib.handle_link(policy(0, 0).link, rib::LinkState::Down);
+    router.drain();
+    assert_eq!(heard(&router), [2, 3]);
+    router.rib.handle_link(policy(0, 0).link, rib::LinkState::Up);
+    router.drain();
+    assert_eq!(heard(&router), [1, 2]);
+}
+
+#[test]
+fn what_we_originate_goes_out_alone_under_a_number_of_its_own() {
+    let mut router = with_hub(SendPaths::All);
+    router.rib.set_originated(vec![net(PREFIX)]);
+    router.drain();
+    assert_eq!(heard(&router), [1 << 16]);
+    router.rib.set_originated(vec![]);
+    router.drain();
+    assert_eq!(heard(&router), [1, 2, 3]);
+}
