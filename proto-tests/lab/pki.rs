@@ -42,7 +42,8 @@ pub struct Credentials {
     pub peer_leaf: PathBuf,
     /// The peer's private key, PKCS#8.
     pub peer_key: PathBuf,
-    our_leaf: PathBuf,
+    /// Our leaf alone.
+    pub our_leaf: PathBuf,
 }
 
 impl KeyKind {

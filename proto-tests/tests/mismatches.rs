@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proto_tests::lab::pair::{Nat, Pair, Software};
-use proto_tests::lab::terms::{Carrier, Terms};
+use proto_tests::lab::pki::{Credentials, KeyKind};
+use proto_tests::lab::terms::{Auth, Carrier, Terms, Version};
 use proto_tests::lab::{Result, ensure, patience, wait_for};
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ struct Case {
     title: &'static str,
     begins: Begins,
     nat: Nat,
+    /// What both are told.
+    both: fn(&mut Terms),
     /// What the peer is told otherwise.
     peer: fn(&mut Terms),
     /// A UDP port that the peer's host drops.
@@ -39,10 +42,12 @@ const fn case(
     reason: &'static str,
     words: &'static [&'static str],
 ) -> Case {
-    Case { title, begins, nat: Nat::None, peer, blocked: None, reason, words }
+    Case { title, begins, nat: Nat::None, both: nothing, peer, blocked: None, reason, words }
 }
 
 const IKE: &str = "aes256-sha256-prfsha384-modp2048";
+/// The same for IKEv1, whose PRF is its hash.
+const IKE_V1: &str = "aes256-sha256-modp2048";
 const ESP: &str = "aes256-sha256-modp2048";
 
 fn nothing(_: &mut Terms) {}
@@ -117,6 +122,34 @@ const CASES: &[Case] = &[
     ),
     case("other networks", Begins::We, narrow, "ts_unacceptable", &["169.254.77.2"]),
     case("other networks", Begins::Peer, narrow, "ts_unacceptable", &["169.254.77.2", "10.9.0.0"]),
+    case("another version", Begins::We, |t| t.version = Version::Main, "ike_no_proposal", &["192.0.2.9"]),
+    case("another version", Begins::Peer, |t| t.version = Version::Main, "version", &["IKEv1", "IKEv2"]),
+    Case {
+        both: |t| t.version = Version::Main,
+        ..case("another version", Begins::Peer, |t| t.version = Version::V2, "version", &["IKEv1", "IKEv2"])
+    },
+    Case {
+        both: |t| (t.version, t.ike) = (Version::Main, IKE_V1.into()),
+        ..case("another mode", Begins::Peer, |t| t.version = Version::Aggressive, "mode", &["main", "aggressive"])
+    },
+    Case {
+        both: |t| (t.version, t.ike) = (Version::Aggressive, IKE_V1.into()),
+        ..case("another mode", Begins::We, |t| t.version = Version::Main, "refused", &["192.0.2.9"])
+    },
+    case(
+        "another group of perfect forward secrecy",
+        Begins::We,
+        |t| t.esp = ESP.replace("modp2048", "ecp384"),
+        "pfs_mismatch",
+        &["modp2048"],
+    ),
+    case(
+        "no perfect forward secrecy",
+        Begins::Peer,
+        |t| t.esp = ESP.replace("-modp2048", ""),
+        "pfs_mismatch",
+        &["modp2048"],
+    ),
     Case { blocked: Some(500), ..case("UDP 500 blocked", Begins::We, nothing, "timeout", &["IKE_SA_INIT"]) },
     Case { blocked: Some(4500), ..case("UDP 4500 blocked", Begins::We, nothing, "timeout", &["IKE_AUTH"]) },
 ];
@@ -124,6 +157,7 @@ const CASES: &[Case] = &[
 /// What both ends say in every case, but for what the case changes.
 fn terms(case: &Case) -> Terms {
     let mut terms = Terms::new(IKE, ESP, "192.0.2.1", "192.0.2.9");
+    (case.both)(&mut terms);
     if case.title == "other networks" {
         (terms.our_networks, terms.peer_networks) = (vec!["169.254.77.2/32".into()], vec!["169.254.77.1/32".into()]);
     }
@@ -202,4 +236,37 @@ fn a_nat_where_encapsulation_is_forbidden_is_named() -> Result<()> {
         let failure = pair.tunnel()?["last_failure"].clone();
         ensure(failure["reason"] == "nat_forbidden", "the reason", || failure.to_string())
     })
+}
+
+/// One authority for both ends, and another one's certificate for the peer.
+fn certificates(pair: &Pair) -> Result<[Credentials; 2]> {
+    let make = |name: &str| {
+        let directory = pair.directory().join(name);
+        Credentials::make(&directory, KeyKind::EcdsaP256, "IP:192.0.2.1", "IP:192.0.2.9")
+    };
+    let (ours, foreign) = (make("pki")?, make("foreign")?);
+    let theirs = Credentials { peer_leaf: foreign.peer_leaf, peer_key: foreign.peer_key, ..ours.clone() };
+    Ok([ours, theirs])
+}
+
+#[test]
+fn a_certificate_of_an_authority_that_we_do_not_trust_is_named() -> Result<()> {
+    for begins in [Begins::We, Begins::Peer] {
+        let mut pair = Pair::new(Nat::None, terms(&CASES[0]))?;
+        let [ours, theirs] = certificates(&pair)?;
+        pair.terms.auth = Auth::Certificate(Box::new(theirs));
+        pair.start_peer(Software::StrongSwan, false)?;
+        pair.terms.auth = Auth::Certificate(Box::new(ours));
+        pair.start_daemon(begins == Begins::We)?;
+        if begins == Begins::Peer {
+            let _it_must_fail = pair.peer()?.initiate();
+        }
+        wait_for(patience(30), "the certificate is named", || {
+            let failure = pair.tunnel()?["last_failure"].clone();
+            let named = failure["reason"].as_str().is_some_and(|reason| reason.starts_with("certificate"));
+            let said = |key: &str| failure[key].as_str().is_some_and(|text| !text.is_empty());
+            ensure(named && said("text") && said("remedy"), "the reason", || failure.to_string())
+        })?;
+    }
+    Ok(())
 }

@@ -391,6 +391,7 @@ impl Failure {
                 | Self::Certificate { .. }
                 | Self::AuthenticationFailed { .. }
                 | Self::IdentityMismatch { .. }
+                | Self::Undecryptable { .. }
                 | Self::UnknownPeer { .. }
         )
     }

@@ -22,7 +22,7 @@ use trial::Outcome;
 
 /// Every combination with real peers, in both roles.
 #[derive(Debug, Parser)]
-#[command(name = "scripts/interop ipsec", about)]
+#[command(name = "scripts/interop ipsec", about, args_override_self = true)]
 struct Options {
     /// Which part.
     #[arg(long, value_enum, default_value_t = Part::UserSpace)]
@@ -30,6 +30,9 @@ struct Options {
     /// Only combinations whose row contains this text.
     #[arg(long, default_value = "")]
     only: String,
+    /// Each combination in one role only, in turn.
+    #[arg(long)]
+    brief: bool,
     /// How many at the same time.
     #[arg(long, default_value_t = 3)]
     jobs: usize,
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         .flat_map(|(row, &combination)| {
             Role::BOTH.map(|role| Job { row, combination, software: combination.peer, role })
         })
+        .filter(|job| !options.brief || job.role == Role::BOTH[job.row % 2])
         .collect();
     let outcomes = match workers::run(&jobs, options.jobs) {
         Ok(outcomes) => outcomes,

@@ -203,7 +203,10 @@ impl Tunnel {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let attempt = self.attempt.as_ref().map(|attempt| attempt.deadline.min(attempt.transmission().next()));
+        let attempt = self
+            .attempt
+            .as_ref()
+            .map(|attempt| attempt.transmission().next().map_or(attempt.deadline, |next| next.min(attempt.deadline)));
         let acts = self.connects() || self.will == Will::Listen;
         let waits = acts && !self.is_up() && self.attempt.is_none();
         let retry = self.retry_at.filter(|_| waits && !self.sas.iter().any(is_creating));

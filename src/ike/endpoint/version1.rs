@@ -6,7 +6,8 @@
 //!  any other, by the cookie that is ours ----+--> the tunnel
 //! ```
 //!
-//! A stranger gets no answer: IKEv1 has nothing like a cookie to tell a forged address from a real one.
+//! A stranger gets no answer: IKEv1 has nothing like a cookie to tell a forged address from a real one. First messages are
+//! taken at a rate for each source, and who is refused is remembered by source, as for IKEv2.
 
 use std::time::Instant;
 
@@ -67,6 +68,12 @@ impl Endpoint {
             self.counters.dropped += 1;
             return;
         };
+        let source = path.remote.ip();
+        let expected = self.by_address.contains_key(&(path.local.ip(), source));
+        if !self.rates.take(source, expected, now) {
+            self.counters.refused_rate += 1;
+            return;
+        }
         let Some(slot) = self.v1_meant(mode, &contents, path) else {
             self.refuse_v1(frame, path, now);
             return;
@@ -115,6 +122,7 @@ impl Endpoint {
             self.by_address.get(&pair).into_iter().flatten().find(|slot| self.tunnels.contains_key(slot)).copied();
         let Some(slot) = other else {
             let failure = Failure::UnknownPeer { local: path.local, peer };
+            self.strangers.note(peer.ip(), None, &failure, now);
             self.output.push_back(Output::Event(Event::Stranger { local: path.local, remote: peer, failure }));
             return;
         };
@@ -188,6 +196,11 @@ impl Endpoint {
         operation(tunnel, &mut cx);
         tunnel.settle(&mut cx);
         let (id, deadline, is_gone) = (tunnel.id, tunnel.next_deadline(), tunnel.is_gone());
+        let refused = std::mem::take(&mut tunnel.refused);
+        for (source, failure) in refused {
+            self.counters.auth_failures += u64::from(failure.is_about_identity());
+            self.strangers.note(source, Some(id), &failure, now);
+        }
         let gone = is_gone && self.slots.get(&id) != Some(&slot);
         self.deadlines.set(slot, deadline.filter(|_| !gone));
         if gone && let Some(tunnel) = self.v1.remove(&slot) {

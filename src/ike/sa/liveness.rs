@@ -189,7 +189,7 @@ impl Tunnel {
 
     /// When anything on this IKE SA is due.
     pub(crate) fn ike_deadline(&self, sa: &IkeSa) -> Option<Instant> {
-        let under_way = sa.requests.under_way().map(crate::sa::retransmit::Retransmit::next);
+        let under_way = sa.requests.under_way().and_then(crate::sa::retransmit::Retransmit::next);
         match sa.phase {
             Phase::Current => {
                 let own = [sa.rekey_at, sa.expires_at, sa.reauthenticate_at, sa.gives_up_at()];

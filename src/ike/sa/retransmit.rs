@@ -21,6 +21,7 @@ const JITTER: u32 = 20;
 pub(crate) struct Retransmit {
     datagrams: Vec<Vec<u8>>,
     tries: u32,
+    most: u32,
     interval: Duration,
     first_sent: Instant,
     next: Instant,
@@ -29,12 +30,18 @@ pub(crate) struct Retransmit {
 impl Retransmit {
     /// The caller has just sent `datagrams` for the first time.
     pub(crate) fn new(datagrams: Vec<Vec<u8>>, now: Instant, entropy: &mut dyn Entropy) -> Self {
-        Self { datagrams, tries: 1, interval: FIRST, first_sent: now, next: now + jittered(FIRST, JITTER, entropy) }
+        let next = now + jittered(FIRST, JITTER, entropy);
+        Self { datagrams, tries: 1, most: u32::MAX, interval: FIRST, first_sent: now, next }
+    }
+
+    /// Sends it so often, the first time counted.
+    pub(crate) fn at_most(self, most: u32) -> Self {
+        Self { most, ..self }
     }
 
     /// What to send again, if it is time.
     pub(crate) fn due(&mut self, now: Instant, entropy: &mut dyn Entropy) -> Option<&[Vec<u8>]> {
-        if now < self.next {
+        if self.next().is_none_or(|next| now < next) {
             return None;
         }
         self.tries += 1;
@@ -43,9 +50,9 @@ impl Retransmit {
         Some(&self.datagrams)
     }
 
-    /// When to look again.
-    pub(crate) const fn next(&self) -> Instant {
-        self.next
+    /// When to look again, if it is to be sent again.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        (self.tries < self.most).then_some(self.next)
     }
 
     /// When it was first sent.
@@ -85,13 +92,25 @@ mod tests {
         let mut request = Retransmit::new(vec![vec![1]], start, &mut entropy);
         let mut times = Vec::new();
         while times.len() < 7 {
-            let at = request.next();
+            let at = request.next().unwrap();
             assert!(request.due(at - Duration::from_millis(1), &mut entropy).is_none());
             assert_eq!(request.due(at, &mut entropy), Some([vec![1]].as_slice()));
             times.push((at - start).as_millis());
         }
         assert_eq!(times, [1000, 2800, 6040, 10040, 14040, 18040, 22040]);
         assert_eq!(request.tries(), 8);
+    }
+
+    #[test]
+    fn a_limited_request_ends() {
+        let (start, mut entropy) = (Instant::now(), zeros());
+        let mut request = Retransmit::new(vec![vec![1]], start, &mut entropy).at_most(3);
+        for _ in 0..2 {
+            let at = request.next().unwrap();
+            assert!(request.due(at, &mut entropy).is_some());
+        }
+        assert_eq!((request.next(), request.tries()), (None, 3));
+        assert!(request.due(start + Duration::from_secs(100), &mut entropy).is_none());
     }
 
     #[test]

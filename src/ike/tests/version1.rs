@@ -545,6 +545,60 @@ fn a_stranger_gets_no_answer() {
 }
 
 #[test]
+fn an_answer_in_aggressive_mode_goes_to_an_unproven_address_three_times_at_most() {
+    let mut network = Network::bare(275);
+    let (a, b) = pair(V1Mode::Aggressive);
+    network.add(B, b);
+    network.fate = Box::new(|packet| (packet.from == A).then_some(10));
+    network.add(A, a);
+    network.run(Duration::from_millis(500));
+    // One first message, and nothing more of whoever sent it.
+    network.fate = Box::new(|_| None);
+    network.run(Duration::from_secs(60));
+    let answers = network.sent.iter().filter(|packet| packet.from == B).count();
+    assert!((2..=3).contains(&answers), "{answers} answers");
+}
+
+#[test]
+fn who_is_refused_is_remembered_by_source() {
+    for mode in [V1Mode::Main, V1Mode::Aggressive] {
+        let (mut a, b) = pair(mode);
+        a.auth = crate::config::Authentication::psk(Secret::from(b"another".as_slice()));
+        if mode == V1Mode::Aggressive {
+            a.local_id = "somebody.example.net".parse().unwrap();
+        }
+        let mut network = Network::new(276, a, b);
+        network.run(Duration::from_secs(40));
+        let strangers = network.ends[B].endpoint.strangers();
+        let [stranger] = strangers.as_slice() else { panic!("{mode:?}: one source, not {strangers:?}") };
+        assert!(stranger.tunnel == Some(TUNNEL) && stranger.failure.is_about_identity(), "{stranger:?}");
+        assert!(network.ends[B].endpoint.counters().auth_failures > 0);
+        assert!(network.ends[B].endpoint.status(TUNNEL).unwrap().counters.auth_failures > 0);
+    }
+}
+
+#[test]
+fn a_source_sends_first_messages_at_a_limited_rate() {
+    let mut network = Network::bare(277);
+    let (a, mut b) = pair(V1Mode::Main);
+    b.remote = ADDRESS_NAT;
+    network.add(B, b);
+    for seed in 0..200 {
+        let mut stranger = crate::Endpoint::new(Box::new(Seeded::new(7000 + seed)));
+        stranger.add_tunnel(TUNNEL, a.clone(), network.now);
+        stranger.handle_timeout(network.now + Duration::from_secs(1));
+        while let Some(output) = stranger.poll_output() {
+            if let crate::Output::Transmit { local, remote, datagram } = output {
+                network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
+            }
+        }
+    }
+    let endpoint = &network.ends[B].endpoint;
+    assert_eq!(endpoint.counters().refused_rate, 160);
+    assert!(endpoint.strangers().len() == 1 && network.sent.is_empty());
+}
+
+#[test]
 fn a_flood_in_the_peers_name_does_not_keep_it_out() {
     let mut network = Network::bare(280);
     let (a, b) = pair(V1Mode::Main);

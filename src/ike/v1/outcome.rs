@@ -201,6 +201,12 @@ impl Tunnel {
     ) {
         let answer = clear_notify(frame, kind, cx);
         cx.transmit(path, &[answer]);
+        self.refuse(cx, path, failure);
+    }
+
+    /// Somebody was refused who has not proven who it is.
+    pub(crate) fn refuse(&mut self, cx: &mut Cx<'_>, path: Path, failure: Failure) {
+        self.refused.push((path.remote.ip(), failure.clone()));
         self.note_failure(cx, failure);
     }
 

@@ -37,6 +37,8 @@ use crate::v1::{Abilities, Contents};
 
 /// How long the real answer is welcome after something that cannot be trusted.
 const DOUBT: Duration = Duration::from_secs(1);
+/// How often at most an answer goes to an address that nobody has shown to be the peer's.
+const UNASKED: u32 = 3;
 
 /// Phase 1 under way.
 #[derive(Debug)]
@@ -237,6 +239,10 @@ impl Negotiation {
         let datagrams = pieces(header, datagram, self.abilities, self.path, cx);
         cx.transmit(self.path, &datagrams);
         let retransmit = repeat.then(|| Retransmit::new(datagrams.clone(), cx.now, cx.entropy));
+        let retransmit = retransmit.map(|retransmit| match self.role {
+            Role::Initiator => retransmit,
+            Role::Responder => retransmit.at_most(UNASKED),
+        });
         self.sent = Sent { answers: std::mem::take(&mut self.sent.answers), datagrams, number, retransmit };
     }
 
@@ -254,7 +260,8 @@ impl Negotiation {
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.sent.retransmit.as_ref().map_or(self.deadline, |retransmit| retransmit.next().min(self.deadline))
+        let next = self.sent.retransmit.as_ref().and_then(Retransmit::next);
+        next.map_or(self.deadline, |next| next.min(self.deadline))
     }
 
     /// Moves to the port for NATs where one was found (RFC 3947 4).
@@ -348,7 +355,7 @@ impl Tunnel {
         cx.names.release(negotiation.cookie);
         match negotiation.role {
             Role::Initiator => self.phase1_failed(cx, failure),
-            Role::Responder => self.note_failure(cx, failure),
+            Role::Responder => self.refuse(cx, negotiation.path, failure),
         }
     }
 

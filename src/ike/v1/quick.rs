@@ -98,7 +98,8 @@ impl Quick {
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.retransmit.as_ref().map_or(self.deadline, |retransmit| retransmit.next().min(self.deadline))
+        let next = self.retransmit.as_ref().and_then(Retransmit::next);
+        next.map_or(self.deadline, |next| next.min(self.deadline))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Whatever happens to a tunnel, [`Tunnel::settle`] brings it back to what it should be: an ISAKMP SA, and a pair of ESP
 //! SAs for each pair of selectors.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use wire::Secret;
@@ -80,6 +80,8 @@ pub(crate) struct Tunnel {
     /// Before that, no packet makes us begin.
     pub(crate) demand_after: Option<Instant>,
     pub(crate) last_failure: Option<(Failure, Instant)>,
+    /// Who was refused by the operation under way, for the endpoint to remember.
+    pub(crate) refused: Vec<(IpAddr, Failure)>,
     pub(crate) counters: TunnelCounters,
 }
 
@@ -103,6 +105,7 @@ impl Tunnel {
             sas: Vec::new(),
             quicks: Vec::new(),
             children: Vec::new(),
+            refused: Vec::new(),
             ike_turn: 0,
             esp_turn: 0,
             up_since: None,
@@ -453,6 +456,7 @@ impl Tunnel {
     /// Something failed that changes no plan.
     pub(crate) fn note_failure(&mut self, cx: &mut Cx<'_>, failure: Failure) {
         self.counters.failures += 1;
+        self.counters.auth_failures += u64::from(failure.is_about_identity());
         self.last_failure = Some((failure.clone(), cx.now));
         let retry_at = self.next_try().filter(|_| self.will == Will::Connect);
         cx.event(Event::Failed { tunnel: self.id, failure, retry_at });
