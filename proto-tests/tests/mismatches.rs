@@ -134,7 +134,7 @@ const CASES: &[Case] = &[
     },
     Case {
         both: |t| (t.version, t.ike) = (Version::Aggressive, IKE_V1.into()),
-        ..case("another mode", Begins::We, |t| t.version = Version::Main, "refused", &["192.0.2.9"])
+        ..case("another mode", Begins::We, |t| t.version = Version::Main, "auth", &["192.0.2.9"])
     },
     case(
         "another group of perfect forward secrecy",
@@ -184,6 +184,11 @@ fn play(case: &Case) -> Result<Value> {
     pair.start_daemon(case.begins == Begins::We)?;
     if case.begins == Begins::Peer {
         let _it_must_fail = pair.peer()?.initiate();
+    }
+    if case.title.ends_with("perfect forward secrecy") && case.begins == Begins::Peer {
+        // The first CHILD SA has no group of its own: it is seen when that is renewed.
+        pair.wait_up(20)?;
+        let _it_must_fail = pair.peer()?.rekey_child();
     }
     let outcome = wait_for(patience(40), case.title, || {
         let tunnel = pair.tunnel()?;
@@ -263,7 +268,8 @@ fn a_certificate_of_an_authority_that_we_do_not_trust_is_named() -> Result<()> {
         }
         wait_for(patience(30), "the certificate is named", || {
             let failure = pair.tunnel()?["last_failure"].clone();
-            let named = failure["reason"].as_str().is_some_and(|reason| reason.starts_with("certificate"));
+            let named =
+                failure["reason"].as_str().is_some_and(|reason| reason == "cert_untrusted" || reason == "cert_missing");
             let said = |key: &str| failure[key].as_str().is_some_and(|text| !text.is_empty());
             ensure(named && said("text") && said("remedy"), "the reason", || failure.to_string())
         })?;

@@ -6,6 +6,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, TrustAnchor};
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 use wire::Secret;
+use zeroize::Zeroize as _;
 
 use super::key::{KeyKind, RsaPadding, SigningKey};
 use super::parsed::Certificate;
@@ -313,12 +314,14 @@ fn private_key(pem: &Secret) -> Result<(SigningKey, Secret), LoadError> {
     if holds(b"BEGIN ENCRYPTED PRIVATE KEY") || holds(b"Proc-Type: 4,ENCRYPTED") {
         return Err(LoadError::EncryptedKey);
     }
-    let der = PrivateKeyDer::from_pem_slice(octets).map_err(|_| LoadError::NoKey)?;
-    let key = SigningKey::new(&der).ok_or(LoadError::UnsupportedKey)?;
+    let mut der = PrivateKeyDer::from_pem_slice(octets).map_err(|_| LoadError::NoKey)?;
+    let (key, secret) = (SigningKey::new(&der), Secret::from(der.secret_der()));
+    der.zeroize();
+    let key = key.ok_or(LoadError::UnsupportedKey)?;
     if let kind @ KeyKind::Rsa(bits) = key.kind()
         && bits < LEAST_RSA_BITS
     {
         return Err(LoadError::WeakKey(kind));
     }
-    Ok((key, Secret::from(der.secret_der())))
+    Ok((key, secret))
 }

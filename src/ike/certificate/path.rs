@@ -19,8 +19,8 @@ use crate::certificate::HashList;
 use crate::identity::Identity;
 use crate::message::{Auth, CertEncoding, CertificatePayload};
 
-/// Certificates of a peer that are looked at. A chain that is followed has at most 8.
-const MAX_CERTIFICATES: usize = 12;
+/// Certificates of a peer that are looked at.
+const MAX_CERTIFICATES: usize = 8;
 
 /// What a peer says and shows.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,8 @@ pub fn judge(peer: &Peer<'_>, trusted: &TrustedCas, now: UnixTime) -> Result<Cer
     if chain.len() > MAX_CERTIFICATES {
         return Err(CertificateProblem::ChainTooLong { subject: leaf.subject_text() });
     }
+    // One signature tells whether the peer has the key of what it shows; looking for a path may take many.
+    prove_possession(&leaf, peer)?;
     check_time(&leaf, now)?;
     check_path(&leaf, above, trusted, now)?;
     if !leaf.may_sign() {
@@ -56,8 +58,13 @@ pub fn judge(peer: &Peer<'_>, trusted: &TrustedCas, now: UnixTime) -> Result<Cer
     if !leaf.covers(peer.identity) {
         return Err(CertificateProblem::Identity { identity: peer.identity.clone(), found: leaf.all_names() });
     }
+    Ok(leaf)
+}
+
+/// The peer has signed with the key of its certificate.
+fn prove_possession(leaf: &Certificate, peer: &Peer<'_>) -> Result<(), CertificateProblem> {
     match verify(leaf.key(), leaf.public_key(), peer.auth, peer.octets) {
-        Ok(()) => Ok(leaf),
+        Ok(()) => Ok(()),
         Err(SchemeError::Wrong) => Err(CertificateProblem::Signature { subject: leaf.subject_text() }),
         Err(SchemeError::Unsupported(theirs)) => {
             let hashes = HashList(OFFERED_HASHES.to_vec());

@@ -140,6 +140,8 @@ impl Tunnel {
         if let Some(flow) = self.flows.iter().find(free) {
             return flow.id;
         }
+        // What the peer began and never finished leaves none behind.
+        self.prune_flows();
         let id = FlowId(self.next_flow);
         self.next_flow += 1;
         self.flows.push(Flow::new(id, selectors.clone(), false));

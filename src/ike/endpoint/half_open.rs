@@ -21,6 +21,7 @@ use crate::config::IkeProposal;
 use crate::crypto::{self, IkeKeys, KeyPair, Nonces, Role};
 use crate::message::{Frame, IkeSpi};
 use crate::sa::contents::Contents;
+use crate::sa::intermediate::Answered;
 use crate::sa::intermediate::Intermediate;
 use crate::sa::nat::Nat;
 use crate::sa::protect::{Incoming, Protection};
@@ -67,7 +68,7 @@ pub(crate) struct HalfOpen {
     pub(crate) opened: Option<(IkeKeys, Protection)>,
     pub(crate) intermediate: Intermediate,
     /// The `IKE_INTERMEDIATE` request answered last, and the answer.
-    pub(crate) answered: Option<(Vec<u8>, Vec<Vec<u8>>)>,
+    pub(crate) answered: Option<Answered>,
     /// A refused request, and what it was answered.
     pub(crate) refusal: Option<(Vec<u8>, Vec<Vec<u8>>)>,
 }

@@ -125,8 +125,8 @@ impl Endpoint {
     pub(super) fn handle_auth(&mut self, spi: IkeSpi, frame: &Frame<'_>, path: Path, now: Instant) {
         let Some(half) = self.half_open.get_mut(spi) else { return };
         let header = &frame.header;
-        if let Some((_, response)) = half.answered.as_ref().filter(|(request, _)| request == frame.datagram()) {
-            let response = response.clone();
+        if let Some(response) = half.answered.as_ref().and_then(|answered| answered.again(frame)) {
+            let response = response.to_vec();
             response.into_iter().for_each(|datagram| self.transmit(path, datagram));
             return;
         }

@@ -209,7 +209,7 @@ impl Tunnel {
             since: self.since,
             counters: self.counters,
             local_certificate: self.local_certificate(),
-            peer_certificate: self.peer_certificate.clone(),
+            peer_certificate: self.peer_certificate.clone().filter(|_| main.is_some()),
             last_failure: self.last_failure.clone(),
             retry_at: self.retry_at.filter(|_| self.connects() && !self.is_up()),
         }

@@ -197,7 +197,10 @@ impl Tunnel {
             Ok(ChildStep::Next(payloads)) => {
                 self.request(cx, ike, ExchangeType::IKE_FOLLOWUP_KE, payloads, Pending::Child(Box::new(expect)));
             }
-            Ok(ChildStep::Lost) => self.give_way(cx, &expect),
+            Ok(ChildStep::Lost) => {
+                cx.names.release_esp(expect.spi);
+                self.give_way(cx, &expect);
+            }
             Ok(ChildStep::Done(half, _)) if expect.deleted.contains(&half.terms.chosen.spi) => {
                 cx.names.release_esp(expect.spi);
                 self.try_child_later(cx, &expect);
@@ -243,7 +246,6 @@ impl Tunnel {
 
     /// The peer's exchange replaces the same SA and goes on in our stead. Should it not come to an end, we try again.
     fn give_way(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
-        cx.names.release_esp(expect.spi);
         let at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
         let up = self.is_up();
         match expect.replaces.and_then(|old| self.child_mut(old)) {
@@ -312,10 +314,17 @@ impl Tunnel {
     }
 
     fn try_child_later(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
+        match expect.rival.as_ref().map(|rival| rival.spi) {
+            // The peer has made what is to come.
+            Some(rival) if self.child(rival).is_some() => return,
+            // It is about to; should that not come to an end, it is for us again.
+            Some(_) => return self.give_way(cx, expect),
+            None => {}
+        }
         let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
         let up = self.is_up();
         match expect.replaces.and_then(|old| self.child_mut(old)) {
-            Some(old) if old.is_live() && expect.rival.is_none() => old.rekey_at = Some(at),
+            Some(old) if old.is_live() => old.rekey_at = Some(at),
             Some(_) => {}
             None if up => {
                 if let Some(flow) = self.flow_mut(expect.flow) {

@@ -22,7 +22,7 @@ use crate::message::{ExchangeType, Frame, IkeSpi, KeyExchange, Message, Notify, 
 use crate::sa::auth::PlannedAuth;
 use crate::sa::contents::Contents;
 use crate::sa::create_child::key_payload;
-use crate::sa::init::{Attempt, FirstExchange, Stage};
+use crate::sa::init::{ATTEMPT, Attempt, FirstExchange, Stage};
 use crate::sa::negotiate::{Refusal, protocol};
 use crate::sa::protect::{Incoming, Protection, header};
 use crate::sa::retransmit::Retransmit;
@@ -143,9 +143,7 @@ impl Tunnel {
     }
 
     fn finish_intermediate(&mut self, cx: &mut Cx<'_>, attempt: Attempt, contents: &Contents, response: &[u8]) {
-        let Attempt { spi, path, began, deadline, sole, stage: Stage::Intermediate(state), .. } = attempt else {
-            return;
-        };
+        let Attempt { spi, path, began, sole, stage: Stage::Intermediate(state), .. } = attempt else { return };
         let ExpectIntermediateResponse { peer_spi, mut first, protection, key, request, .. } = *state;
         let shared = match take_key_exchange(key, contents, path) {
             Ok(shared) => shared,
@@ -160,6 +158,8 @@ impl Tunnel {
         first.keys = first.keys.rekey(&first.suite, &shared, &[], nonces, spi, peer_spi);
         let protection = Protection::new(first.keys.ciphers(Role::Initiator), protection.fragmentation());
         let stage = self.proceed(cx, (spi, peer_spi), path, sole, first, protection);
+        // What was doubted before the answer is doubted no more.
+        let deadline = began + ATTEMPT;
         self.attempt = Some(Attempt { spi, path, began, deadline, verdict: None, sole, stage });
     }
 }
@@ -179,6 +179,31 @@ fn take_key_exchange(key: KeyPair, contents: &Contents, path: Path) -> Result<Se
 
 const fn refused(peer: std::net::SocketAddr, notify: &Notify) -> Failure {
     Failure::Refused { peer, what: Waiting::Intermediate, notify: notify.kind }
+}
+
+/// An `IKE_INTERMEDIATE` request, and what it was answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    id: u32,
+    /// The datagram, or the first fragment.
+    request: Vec<u8>,
+    response: Vec<Vec<u8>>,
+    /// What it came under.
+    protection: Protection,
+}
+
+impl Answered {
+    /// The answer, if `frame` is the request once more: bit by bit, or the first of other fragments (RFC 7383 2.6.1).
+    pub(crate) fn again(&self, frame: &Frame<'_>) -> Option<&[Vec<u8>]> {
+        let header = &frame.header;
+        let recut = || {
+            (header.exchange, header.message_id) == (ExchangeType::IKE_INTERMEDIATE, self.id)
+                && header.flags.initiator
+                && !header.flags.response
+                && self.protection.is_first_fragment(frame)
+        };
+        (self.request == frame.datagram() || recut()).then_some(self.response.as_slice())
+    }
 }
 
 impl HalfOpen {
@@ -209,17 +234,17 @@ impl HalfOpen {
         let Some((keys, mut protection)) = self.opened.take() else {
             return Err(Refusal::syntax(peer, "an IKE_INTERMEDIATE request before there are keys"));
         };
-        let spis = (self.peer_spi, self.spi);
-        let header = header(spis, ExchangeType::IKE_INTERMEDIATE, false, true, self.intermediate.next_id());
+        let (spis, id) = ((self.peer_spi, self.spi), self.intermediate.next_id());
+        let header = header(spis, ExchangeType::IKE_INTERMEDIATE, false, true, id);
         let message = Message { header, payloads: vec![payload] };
         let (request, response) = (covered(&key, inner).unwrap_or_default(), message.covered().unwrap_or_default());
         let datagrams = protection.seal(header, message.payloads, peer, entropy);
         self.intermediate.add(&keys, &request, &response);
         let nonces = Nonces { initiator: &self.nonce_i, responder: &self.nonce_r };
         let keys = keys.rekey(&self.suite, &shared, &[], nonces, self.peer_spi, self.spi);
-        let protection = Protection::half_open(keys.ciphers(Role::Responder), self.fragmentation);
-        self.opened = Some((keys, protection));
-        self.answered = Some((key, datagrams.clone()));
+        let next = Protection::half_open(keys.ciphers(Role::Responder), self.fragmentation);
+        self.opened = Some((keys, next));
+        self.answered = Some(Answered { id, request: key, response: datagrams.clone(), protection });
         Ok(datagrams)
     }
 
@@ -236,5 +261,39 @@ impl HalfOpen {
         let key = group.answer(&theirs.data, entropy).map_err(bad)?;
         let payload = key_payload(&key);
         Ok((payload, key.agree(&theirs.data).map_err(bad)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::GroupId;
+
+    #[test]
+    fn a_request_cut_into_other_fragments_is_known_again() {
+        let suite = "aes256gcm16-prfsha384-x25519-ke1_mlkem768".parse().unwrap();
+        let nonces = Nonces { initiator: &[1; 32], responder: &[2; 32] };
+        let spis = (IkeSpi(1), IkeSpi(2));
+        let keys = |secret: u8| IkeKeys::derive(&suite, &Secret::from([secret; 32].as_slice()), nonces, spis.0, spis.1);
+        let mut entropy = |out: &mut [u8]| out.fill(7);
+        let mut cut = |secret: u8, id: u32, most: usize| {
+            let header = header(spis, ExchangeType::IKE_INTERMEDIATE, true, false, id);
+            let data = KeyExchange { group: GroupId::ML_KEM_768, data: vec![9; 1184] };
+            let message = Message { header, payloads: vec![Payload::KeyExchange(data)] };
+            message.seal(&mut keys(secret).ciphers(Role::Initiator).outbound, &mut entropy, Some(most)).unwrap()
+        };
+        let request = cut(3, 1, 1000).remove(0);
+        let answered = Answered {
+            id: 1,
+            request: request.clone(),
+            response: vec![vec![1]],
+            protection: Protection::half_open(keys(3).ciphers(Role::Responder), true),
+        };
+        let again = |datagram: &[u8]| answered.again(&Frame::decode(datagram).unwrap()).is_some();
+        let smaller = cut(3, 1, 500);
+        assert!(again(&request) && again(&smaller[0]), "one answer for each repetition");
+        assert!(!again(&smaller[1]), "and no more than one");
+        assert!(!again(&cut(3, 2, 500)[0]), "the next request is another");
+        assert!(!again(&cut(4, 1, 500)[0]), "it must be authentic");
     }
 }

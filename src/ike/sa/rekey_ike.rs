@@ -257,9 +257,11 @@ impl Tunnel {
             }
             // RFC 9370 2.2.4: or it has given our exchange up.
             (NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND, _) => {
-                // RFC 7296 2.25: the peer is busy with this SA or its CHILD SAs; later.
-                let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
-                if let Some(sa) = self.sa_mut(old).filter(|sa| sa.is_current() && !contested) {
+                // RFC 7296 2.25: the peer is busy with this SA or its CHILD SAs; later. Where it is about to replace
+                // the SA itself, that may come to nothing.
+                let pause = if contested { REKEY_RETRY } else { TEMPORARY };
+                let at = cx.now + between(pause.0, pause.1, cx.entropy);
+                if let Some(sa) = self.sa_mut(old).filter(|sa| sa.is_current()) {
                     sa.rekey_at = Some(at);
                 }
             }

@@ -74,12 +74,26 @@ impl Ca {
         names: &[&str],
         change: impl FnOnce(&mut CertificateParams),
     ) -> Leaf {
-        let key = KeyPair::generate_for(algorithm).unwrap();
+        self.certify(&KeyPair::generate_for(algorithm).unwrap(), name, names, change)
+    }
+
+    /// A certificate for the key of `leaf`.
+    pub(crate) fn another(
+        &self,
+        leaf: &Leaf,
+        name: &str,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Leaf {
+        self.certify(&KeyPair::from_pem(&leaf.key).unwrap(), name, names, change)
+    }
+
+    fn certify(&self, key: &KeyPair, name: &str, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let mut params = params(name);
         params.subject_alt_names = names.iter().map(|name| alternative(name)).collect();
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         change(&mut params);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(key, &self.issuer).unwrap();
         Leaf { pem: certificate.pem(), der: certificate.der().to_vec(), key: key.serialize_pem() }
     }
 

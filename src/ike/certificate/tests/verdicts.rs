@@ -72,6 +72,18 @@ fn every_identity_in_a_certificate_is_one_and_no_other() {
 }
 
 #[test]
+fn who_has_not_the_key_of_what_it_shows_has_no_path_looked_for() {
+    let (leaf, other) = (WORLD.issuing.leaf("gateway", &[NAME], plain), WORLD.issuing.leaf("gateway", &[NAME], plain));
+    let strange = Ca::root("Strange").leaf("gateway", &[NAME], plain);
+    for shown in [&leaf, &strange] {
+        assert_eq!(reason(&other, &[&shown.der, &WORLD.issuing.der], NAME), "cert_signature");
+    }
+    let many = [&[leaf.der.as_slice()][..], &[WORLD.issuing.der.as_slice(); 8]].concat();
+    assert_eq!(reason(&leaf, &many, NAME), "cert_chain");
+    assert_eq!(reason(&leaf, &many[..8], NAME), "ok");
+}
+
+#[test]
 fn what_a_certificate_may_not_be_used_for_is_refused() {
     type Change = fn(&mut CertificateParams);
     let cases: [(&str, Change); 8] = [
@@ -91,6 +103,7 @@ fn what_a_certificate_may_not_be_used_for_is_refused() {
         if number == 7 {
             // No end of ours would sign with it; the peer might.
             let other = WORLD.issuing.leaf("gateway", &[NAME], plain);
+            let leaf = WORLD.issuing.another(&other, "gateway", &[NAME], change);
             assert_eq!(reason(&other, &[&leaf.der, &WORLD.issuing.der], NAME), expected);
         } else {
             assert_eq!(reason(&leaf, &[&leaf.der, &WORLD.issuing.der], NAME), expected, "case {number}");
