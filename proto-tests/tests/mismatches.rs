@@ -125,7 +125,7 @@ const CASES: &[Case] = &[
     case("another version", Begins::We, |t| t.version = Version::Main, "ike_no_proposal", &["192.0.2.9"]),
     case("another version", Begins::Peer, |t| t.version = Version::Main, "version", &["IKEv1", "IKEv2"]),
     Case {
-        both: |t| t.version = Version::Main,
+        both: |t| (t.version, t.ike) = (Version::Main, IKE_V1.into()),
         ..case("another version", Begins::Peer, |t| t.version = Version::V2, "version", &["IKEv1", "IKEv2"])
     },
     Case {
