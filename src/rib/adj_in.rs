@@ -15,7 +15,7 @@ use crate::intern::Interner;
 use crate::peer::{AdjIn, Peer};
 use crate::peers::Slot;
 use crate::rib::Rib;
-use crate::route::{Rank, Route, RouteNextHop};
+use crate::route::{Rank, Route, RouteNextHop, RouteParts};
 use crate::table::{Entry, Path, Role};
 use crate::{Output, PeerId, PeerPolicy};
 
@@ -35,12 +35,17 @@ impl Store {
     /// A route that was received with `attributes`, as `effective` says, or unchanged with this local preference.
     fn share(&mut self, attributes: &Attributes, next_hop: RouteNextHop, effective: Effective) -> Arc<Route> {
         let Effective { attributes: changed, local_preference } = effective;
-        let (attributes, original) = match changed {
-            None => (attributes.clone(), None),
-            Some(changed) => (*changed, Some(self.originals.share(attributes.clone()))),
+        let Some(changed) = changed else {
+            let parts: RouteParts<'_> = (attributes, None, next_hop, local_preference);
+            let make = || {
+                let rank = Rank::of(attributes, local_preference);
+                Route { attributes: attributes.clone(), original: None, next_hop, rank }
+            };
+            return self.routes.share_parts(&parts, |known| known.parts() == parts, make);
         };
-        let rank = Rank::of(&attributes, local_preference);
-        self.routes.share(Route { attributes, original, next_hop, rank })
+        let original = Some(self.originals.share(attributes.clone()));
+        let rank = Rank::of(&changed, local_preference);
+        self.routes.share(Route { attributes: *changed, original, next_hop, rank })
     }
 
     pub(crate) fn sweep(&mut self) {

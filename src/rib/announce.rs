@@ -15,7 +15,7 @@ use policy::Changes;
 
 use crate::decision::DecisionRules;
 use crate::export::{BestRoute, Export, Source};
-use crate::intern::Interner;
+use crate::intern::{HashKey, Interner};
 use crate::limit::NAMED;
 use crate::local::{self, Locals};
 use crate::peer::{AdjOut, End, Peer, Sent};
@@ -167,9 +167,9 @@ struct Packer<'a> {
     /// Routes as the peer gets them, and the prefixes to announce with them.
     groups: Vec<(Arc<Sent>, Vec<Nlri>)>,
     /// Where in `groups` the route at this address is.
-    places: HashMap<usize, usize>,
+    places: HashMap<usize, usize, HashKey>,
     /// Where in `groups` a route belongs: by the address of what we got and from whom, and what policy changes.
-    translated: HashMap<Origin, Vec<(Changes, usize)>>,
+    translated: HashMap<Origin, Vec<(Changes, usize)>, HashKey>,
     /// The same for the last one.
     last: Option<(Origin, Changes, usize)>,
 }
@@ -185,8 +185,8 @@ impl<'a> Packer<'a> {
             held_back: Vec::new(),
             withdrawn: Vec::new(),
             groups: Vec::new(),
-            places: HashMap::new(),
-            translated: HashMap::new(),
+            places: HashMap::with_hasher(HashKey::random()),
+            translated: HashMap::with_hasher(HashKey::random()),
             last: None,
         }
     }

@@ -29,9 +29,27 @@ impl<T: Eq + Hash> Interner<T> {
     /// The shared value equal to `value`.
     pub(crate) fn share(&mut self, value: T) -> Arc<T> {
         let hash = self.key.hash_of(&value);
-        if let Some(known) = self.values.find(hash, |known| **known == value) {
-            return Arc::clone(known);
+        match self.values.find(hash, |known| **known == value) {
+            Some(known) => Arc::clone(known),
+            None => self.insert(hash, value),
         }
+    }
+
+    /// The shared value that `is` tells, which is made only if it is not there; `parts` hash as it does.
+    pub(crate) fn share_parts(
+        &mut self,
+        parts: &impl Hash,
+        is: impl Fn(&T) -> bool,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        let hash = self.key.hash_of(parts);
+        match self.values.find(hash, |known| is(known)) {
+            Some(known) => Arc::clone(known),
+            None => self.insert(hash, make()),
+        }
+    }
+
+    fn insert(&mut self, hash: u64, value: T) -> Arc<T> {
         if self.values.len() >= self.sweep_at {
             self.sweep();
         }
@@ -74,8 +92,17 @@ impl HashKey {
     }
 }
 
+impl BuildHasher for HashKey {
+    type Hasher = Fold;
+
+    fn build_hasher(&self) -> Fold {
+        Fold(self.0)
+    }
+}
+
 /// Multiplies to twice the width and folds the halves: a few cycles for every eight octets.
-struct Fold(u64);
+#[derive(Debug)]
+pub(crate) struct Fold(u64);
 
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 

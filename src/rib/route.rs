@@ -9,6 +9,7 @@
 //! That is how the Adj-RIB-In before policy costs nothing while policy changes nothing, and a new policy is applied
 //! without asking the peer for anything.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::ptr;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::bandwidth::link_bandwidth;
 use crate::config::Ends;
 
 /// A route as it is shared by many prefixes.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     /// What counts: as received, or as policy made it.
     pub(crate) attributes: Attributes,
@@ -92,7 +93,20 @@ impl RouteNextHop {
     }
 }
 
+/// All that two routes can differ in; the rest of the rank follows from it.
+pub(crate) type RouteParts<'a> = (&'a Attributes, Option<&'a Attributes>, RouteNextHop, u32);
+
+impl Hash for Route {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
 impl Route {
+    pub(crate) fn parts(&self) -> RouteParts<'_> {
+        (&self.attributes, self.original.as_deref(), self.next_hop, self.rank.local_preference)
+    }
+
     /// Where packets go on an accepted route: to the peer. An accepted route with another next hop is one that policy
     /// made lead there.
     pub(crate) fn leads_to(&self, ends: impl Iterator<Item = Ends>) -> Option<IpAddr> {

@@ -84,10 +84,26 @@ pub(crate) enum Role {
     Multipath,
 }
 
+/// Neighbouring prefixes of one length hash to neighbouring places: tables arrive in some order of addresses, and each
+/// peer's in about the same.
+fn hash_of(key: HashKey, prefix: &IpNet) -> u64 {
+    const NEAR: u64 = 0x3f;
+    let host = IpNet::from(prefix.addr()).prefix_len() - prefix.prefix_len();
+    let number = match prefix {
+        IpNet::V4(net) => u128::from(net.addr().to_bits()),
+        IpNet::V6(net) => net.addr().to_bits(),
+    };
+    let number = number.checked_shr(host.into()).unwrap_or(0);
+    let near = u64::from(number.to_le_bytes()[0]) & NEAR;
+    let far = key.hash_of(&(number >> 6, prefix.prefix_len(), host));
+    // The highest bits tell those apart that come to one place.
+    (far & !NEAR | near) ^ near << 57
+}
+
 impl Table {
     /// The id of `prefix`, which is entered if it is new.
     pub(crate) fn enter(&mut self, prefix: IpNet) -> u32 {
-        let hash = self.key.hash_of(&prefix);
+        let hash = hash_of(self.key, &prefix);
         if let Some(id) = self.index.find(hash, |id| self.entries[*id as usize].prefix == prefix) {
             return *id;
         }
@@ -104,12 +120,12 @@ impl Table {
         };
         self.live.insert(id);
         let Self { index, entries, key, .. } = self;
-        index.insert_unique(hash, id, |id| key.hash_of(&entries[*id as usize].prefix));
+        index.insert_unique(hash, id, |id| hash_of(*key, &entries[*id as usize].prefix));
         id
     }
 
     pub(crate) fn find(&self, prefix: &IpNet) -> Option<u32> {
-        let hash = self.key.hash_of(prefix);
+        let hash = hash_of(self.key, prefix);
         self.index.find(hash, |id| self.entries[*id as usize].prefix == *prefix).copied()
     }
 
@@ -136,7 +152,7 @@ impl Table {
         }
         let entry = &mut self.entries[id as usize];
         entry.paths = Vec::new();
-        let hash = self.key.hash_of(&entry.prefix);
+        let hash = hash_of(self.key, &entry.prefix);
         if let Ok(known) = self.index.find_entry(hash, |known| *known == id) {
             known.remove();
         }
@@ -188,9 +204,9 @@ impl Entry {
             }
             None => {
                 path.bits |= self.free_number() << NUMBER_SHIFT;
-                // Few paths per prefix: there is nothing to grow ahead for.
-                if self.paths.len() < 8 {
-                    self.paths.reserve_exact(1);
+                // Most often one, two or four: there is nothing to grow ahead for.
+                if self.paths.len() == self.paths.capacity() {
+                    self.paths.reserve_exact(self.paths.len().max(1));
                 }
                 self.paths.push(path);
                 None
