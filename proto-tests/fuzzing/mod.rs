@@ -14,6 +14,7 @@
 //! seeded, so that an input does the same each time.
 
 mod association;
+pub mod bfd_packets;
 pub mod bgp_message;
 pub mod bgp_peer;
 pub mod bgp_update;
@@ -57,7 +58,8 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 17] = targets![
+pub const TARGETS: [Target; 18] = targets![
+    bfd_packets,
     bgp_message,
     bgp_peer,
     bgp_update,

@@ -109,6 +109,10 @@ impl Bird {
     }
 }
 
+/// BFD on the tunnel's interface.
+const BFD: &str =
+    "protocol bfd {\n interface \"ipsec0\" { min rx interval 300 ms; min tx interval 300 ms; multiplier 3; };\n}\n";
+
 fn bird_conf(side: &BgpSide) -> String {
     use std::fmt::Write as _;
     let BgpSide { asn, router_id, local, peer, peer_asn, hold, .. } = side;
@@ -117,11 +121,12 @@ fn bird_conf(side: &BgpSide) -> String {
     for prefix in &side.announce {
         let _infallible = write!(statics, " route {prefix} unreachable;");
     }
+    let (bfd, watched) = if side.bfd { (BFD, " bfd on;\n") } else { ("", "") };
     format!(
         "log stderr all;\nrouter id {router_id};\nprotocol device {{ scan time 2; }}\n\
          protocol kernel {{ scan time 10; ipv4 {{ import none; export where source = RTS_BGP; }}; }}\n\
          protocol static own {{ ipv4;{statics} }}\n\
-         protocol bgp peer {{\n local {local} as {asn};\n neighbor {peer} as {peer_asn};\n direct;\n interface \"{INTERFACE}\";\n \
+         {bfd}protocol bgp peer {{\n{watched} local {local} as {asn};\n neighbor {peer} as {peer_asn};\n direct;\n interface \"{INTERFACE}\";\n \
          hold time {hold};\n keepalive time {keepalive};\n connect delay time 1;\n connect retry time 2;\n error wait time 1,4;\n \
          ipv4 {{ import all; export where source = RTS_STATIC; }};\n}}\n"
     )

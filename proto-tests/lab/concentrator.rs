@@ -28,6 +28,8 @@ pub struct BgpSide {
     pub hold: u32,
     /// Prefixes to announce.
     pub announce: Vec<Ipv4Net>,
+    /// Whether it speaks BFD beside it, with 300 ms three times.
+    pub bfd: bool,
 }
 
 /// Which program speaks BGP.
@@ -101,6 +103,22 @@ impl Concentrator {
             frr.kill()?;
         }
         Ok(())
+    }
+
+    /// The running BIRD.
+    ///
+    /// # Errors
+    /// When none runs.
+    pub fn bird(&mut self) -> Result<&mut Bird> {
+        self.bird.as_mut().ok_or_else(|| not_running(&self.namespace, "BIRD"))
+    }
+
+    /// The running FRR.
+    ///
+    /// # Errors
+    /// When none runs.
+    pub fn frr(&mut self) -> Result<&mut Frr> {
+        self.frr.as_mut().ok_or_else(|| not_running(&self.namespace, "FRR"))
     }
 
     /// The running charon.

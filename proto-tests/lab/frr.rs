@@ -16,6 +16,7 @@ use super::{LabError, Result, not_yet, run, wait_for, write_file};
 pub struct Frr {
     bgpd: Process,
     zebra: Option<Process>,
+    bfdd: Option<Process>,
     directory: PathBuf,
     peer: String,
 }
@@ -26,7 +27,44 @@ impl Frr {
     /// # Errors
     /// When either does not come up.
     pub fn start(namespace: &Namespace, directory: &Path, side: &BgpSide) -> Result<Self> {
-        Ok(Self { peer: side.peer.to_string(), ..Self::launch(namespace, directory, &bgpd_conf(side), true)? })
+        let mut frr =
+            Self { peer: side.peer.to_string(), ..Self::launch(namespace, directory, &bgpd_conf(side), true)? };
+        if side.bfd {
+            write_file(&frr.directory.join("bfdd.conf"), "")?;
+            let control = frr.directory.join("bfdd.sock").display().to_string();
+            frr.bfdd = Some(daemon(namespace, &frr.directory, "bfdd", &["--bfdctl", &control])?);
+            wait_for(Duration::from_secs(15), "bfdd answers", || frr.ask_bfdd("show bfd peers json"))?;
+        }
+        Ok(frr)
+    }
+
+    /// Asks bfdd.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn ask_bfdd(&self, question: &str) -> Result<String> {
+        let mut command = Command::new("vtysh");
+        command.arg("--vty_socket").arg(&self.directory).arg("--config_dir").arg(&self.directory).args(["-d", "bfdd"]);
+        run(command.args(["-c", question]))
+    }
+
+    /// Has bfdd take lines of configuration.
+    ///
+    /// # Errors
+    /// When it refuses one.
+    pub fn configure_bfdd(&self, lines: &[&str]) -> Result<()> {
+        let mut command = Command::new("vtysh");
+        command.arg("--vty_socket").arg(&self.directory).arg("--config_dir").arg(&self.directory).args(["-d", "bfdd"]);
+        command.args(["-c", "configure terminal"]);
+        for line in lines {
+            command.args(["-c", line]);
+        }
+        run(&mut command).map(drop)
+    }
+
+    /// The running bfdd, where it was asked for.
+    pub fn bfdd(&mut self) -> Option<&mut Process> {
+        self.bfdd.as_mut()
     }
 
     /// Starts bgpd with a configuration of the caller's, with zebra or without.
@@ -43,7 +81,7 @@ impl Frr {
         let zebra = if with_zebra { Some(zebra(namespace, &directory)?) } else { None };
         let alone: &[&str] = if with_zebra { &["-S"] } else { &["-S", "-n", "-Z"] };
         let bgpd = daemon(namespace, &directory, "bgpd", alone)?;
-        let frr = Self { bgpd, zebra, directory, peer: String::new() };
+        let frr = Self { bgpd, zebra, bfdd: None, directory, peer: String::new() };
         wait_for(Duration::from_secs(15), "bgpd answers", || frr.vtysh("show bgp summary json"))?;
         Ok(frr)
     }
@@ -110,6 +148,7 @@ impl Frr {
     /// When they cannot be waited for.
     pub fn kill(&mut self) -> Result<()> {
         self.bgpd.kill()?;
+        self.bfdd.as_mut().map_or(Ok(()), Process::kill)?;
         self.zebra.as_mut().map_or(Ok(()), Process::kill)
     }
 
@@ -164,9 +203,10 @@ fn bgpd_conf(side: &BgpSide) -> String {
     for prefix in &side.announce {
         let _infallible = writeln!(networks, "  network {prefix}");
     }
+    let bfd = if side.bfd { format!(" neighbor {peer} bfd\n") } else { String::new() };
     format!(
         "router bgp {asn}\n bgp router-id {router_id}\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
-         neighbor {peer} remote-as {peer_asn}\n neighbor {peer} update-source {local}\n \
+         neighbor {peer} remote-as {peer_asn}\n neighbor {peer} update-source {local}\n{bfd} \
          neighbor {peer} timers {keepalive} {hold}\n neighbor {peer} timers connect 2\n \
          neighbor {peer} advertisement-interval 0\n address-family ipv4 unicast\n{networks} exit-address-family\n"
     )

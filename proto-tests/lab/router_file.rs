@@ -62,6 +62,8 @@ pub struct TunnelEntry {
     pub peer_asn: u32,
     /// Hold time in seconds.
     pub hold: u32,
+    /// The value of `bfd`, if it is written.
+    pub bfd: Option<String>,
 }
 
 impl RouterFile {
@@ -170,6 +172,7 @@ impl TunnelEntry {
             dpd_timeout: 6,
             peer_asn,
             hold: 30,
+            bfd: None,
         }
     }
 
@@ -177,6 +180,7 @@ impl TunnelEntry {
         let Self { name, local, remote, inside, ike, esp, peer_asn, hold, .. } = self;
         let Self { ike_lifetime, esp_lifetime, rekey_margin, dpd_interval, dpd_timeout, .. } = self;
         let side = if self.first_host { "first" } else { "second" };
+        let bfd = self.bfd.as_ref().map_or_else(String::new, |bfd| format!(", bfd: {bfd}"));
         let start = if self.initiate { "initiate" } else { "respond" };
         format!(
             "  - name: {name}\n    local: {local}\n    remote: {remote}\n    psk: {{file: {key_file}}}\n    \
@@ -184,7 +188,7 @@ impl TunnelEntry {
              ike: {{proposals: [{ike}], lifetime: {ike_lifetime}s}}\n    \
              esp: {{proposals: [{esp}], lifetime: {esp_lifetime}s}}\n    rekey: {{margin: {rekey_margin}s, fuzz: 0}}\n    \
              dpd: {{interval: {dpd_interval}s, timeout: {dpd_timeout}s}}\n    \
-             bgp: {{asn: {peer_asn}, hold-time: {hold}s, import: all}}\n"
+             bgp: {{asn: {peer_asn}, hold-time: {hold}s, import: all{bfd}}}\n"
         )
     }
 }

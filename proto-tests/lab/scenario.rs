@@ -245,6 +245,7 @@ pub fn cloud_plan(tunnel: &TunnelPlan, initiate: bool) -> Plan {
             peer_asn: ROUTER_ASN,
             hold: 30,
             announce: vec![ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 2, 0, 0), 16)],
+            bfd: false,
         },
         speaker: if tunnel.number % 2 == 1 { Speaker::Bird } else { Speaker::Frr },
     }

@@ -23,6 +23,7 @@ const VARIABLES: [(&str, &str); 4] =
 fn watched(body: impl FnOnce(&mut FourTunnel) -> Result<()>) {
     let prepare = |lab: &mut FourTunnel| {
         lab.file.metrics = Some(METRICS.to_string());
+        lab.file.tunnels.iter_mut().for_each(|tunnel| tunnel.bfd = Some("true".to_owned()));
         lab.file.log_filter = Some("trace".to_owned());
     };
     FourTunnel::run_with(Initiator::Router, prepare, |lab| {

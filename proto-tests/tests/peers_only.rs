@@ -32,6 +32,7 @@ fn pair(index: usize, speaker: Speaker) -> Result<()> {
             peer: tunnel.cloud_inside,
             peer_asn: CLOUD_ASN,
             announce: vec![ipnet::Ipv4Net::new_assert(Ipv4Addr::new(10, 1, 0, 0), 16)],
+            bfd: false,
             ..cloud.plan.bgp.clone()
         },
         speaker,

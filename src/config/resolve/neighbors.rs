@@ -69,7 +69,6 @@ fn one(
         bgp.value.asn = Leaf::written(Word(Asn(first.value.first)), first.span);
     }
     let family = address.map(|at| Family::of(&at.value.into())).or(range.map(|at| Family::of(&at.value)));
-    let bfd = bgp.value.bfd.clone();
     let over = Over::Neighbor { family: family.unwrap_or(Family::Ipv4Unicast), accepts: range.is_some() };
     let draft = NeighborDraft {
         at,
@@ -79,13 +78,7 @@ fn one(
         interface: section.interface.scalar().map(|at| At::new(at.value.0, at.span)),
         local_address: section.local_address.scalar(),
         multihop: section.multihop.scalar().and_then(|at| Some(At::new(u8::try_from(at.value.0).ok()?, at.span))),
-        session: session::resolve(bgp, Profile::Generic, over, policies, secrets, findings).with_bfd(
-            bfd,
-            Profile::Generic,
-            over,
-            secrets,
-            findings,
-        ),
+        session: session::resolve(bgp, Profile::Generic, over, policies, secrets, findings),
         asns: asns.into_iter().map(|at| at.value).collect(),
         limit: section.limit.value().map_or(LIMIT, |limit| limit.0),
     };

@@ -14,7 +14,7 @@ use super::transport;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf};
-use crate::model::{BfdField, BgpSection, MaxPrefixSection};
+use crate::model::{BgpSection, MaxPrefixSection};
 use crate::policies::{Exchange, PoliciesDraft, exchange};
 use crate::profile::{Cloud, Profile};
 use crate::router::{Session, Transport};
@@ -100,7 +100,7 @@ pub(super) fn resolve(
         local_preference: section.local_preference.value().map_or(100, |preference| preference.0),
         med: section.med.value().map(|med| med.0),
         prepend: section.prepend.value().and_then(|prepend| u8::try_from(prepend.0).ok()).unwrap_or(0),
-        bfd: None,
+        bfd: super::bfd::resolve(section.bfd, profile, over, hold_time, secrets, findings),
         treatment: routes::treatment(keys),
     }
 }
@@ -258,19 +258,6 @@ fn stated_import(profile: Profile, external: bool) -> Chain {
 }
 
 impl SessionDraft {
-    /// The same with BFD, if that is written.
-    pub(super) fn with_bfd(
-        self,
-        written: BfdField,
-        profile: Profile,
-        over: Over,
-        secrets: &dyn SecretSource,
-        findings: &Findings,
-    ) -> Self {
-        let bfd = super::bfd::resolve(written, profile, over, self.hold_time, secrets, findings);
-        Self { bfd, ..self }
-    }
-
     /// Whether there is a limit on what comes in.
     pub(crate) const fn limits_inbound(&self) -> bool {
         self.max_prefix_in.is_some()

@@ -75,11 +75,7 @@ pub(super) fn resolve(
     let start = section.start.scalar().unwrap_or(At::new(StartAction::Initiate, at));
     let early_rekey = section.esp.get().and_then(|esp| esp.early_rekey.clone().value());
     let over = Over::Tunnel { ipv6: inside6.is_some() };
-    let session = section.bgp.at().map(|bgp| {
-        let bfd = bgp.value.bfd.clone();
-        session::resolve(bgp, profile, over, policies, secrets, findings)
-            .with_bfd(bfd, profile, over, secrets, findings)
-    });
+    let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, over, policies, secrets, findings));
     let ike = section.ike.section(at).value;
     let version = version::resolve(&ike, at, profile, findings);
     let esp_proposals = suites::esp(section.esp.clone().section(at).value, profile, version.value, legacy, findings);

@@ -211,6 +211,12 @@ impl Reporter {
         warn!(tunnel = config.name, %from, expected = %config.peer_address, "BGP connection from a stranger refused");
     }
 
+    pub(crate) fn bfd_added(&self, tunnel: &str) {
+        for reason in ["silence", "peer-down"] {
+            self.metrics.bfd_failures.with_label_values(&[tunnel, reason]);
+        }
+    }
+
     /// Everything a BFD session tells.
     pub(crate) fn bfd_event(&self, tunnel: &str, peer: std::net::IpAddr, event: &bfd::Event) {
         match event {

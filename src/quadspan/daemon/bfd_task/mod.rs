@@ -208,6 +208,7 @@ impl Task {
         let Add { peer, name, path, interface, config } = add;
         let id = session(peer);
         self.close(id);
+        self.reporter.bfd_added(&name);
         self.endpoint.add(id, path, config, now);
         self.served.insert(id, Served { name, path, interface, sender: None, hears: false });
     }
