@@ -75,7 +75,7 @@ pub(crate) struct RouterSection {
     #[serde(rename = "static")]
     pub(crate) statics: Field<Vec<Field<StaticSection>>>,
     /// Interfaces whose networks are known, `all` or a list: learned routes never replace them, and peers are told of
-    /// them.
+    /// them where `export` permits.
     pub(crate) connected: ConnectedField,
     /// What moves packets: `auto` (default) or `userspace`.
     pub(crate) dataplane: Leaf<DataplaneChoice>,

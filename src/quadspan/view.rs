@@ -3,10 +3,14 @@
 //! The shapes are stable: fields are added, never renamed or removed. Durations are whole seconds, counters count
 //! from the start of the process, absent means "not known now". No secret is in any of them.
 
+mod beyond;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use beyond::{PeerPlace, StaticHopView, StaticView};
 
 /// `quadspan status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -313,8 +317,14 @@ pub struct FailureView {
 /// `quadspan show peers`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PeerView {
-    /// The tunnel the session runs in.
+    /// The tunnel the session runs in, or the name of the neighbour.
     pub tunnel: String,
+    /// Where the peer is.
+    #[serde(default)]
+    pub place: PeerPlace,
+    /// The interface it is behind, outside tunnels.
+    #[serde(default)]
+    pub interface: Option<String>,
     /// The peer's inside address.
     pub address: IpAddr,
     /// The peer's autonomous system number.
@@ -397,7 +407,10 @@ pub struct RouteView {
 /// One path to a prefix.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PathView {
-    /// The tunnel it was learned through; absent for an originated prefix.
+    /// `bgp`, `static`, `connected`, `aggregate` or `network` (originated here).
+    #[serde(default)]
+    pub source: String,
+    /// The tunnel or the neighbour it was learned from; absent for routes of our own.
     pub tunnel: Option<String>,
     /// Next hop.
     pub next_hop: Option<IpAddr>,

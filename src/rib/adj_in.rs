@@ -14,6 +14,7 @@ use crate::import::{Effective, Import, local_preference};
 use crate::intern::Interner;
 use crate::peer::{AdjIn, Peer};
 use crate::peers::Slot;
+use crate::reach::Reached;
 use crate::rib::Rib;
 use crate::route::{Rank, Route, RouteNextHop, RouteParts};
 use crate::table::{Entry, Path, Role};
@@ -34,18 +35,18 @@ pub(crate) struct Store {
 impl Store {
     /// A route that was received with `attributes`, as `effective` says, or unchanged with this local preference.
     fn share(&mut self, attributes: &Attributes, next_hop: RouteNextHop, effective: Effective) -> Arc<Route> {
-        let Effective { attributes: changed, local_preference } = effective;
+        let Effective { attributes: changed, local_preference, toward } = effective;
         let Some(changed) = changed else {
-            let parts: RouteParts<'_> = (attributes, None, next_hop, local_preference);
+            let parts: RouteParts<'_> = (attributes, None, (next_hop, toward), local_preference);
             let make = || {
                 let rank = Rank::of(attributes, local_preference);
-                Route { attributes: attributes.clone(), original: None, next_hop, rank }
+                Route { attributes: attributes.clone(), original: None, next_hop, toward, rank }
             };
             return self.routes.share_parts(&parts, |known| known.parts() == parts, make);
         };
         let original = Some(self.originals.share(attributes.clone()));
         let rank = Rank::of(&changed, local_preference);
-        self.routes.share(Route { attributes: *changed, original, next_hop, rank })
+        self.routes.share(Route { attributes: *changed, original, next_hop, toward, rank })
     }
 
     pub(crate) fn sweep(&mut self) {
@@ -98,6 +99,7 @@ impl Rib {
         self.drop_routes(from, |_, _| true);
         if let Some(peer) = self.peers.get_mut(from) {
             peer.adj_in = AdjIn::default();
+            peer.reached = Reached::default();
         }
         self.received.sweep();
     }
@@ -160,9 +162,10 @@ impl Rib {
                 let Some(address) = path.route.next_hop.address(old.all_ends()) else { continue };
                 let next_hop = RouteNextHop::of(address, peer.policy.all_ends());
                 if next_hop != path.route.next_hop {
-                    let Route { attributes, original, rank, .. } = &*path.route;
+                    let Route { attributes, original, toward, rank, .. } = &*path.route;
                     let (attributes, original) = (attributes.clone(), original.clone());
-                    path.route = received.routes.share(Route { attributes, original, next_hop, rank: *rank });
+                    path.route =
+                        received.routes.share(Route { attributes, original, next_hop, toward: *toward, rank: *rank });
                 }
             }
             dirty.insert(id);
@@ -209,7 +212,7 @@ impl<'a> Reception<'a> {
         let Self { import, attributes, stored_next_hop, plain, .. } = self;
         let route = plain.get_or_insert_with(|| {
             let local_preference = local_preference(import.policy, import.ebgp, attributes);
-            store.share(attributes, *stored_next_hop, Effective { attributes: None, local_preference })
+            store.share(attributes, *stored_next_hop, Effective { attributes: None, local_preference, toward: None })
         });
         Arc::clone(route)
     }
@@ -266,7 +269,7 @@ impl Revision<'_> {
             return outcome.clone();
         }
         let outcome = import.effect(family, &changes, route.received(), next_hop).ok().map(|effective| {
-            let same = effective.attributes.is_none() && route.original.is_none();
+            let same = effective.attributes.is_none() && route.original.is_none() && effective.toward == route.toward;
             if same && effective.local_preference == route.rank.local_preference {
                 return Arc::clone(&judged.route);
             }

@@ -150,7 +150,7 @@ impl Rib {
             aggregator: Some((asn, router_id.0)),
             ..Attributes::default()
         };
-        Some(LocalRoute { attributes: Arc::new(attributes), next_hops: NextHopSet::discard() })
+        Some(LocalRoute::new(Arc::new(attributes), NextHopSet::discard()))
     }
 
     fn as_set(&self, summary: &Summary) -> AsPath {

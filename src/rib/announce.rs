@@ -91,7 +91,7 @@ fn marker(end: End) -> Update {
 pub(crate) fn best<'a>(id: u32, entry: &'a Entry, peers: &'a Peers, locals: &'a Locals) -> Option<BestRoute<'a>> {
     if entry.local {
         let (kind, route) = local::first(locals, id)?;
-        return Some(BestRoute::Local { kind, attributes: &route.attributes });
+        return Some(BestRoute::Local { kind, announce: route.announce, attributes: &route.attributes });
     }
     let path = entry.best()?;
     Some(BestRoute::Learned { from: Source::of(peers.at(path.peer)?), route: &path.route })

@@ -63,7 +63,8 @@ impl NextHopSet {
             }
             same
         });
-        let most = merged.iter().map(|(_, share)| *share).max().unwrap_or(0);
+        // Small numbers are weights already.
+        let most = merged.iter().map(|(_, share)| *share).max().unwrap_or(0).max(MAX_WEIGHT.into());
         let (hops, shares): (Vec<NextHop>, Vec<u64>) = merged.into_iter().unzip();
         let scaled: Vec<u16> = shares.into_iter().map(|share| scale(share, most)).collect();
         let divisor = scaled.iter().copied().fold(0, greatest_common_divisor).max(1);

@@ -47,6 +47,8 @@ use crate::route::Rank;
 pub enum Step {
     /// The best is originated here.
     LocalOrigin,
+    /// There is a connected or static route of lower distance.
+    Distance,
     /// The best has a higher local preference.
     LocalPreference,
     /// The best has a shorter AS path.
@@ -73,6 +75,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LocalOrigin => "we originate the prefix",
+            Self::Distance => "a connected or static route has a lower distance",
             Self::LocalPreference => "lower local preference",
             Self::AsPathLength => "longer AS path",
             Self::Origin => "higher origin",

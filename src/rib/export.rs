@@ -90,6 +90,7 @@ pub(crate) enum BestRoute<'a> {
     /// Of our own making.
     Local {
         kind: LocalKind,
+        announce: bool,
         attributes: &'a Attributes,
     },
     /// The default route that one peer is given.
@@ -165,7 +166,8 @@ impl Export<'_> {
                 ((route.rank.local_preference, next_hop, from.policy.name.as_str()), policy::Source::Bgp)
             }
             BestRoute::Default => (own, policy::Source::Originated),
-            BestRoute::Local { kind, .. } => match kind {
+            BestRoute::Local { kind, announce, .. } => match kind {
+                LocalKind::Static | LocalKind::Connected if announce => (own, policy::Source::Originated),
                 LocalKind::Network | LocalKind::Aggregate => (own, policy::Source::Originated),
                 LocalKind::Static => (own, policy::Source::Static),
                 LocalKind::Connected => (own, policy::Source::Connected),

@@ -12,7 +12,7 @@ use crate::as_path;
 use crate::config::Ends;
 use crate::peer::Peer;
 use crate::policy::{InsideLink, Special};
-use crate::{PeerPolicy, RibConfig};
+use crate::{PeerPolicy, Reach, RibConfig};
 
 /// Why a received route is not accepted. The route is kept, marked as refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +34,9 @@ pub enum Refusal {
         /// Of the prefix.
         family: Family,
     },
+    /// A next hop on no network that we share with the peer.
+    #[error("the next hop {0} is on no network that we share with the peer")]
+    NextHopOffLink(IpAddr),
     /// A next hop that is not the peer.
     #[error("the next hop {next_hop} is not the peer's inside address {peer}")]
     ThirdPartyNextHop {
@@ -76,6 +79,8 @@ pub(crate) struct Effective {
     /// As policy made them; `None` as received, which costs no memory.
     pub(crate) attributes: Option<Box<Attributes>>,
     pub(crate) local_preference: u32,
+    /// What policy put in place of the next hop, if anything.
+    pub(crate) toward: Option<IpAddr>,
 }
 
 /// What the judgement about one peer's routes rests on.
@@ -85,6 +90,8 @@ pub(crate) struct Import<'a> {
     pub(crate) links: &'a [InsideLink],
     pub(crate) policy: &'a PeerPolicy,
     pub(crate) ebgp: bool,
+    /// Our addresses on the link that the peer is on, if next hops may be on its networks.
+    pub(crate) networks: &'a [IpNet],
     /// RFC 8950
     pub(crate) extended_next_hop: bool,
     /// RFC 9234
@@ -103,6 +110,7 @@ impl<'a> Import<'a> {
             links,
             policy: &peer.policy,
             ebgp: peer.ebgp,
+            networks: &peer.egress.networks,
             extended_next_hop: session.is_some_and(|session| session.extended_next_hop),
             role: session.and_then(|session| session.role),
             drain: peer.is_drained(),
@@ -152,14 +160,26 @@ impl<'a> Import<'a> {
             (false, _, _) => return Err(Refusal::NextHopFamily { next_hop, family }),
         };
         // RFC 4271 5.1.3
-        if next_hop == local {
+        if next_hop == local || self.networks.iter().any(|ours| ours.addr() == next_hop) {
             return Err(Refusal::OwnNextHop(next_hop));
         }
         // Policy may yet put the peer in its place.
         if next_hop == peer || self.policy.import.sets_next_hop() {
             return Ok(());
         }
-        Err(Refusal::ThirdPartyNextHop { next_hop, peer })
+        self.judge_third_party(next_hop, peer)
+    }
+
+    /// Whether a next hop that is not the peer can be one.
+    fn judge_third_party(&self, next_hop: IpAddr, peer: IpAddr) -> Result<(), Refusal> {
+        match self.policy.reach {
+            Reach::Tunnel => Err(Refusal::ThirdPartyNextHop { next_hop, peer }),
+            // RFC 4271 5.1.3 2): another router on the same network.
+            Reach::Connected { .. } if !self.networks.iter().any(|ours| ours.contains(&next_hop)) => {
+                Err(Refusal::NextHopOffLink(next_hop))
+            }
+            Reach::Connected { .. } | Reach::Routed => Ok(()),
+        }
     }
 
     /// What depends on the prefix alone.
@@ -236,7 +256,16 @@ impl<'a> Import<'a> {
         if self.drain || self.policy.graceful_shutdown.honor && leaving {
             local_preference = 0;
         }
-        Ok(Effective { attributes: changed, local_preference })
+        Ok(Effective { attributes: changed, local_preference, toward: self.toward(family, changes) })
+    }
+
+    /// What policy put in place of the next hop, where that may be another than the peer.
+    fn toward(&self, family: Family, changes: &Changes) -> Option<IpAddr> {
+        match (&self.policy.reach, changes.next_hop()?) {
+            (Reach::Tunnel, _) | (_, NextHop::Own) => None,
+            (Reach::Connected { .. } | Reach::Routed, NextHop::Address(address)) => Some(address),
+            (Reach::Connected { .. } | Reach::Routed, NextHop::Peer) => self.policy.ends(family).map(|ends| ends.peer),
+        }
     }
 
     /// A route leads to the peer: by itself, or because policy says so.
@@ -251,7 +280,7 @@ impl<'a> Import<'a> {
         }
         let ends = self.policy.ends_extended(family, self.extended_next_hop);
         let peer = ends.ok_or(Refusal::NoAddressOfFamily(family))?.peer;
-        Err(Refusal::ThirdPartyNextHop { next_hop, peer })
+        self.judge_third_party(next_hop, peer)
     }
 }
 

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::NextHopSet;
 use crate::rib::Rib;
+use crate::source::Distance;
 
 /// Where a route of our own making comes from. Of several to one prefix the first counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -23,13 +24,25 @@ pub enum LocalKind {
     Aggregate,
 }
 
-/// A route of our own making. It beats whatever is learned.
+/// A route of our own making.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalRoute {
     /// As others are told, before what is due toward each of them.
     pub attributes: Arc<Attributes>,
     /// What the forwarding table is told; empty where the kernel knows the way by itself.
     pub next_hops: NextHopSet,
+    /// Compared with that of what is learned; the lower wins.
+    pub distance: u8,
+    /// Whether a peer without an export list is told.
+    pub announce: bool,
+}
+
+impl LocalRoute {
+    /// A route that beats whatever is learned.
+    #[must_use]
+    pub const fn new(attributes: Arc<Attributes>, next_hops: NextHopSet) -> Self {
+        Self { attributes, next_hops, distance: 0, announce: false }
+    }
 }
 
 /// All routes of our own making, by prefix.
@@ -38,6 +51,13 @@ pub(crate) type Locals = HashMap<u32, BTreeMap<LocalKind, LocalRoute>>;
 /// The one that counts.
 pub(crate) fn first(locals: &Locals, id: u32) -> Option<(LocalKind, &LocalRoute)> {
     locals.get(&id)?.first_key_value().map(|(kind, route)| (*kind, route))
+}
+
+/// Where packets to a prefix of our own go. That we announce it as a network says nothing about that.
+pub(crate) fn next_hops(locals: &Locals, id: u32) -> NextHopSet {
+    let kinds = locals.get(&id).into_iter().flatten();
+    let mut routes = kinds.filter(|(kind, _)| **kind != LocalKind::Network).map(|(_, route)| route);
+    routes.next().map_or_else(NextHopSet::default, |route| route.next_hops.clone())
 }
 
 impl Rib {
@@ -62,7 +82,7 @@ impl Rib {
         let attributes = Arc::new(Attributes::default());
         let route = |prefix: &IpNet| {
             let attributes = Arc::clone(&attributes);
-            (prefix.trunc(), LocalRoute { attributes, next_hops: NextHopSet::default() })
+            (prefix.trunc(), LocalRoute::new(attributes, NextHopSet::default()))
         };
         self.set_local(LocalKind::Network, originated.iter().map(route).collect());
         self.config.originated = originated.iter().map(IpNet::trunc).collect::<BTreeSet<_>>().into_iter().collect();
@@ -76,11 +96,13 @@ impl Rib {
             None => kinds.remove(&kind),
         };
         let present = !kinds.is_empty();
+        let contested = kinds.values().all(|route| route.distance >= Distance::EXTERNAL);
         if !present {
             self.locals.remove(&id);
         }
         if before != route {
             let entry = self.table.entry_mut(id);
+            entry.contested = present && contested;
             entry.local = present;
             entry.stale = true;
             self.dirty.insert(id);

@@ -10,6 +10,7 @@ use wire::{Asn, RouterId};
 use crate::id_set::IdSet;
 use crate::limit::OutLimit;
 use crate::paged::Paged;
+use crate::reach::{Egress, Reached};
 use crate::{PeerPolicy, SendPaths};
 
 /// A session's number, given by the process, stable over reloads and unique within it.
@@ -95,7 +96,10 @@ pub(crate) struct Peer {
     pub(crate) id: PeerId,
     pub(crate) policy: PeerPolicy,
     pub(crate) ebgp: bool,
-    pub(crate) link: LinkState,
+    /// Through what its routes leave.
+    pub(crate) egress: Egress,
+    /// Where its next hops lead, if it is several hops away.
+    pub(crate) reached: Reached,
     pub(crate) session: Option<PeerSession>,
     /// The peer's BGP identifier in its last session.
     pub(crate) router_id: RouterId,
@@ -166,13 +170,14 @@ pub(crate) struct AdjOut {
 }
 
 impl Peer {
-    pub(crate) fn new(id: PeerId, policy: PeerPolicy, own: Asn, link: LinkState) -> Self {
+    pub(crate) fn new(id: PeerId, policy: PeerPolicy, own: Asn, egress: Egress) -> Self {
         let ebgp = policy.peer_asn != own;
         Self {
             id,
             policy,
             ebgp,
-            link,
+            egress,
+            reached: Reached::default(),
             session: None,
             router_id: RouterId([0, 0, 0, 0].into()),
             retained: false,
@@ -205,7 +210,7 @@ impl Peer {
 
     /// Whether its routes may be used.
     pub(crate) const fn is_usable(&self) -> bool {
-        match self.link {
+        match self.egress.state {
             LinkState::Up => self.session.is_some() || self.retained,
             LinkState::Down => false,
         }

@@ -27,8 +27,8 @@ use std::fmt;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use wire::LinkId;
 
-use crate::PeerPolicy;
 use crate::config::Ends;
+use crate::{PeerPolicy, Reach};
 
 /// An address block that has no place in a routing table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +94,8 @@ pub(crate) struct InsideLink {
 impl InsideLink {
     /// Those of one tunnel, without any whose ends are of different families.
     pub(crate) fn of(policy: &PeerPolicy) -> impl Iterator<Item = Self> {
-        policy.all_ends().filter_map(|Ends { local, peer }| {
+        let inside = policy.reach == Reach::Tunnel;
+        policy.all_ends().filter(move |_| inside).filter_map(|Ends { local, peer }| {
             let prefix = (0..=IpNet::from(local).prefix_len()).rev().find_map(|length| {
                 let net = IpNet::new(local, length).ok()?;
                 net.contains(&peer).then(|| net.trunc())

@@ -1,6 +1,6 @@
 //! The routing tables as one machine: events in, outputs out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::net::IpAddr;
 
@@ -17,9 +17,11 @@ use crate::local::Locals;
 use crate::peer::{AdjOut, End, Peer, Sent};
 use crate::peers::Peers;
 use crate::policy::InsideLink;
+use crate::reach::{Egress, Interfaces};
 use crate::settle::{Scratch, Sets};
+use crate::source::{ConnectedRule, StaticRoute};
 use crate::table::Table;
-use crate::{LinkState, Output, PeerId, PeerPolicy, PeerSession, RibConfig};
+use crate::{LinkState, Output, PeerId, PeerPolicy, PeerSession, Reach, RibConfig};
 
 /// Adj-RIB-In, Loc-RIB and Adj-RIB-Out of all sessions.
 ///
@@ -31,6 +33,14 @@ pub struct Rib {
     pub(crate) config: RibConfig,
     pub(crate) peers: Peers,
     pub(crate) link_states: BTreeMap<LinkId, LinkState>,
+    /// All interfaces, those of tunnels and plain ones.
+    pub(crate) interfaces: Interfaces,
+    pub(crate) statics: Vec<StaticRoute>,
+    pub(crate) connected: ConnectedRule,
+    /// There are peers several hops away.
+    pub(crate) far: bool,
+    /// Next hops of peers several hops away that have to be looked up again.
+    pub(crate) unsure: BTreeSet<IpAddr>,
     /// Inside links of all peers' tunnels.
     pub(crate) links: Vec<InsideLink>,
     pub(crate) table: Table,
@@ -66,6 +76,11 @@ impl Rib {
             config,
             peers: Peers::default(),
             link_states: BTreeMap::new(),
+            interfaces: Interfaces::new(),
+            statics: Vec::new(),
+            connected: ConnectedRule::default(),
+            far: false,
+            unsure: BTreeSet::new(),
             links: Vec::new(),
             table: Table::default(),
             locals: Locals::default(),
@@ -92,8 +107,8 @@ impl Rib {
         if self.peers.contains(peer) {
             return self.set_policy(peer, policy);
         }
-        let link = self.link_state(policy.link);
-        if self.peers.insert(peer, Peer::new(peer, policy, self.config.asn, link)) {
+        let egress = Egress::of(&policy, &self.interfaces, &self.link_states);
+        if self.peers.insert(peer, Peer::new(peer, policy, self.config.asn, egress)) {
             self.relink();
             self.pin_defaults();
         }
@@ -181,17 +196,7 @@ impl Rib {
         if self.link_states.insert(link, state).unwrap_or(LinkState::Down) == state {
             return;
         }
-        let mut on_it = Vec::new();
-        for peer in self.peers.iter_mut().filter(|peer| peer.policy.link == link) {
-            peer.link = state;
-            self.dirty.union(&peer.adj_in.prefixes);
-            on_it.push(peer.id);
-        }
-        if state == LinkState::Down {
-            for peer in on_it {
-                self.drop_retained(peer);
-            }
-        }
+        self.links_changed();
     }
 
     /// Takes over what may change while the router runs: all but its AS number and identifier.
@@ -210,14 +215,14 @@ impl Rib {
     /// Replaces the policy of a session, which goes on: what was received is judged again, and what was sent is
     /// corrected.
     pub fn set_policy(&mut self, peer: PeerId, policy: PeerPolicy) {
-        let link = self.link_state(policy.link);
+        let egress = Egress::of(&policy, &self.interfaces, &self.link_states);
         let asn = self.config.asn;
         let Some(state) = self.peers.get_mut(peer) else { return };
         if state.policy == policy {
             return;
         }
         state.ebgp = policy.peer_asn != asn;
-        state.link = link;
+        state.egress = egress;
         let old = mem::replace(&mut state.policy, policy);
         let ends = |policy: &PeerPolicy| policy.all_ends().map(|ends| (ends.local, ends.peer)).collect::<Vec<_>>();
         let next_hop_moved = ends(&old) != ends(&state.policy);
@@ -255,6 +260,7 @@ impl Rib {
         if self.config.protected != protected {
             self.config.protected = protected;
             self.reconsider_all();
+            self.refresh_sources();
         }
     }
 
@@ -315,12 +321,9 @@ impl Rib {
         self.peers.get(peer).is_some_and(|state| state.session.is_some() && !state.adj_in.closed)
     }
 
-    fn link_state(&self, link: LinkId) -> LinkState {
-        self.link_states.get(&link).copied().unwrap_or(LinkState::Down)
-    }
-
     /// Collects the inside links again, and if they changed judges everything again; whether they did.
     fn relink(&mut self) -> bool {
+        self.far = self.peers.iter().any(|peer| peer.policy.reach == Reach::Routed);
         let links: Vec<InsideLink> = self.peers.iter().flat_map(|peer| InsideLink::of(&peer.policy)).collect();
         let changed = links != self.links;
         if changed {

@@ -20,6 +20,7 @@ use wire::{Asn, RouterId};
 use crate::as_path;
 use crate::bandwidth::link_bandwidth;
 use crate::config::Ends;
+use crate::{PeerPolicy, Reach};
 
 /// A route as it is shared by many prefixes.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) struct Route {
     /// As received, if policy changed them.
     pub(crate) original: Option<Arc<Attributes>>,
     pub(crate) next_hop: RouteNextHop,
+    /// What policy put in its place, where that may be another than the peer.
+    pub(crate) toward: Option<IpAddr>,
     pub(crate) rank: Rank,
 }
 
@@ -94,7 +97,7 @@ impl RouteNextHop {
 }
 
 /// All that two routes can differ in; the rest of the rank follows from it.
-pub(crate) type RouteParts<'a> = (&'a Attributes, Option<&'a Attributes>, RouteNextHop, u32);
+pub(crate) type RouteParts<'a> = (&'a Attributes, Option<&'a Attributes>, (RouteNextHop, Option<IpAddr>), u32);
 
 impl Hash for Route {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -104,16 +107,17 @@ impl Hash for Route {
 
 impl Route {
     pub(crate) fn parts(&self) -> RouteParts<'_> {
-        (&self.attributes, self.original.as_deref(), self.next_hop, self.rank.local_preference)
+        (&self.attributes, self.original.as_deref(), (self.next_hop, self.toward), self.rank.local_preference)
     }
 
-    /// Where packets go on an accepted route: to the peer. An accepted route with another next hop is one that policy
-    /// made lead there.
-    pub(crate) fn leads_to(&self, ends: impl Iterator<Item = Ends>) -> Option<IpAddr> {
-        match self.next_hop {
-            RouteNextHop::Other(IpAddr::V4(_)) => RouteNextHop::Own4.address(ends),
-            RouteNextHop::Other(IpAddr::V6(_)) => RouteNextHop::Own6.address(ends),
-            own @ (RouteNextHop::Own4 | RouteNextHop::Own6) => own.address(ends),
+    /// Where packets go on an accepted route. In a tunnel that is the peer: an accepted route with another next hop is
+    /// one that policy made lead there.
+    pub(crate) fn leads_to(&self, policy: &PeerPolicy) -> Option<IpAddr> {
+        let ends = policy.all_ends();
+        match (self.next_hop, &policy.reach) {
+            (RouteNextHop::Other(IpAddr::V4(_)), Reach::Tunnel) => RouteNextHop::Own4.address(ends),
+            (RouteNextHop::Other(IpAddr::V6(_)), Reach::Tunnel) => RouteNextHop::Own6.address(ends),
+            (any, Reach::Tunnel | Reach::Connected { .. } | Reach::Routed) => self.toward.or_else(|| any.address(ends)),
         }
     }
 
@@ -134,5 +138,5 @@ pub(crate) fn plain(numbers: &[u32]) -> Arc<Route> {
     let as_path = AsPath(vec![AsPathSegment::Sequence(numbers.iter().copied().map(Asn).collect())]);
     let attributes = Attributes { as_path, ..Attributes::default() };
     let rank = Rank::of(&attributes, 100);
-    Arc::new(Route { attributes, original: None, next_hop: RouteNextHop::Own4, rank })
+    Arc::new(Route { attributes, original: None, next_hop: RouteNextHop::Own4, toward: None, rank })
 }

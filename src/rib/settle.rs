@@ -1,13 +1,15 @@
 //! Loc-RIB: deciding again on what changed, and telling the forwarding table.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
 
 use crate::announce::best;
 use crate::decision::{Candidate, Contest, DecisionRules, Standing};
-use crate::local;
+use crate::local::{self, LocalKind, LocalRoute};
 use crate::peer::Peer;
 use crate::peers::Peers;
 use crate::rib::Rib;
+use crate::source::{Distance, Reach};
 use crate::table::{Entry, Path, Role};
 use crate::{FibChange, NextHop, NextHopSet, Output};
 
@@ -55,6 +57,7 @@ impl Rib {
         if self.deferred {
             return false;
         }
+        self.look_up_next_hops();
         let worked = !self.dirty.is_empty();
         let mut scratch = std::mem::take(&mut self.scratch);
         for _ in 0..BATCH {
@@ -66,12 +69,20 @@ impl Rib {
     }
 
     fn settle_prefix(&mut self, id: u32, scratch: &mut Scratch) {
-        let Self { config, peers, table, locals, sets, vacant, ready, summaries, .. } = self;
+        let Self { config, peers, table, locals, sets, vacant, ready, summaries, unsure, far, .. } = self;
         let entry = table.entry_mut(id);
+        if *far {
+            track_next_hops(entry, peers, unsure);
+        }
+        if entry.contested {
+            let won = scratch.contest(entry, peers, locals.get(&id), (config.decision, config.ecmp_width));
+            entry.stale |= entry.local != won;
+            entry.local = won;
+        }
         scratch.decide(entry, peers, (config.decision, config.ecmp_width));
         scratch.assign_roles(entry, peers);
         let wanted = if entry.local {
-            local::first(locals, id).map_or_else(NextHopSet::default, |(_, route)| route.next_hops.clone())
+            local::next_hops(locals, id)
         } else {
             scratch.next_hops(sets, &entry.installed, config.decision)
         };
@@ -83,6 +94,9 @@ impl Rib {
         }
         if entry.is_vacant() {
             vacant.insert(id);
+        }
+        if *far {
+            Self::doubt(peers, unsure, &entry.prefix);
         }
         let (stale, moved) = (std::mem::take(&mut entry.stale), std::mem::take(&mut entry.moved));
         if stale {
@@ -99,7 +113,33 @@ impl Rib {
     }
 }
 
+/// Notes where next hops of peers several hops away matter from now on.
+fn track_next_hops(entry: &Entry, peers: &mut Peers, unsure: &mut BTreeSet<IpAddr>) {
+    for path in &entry.paths {
+        let Some(peer) = peers.at_mut(path.peer).filter(|peer| peer.policy.reach == Reach::Routed) else { continue };
+        let address = path.route.leads_to(&peer.policy);
+        unsure.extend(address.filter(|address| peer.reached.note(*address)));
+    }
+}
+
 impl Scratch {
+    /// Whether a route of our own making wins, which the best of the others may beat by distance.
+    fn contest(
+        &mut self,
+        entry: &Entry,
+        peers: &Peers,
+        own: Option<&BTreeMap<LocalKind, LocalRoute>>,
+        rules: (DecisionRules, usize),
+    ) -> bool {
+        let Some(own) = own.and_then(|kinds| kinds.values().map(|route| route.distance).min()) else { return false };
+        self.candidates.clear();
+        self.candidates.extend(candidates(entry, peers));
+        let standings = self.contest.decide(false, &self.candidates, rules);
+        let best = standings.iter().position(|standing| *standing == Standing::Best);
+        best.and_then(|at| self.candidates.get(at))
+            .is_none_or(|best| own <= if best.ebgp { Distance::EXTERNAL } else { Distance::INTERNAL })
+    }
+
     fn decide(&mut self, entry: &Entry, peers: &Peers, rules: (DecisionRules, usize)) {
         self.candidates.clear();
         self.candidates.extend(candidates(entry, peers));
@@ -113,7 +153,7 @@ impl Scratch {
         let mut standings = contest.standings().iter();
         for path in &mut entry.paths {
             let Some(peer) = peers.at_mut(path.peer) else { continue };
-            let standing = (path.is_accepted() && peer.is_usable()).then(|| standings.next()).flatten();
+            let standing = takes_part(path, peer).then(|| standings.next()).flatten();
             let (was, role) = (path.role(), role(standing));
             if was != role {
                 entry.stale |= was == Role::Best || role == Role::Best;
@@ -122,10 +162,8 @@ impl Scratch {
                 peer.adj_in.enter_role(role);
                 path.set_role(role);
             }
-            if role != Role::Unused
-                && let Some(hop) = next_hop(path, peer)
-            {
-                shares.push((hop, path.route.rank.bandwidth));
+            if role != Role::Unused {
+                push_next_hops(path, peer, shares);
             }
         }
     }
@@ -159,24 +197,42 @@ const fn role(standing: Option<&Standing>) -> Role {
     }
 }
 
-/// Where packets go on a path in use. It was accepted, so there is a link for it.
-fn next_hop(path: &Path, peer: &Peer) -> Option<NextHop> {
-    let address = path.route.leads_to(peer.policy.all_ends())?;
-    Some(NextHop { link: peer.policy.link, address })
+/// Where packets go on a path in use. It was accepted, so there is a link for it, or a route.
+fn push_next_hops(path: &Path, peer: &Peer, shares: &mut Vec<(NextHop, u64)>) {
+    let Some(address) = path.route.leads_to(&peer.policy) else { return };
+    let bandwidth = path.route.rank.bandwidth;
+    match peer.policy.reach {
+        Reach::Tunnel | Reach::Connected { .. } => {
+            shares.push((NextHop { link: peer.egress.link, address }, bandwidth));
+        }
+        Reach::Routed => shares.extend(peer.reached.of(address).iter().map(|hop| (*hop, bandwidth))),
+    }
 }
 
 /// The usable paths, in the order of all paths.
 pub(crate) fn candidates<'a>(entry: &'a Entry, peers: &'a Peers) -> impl Iterator<Item = Candidate> + 'a {
-    entry.paths.iter().filter(|path| path.is_accepted()).filter_map(|path| candidate(path, peers.at(path.peer)?))
+    entry.paths.iter().filter_map(|path| candidate(path, peers.at(path.peer)?))
 }
 
 /// RFC 4271 9.1.2: accepted, and with a valid next hop.
 pub(crate) fn is_usable(path: &Path, peers: &Peers) -> bool {
-    path.is_accepted() && peers.at(path.peer).is_some_and(Peer::is_usable)
+    peers.at(path.peer).is_some_and(|peer| takes_part(path, peer))
+}
+
+/// The same for a path of `peer`.
+pub(crate) fn takes_part(path: &Path, peer: &Peer) -> bool {
+    path.is_accepted() && peer.is_usable() && leads_somewhere(path, peer)
+}
+
+fn leads_somewhere(path: &Path, peer: &Peer) -> bool {
+    match peer.policy.reach {
+        Reach::Tunnel | Reach::Connected { .. } => true,
+        Reach::Routed => path.route.leads_to(&peer.policy).is_some_and(|to| !peer.reached.of(to).is_empty()),
+    }
 }
 
 pub(crate) fn candidate(path: &Path, peer: &Peer) -> Option<Candidate> {
-    peer.is_usable().then(|| Candidate {
+    takes_part(path, peer).then(|| Candidate {
         peer: peer.id,
         path_id: path.path_id,
         peer_address: peer.policy.peer_address,

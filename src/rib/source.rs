@@ -9,40 +9,21 @@
 //!
 //! The lower distance wins, before any step of the decision process.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Where a route comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// A network of one of our interfaces.
-    Connected,
-    /// The configuration.
-    Static,
-    /// A peer.
-    Bgp,
-}
+/// What routes of different sources are compared by; see the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Distance;
 
-impl Source {
+impl Distance {
     /// The distance of external BGP routes.
     pub const EXTERNAL: u8 = 20;
     /// The distance of internal BGP routes.
     pub const INTERNAL: u8 = 200;
     /// The distance of static routes that say nothing else.
     pub const STATIC: u8 = 1;
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connected => "connected",
-            Self::Static => "static",
-            Self::Bgp => "bgp",
-        })
-    }
 }
 
 /// How the next hops of a session's routes are reached.

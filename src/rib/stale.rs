@@ -21,7 +21,7 @@ impl Rib {
     /// has announced everything again. Without a link they are gone at once.
     pub fn handle_peer_restarting(&mut self, peer: PeerId, families: &[Family]) {
         let Some(state) = self.peers.get_mut(peer) else { return };
-        if state.session.is_none() || state.link == LinkState::Down || families.is_empty() {
+        if state.session.is_none() || state.egress.state == LinkState::Down || families.is_empty() {
             return self.handle_peer_down(peer);
         }
         state.session = None;

@@ -43,8 +43,10 @@ impl Default for Table {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) prefix: IpNet,
-    /// There is a route of our own making; it is the best.
+    /// There is a route of our own making; it is the best, unless it is contested.
     pub(crate) local: bool,
+    /// There is a route of our own making that some learned ones beat; `local` says whether it won last.
+    pub(crate) contested: bool,
     /// Kept without any path: some peer is told of it whatever there is.
     pub(crate) pinned: bool,
     /// What peers may have been told of this prefix is out of date.
@@ -187,6 +189,7 @@ impl Entry {
         Self {
             prefix,
             local: false,
+            contested: false,
             pinned: false,
             stale: false,
             moved: false,
@@ -238,7 +241,7 @@ impl Entry {
 
     /// Whether nothing says that this prefix exists.
     pub(crate) const fn is_vacant(&self) -> bool {
-        self.paths.is_empty() && !self.local
+        self.paths.is_empty() && !self.local && !self.contested
     }
 
     /// The lowest number that no path has; zero if there is none.

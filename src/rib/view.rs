@@ -37,6 +37,8 @@ pub enum Verdict {
     },
     /// Accepted, but its link is down.
     LinkDown,
+    /// Accepted, but no route leads to its next hop.
+    NoWay,
     /// Not accepted.
     Refused(Refusal),
 }
@@ -49,6 +51,7 @@ impl fmt::Display for Verdict {
             Self::Worse(step) => write!(f, "not the best: {step}"),
             Self::LeftOut { step, barrier } => write!(f, "not used beside the best: {barrier} ({step})"),
             Self::LinkDown => f.write_str("unusable: the tunnel is down"),
+            Self::NoWay => f.write_str("unusable: no route leads to the next hop"),
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
         }
     }
@@ -255,9 +258,16 @@ impl Rib {
             self.candidate_view(entry, path, standing)
         };
         let mut candidates: Vec<_> = entry.paths.iter().filter_map(view).collect();
-        candidates.sort_by_key(|candidate| (place(&candidate.verdict), candidate.peer, candidate.path_id));
         let id = entry.local.then(|| self.table.find(&entry.prefix)).flatten();
         let local = id.and_then(|id| local::first(&self.locals, id)).map(|(kind, _)| kind);
+        if matches!(local, Some(LocalKind::Connected | LocalKind::Static)) {
+            for candidate in &mut candidates {
+                if candidate.verdict == Verdict::Worse(Step::LocalOrigin) {
+                    candidate.verdict = Verdict::Worse(Step::Distance);
+                }
+            }
+        }
+        candidates.sort_by_key(|candidate| (place(&candidate.verdict), candidate.peer, candidate.path_id));
         RouteView {
             prefix: entry.prefix,
             originated: local == Some(LocalKind::Network),
@@ -274,12 +284,13 @@ impl Rib {
         standing: Option<&Standing>,
     ) -> Option<CandidateView<'a>> {
         let peer = self.peers.at(path.peer)?;
-        let unusable = || self.refusal(entry, path, peer).map_or(Verdict::LinkDown, Verdict::Refused);
+        let dead = if peer.is_usable() { Verdict::NoWay } else { Verdict::LinkDown };
+        let unusable = || self.refusal(entry, path, peer).map_or(dead, Verdict::Refused);
         let bandwidth = path.route.rank.bandwidth;
         Some(CandidateView {
             peer: peer.id,
             name: &peer.policy.name,
-            link: peer.policy.link,
+            link: peer.egress.link,
             path_id: path.path_id,
             next_hop: path.route.next_hop.address(peer.policy.all_ends())?,
             attributes: path.route.received(),
@@ -326,6 +337,6 @@ const fn place(verdict: &Verdict) -> u8 {
     match verdict {
         Verdict::Best => 0,
         Verdict::Multipath => 1,
-        Verdict::Worse(_) | Verdict::LeftOut { .. } | Verdict::LinkDown | Verdict::Refused(_) => 2,
+        Verdict::Worse(_) | Verdict::LeftOut { .. } | Verdict::LinkDown | Verdict::NoWay | Verdict::Refused(_) => 2,
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct StaticSection {
     /// Compared with other sources of the same prefix, the lower wins: connected 0, static 1 (default), external BGP 20,
     /// internal BGP 200.
     pub(crate) distance: Leaf<Within<1, 255>>,
-    /// Whether peers are told of it; `false` by default.
+    /// Whether peers without an `export` list are told of it, too; `false` by default.
     pub(crate) announce: Leaf<bool>,
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use rib::{ConnectedRule, Source, StaticHop, StaticRoute, StaticTarget};
+use rib::{ConnectedRule, Distance, StaticHop, StaticRoute, StaticTarget};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
@@ -70,7 +70,7 @@ fn one(section: At<StaticSection>, findings: &Findings) -> StaticDraft {
         prefix,
         hops,
         blackhole,
-        distance: section.distance.value().and_then(|within| u8::try_from(within.0).ok()).unwrap_or(Source::STATIC),
+        distance: section.distance.value().and_then(|within| u8::try_from(within.0).ok()).unwrap_or(Distance::STATIC),
         announce: section.announce.value().unwrap_or(false),
     }
 }

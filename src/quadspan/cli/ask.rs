@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{AskArgs, OutputFormat, complain, print, render};
 use crate::control::client::{AskError, Client};
-use crate::view::{Health, PeerView, RouteView, StatusView, TunnelView};
+use crate::view::{Health, PeerView, RouteView, StaticView, StatusView, TunnelView};
 
 /// Where routers put their control sockets.
 const SOCKET_DIRECTORY: &str = "/run/quadspan";
@@ -34,6 +34,10 @@ pub(super) fn peers(args: &AskArgs) -> ExitCode {
 
 pub(super) fn bfd(args: &AskArgs) -> ExitCode {
     show(args, "/v1/bfd", render::bfd)
+}
+
+pub(super) fn statics(args: &AskArgs) -> ExitCode {
+    show(args, "/v1/static", |view: &Vec<StaticView>| render::statics(view))
 }
 
 pub(super) fn routes(args: &AskArgs, prefix: Option<IpNet>) -> ExitCode {

@@ -81,10 +81,13 @@ enum LogFormat {
 enum Show {
     /// Tunnels, those that are down with the reason and the remedy.
     Tunnels(AskArgs),
-    /// BGP sessions.
+    /// BGP sessions, in tunnels and outside.
+    #[command(visible_alias = "neighbors", visible_alias = "bgp")]
     Peers(AskArgs),
     /// BFD sessions: how fast each notices a dead peer, and what it makes of the path.
     Bfd(AskArgs),
+    /// Static routes, those not in use with the reason.
+    Static(AskArgs),
     /// Prefixes with all their paths and why each won or lost.
     Routes {
         /// Only this prefix.
@@ -107,9 +110,9 @@ enum Reset {
         #[command(flatten)]
         ask: AskArgs,
     },
-    /// End the BGP session in a tunnel (Cease, administrative reset) and open it again.
+    /// End a BGP session (Cease, administrative reset) and open it again.
     Peer {
-        /// The tunnel's name.
+        /// The name of the tunnel or the neighbour.
         name: String,
         #[command(flatten)]
         ask: AskArgs,
@@ -147,6 +150,7 @@ impl Cli {
             Command::Show(Show::Tunnels(ask)) => ask::tunnels(&ask),
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),
             Command::Show(Show::Bfd(ask)) => ask::bfd(&ask),
+            Command::Show(Show::Static(ask)) => ask::statics(&ask),
             Command::Show(Show::Routes { prefix, ask }) => ask::routes(&ask, prefix),
             Command::Show(Show::Fib(ask)) => ask::fib(&ask),
             Command::Show(Show::Strangers(ask)) => ask::strangers(&ask),

@@ -4,8 +4,8 @@ use comfy_table::Table;
 use comfy_table::presets;
 
 use crate::view::{
-    BfdView, FailureView, FibView, Health, IkeView, PeerView, RouteView, StatusView, StrangersView, TunnelState,
-    TunnelView,
+    BfdView, FailureView, FibView, Health, IkeView, PeerView, RouteView, StaticView, StatusView, StrangersView,
+    TunnelState, TunnelView,
 };
 
 /// The verdict, then tunnels and sessions in one row each, then what needs attention.
@@ -251,13 +251,42 @@ pub(super) fn routes(view: &[RouteView]) -> String {
             table.add_row([
                 mark.to_owned(),
                 if index == 0 { route.prefix.to_string() } else { String::new() },
-                path.tunnel.clone().unwrap_or_else(|| "originated".to_owned()),
+                path.tunnel.clone().unwrap_or_else(|| own_source(&path.source)),
                 path.next_hop.map_or_else(dash, |address| address.to_string()),
                 path.as_path.clone(),
                 path.local_preference.map_or_else(dash, |value| value.to_string()),
                 path.med.map_or_else(dash, |value| value.to_string()),
                 path.origin.clone(),
                 path.reason.clone(),
+            ]);
+        }
+    }
+    table.to_string()
+}
+
+fn own_source(source: &str) -> String {
+    if matches!(source, "" | "network") { "originated".to_owned() } else { source.to_owned() }
+}
+
+/// One row per next hop of every static route.
+pub(super) fn statics(view: &[StaticView]) -> String {
+    let mut table = plain(["PREFIX", "NEXT HOP", "INTERFACE", "WEIGHT", "REACHED", "DISTANCE", "STATE"]);
+    for route in view {
+        let (prefix, distance) = (route.prefix.to_string(), route.distance.to_string());
+        if route.blackhole {
+            table.add_row([prefix, "blackhole".to_owned(), dash(), dash(), dash(), distance, route.state.clone()]);
+            continue;
+        }
+        for (index, hop) in route.via.iter().enumerate() {
+            let first = |text: &str| if index == 0 { text.to_owned() } else { String::new() };
+            table.add_row([
+                first(&prefix),
+                hop.address.to_string(),
+                hop.interface.clone().unwrap_or_else(dash),
+                hop.weight.to_string(),
+                if hop.alive { "yes" } else { "no" }.to_owned(),
+                first(&distance),
+                first(&route.state),
             ]);
         }
     }

@@ -9,10 +9,11 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
+use super::neighbors::NeighborPart;
 use super::reload::ReloadRequest;
 use super::topology::{Part, Topology, TopologyReader};
 use super::{bfd_task, ike_task, rib_task, session, views};
-use crate::view::{BfdView, FibView, PeerView, RouteView, StatusView, StrangersView, TunnelView};
+use crate::view::{BfdView, FibView, PeerView, RouteView, StaticView, StatusView, StrangersView, TunnelView};
 
 /// Why a request could not be met.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -150,9 +151,14 @@ impl Control {
         let now = Instant::now();
         let view = |part: &Part| {
             let id = part.tunnel.bgp.as_ref()?.id;
-            views::peer(part, statuses.get(&id)?, counts.get(&id).copied().unwrap_or_default(), now)
+            let session = part.tunnel.bgp.as_ref()?;
+            Some(views::session(session, statuses.get(&id)?, counts.get(&id).copied().unwrap_or_default(), now))
         };
-        Ok(topology.tunnels.values().filter_map(view).collect())
+        let beyond = |(id, part): (&rib::PeerId, &NeighborPart)| {
+            let counts = counts.get(id).copied().unwrap_or_default();
+            Some(views::neighbor(part, views::session(&part.session, statuses.get(id)?, counts, now)))
+        };
+        Ok(topology.tunnels.values().filter_map(view).chain(topology.neighbors.iter().filter_map(beyond)).collect())
     }
 
     /// All prefixes, or one, with every path.
@@ -162,6 +168,12 @@ impl Control {
             Some(prefix) if routes.is_empty() => Err(ControlError::NoRoute { prefix }),
             Some(_) | None => Ok(routes),
         }
+    }
+
+    /// The static routes, those not in use with the reason.
+    pub async fn statics(&self) -> Result<Vec<StaticView>, ControlError> {
+        let topology = self.topology.borrow().clone();
+        self.read_rib(move |rib| rib.statics().map(|view| views::static_route(&view, &topology)).collect()).await
     }
 
     /// What the kernel has from us.
@@ -206,6 +218,11 @@ impl Control {
 
     /// Ends the BGP session in a tunnel and opens it again.
     pub async fn reset_peer(&self, name: &str) -> Result<String, ControlError> {
+        let beyond = self.topology.borrow().neighbor(name).map(|part| part.handle.clone());
+        if let Some(session) = beyond {
+            session.commands.send(session::Command::Reset).await.map_err(|_| ControlError::Stopping)?;
+            return Ok(format!("neighbor {name}: BGP session reset"));
+        }
         let id = self.live_tunnel(name).await?;
         let session = self.topology.borrow().tunnels.get(&id).and_then(|part| part.session.clone());
         let session = session.ok_or_else(|| ControlError::NoSession { name: name.to_owned() })?;

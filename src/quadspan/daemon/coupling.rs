@@ -60,7 +60,12 @@ impl Coupling {
         } else {
             tell(part, session::Command::BfdDown).await;
         }
-        let link = session::Link { interface: part.tunnel.interface.clone(), mss: Some(part.interface.mss) };
+        let link = session::Link {
+            interface: Some(part.tunnel.interface.clone()),
+            mss: Some(part.interface.mss),
+            hops: None,
+            listens: true,
+        };
         tell(part, session::Command::TunnelUp(link)).await;
         drop(gates);
         if let Some((peer, _)) = watched {

@@ -1,5 +1,6 @@
 //! Why the router could not start.
 
+use super::interfaces::InterfacesError;
 use crate::control::server::ServeError;
 
 /// Something the router can't be without.
@@ -12,6 +13,9 @@ pub enum StartError {
     /// The kernel's routing table is out of reach.
     #[error("{0}")]
     Fib(#[from] fib::FibError),
+    /// The machine's interfaces cannot be listed.
+    #[error("{0}")]
+    Interfaces(#[from] InterfacesError),
     /// No control socket.
     #[error("{0}")]
     Control(#[from] ServeError),
@@ -49,7 +53,7 @@ impl StartError {
             {
                 format!("give {} to an interface, or correct `local:`", address.ip())
             }
-            Self::Dataplane(_) | Self::Fib(_) => {
+            Self::Dataplane(_) | Self::Fib(_) | Self::Interfaces(_) => {
                 "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; check that /dev/net/tun \
                  exists and that no interface has the tunnel's name"
                     .to_owned()

@@ -13,12 +13,14 @@ use bgp::StopReason;
 use config::{Router, Tunnel};
 use dataplane::{Dataplane, TunnelInterface};
 use ipnet::IpNet;
+use rib::PeerId;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use wire::ipsec::TunnelId;
 
 use super::control::ControlError;
 use super::coupling::Coupling;
+use super::neighbors::Neighborhood;
 use super::topology::{Part, Topology, Unmade};
 use super::{ike_task, rib_task, session};
 use crate::cli::rendered_report;
@@ -40,13 +42,14 @@ pub(super) struct ReloadRequest {
 #[derive(Debug)]
 pub(super) struct Supervisor {
     file: PathBuf,
-    topology: watch::Sender<Arc<Topology>>,
+    pub(super) topology: watch::Sender<Arc<Topology>>,
     dataplane: Dataplane,
     ike: mpsc::Sender<ike_task::Command>,
-    rib: mpsc::Sender<rib_task::Command>,
-    reporter: Reporter,
-    sessions: BTreeMap<TunnelId, JoinHandle<()>>,
+    pub(super) rib: mpsc::Sender<rib_task::Command>,
+    pub(super) reporter: Reporter,
+    pub(super) sessions: BTreeMap<PeerId, JoinHandle<()>>,
     coupling: Coupling,
+    pub(super) neighborhood: Neighborhood,
 }
 
 impl Supervisor {
@@ -58,12 +61,15 @@ impl Supervisor {
         rib: mpsc::Sender<rib_task::Command>,
         reporter: Reporter,
         coupling: Coupling,
+        neighborhood: Neighborhood,
     ) -> Self {
-        Self { file, topology, dataplane, ike, rib, reporter, sessions: BTreeMap::new(), coupling }
+        let sessions = BTreeMap::new();
+        Self { file, topology, dataplane, ike, rib, reporter, sessions, coupling, neighborhood }
     }
 
     /// Starts every tunnel of a router that has none yet.
     pub(super) async fn apply_first(&mut self, router: &Router) -> Result<(), dataplane::Error> {
+        self.tell_rib(rib_task::Command::Sources(router.statics.clone(), router.connected.clone())).await;
         for tunnel in &router.tunnels {
             self.add(tunnel).await?;
         }
@@ -81,9 +87,18 @@ impl Supervisor {
         router.keep_ids(&current.router);
         router.keep_hits(&current.router);
         let plan = Plan::between(&current, &router);
-        let summary = plan.summary();
+        let mut summary = plan.summary();
         self.carry_out(plan, &router).await;
+        let (old, new) = (&current.router, &router);
+        let neighbors = self.change_neighbors(old, new).await;
+        let sources = (old.statics != new.statics || old.connected != new.connected)
+            .then(|| "static and connected routes changed".to_owned());
+        self.tell_rib(rib_task::Command::Sources(new.statics.clone(), new.connected.clone())).await;
+        for part in neighbors.into_iter().chain(sources) {
+            summary = if summary == NOTHING { part } else { format!("{summary}; {part}") };
+        }
         self.change_topology(|topology| topology.router = Arc::new(router));
+        self.place_neighbors().await;
         let unmade = self.topology.borrow().unmade.clone();
         if unmade.is_empty() {
             return Ok(summary);
@@ -112,6 +127,10 @@ impl Supervisor {
         let topology = self.topology.borrow().clone();
         for part in topology.tunnels.values() {
             self.end_session(part, StopReason::AdminShutdown("router is stopping".to_owned())).await;
+        }
+        for part in topology.neighbors.values() {
+            let reason = StopReason::AdminShutdown("router is stopping".to_owned());
+            drop(part.handle.commands.send(session::Command::Shutdown(reason)).await);
         }
         for (_, task) in std::mem::take(&mut self.sessions) {
             drop(tokio::time::timeout(SESSION_END, task).await);
@@ -163,12 +182,20 @@ impl Supervisor {
             Some(bgp) => {
                 let policy = Box::new(bgp.policy.clone());
                 self.tell_rib(rib_task::Command::AddPeer { peer: bgp.id, policy }).await;
-                let (handle, task) = session::spawn(bgp.id, bgp.peer.clone(), self.rib.clone(), self.reporter.clone());
-                self.sessions.insert(tunnel.id, task);
+                let (handle, task) = session::spawn(
+                    bgp.id,
+                    bgp.peer.clone(),
+                    session::Life::Configured,
+                    self.rib.clone(),
+                    self.reporter.clone(),
+                );
+                self.sessions.insert(bgp.id, task);
                 Some(handle)
             }
             None => None,
         };
+        let known = rib::Interface { name: tunnel.interface.clone(), addresses: inside_addresses(tunnel) };
+        self.tell_rib(rib_task::Command::Interface { link: tunnel.id.into(), interface: Some(known) }).await;
         let part = Part { tunnel: Arc::new(tunnel.clone()), interface, session };
         self.set_part(tunnel.id, Some(part.clone()));
         self.coupling.watch(&part, None, tunnel.bgp.as_ref()).await;
@@ -183,8 +210,8 @@ impl Supervisor {
         let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
         self.end_session(&part, reason).await;
         self.coupling.watch(&part, part.tunnel.bgp.as_ref(), None).await;
-        if let Some(task) = self.sessions.remove(&id) {
-            drop(tokio::time::timeout(SESSION_END, task).await);
+        if let Some(session) = &part.tunnel.bgp {
+            self.finish_session(session.id).await;
         }
         let (done, removed) = oneshot::channel();
         if self.ike.send(ike_task::Command::Remove { tunnel: id, done }).await.is_ok() {
@@ -193,6 +220,7 @@ impl Supervisor {
         if let Some(session) = &part.tunnel.bgp {
             self.tell_rib(rib_task::Command::RemovePeer { peer: session.id }).await;
         }
+        self.tell_rib(rib_task::Command::Interface { link: id.into(), interface: None }).await;
         if let Err(error) = self.dataplane.remove_tunnel(id).await {
             tracing::warn!(tunnel = part.tunnel.name, %error, "interface not removed");
         }
@@ -216,7 +244,14 @@ impl Supervisor {
         }
     }
 
-    async fn tell_rib(&self, command: rib_task::Command) {
+    /// Waits until a session has said goodbye, but not for ever.
+    pub(super) async fn finish_session(&mut self, id: PeerId) {
+        if let Some(task) = self.sessions.remove(&id) {
+            drop(tokio::time::timeout(SESSION_END, task).await);
+        }
+    }
+
+    pub(super) async fn tell_rib(&self, command: rib_task::Command) {
         drop(self.rib.send(command).await);
     }
 
@@ -227,7 +262,7 @@ impl Supervisor {
         });
     }
 
-    fn change_topology(&self, change: impl FnOnce(&mut Topology)) {
+    pub(super) fn change_topology(&self, change: impl FnOnce(&mut Topology)) {
         self.topology.send_modify(|topology| {
             let mut next = Topology::clone(topology);
             change(&mut next);
@@ -235,6 +270,9 @@ impl Supervisor {
         });
     }
 }
+
+/// What a reload that finds nothing to do says.
+const NOTHING: &str = "nothing changed";
 
 /// What a reload has to do.
 #[derive(Debug, Default)]
@@ -273,7 +311,7 @@ impl Plan {
         let added = self.add.len() - self.replaced;
         let removed = self.remove.len() - self.replaced;
         if added + removed + self.replaced + self.policy.len() == 0 && !self.networks {
-            return "nothing changed".to_owned();
+            return NOTHING.to_owned();
         }
         format!(
             "tunnels: {added} added, {removed} removed, {} restarted, {} with new policy; networks {}",

@@ -15,6 +15,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use wire::LinkId;
 
 use super::link_states::LinkStates;
 use super::session;
@@ -45,6 +46,13 @@ pub(super) enum Command {
         peer: PeerId,
         policy: Box<PeerPolicy>,
     },
+    /// An interface is there, or has other addresses, or is gone.
+    Interface {
+        link: LinkId,
+        interface: Option<rib::Interface>,
+    },
+    /// Static routes, and which interfaces' networks are known.
+    Sources(Vec<rib::StaticRoute>, rib::ConnectedRule),
     /// What a reload may change of the router as a whole.
     Reconfigure(Box<rib::RibConfig>),
     /// `incarnation` numbers the establishments of one session: what was meant for an earlier one is not sent.
@@ -221,6 +229,9 @@ impl Task {
             Command::AddPeer { peer, policy } => self.rib.add_peer(peer, *policy),
             Command::RemovePeer { peer } => self.rib.remove_peer(peer),
             Command::SetPolicy { peer, policy } => self.rib.set_policy(peer, *policy),
+            Command::Interface { link, interface: Some(interface) } => self.rib.set_interface(link, interface),
+            Command::Interface { link, interface: None } => self.rib.remove_interface(link),
+            Command::Sources(statics, connected) => self.rib.set_sources(statics, connected),
             Command::Reconfigure(config) => {
                 self.rib.reconfigure(*config);
             }

@@ -1,6 +1,5 @@
 //! Start, life and end of the router.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 use config::Router;
 use dataplane::Dataplane;
 use fib::{Fib, FibConfig};
+use rib::PeerId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -17,7 +17,10 @@ use super::control::Control;
 use super::coupling::Coupling;
 use super::error::StartError;
 use super::host::HostSettings;
+use super::interfaces::{self, Followers, Interfaces};
 use super::link_states::LinkStates;
+use super::neighbors::Neighborhood;
+use super::reception::{Accepted, Reception};
 use super::reload::{ReloadRequest, Supervisor};
 use super::topology::Topology;
 use super::{bfd_task, ike_task, rib_task};
@@ -49,6 +52,10 @@ struct Running {
     supervisor: Supervisor,
     reloads: mpsc::Receiver<ReloadRequest>,
     lost_interfaces: mpsc::Receiver<TunnelId>,
+    interfaces: watch::Receiver<Arc<Interfaces>>,
+    accepted: mpsc::Receiver<Accepted>,
+    /// Sessions of ranges that are over.
+    ended: mpsc::Receiver<PeerId>,
     fib: Fib,
     dataplane: Dataplane,
     ike: mpsc::Sender<ike_task::Command>,
@@ -85,8 +92,7 @@ impl Running {
         };
         let host = HostSettings::apply(&router);
 
-        let empty = Topology { router: Arc::new(router.clone()), tunnels: BTreeMap::new(), unmade: BTreeMap::new() };
-        let (topology, reader) = watch::channel(Arc::new(empty));
+        let (topology, reader) = watch::channel(Arc::new(Topology::empty(router.clone())));
         let (rib, rib_commands) = rib_task::channel();
         let states = Arc::new(LinkStates::default());
         let (bfd, bfd_commands) = bfd_task::channel();
@@ -103,7 +109,13 @@ impl Running {
         let (ike, ike_ended) =
             ike_task::spawn(dataplane.clone(), dataplane_events, coupling.clone(), lost, reporter.clone());
         let tables = rib::Rib::new(router.rib.clone());
-        let rib_ended = rib_task::spawn(tables, rib_commands, states, fib.clone(), reader.clone(), reporter.clone());
+        let rib_ended =
+            rib_task::spawn(tables, rib_commands, Arc::clone(&states), fib.clone(), reader.clone(), reporter.clone());
+        let interfaces =
+            interfaces::watch(Followers { fib: fib.clone(), states, rib: rib.clone(), topology: reader.clone() })
+                .await?;
+        let (reception, accepted) = Reception::new(reader.clone(), reporter.clone());
+        let (neighborhood, ended) = Neighborhood::new(reception);
 
         let (reload, reloads) = mpsc::channel(RELOAD_QUEUE);
         let control = Control {
@@ -117,8 +129,16 @@ impl Running {
             started,
             warnings: host.warnings.clone().into(),
         };
-        let mut supervisor =
-            Supervisor::new(file, topology, dataplane.clone(), ike.clone(), rib, reporter.clone(), coupling);
+        let mut supervisor = Supervisor::new(
+            file,
+            topology,
+            dataplane.clone(),
+            ike.clone(),
+            rib,
+            reporter.clone(),
+            coupling,
+            neighborhood,
+        );
         let mut servers = vec![tokio::spawn(report_fib_events(fib_events, reporter.clone()))];
         servers.push(tokio::spawn(serve_control(listener, control.clone())));
         if let Some(listener) = metrics_listener {
@@ -129,6 +149,9 @@ impl Running {
             supervisor,
             reloads,
             lost_interfaces,
+            interfaces,
+            accepted,
+            ended,
             fib,
             dataplane,
             ike,
@@ -152,6 +175,7 @@ impl Running {
     async fn live(&mut self) -> Result<(), StartError> {
         let mut retry = tokio::time::interval(RETRY_UNMADE);
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        self.interfaces.mark_changed();
         notify(&[sd_notify::NotifyState::Ready]);
         loop {
             tokio::select! {
@@ -160,6 +184,12 @@ impl Running {
                 _ = self.signals.hangup.recv() => self.reload(None).await,
                 Some(request) = self.reloads.recv() => self.reload(Some(request)).await,
                 Some(tunnel) = self.lost_interfaces.recv() => self.supervisor.restart(tunnel).await,
+                Ok(()) = self.interfaces.changed() => {
+                    let interfaces = Arc::clone(&self.interfaces.borrow_and_update());
+                    self.supervisor.follow_interfaces(interfaces).await;
+                }
+                Some(accepted) = self.accepted.recv() => self.supervisor.accept_neighbor(accepted).await,
+                Some(peer) = self.ended.recv() => self.supervisor.forget_neighbor(peer).await,
                 _ = retry.tick() => self.supervisor.retry_unmade().await,
                 _ = &mut self.ike_ended => return Err(StartError::Ended("IKE")),
                 _ = &mut self.rib_ended => return Err(StartError::Ended("RIB")),

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use wire::LinkId;
 use wire::ipsec::TunnelId;
 
+use super::interfaces::Interfaces;
+use super::neighbors::{NeighborPart, Neighbors};
 use super::session;
 use crate::telemetry::report::TunnelNames;
 
@@ -21,6 +23,10 @@ pub(super) struct Topology {
     pub(super) router: Arc<Router>,
     /// Tunnels by number.
     pub(super) tunnels: BTreeMap<TunnelId, Part>,
+    /// Sessions outside tunnels.
+    pub(super) neighbors: Neighbors,
+    /// The plain interfaces of the machine.
+    pub(super) interfaces: Arc<Interfaces>,
     /// Tunnels that could not be made; tried again by the supervisor.
     pub(super) unmade: BTreeMap<TunnelId, Unmade>,
 }
@@ -45,30 +51,54 @@ pub(super) struct Part {
 pub(super) type TopologyReader = watch::Receiver<Arc<Topology>>;
 
 impl Topology {
+    /// Before anything is made.
+    pub(super) fn empty(router: Router) -> Self {
+        Self {
+            router: Arc::new(router),
+            tunnels: BTreeMap::new(),
+            neighbors: BTreeMap::new(),
+            interfaces: Arc::default(),
+            unmade: BTreeMap::new(),
+        }
+    }
+
     /// Every running session, by number.
     pub(super) fn sessions(&self) -> impl Iterator<Item = (PeerId, &session::Handle)> {
-        self.tunnels.values().filter_map(|part| Some((part.tunnel.bgp.as_ref()?.id, part.session.as_ref()?)))
+        let inside = self.tunnels.values();
+        let inside = inside.filter_map(|part| Some((part.tunnel.bgp.as_ref()?.id, part.session.as_ref()?)));
+        inside.chain(self.neighbors.iter().map(|(id, part)| (*id, &part.handle)))
     }
 
     pub(super) fn session(&self, peer: PeerId) -> Option<&session::Handle> {
-        self.sessions().find(|(id, _)| *id == peer).map(|(_, handle)| handle)
+        let inside = self.tunnels.get(&TunnelId(peer.0)).and_then(|part| part.session.as_ref());
+        inside.or_else(|| self.neighbors.get(&peer).map(|part| &part.handle))
     }
 
     /// What the user calls a session; its number, if it is gone.
     pub(super) fn session_name(&self, peer: PeerId) -> String {
-        let mut configured = self.tunnels.values().filter_map(|part| part.tunnel.bgp.as_ref());
-        configured.find(|session| session.id == peer).map_or_else(|| peer.0.to_string(), |session| session.name.clone())
+        let inside = self.tunnels.get(&TunnelId(peer.0)).and_then(|part| part.tunnel.bgp.as_ref());
+        let session = inside.or_else(|| self.neighbors.get(&peer).map(|part| &*part.session));
+        session.map_or_else(|| peer.0.to_string(), |session| session.name.clone())
     }
 
     /// What the user calls what packets leave through.
     pub(super) fn link_name(&self, link: LinkId) -> String {
-        link.tunnel().map_or_else(|| link.to_string(), |tunnel| self.name(tunnel))
+        match link.tunnel() {
+            Some(tunnel) => self.name(tunnel),
+            None => self.interfaces.name(link).map_or_else(|| link.to_string(), ToOwned::to_owned),
+        }
     }
 
     /// The interface behind it, if it still exists.
     pub(super) fn link_interface(&self, link: LinkId) -> String {
-        let part = link.tunnel().and_then(|tunnel| self.tunnels.get(&tunnel));
-        part.map_or_else(String::new, |part| part.tunnel.interface.clone())
+        match link.tunnel() {
+            Some(tunnel) => self.tunnels.get(&tunnel).map_or_else(String::new, |part| part.tunnel.interface.clone()),
+            None => self.interfaces.name(link).unwrap_or_default().to_owned(),
+        }
+    }
+
+    pub(super) fn neighbor(&self, name: &str) -> Option<&NeighborPart> {
+        self.neighbors.values().find(|part| part.session.name == name)
     }
 
     pub(super) fn by_name(&self, name: &str) -> Option<(TunnelId, &Part)> {

@@ -1,21 +1,25 @@
 //! From the owners' own terms to what a person reads.
 
+mod beyond;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bgp::{AsPathSegment, Attributes};
-use config::Router;
+use config::{Router, Session};
 use dataplane::{InterfaceInfo, SaUsage, TunnelCounters};
 use ipnet::IpNet;
-use rib::{CandidateView, Verdict as RibVerdict};
+use rib::{CandidateView, LocalKind, Verdict as RibVerdict};
 use wire::ipsec::Direction;
+
+pub(super) use beyond::{neighbor, static_route};
 
 use super::topology::{Part, Topology, Unmade};
 use crate::telemetry::report::TunnelNames as _;
 use crate::view::{
     BfdSessionView, BfdView, CertificateView, ChildView, FailoverView, FailureView, FibNextHopView, FibRouteView,
-    FibView, Health, IkeView, MessageCounts, MissingChildView, PathView, PeerView, PrefixCounts, RouteView, RouterView,
-    RoutingView, StrangerView, StrangersView, TrafficView, TunnelState, TunnelView, Verdict,
+    FibView, Health, IkeView, MessageCounts, MissingChildView, PathView, PeerPlace, PeerView, PrefixCounts, RouteView,
+    RouterView, RoutingView, StrangerView, StrangersView, TrafficView, TunnelState, TunnelView, Verdict,
 };
 
 /// The router itself.
@@ -36,9 +40,12 @@ pub(super) fn router(router: &Router, started: Instant, warnings: &[String]) -> 
 pub(super) fn verdict(router: &Router, tunnels: &[TunnelView], peers: &[PeerView], routing: &RoutingView) -> Verdict {
     // What should be is what the file says, whatever became of it.
     let configured = router.tunnels.len();
-    let sessions = router.tunnels.iter().filter(|tunnel| tunnel.bgp.is_some()).count();
+    let inside = router.tunnels.iter().filter(|tunnel| tunnel.bgp.is_some()).count();
+    let sessions = inside + router.neighbors.iter().filter(|neighbor| neighbor.range.is_none()).count();
     let up = tunnels.iter().filter(|tunnel| tunnel.state == TunnelState::Up).count();
-    let established = peers.iter().filter(|peer| peer.state == "Established").count();
+    // Those of ranges come and go as they like.
+    let configured_peers = peers.iter().filter(|peer| peer.place != PeerPlace::Range);
+    let established = configured_peers.filter(|peer| peer.state == "Established").count();
     let complete = up == configured && established == sessions;
     let health = match (up, complete && routing.fib_matches_kernel) {
         (0, _) => Health::Down,
@@ -334,16 +341,17 @@ fn traffic(counters: &TunnelCounters) -> TrafficView {
 }
 
 /// One session, from BGP and the routing tables.
-pub(super) fn peer(part: &Part, status: &bgp::PeerStatus, counts: rib::PeerCounts, now: Instant) -> Option<PeerView> {
-    let bgp = part.tunnel.bgp.as_ref()?;
+pub(super) fn session(bgp: &Session, status: &bgp::PeerStatus, counts: rib::PeerCounts, now: Instant) -> PeerView {
     let last_error = status.last_down.as_ref().map(|down| FailureView {
         reason: down.reason.label().to_owned(),
         text: down.reason.to_string(),
         remedy: down.reason.remedy().to_owned(),
         ago: seconds(now, down.at),
     });
-    Some(PeerView {
-        tunnel: part.tunnel.name.clone(),
+    PeerView {
+        tunnel: bgp.name.clone(),
+        place: PeerPlace::Tunnel,
+        interface: None,
         address: bgp.peer.peer_address,
         asn: bgp.peer.peer_asn.0,
         state: status.state.to_string(),
@@ -364,7 +372,7 @@ pub(super) fn peer(part: &Part, status: &bgp::PeerStatus, counts: rib::PeerCount
         messages: messages(&status.received, &status.sent),
         flaps: status.flaps,
         last_error,
-    })
+    }
 }
 
 const fn messages(received: &bgp::MessageCounts, sent: &bgp::MessageCounts) -> MessageCounts {
@@ -391,7 +399,8 @@ pub(super) fn routes(rib: &rib::Rib, prefix: Option<IpNet>) -> Vec<RouteView> {
 }
 
 fn route(view: &rib::RouteView<'_>) -> RouteView {
-    let own = view.originated.then(|| PathView {
+    let own = view.local.map(|kind| PathView {
+        source: source(kind).to_owned(),
         tunnel: None,
         next_hop: None,
         as_path: String::new(),
@@ -401,7 +410,13 @@ fn route(view: &rib::RouteView<'_>) -> RouteView {
         communities: Vec::new(),
         best: true,
         multipath: false,
-        reason: "originated here".to_owned(),
+        reason: match kind {
+            LocalKind::Network => "originated here",
+            LocalKind::Connected => "a network of an interface",
+            LocalKind::Static => "a static route",
+            LocalKind::Aggregate => "an aggregate with something in it",
+        }
+        .to_owned(),
     });
     RouteView { prefix: view.prefix, paths: own.into_iter().chain(view.candidates.iter().map(path)).collect() }
 }
@@ -409,6 +424,7 @@ fn route(view: &rib::RouteView<'_>) -> RouteView {
 fn path(candidate: &CandidateView<'_>) -> PathView {
     let attributes = candidate.attributes;
     PathView {
+        source: "bgp".to_owned(),
         tunnel: Some(candidate.name.to_owned()),
         next_hop: Some(candidate.next_hop),
         as_path: as_path(attributes),
@@ -424,6 +440,15 @@ fn path(candidate: &CandidateView<'_>) -> PathView {
         best: candidate.verdict == RibVerdict::Best,
         multipath: matches!(candidate.verdict, RibVerdict::Best | RibVerdict::Multipath),
         reason: candidate.verdict.to_string(),
+    }
+}
+
+const fn source(kind: LocalKind) -> &'static str {
+    match kind {
+        LocalKind::Network => "network",
+        LocalKind::Connected => "connected",
+        LocalKind::Static => "static",
+        LocalKind::Aggregate => "aggregate",
     }
 }
 

@@ -249,6 +249,23 @@ impl Reporter {
         warn!(tunnel, %local, port, %error, remedy, "BFD does not hear");
     }
 
+    pub(crate) fn neighbors_listen_failed(&self, address: std::net::IpAddr, error: &std::io::Error) {
+        let remedy = "stop the other program on TCP port 179 of this address; tried again in 5 s";
+        warn!(%address, %error, remedy, "BGP does not listen for neighbours");
+    }
+
+    pub(crate) fn neighbor_refused(&self, local: std::net::IpAddr, from: SocketAddr, reason: &str) {
+        warn!(%local, %from, reason, "BGP connection from a stranger refused");
+    }
+
+    pub(crate) fn neighbor_placed(&self, tunnel: &str, interface: Option<&str>, local: std::net::IpAddr) {
+        info!(tunnel, interface, %local, "neighbour's place found");
+    }
+
+    pub(crate) fn neighbor_waits(&self, tunnel: &str, reason: &str) {
+        warn!(tunnel, reason, "neighbour waits for its network");
+    }
+
     pub(crate) fn prefix_held_back(&self, tunnel: &str, prefix: IpNet, limit: u32) {
         let remedy = "announce fewer prefixes: summarise `networks:` or narrow `export:`";
         warn!(tunnel, %prefix, limit, remedy, "prefix held back: the peer would get more than `max-prefix: {{out: ..}}`");

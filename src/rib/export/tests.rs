@@ -19,7 +19,7 @@ fn session(families: &[Family]) -> &'static PeerSession {
 
 fn originated() -> BestRoute<'static> {
     let attributes = Box::leak(Box::default());
-    BestRoute::Local { kind: LocalKind::Network, attributes }
+    BestRoute::Local { kind: LocalKind::Network, announce: false, attributes }
 }
 
 fn net(text: &str) -> IpNet {
@@ -75,7 +75,7 @@ fn learned(from: u32, ebgp: bool, change: impl FnOnce(&mut Attributes)) -> BestR
     change(&mut attributes);
     let rank = Rank::of(&attributes, 100);
     let next_hop = RouteNextHop::Other("192.0.2.77".parse().unwrap());
-    let route = Box::leak(Box::new(Route { attributes, original: None, next_hop, rank }));
+    let route = Box::leak(Box::new(Route { attributes, original: None, next_hop, toward: None, rank }));
     let policy = Box::leak(Box::new(policy()));
     BestRoute::Learned { from: Source { id: PeerId(from), ebgp, policy }, route }
 }
@@ -232,6 +232,7 @@ fn inside_the_as_the_next_hop_stays_if_that_is_configured_and_makes_sense() {
         attributes: Attributes::default(),
         original: None,
         next_hop: RouteNextHop::Own4,
+        toward: None,
         rank: Rank::of(&Attributes::default(), 100),
     }));
     assert_eq!(next_hop(65000, &keep, BestRoute::Learned { from, route }), None, "of link scope");

@@ -33,7 +33,7 @@ fn policy() -> PeerPolicy {
     PeerPolicy {
         name: "aws-1".to_owned(),
         link: LinkId(1),
-        reach: crate::Reach::Tunnel,
+        reach: Reach::Tunnel,
         peer_asn: Asn(64512),
         local_address: address("169.254.21.2"),
         peer_address: address("169.254.21.1"),
@@ -81,6 +81,7 @@ fn judge_with(
         links: &links,
         policy,
         ebgp,
+        networks: &[],
         extended_next_hop: false,
         role: None,
         drain: policy.graceful_shutdown.drain,

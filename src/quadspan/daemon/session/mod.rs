@@ -15,6 +15,7 @@ mod connection;
 mod socket;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ use super::rib_task;
 use super::sleep::sleep_until;
 use crate::telemetry::report::Reporter;
 use connection::{Connection, IoEvent};
-pub(super) use socket::Link;
+pub(super) use socket::{Link, listen_plain};
 
 /// Commands waiting for one session: a handful ever exist.
 const COMMAND_QUEUE: usize = 32;
@@ -56,12 +57,23 @@ pub(super) enum Command {
     Reset,
     /// The peer announced more than it may, or takes no updates.
     Stop { incarnation: u64, reason: StopReason },
+    /// Somebody has connected to an address that sessions share.
+    Accepted(TcpStream, SocketAddr),
     /// Ask the peer to announce everything again, after import policy changed.
     Refresh(bgp::Family),
     /// Report.
     Status(oneshot::Sender<PeerStatus>),
     /// End the session for good and the task with it.
     Shutdown(StopReason),
+}
+
+/// How long a session's task lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// As long as it is configured.
+    Configured,
+    /// As long as the connection it was made for.
+    OneConnection,
 }
 
 /// Where to reach a session's task.
@@ -84,6 +96,7 @@ impl Handle {
 pub(super) fn spawn(
     id: PeerId,
     config: bgp::PeerConfig,
+    life: Life,
     rib: mpsc::Sender<rib_task::Command>,
     reporter: Reporter,
 ) -> (Handle, tokio::task::JoinHandle<()>) {
@@ -95,6 +108,8 @@ pub(super) fn spawn(
         id,
         stale: Arc::clone(&stale),
         failed: false,
+        life,
+        met: false,
         peer: Peer::new(config.clone(), system_entropy()),
         config,
         rib,
@@ -118,6 +133,9 @@ struct Session {
     stale: Arc<AtomicBool>,
     /// BFD says that the peer cannot be reached.
     failed: bool,
+    life: Life,
+    /// The peer has connected.
+    met: bool,
     config: bgp::PeerConfig,
     peer: Peer,
     rib: mpsc::Sender<rib_task::Command>,
@@ -143,6 +161,7 @@ impl Session {
     ) {
         loop {
             self.drain_outputs();
+            self.stopping |= self.life == Life::OneConnection && self.met && self.connections.is_empty();
             if self.stopping && self.to_rib.is_empty() {
                 break;
             }
@@ -209,6 +228,11 @@ impl Session {
             Command::Stop { incarnation, reason } if incarnation == self.incarnation => self.peer.stop(reason, now),
             // It was meant for a session that has ended by itself.
             Command::Stop { .. } => {}
+            Command::Accepted(stream, from) => {
+                if self.link.is_some() {
+                    self.handle_accepted(Ok((stream, from)));
+                }
+            }
             Command::Refresh(family) => drop(self.peer.request_refresh(family)),
             Command::Status(reply) => drop(reply.send(self.peer.status())),
             Command::Shutdown(reason) => {
@@ -233,7 +257,7 @@ impl Session {
     /// Listens on the inside address; where that fails, again after a pause.
     fn listen(&mut self) {
         self.stop_listening();
-        let Some(link) = &self.link else { return };
+        let Some(link) = self.link.as_ref().filter(|link| link.listens) else { return };
         match socket::listen(link, self.config.local_address) {
             Ok(listener) => self.listener = Some(listener),
             Err(error) => self.pause_listening(&error),
@@ -251,7 +275,7 @@ impl Session {
         self.listen_again = None;
     }
 
-    fn handle_accepted(&mut self, accepted: std::io::Result<(TcpStream, std::net::SocketAddr)>) {
+    fn handle_accepted(&mut self, accepted: std::io::Result<(TcpStream, SocketAddr)>) {
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -263,6 +287,12 @@ impl Session {
         if from.ip() != self.config.peer_address {
             self.reporter.bgp_stranger_refused(&self.config, from);
             return;
+        }
+        self.met = true;
+        if let Some(link) = &self.link
+            && let Err(error) = socket::tune_accepted(link, &stream)
+        {
+            tracing::debug!(%error, "accepted connection not tuned");
         }
         if let Some(id) = self.peer.handle_accepted(Instant::now()) {
             self.connections.insert(id, Connection::start(id, stream, self.io.clone()));
@@ -363,7 +393,7 @@ async fn flush(connections: &mut BTreeMap<ConnectionId, Connection>) {
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, std::net::SocketAddr)> {
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
         None => std::future::pending().await,

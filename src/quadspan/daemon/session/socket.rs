@@ -1,16 +1,19 @@
-//! TCP sockets that exist inside one tunnel only: bound to its interface and its inside address.
+//! TCP sockets of sessions. Those that exist inside one tunnel only are bound to its interface and its inside address;
+//! those outside are bound to an address, and to an interface if the peer is on one of its networks.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// The BGP port (RFC 4271 8.2.1).
 const BGP_PORT: u16 = 179;
 /// Two connections may collide; strangers beyond that wait or are dropped.
 const BACKLOG: i32 = 8;
+/// The same at an address that many sessions share.
+const PLAIN_BACKLOG: i32 = 256;
 /// An attempt to connect that takes longer has failed.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long sent data may go unacknowledged (compare RFC 9687: a peer that stops reading).
@@ -21,10 +24,14 @@ const NETWORK_CONTROL: u32 = 0xc0;
 /// The interface a session lives on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
-    /// The tunnel's interface.
-    pub(crate) interface: String,
+    /// The interface that packets must take; any for a peer several hops away.
+    pub(crate) interface: Option<String>,
     /// Largest TCP segment that fits the tunnel, in octets.
     pub(crate) mss: Option<u16>,
+    /// How far packets may go, if not as far as any.
+    pub(crate) hops: Option<u8>,
+    /// Whether the session listens for itself; otherwise it is told who connects.
+    pub(crate) listens: bool,
 }
 
 /// Listens for the peer.
@@ -43,12 +50,37 @@ pub(super) async fn connect(link: &Link, local: IpAddr, peer: IpAddr) -> io::Res
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer to the TCP handshake")))
 }
 
+/// Listens at an address that sessions share.
+pub(in crate::daemon) fn listen_plain(local: IpAddr) -> io::Result<TcpListener> {
+    let link = Link { interface: None, mss: None, hops: None, listens: true };
+    let socket = bound(&link, SocketAddr::new(local, BGP_PORT))?;
+    socket.listen(PLAIN_BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Gives an accepted connection what it did not inherit.
+pub(super) fn tune_accepted(link: &Link, stream: &TcpStream) -> io::Result<()> {
+    match link.hops {
+        Some(hops) => limit_hops(&SockRef::from(stream), stream.local_addr()?, hops),
+        None => Ok(()),
+    }
+}
+
+fn limit_hops(socket: &Socket, address: SocketAddr, hops: u8) -> io::Result<()> {
+    if address.is_ipv4() { socket.set_ttl_v4(hops.into()) } else { socket.set_unicast_hops_v6(hops.into()) }
+}
+
 fn bound(link: &Link, address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     // The session must neither leave nor enter by another way than its tunnel.
-    socket.bind_device(Some(link.interface.as_bytes()))?;
+    if let Some(interface) = &link.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    if let Some(hops) = link.hops {
+        limit_hops(&socket, address, hops)?;
+    }
     if let Some(mss) = link.mss {
         socket.set_tcp_mss(mss.into())?;
     }

@@ -1,6 +1,8 @@
 //! The routing tables as the process drives them.
 
 #[cfg(test)]
+mod beyond;
+#[cfg(test)]
 mod four_tunnels;
 #[cfg(test)]
 mod model;

@@ -1,0 +1,218 @@
+//! Listening for neighbours: one socket for each of our addresses that some session outside tunnels uses.
+//!
+//! Several sessions share an address, so that no session has the socket for itself; who connects is told apart by
+//! its address. Sessions inside tunnels listen for themselves: their sockets are bound to their interfaces, and the
+//! kernel prefers those.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bgp::message::{HEADER_LEN, MAX_MESSAGE_LEN, Open};
+use config::Neighbor;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use wire::Asn;
+
+use super::session;
+use super::topology::TopologyReader;
+use crate::telemetry::report::Reporter;
+
+/// Connections of peers that are not known beforehand, waiting for the supervisor.
+const ACCEPTED_QUEUE: usize = 64;
+/// Connections whose first message is waited for at once.
+const UNDECIDED: usize = 64;
+/// How long a peer may take to say which AS it is of.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Pause after a failure to listen.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// A peer that is not known beforehand has connected.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) local: IpAddr,
+    pub(super) from: SocketAddr,
+    pub(super) asn: Asn,
+    /// The range it belongs to.
+    pub(super) range: rib::PeerId,
+    pub(super) stream: TcpStream,
+}
+
+/// The sockets.
+#[derive(Debug)]
+pub(super) struct Reception {
+    door: Door,
+    open: BTreeMap<IpAddr, JoinHandle<()>>,
+}
+
+/// Where those who connect are sent.
+#[derive(Clone, Debug)]
+struct Door {
+    topology: TopologyReader,
+    accepted: mpsc::Sender<Accepted>,
+    undecided: Arc<Semaphore>,
+    reporter: Reporter,
+}
+
+impl Reception {
+    /// With what comes from peers that are not known beforehand.
+    pub(super) fn new(topology: TopologyReader, reporter: Reporter) -> (Self, mpsc::Receiver<Accepted>) {
+        let undecided = Arc::new(Semaphore::new(UNDECIDED));
+        let (accepted, arrivals) = mpsc::channel(ACCEPTED_QUEUE);
+        (Self { door: Door { topology, accepted, undecided, reporter }, open: BTreeMap::new() }, arrivals)
+    }
+
+    /// Listens at exactly these addresses.
+    pub(super) fn listen_at(&mut self, addresses: &BTreeSet<IpAddr>) {
+        self.open.retain(|address, task| {
+            let stays = addresses.contains(address);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for address in addresses {
+            let door = &self.door;
+            self.open.entry(*address).or_insert_with(|| tokio::spawn(door.clone().serve(*address)));
+        }
+    }
+}
+
+impl Drop for Reception {
+    fn drop(&mut self) {
+        self.open.values().for_each(JoinHandle::abort);
+    }
+}
+
+impl Door {
+    async fn serve(self, local: IpAddr) {
+        loop {
+            let error = match session::listen_plain(local) {
+                Ok(listener) => self.accept_all(local, &listener).await,
+                Err(error) => error,
+            };
+            self.reporter.neighbors_listen_failed(local, &error);
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+
+    /// Until the socket fails.
+    async fn accept_all(&self, local: IpAddr, listener: &TcpListener) -> std::io::Error {
+        loop {
+            match listener.accept().await {
+                Ok((stream, from)) => self.admit(local, from, stream).await,
+                Err(error) => return error,
+            }
+        }
+    }
+
+    async fn admit(&self, local: IpAddr, from: SocketAddr, stream: TcpStream) {
+        let topology = Arc::clone(&self.topology.borrow());
+        let known = topology.neighbors.values().find(|part| {
+            let peer = &part.session.peer;
+            peer.local_address == local && peer.peer_address == from.ip()
+        });
+        if let Some(part) = known {
+            drop(part.handle.commands.send(session::Command::Accepted(stream, from)).await);
+            return;
+        }
+        let of_range =
+            |neighbor: &&Neighbor| neighbor.range.as_ref().is_some_and(|range| range.range.contains(&from.ip()));
+        let Some(neighbor) = topology.router.neighbors.iter().find(of_range) else {
+            self.reporter.neighbor_refused(local, from, "nobody with this address is a neighbour");
+            return;
+        };
+        let Ok(permit) = Arc::clone(&self.undecided).try_acquire_owned() else {
+            self.reporter.neighbor_refused(local, from, "too many others have connected and said nothing yet");
+            return;
+        };
+        let (door, neighbor) = (self.clone(), neighbor.clone());
+        tokio::spawn(async move {
+            door.admit_of_range(&neighbor, local, from, stream).await;
+            drop(permit);
+        });
+    }
+
+    /// Which AS the peer is of decides whether its session is external, so that has to be known before it begins.
+    async fn admit_of_range(&self, neighbor: &Neighbor, local: IpAddr, from: SocketAddr, stream: TcpStream) {
+        let Some(range) = &neighbor.range else { return };
+        let expected = neighbor.session.peer.peer_asn;
+        let single = range.asns.iter().all(|asns| asns.start() == asns.end()) && range.asns.len() < 2;
+        let asn = if single { Some(expected) } else { announced_asn(&stream).await };
+        let reason = match asn {
+            Some(asn) if single || range.asns.iter().any(|asns| asns.contains(&asn.0)) => {
+                let accepted = Accepted { local, from, asn, range: neighbor.session.id, stream };
+                drop(self.accepted.send(accepted).await);
+                return;
+            }
+            Some(asn) => format!("AS {asn} is not among those of {}", neighbor.session.name),
+            None => "it did not begin with an OPEN".to_owned(),
+        };
+        self.reporter.neighbor_refused(local, from, &reason);
+    }
+}
+
+/// The AS in the peer's OPEN, which stays to be read.
+async fn announced_asn(stream: &TcpStream) -> Option<Asn> {
+    let patient = async {
+        let mut message = vec![0; MAX_MESSAGE_LEN];
+        loop {
+            let seen = stream.peek(&mut message).await.ok().filter(|seen| *seen > 0)?;
+            if let Some(asn) = asn_of(message.get(..seen)?)? {
+                return Some(asn);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, patient).await.ok().flatten()
+}
+
+/// Pause before looking whether more of an OPEN has come.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// RFC 4271 4.1, 4.2: `None` if this is not the beginning of an OPEN, `Some(None)` if there is more to come.
+#[expect(clippy::option_option, reason = "there are two ways of not knowing")]
+fn asn_of(octets: &[u8]) -> Option<Option<Asn>> {
+    const OPEN: u8 = 1;
+    let Some((header, _)) = octets.split_at_checked(HEADER_LEN) else { return Some(None) };
+    let [marker @ .., high, low, kind] = header else { return None };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    if *kind != OPEN || marker.iter().any(|octet| *octet != 0xff) || length > MAX_MESSAGE_LEN {
+        return None;
+    }
+    let Some(message) = octets.get(..length) else { return Some(None) };
+    Some(Some(Open::decode(message.get(HEADER_LEN..)?).ok()?.asn()))
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::RouterId;
+
+    use super::*;
+
+    #[test]
+    fn the_as_of_an_open_is_known_once_all_of_it_is_there() {
+        let open =
+            Open { my_as: 65107, hold_time: 90, router_id: RouterId([10, 7, 0, 2].into()), capabilities: vec![] };
+        let octets = open.encode();
+        for length in 0..octets.len() {
+            assert_eq!(asn_of(&octets[..length]), Some(None), "{length}");
+        }
+        assert_eq!(asn_of(&octets), Some(Some(Asn(65107))));
+        let more = [octets.as_slice(), &[0xff; 19]].concat();
+        assert_eq!(asn_of(&more), Some(Some(Asn(65107))));
+    }
+
+    #[test]
+    fn what_is_not_an_open_tells_no_as() {
+        let mut keepalive = [0xff; 19];
+        keepalive[16..].copy_from_slice(&[0, 19, 4]);
+        assert_eq!(asn_of(&keepalive), None);
+        assert_eq!(asn_of(b"GET / HTTP/1.1\r\nHost: x\r\n"), None);
+        let mut long = [0xff; 19];
+        long[16..].copy_from_slice(&[0xff, 0xff, 1]);
+        assert_eq!(asn_of(&long), None, "longer than an OPEN may be");
+    }
+}
