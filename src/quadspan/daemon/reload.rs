@@ -38,6 +38,16 @@ pub(super) struct ReloadRequest {
     pub(super) reply: oneshot::Sender<ReloadOutcome>,
 }
 
+/// Those who make the parts of tunnels and sessions.
+#[derive(Debug)]
+pub(super) struct Makers {
+    pub(super) dataplane: Dataplane,
+    pub(super) ike: mpsc::Sender<ike_task::Command>,
+    pub(super) rib: mpsc::Sender<rib_task::Command>,
+    pub(super) coupling: Coupling,
+    pub(super) neighborhood: Neighborhood,
+}
+
 /// The one who starts and ends tunnels.
 #[derive(Debug)]
 pub(super) struct Supervisor {
@@ -56,13 +66,10 @@ impl Supervisor {
     pub(super) fn new(
         file: PathBuf,
         topology: watch::Sender<Arc<Topology>>,
-        dataplane: Dataplane,
-        ike: mpsc::Sender<ike_task::Command>,
-        rib: mpsc::Sender<rib_task::Command>,
+        makers: Makers,
         reporter: Reporter,
-        coupling: Coupling,
-        neighborhood: Neighborhood,
     ) -> Self {
+        let Makers { dataplane, ike, rib, coupling, neighborhood } = makers;
         let sessions = BTreeMap::new();
         Self { file, topology, dataplane, ike, rib, reporter, sessions, coupling, neighborhood }
     }

@@ -21,7 +21,7 @@ use super::interfaces::{self, Followers, Interfaces};
 use super::link_states::LinkStates;
 use super::neighbors::Neighborhood;
 use super::reception::{Accepted, Reception};
-use super::reload::{ReloadRequest, Supervisor};
+use super::reload::{Makers, ReloadRequest, Supervisor};
 use super::topology::Topology;
 use super::{bfd_task, ike_task, rib_task};
 use crate::control::server::{self, SocketFile};
@@ -52,10 +52,7 @@ struct Running {
     supervisor: Supervisor,
     reloads: mpsc::Receiver<ReloadRequest>,
     lost_interfaces: mpsc::Receiver<TunnelId>,
-    interfaces: watch::Receiver<Arc<Interfaces>>,
-    accepted: mpsc::Receiver<Accepted>,
-    /// Sessions of ranges that are over.
-    ended: mpsc::Receiver<PeerId>,
+    surroundings: Surroundings,
     fib: Fib,
     dataplane: Dataplane,
     ike: mpsc::Sender<ike_task::Command>,
@@ -81,15 +78,7 @@ impl Running {
 
         let (events, dataplane_events) = mpsc::channel(DATAPLANE_QUEUE);
         let dataplane = Dataplane::start(dataplane::Config::new(router.local_addresses()), events)?;
-        let (table, metric, tag) = (router.table, router.metric, nexthop_tag(&router.name));
-        let fib_config = FibConfig { table, metric, tag, ..FibConfig::default() };
-        let (fib, fib_events) = match Fib::start(fib_config).await {
-            Ok(started) => started,
-            Err(error) => {
-                dataplane.stop().await;
-                return Err(error.into());
-            }
-        };
+        let (fib, fib_events) = start_fib(&router, &dataplane).await?;
         let host = HostSettings::apply(&router);
 
         let (topology, reader) = watch::channel(Arc::new(Topology::empty(router.clone())));
@@ -111,11 +100,8 @@ impl Running {
         let tables = rib::Rib::new(router.rib.clone());
         let rib_ended =
             rib_task::spawn(tables, rib_commands, Arc::clone(&states), fib.clone(), reader.clone(), reporter.clone());
-        let interfaces =
-            interfaces::watch(Followers { fib: fib.clone(), states, rib: rib.clone(), topology: reader.clone() })
-                .await?;
-        let (reception, accepted) = Reception::new(reader.clone(), reporter.clone());
-        let (neighborhood, ended) = Neighborhood::new(reception);
+        let followers = Followers { fib: fib.clone(), states, rib: rib.clone(), topology: reader.clone() };
+        let (neighborhood, surroundings) = Surroundings::watch(followers, reporter.clone()).await?;
 
         let (reload, reloads) = mpsc::channel(RELOAD_QUEUE);
         let control = Control {
@@ -129,29 +115,18 @@ impl Running {
             started,
             warnings: host.warnings.clone().into(),
         };
-        let mut supervisor = Supervisor::new(
-            file,
-            topology,
-            dataplane.clone(),
-            ike.clone(),
-            rib,
-            reporter.clone(),
-            coupling,
-            neighborhood,
-        );
+        let makers = Makers { dataplane: dataplane.clone(), ike: ike.clone(), rib, coupling, neighborhood };
+        let mut supervisor = Supervisor::new(file, topology, makers, reporter.clone());
         let mut servers = vec![tokio::spawn(report_fib_events(fib_events, reporter.clone()))];
         servers.push(tokio::spawn(serve_control(listener, control.clone())));
-        if let Some(listener) = metrics_listener {
-            servers.push(tokio::spawn(metrics::serve(listener, control, reporter.metrics())));
-        }
+        let scrapes = metrics_listener.map(|at| tokio::spawn(metrics::serve(at, control, reporter.metrics())));
+        servers.extend(scrapes);
         let applied = supervisor.apply_first(&router).await;
         let running = Self {
             supervisor,
             reloads,
             lost_interfaces,
-            interfaces,
-            accepted,
-            ended,
+            surroundings,
             fib,
             dataplane,
             ike,
@@ -175,7 +150,7 @@ impl Running {
     async fn live(&mut self) -> Result<(), StartError> {
         let mut retry = tokio::time::interval(RETRY_UNMADE);
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        self.interfaces.mark_changed();
+        self.surroundings.interfaces.mark_changed();
         notify(&[sd_notify::NotifyState::Ready]);
         loop {
             tokio::select! {
@@ -184,12 +159,12 @@ impl Running {
                 _ = self.signals.hangup.recv() => self.reload(None).await,
                 Some(request) = self.reloads.recv() => self.reload(Some(request)).await,
                 Some(tunnel) = self.lost_interfaces.recv() => self.supervisor.restart(tunnel).await,
-                Ok(()) = self.interfaces.changed() => {
-                    let interfaces = Arc::clone(&self.interfaces.borrow_and_update());
+                Ok(()) = self.surroundings.interfaces.changed() => {
+                    let interfaces = Arc::clone(&self.surroundings.interfaces.borrow_and_update());
                     self.supervisor.follow_interfaces(interfaces).await;
                 }
-                Some(accepted) = self.accepted.recv() => self.supervisor.accept_neighbor(accepted).await,
-                Some(peer) = self.ended.recv() => self.supervisor.forget_neighbor(peer).await,
+                Some(accepted) = self.surroundings.accepted.recv() => self.supervisor.accept_neighbor(accepted).await,
+                Some(peer) = self.surroundings.ended.recv() => self.supervisor.forget_neighbor(peer).await,
                 _ = retry.tick() => self.supervisor.retry_unmade().await,
                 _ = &mut self.ike_ended => return Err(StartError::Ended("IKE")),
                 _ = &mut self.rib_ended => return Err(StartError::Ended("RIB")),
@@ -228,6 +203,33 @@ impl Running {
         self.dataplane.stop().await;
         self.host.restore();
         self.reporter.stopped();
+    }
+}
+
+/// What happens outside the tunnels and concerns neighbours.
+struct Surroundings {
+    interfaces: watch::Receiver<Arc<Interfaces>>,
+    accepted: mpsc::Receiver<Accepted>,
+    /// Sessions of ranges that are over.
+    ended: mpsc::Receiver<PeerId>,
+}
+
+impl Surroundings {
+    async fn watch(followers: Followers, reporter: Reporter) -> Result<(Neighborhood, Self), StartError> {
+        let (reception, accepted) = Reception::new(followers.topology.clone(), reporter);
+        let (neighborhood, ended) = Neighborhood::new(reception);
+        Ok((neighborhood, Self { interfaces: interfaces::watch(followers).await?, accepted, ended }))
+    }
+}
+
+async fn start_fib(router: &Router, dataplane: &Dataplane) -> Result<(Fib, mpsc::Receiver<fib::FibEvent>), StartError> {
+    let (table, metric, tag) = (router.table, router.metric, nexthop_tag(&router.name));
+    match Fib::start(FibConfig { table, metric, tag, ..FibConfig::default() }).await {
+        Ok(started) => Ok(started),
+        Err(error) => {
+            dataplane.clone().stop().await;
+            Err(error.into())
+        }
     }
 }
 
