@@ -91,6 +91,10 @@ pub struct Terms {
     pub our_networks: Vec<String>,
     /// Networks on the peer's side; everything when empty.
     pub peer_networks: Vec<String>,
+    /// In a CHILD SA for each pair of them.
+    pub per_pair: bool,
+    /// Our end begins when a packet waits.
+    pub on_demand: bool,
     /// How ESP travels.
     pub carrier: Carrier,
     /// Seconds between liveness checks.
@@ -115,6 +119,8 @@ impl Terms {
             legacy: false,
             our_networks: Vec::new(),
             peer_networks: Vec::new(),
+            per_pair: false,
+            on_demand: false,
             carrier: Carrier::Udp,
             dpd: 10,
             lifetimes: (28800, 3600),
@@ -143,7 +149,11 @@ impl Terms {
     pub fn quadspan(&self, name: &str, outside: Outside, socket: &Path, initiate: bool, first: bool) -> String {
         let (asn, peer_asn) = if first { (64512, 65000) } else { (65000, 64512) };
         let side = if first { "first" } else { "second" };
-        let start = if initiate { "initiate" } else { "respond" };
+        let start = match (initiate, self.on_demand) {
+            (false, _) => "respond",
+            (true, false) => "initiate",
+            (true, true) => "on-demand",
+        };
         let Outside { local, remote } = outside;
         let Self { ike, esp, our_id, peer_id, dpd, lifetimes: (ike_life, esp_life), .. } = self;
         let mut text = format!(
@@ -191,7 +201,9 @@ impl Terms {
         }
         if !self.our_networks.is_empty() {
             let (ours, theirs) = (self.our_networks.join(", "), self.peer_networks.join(", "));
-            let _infallible = writeln!(text, "    selectors: {{local: [{ours}], remote: [{theirs}]}}");
+            let layout = if self.per_pair { "per-pair" } else { "together" };
+            let _infallible =
+                writeln!(text, "    selectors: {{layout: {layout}, local: [{ours}], remote: [{theirs}]}}");
         }
         text
     }

@@ -48,6 +48,19 @@ pub(crate) enum Credential {
     Certificate(KeyKind),
 }
 
+/// What the tunnel carries, and what brings it up where we begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// Everything, from the start.
+    Everything,
+    /// Everything, from the first packet on.
+    OnDemand,
+    /// What two networks have for each other and one more, in one CHILD SA.
+    Together,
+    /// The same, in a CHILD SA for each pair.
+    PerPair,
+}
+
 /// One row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Combination {
@@ -63,6 +76,7 @@ pub(crate) struct Combination {
     pub(crate) identities: Identities,
     pub(crate) credential: Credential,
     pub(crate) nat: Nat,
+    pub(crate) carried: Carried,
     /// With algorithms that must be allowed by name.
     pub(crate) legacy: bool,
 }
@@ -79,6 +93,7 @@ const fn v2(ike: &'static str, group: &'static str, esp: &'static str, pfs: &'st
         identities: Identities::Address,
         credential: Credential::Psk,
         nat: Nat::None,
+        carried: Carried::Everything,
         legacy: false,
     }
 }
@@ -124,6 +139,10 @@ impl Combination {
 
     const fn nat(self, nat: Nat) -> Self {
         Self { nat, ..self }
+    }
+
+    const fn carried(self, carried: Carried) -> Self {
+        Self { carried, ..self }
     }
 }
 
@@ -176,6 +195,10 @@ const USER_SPACE: &[Combination] = &[
         .certificate(KeyKind::EcdsaP256)
         .identities(Identities::Fqdn)
         .nat(Nat::Ours),
+    v2("aes256gcm16-prfsha256", "ecp256", "aes256gcm16", "ecp256").carried(Carried::Together),
+    v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").carried(Carried::PerPair),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "").carried(Carried::OnDemand),
+    main("aes128-sha256", "modp2048", "aes128-sha256", "modp2048").carried(Carried::OnDemand),
     main("aes256-sha256", "modp2048", "aes256-sha256", "modp2048"),
     main("aes128-sha1", "modp1024", "aes128-sha1", ""),
     main("3des-sha1", "modp1024", "3des-sha1", "modp1024"),
@@ -238,7 +261,19 @@ impl Combination {
             version: self.version,
             ppk: self.credential == Credential::Ppk,
             legacy: self.legacy,
+            on_demand: self.carried == Carried::OnDemand,
+            per_pair: self.carried == Carried::PerPair,
+            our_networks: networks(self.carried, &OURS),
+            peer_networks: networks(self.carried, &THEIRS),
             ..Terms::new(&self.ike_suite(), &esp, &us, &peer)
+        }
+    }
+
+    /// CHILD SAs in quiet times.
+    pub(crate) const fn children(&self) -> usize {
+        match self.carried {
+            Carried::Everything | Carried::OnDemand | Carried::Together => 1,
+            Carried::PerPair => OURS.len() * THEIRS.len(),
         }
     }
 
@@ -283,7 +318,14 @@ impl Combination {
             Nat::Theirs => "theirs",
         };
         let pfs = if self.pfs.is_empty() { "-" } else { self.pfs };
-        [peer, version, self.ike, self.group, self.esp, pfs, identities, &credential, nat].map(str::to_owned).into()
+        let carried = match self.carried {
+            Carried::Everything => "-",
+            Carried::OnDemand => "on demand",
+            Carried::Together => "networks, together",
+            Carried::PerPair => "networks, per pair",
+        };
+        let cells = [peer, version, self.ike, self.group, self.esp, pfs, identities, &credential, nat, carried];
+        cells.map(str::to_owned).into()
     }
 
     fn names(&self) -> (String, String) {
@@ -297,6 +339,17 @@ impl Combination {
             Identities::KeyId => ("keyid:branch-7".to_owned(), "keyid:hub-1".to_owned()),
             Identities::Subject => ("O=Lab, CN=us".to_owned(), "O=Lab, CN=peer".to_owned()),
         }
+    }
+}
+
+/// Inside networks of the rows that name some.
+const OURS: [&str; 2] = ["169.254.77.2/32", "10.200.0.0/16"];
+const THEIRS: [&str; 1] = ["169.254.77.1/32"];
+
+fn networks(carried: Carried, named: &[&str]) -> Vec<String> {
+    match carried {
+        Carried::Everything | Carried::OnDemand => Vec::new(),
+        Carried::Together | Carried::PerPair => named.iter().map(|network| (*network).to_owned()).collect(),
     }
 }
 

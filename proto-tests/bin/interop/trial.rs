@@ -1,14 +1,15 @@
 //! One combination in one role: up, traffic both ways, all four rekeys under traffic, nothing lost, nothing left over.
 
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use proto_tests::lab::pair::{Nat, Pair, Software};
 use proto_tests::lab::stream::{Report, Running, Stream};
 use proto_tests::lab::terms::{Auth, Carrier, PEER_INSIDE};
-use proto_tests::lab::{Result, ensure, not_yet, patience, wait_for};
+use proto_tests::lab::{LabError, Result, ensure, not_yet, patience, wait_for};
 
 use super::Job;
-use super::matrix::{Credential, Role};
+use super::matrix::{Carried, Credential, Role};
 use super::workers::Wallet;
 
 /// Packets that must arrive and return after each step.
@@ -105,20 +106,20 @@ fn play(job: &Job, pair: &mut Pair, outcome: &mut Outcome) -> Result<()> {
     outcome.stage = Stage::RekeyTheirs;
     renew(pair, &stream, "the peer's rekey of the CHILD SA", child_spi, || pair.peer()?.rekey_child())?;
     // It renews every IKE SA of the tunnel that it has: the one that ours took the place of must be gone.
-    settles(pair)?;
+    settles(job, pair)?;
     renew(pair, &stream, "the peer's rekey of the IKE SA", ike_spi, || pair.peer()?.rekey_ike())?;
     outcome.stage = Stage::End;
     let report = stream.finish();
     (outcome.delivered, outcome.returned) = (report.delivered, report.echoed);
     expect_no_loss(pair, &report)?;
-    settles(pair)
+    settles(job, pair)
 }
 
 /// strongSwan keeps what an IKEv1 SA took the place of for a while.
-fn settles(pair: &Pair) -> Result<()> {
-    wait_for(patience(40), "one SA of each kind is left", || {
+fn settles(job: &Job, pair: &Pair) -> Result<()> {
+    wait_for(patience(40), "no SA is left over", || {
         pair.expect_up()?;
-        pair.peer()?.expect_counts(1)
+        pair.peer()?.expect_counts(job.combination.children())
     })
 }
 
@@ -129,6 +130,9 @@ fn bring_up(job: &Job, pair: &mut Pair) -> Result<Instant> {
             pair.start_peer(job.software, false)?;
             let began = Instant::now();
             pair.start_daemon(true)?;
+            if job.combination.carried == Carried::OnDemand {
+                demand(pair)?;
+            }
             Ok(began)
         }
         Role::Responder => {
@@ -144,6 +148,17 @@ fn bring_up(job: &Job, pair: &mut Pair) -> Result<Instant> {
             Ok(began)
         }
     }
+}
+
+/// Nothing happens until a packet waits.
+fn demand(pair: &Pair) -> Result<()> {
+    std::thread::sleep(Duration::from_secs(1));
+    let tunnel = pair.tunnel()?;
+    let idle = tunnel["state"] == "waiting" && tunnel["last_failure"].is_null();
+    ensure(idle, "a tunnel that waits for a packet", || tunnel["state"].to_string())?;
+    let socket = pair.us.enter(|| UdpSocket::bind("0.0.0.0:0"))?.map_err(LabError::io("open a socket"))?;
+    socket.send_to(b"a packet", (PEER_INSIDE, 9)).map_err(LabError::io("send a packet"))?;
+    Ok(())
 }
 
 /// What is up is what was asked for.
