@@ -358,6 +358,9 @@ pub struct PrefixCounts {
     pub accepted: usize,
     /// Refused by import policy.
     pub filtered: usize,
+    /// Kept over a restart of the peer, or asked for again, and not repeated yet.
+    #[serde(default)]
+    pub stale: usize,
     /// In use: best or in the multipath set.
     pub best: usize,
     /// Announced to the peer.
@@ -430,6 +433,15 @@ pub struct PathView {
     pub multipath: bool,
     /// Why it won, lost or was refused.
     pub reason: String,
+    /// Which of several paths from one peer (ADD-PATH); 0 without path identifiers.
+    #[serde(default)]
+    pub path_id: u32,
+    /// Kept over a restart of the peer, or asked for again, and not repeated yet.
+    #[serde(default)]
+    pub stale: bool,
+    /// Octets per second by its link bandwidth community.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<u64>,
 }
 
 /// `quadspan show fib`.

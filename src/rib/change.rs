@@ -66,9 +66,16 @@ impl NextHopSet {
         // Small numbers are weights already.
         let most = merged.iter().map(|(_, share)| *share).max().unwrap_or(0).max(MAX_WEIGHT.into());
         let (hops, shares): (Vec<NextHop>, Vec<u64>) = merged.into_iter().unzip();
-        let scaled: Vec<u16> = shares.into_iter().map(|share| scale(share, most)).collect();
-        let divisor = scaled.iter().copied().fold(0, greatest_common_divisor).max(1);
-        let weights: Vec<u16> = scaled.iter().map(|weight| weight / divisor).collect();
+        // Exactly, if that can be said in small numbers.
+        let unit = shares.iter().copied().fold(0, greatest_common_divisor).max(1);
+        let exact = |share: u64| u16::try_from(share / unit).ok().filter(|weight| (1..=MAX_WEIGHT).contains(weight));
+        let exact: Option<Vec<u16>> = shares.iter().copied().map(exact).collect();
+        let weights: Vec<u16> = exact.unwrap_or_else(|| {
+            let scaled: Vec<u16> = shares.iter().map(|share| scale(*share, most)).collect();
+            let divisor = scaled.iter().fold(0, |divisor, weight| greatest_common_divisor(divisor, (*weight).into()));
+            let divisor = u16::try_from(divisor.max(1)).unwrap_or(1);
+            scaled.iter().map(|weight| weight / divisor).collect()
+        });
         if hops.is_empty() || weights.iter().all(|weight| *weight == 1) {
             return Self::new(hops);
         }
@@ -123,7 +130,7 @@ fn scale(share: u64, most: u64) -> u16 {
     u16::try_from(parts).unwrap_or(MAX_WEIGHT).clamp(1, MAX_WEIGHT)
 }
 
-const fn greatest_common_divisor(a: u16, b: u16) -> u16 {
+const fn greatest_common_divisor(a: u64, b: u64) -> u64 {
     let (mut a, mut b) = (a, b);
     while b != 0 {
         (a, b) = (b, a % b);
@@ -156,7 +163,9 @@ mod tests {
 
     #[test]
     fn weights_are_the_smallest_numbers_with_the_same_proportions() {
-        assert_eq!(weights(&[(1, 125_000_000), (2, 1_250_000_000)]), [26, 256].map(|w| w / 2));
+        assert_eq!(weights(&[(1, 125_000_000), (2, 1_250_000_000)]), [1, 10]);
+        assert_eq!(weights(&[(1, 100), (2, 100_100)]), [1, 256], "as near as small numbers come");
+        assert_eq!(weights(&[(1, 1001), (2, 2003)]), [1, 2], "to one part in 256");
         assert_eq!(weights(&[(1, 10), (2, 20), (3, 40)]), [1, 2, 4]);
         assert_eq!(weights(&[(1, 0), (2, u64::MAX)]), [1, 256], "nobody is left out");
         assert_eq!(weights(&[(2, 5), (1, 3), (2, 1)]), [1, 2], "the shares of one next hop add up");

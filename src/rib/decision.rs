@@ -30,7 +30,7 @@
 //! different clouds do only where that is configured ([`MultipathPaths::SameLength`]), and even then never with two
 //! different MEDs side by side. At most `ecmp_width` next hops are used: the first in the order of the remaining
 //! steps, the best among them. Where each of them carries a link bandwidth, they get shares in proportion to it (see
-//! [`bandwidth`](crate::bandwidth)).
+//! `bandwidth.rs`).
 
 use std::cmp::{Ordering, Reverse};
 use std::fmt;

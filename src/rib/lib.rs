@@ -16,9 +16,9 @@
 //!   [`Rib::poll_output`] does the work in batches and hands out differences to what it said before. A prefix that
 //!   changes ten times between two polls is decided once. All decisions come first, with their changes of the
 //!   forwarding table, then announcements: withdrawals packed, then one update per set of attributes.
-//! * **One next hop per session and family.** A session runs inside one tunnel, and only the peer's inside address of
-//!   the prefix's family is accepted as a next hop. So a route is usable exactly while its tunnel is up, and a tunnel that dies takes its routes
-//!   out of the forwarding table and out of the announcements to others in the same event.
+//! * **The link's state wins.** A session inside a tunnel has its next hops there, so its routes are usable exactly while
+//!   the tunnel is up: one that dies takes its routes out of the forwarding table and out of the announcements to others
+//!   in the same event, stale ones of a peer that restarts included.
 //! * **Reasons are values.** [`Refusal`] (why a route was not accepted), [`Verdict`] and [`Step`] (why it is not
 //!   the best), [`Barrier`] (why it is not used beside the best), [`Withheld`] (why it is not announced). They are
 //!   functions of the stored state, computed when asked for, and cost no memory.

@@ -363,6 +363,7 @@ pub(super) fn session(bgp: &Session, status: &bgp::PeerStatus, counts: rib::Peer
             received: counts.received,
             accepted: counts.accepted,
             filtered: counts.refused,
+            stale: counts.stale,
             best: counts.best + counts.multipath,
             advertised: counts.advertised,
             held_back: counts.held_back,
@@ -417,6 +418,9 @@ fn route(view: &rib::RouteView<'_>) -> RouteView {
             LocalKind::Aggregate => "an aggregate with something in it",
         }
         .to_owned(),
+        path_id: 0,
+        stale: false,
+        bandwidth: None,
     });
     RouteView { prefix: view.prefix, paths: own.into_iter().chain(view.candidates.iter().map(path)).collect() }
 }
@@ -439,7 +443,15 @@ fn path(candidate: &CandidateView<'_>) -> PathView {
         communities: communities(attributes),
         best: candidate.verdict == RibVerdict::Best,
         multipath: matches!(candidate.verdict, RibVerdict::Best | RibVerdict::Multipath),
-        reason: candidate.verdict.to_string(),
+        reason: match (candidate.stale, candidate.path_id) {
+            (false, 0) => candidate.verdict.to_string(),
+            (true, 0) => format!("{}; stale", candidate.verdict),
+            (false, id) => format!("{}; path {id}", candidate.verdict),
+            (true, id) => format!("{}; path {id}, stale", candidate.verdict),
+        },
+        path_id: candidate.path_id,
+        stale: candidate.stale,
+        bandwidth: candidate.bandwidth,
     }
 }
 

@@ -208,6 +208,7 @@ fn prefixes(peers: &[PeerView], families: &mut Vec<MetricFamily>) {
             ("received", counts.received),
             ("accepted", counts.accepted),
             ("filtered", counts.filtered),
+            ("stale", counts.stale),
             ("best", counts.best),
             ("advertised", counts.advertised),
             ("held_back", counts.held_back),

@@ -13,3 +13,5 @@ mod ownership;
 mod repair;
 #[cfg(test)]
 mod scale;
+#[cfg(test)]
+mod shares;
