@@ -94,7 +94,7 @@ impl Reader<'_> {
     }
 
     fn pair(&mut self, value: &Value<'_>) -> Result<(), ImportError> {
-        let key = value.key.to_ascii_lowercase();
+        let key = value.key.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
         let Some(draft) = &mut self.draft else {
             if key == "your vpn connection id" {
                 value.text.clone_into(&mut self.id);

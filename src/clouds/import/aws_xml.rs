@@ -166,7 +166,7 @@ struct Parts {
 
 impl Parts {
     /// Whether `element` is one of them.
-    fn take(&mut self, file: &Text, element: &Element, notes: &mut Notes) -> Result<bool, ImportError> {
+    fn take(&mut self, file: &Text, element: &Element, title: &str, notes: &mut Notes) -> Result<bool, ImportError> {
         let whole = element.value(file);
         let (value, rest) = whole.first();
         match element.name.as_str() {
@@ -175,9 +175,10 @@ impl Parts {
             "perfect_forward_secrecy" => self.group = value.group()?,
             _ => return Ok(false),
         }
-        notes.read(&value.place, element.name.clone(), value.text);
+        let what = format!("{title} {}", element.name);
+        notes.read(&value.place, what.clone(), value.text);
         if let Some(rest) = rest {
-            notes.unmapped(&value.place, element.name.clone(), format!("{rest}: AWS takes the weakest of several"));
+            notes.unmapped(&value.place, what, format!("{rest}: AWS takes the weakest of several"));
         }
         Ok(true)
     }
@@ -186,7 +187,7 @@ impl Parts {
 fn read_ike(file: &Text, element: &Element, tunnel: &mut SiteTunnel, notes: &mut Notes) -> Result<(), ImportError> {
     let mut parts = Parts::default();
     for child in &element.children {
-        if parts.take(file, child, notes)? {
+        if parts.take(file, child, &format!("{} ike", tunnel.name), notes)? {
             continue;
         }
         let value = child.value(file);
@@ -220,7 +221,7 @@ fn read_ike(file: &Text, element: &Element, tunnel: &mut SiteTunnel, notes: &mut
 fn read_ipsec(file: &Text, element: &Element, tunnel: &mut SiteTunnel, notes: &mut Notes) -> Result<(), ImportError> {
     let mut parts = Parts::default();
     for child in &element.children {
-        if parts.take(file, child, notes)? {
+        if parts.take(file, child, &format!("{} ipsec", tunnel.name), notes)? {
             continue;
         }
         let value = child.value(file);

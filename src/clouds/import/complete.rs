@@ -1,7 +1,7 @@
 //! What no file holds: taken from options, assumed where only one thing makes sense, or asked for, all at once.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use config::Profile;
 use ike::config::IkeVersion;
@@ -136,17 +136,15 @@ fn suites(tunnel: &mut SiteTunnel, suites: Suites, notes: &mut Notes) {
 
 fn links(site: &mut Site, options: &Options, notes: &mut Notes, asked: &mut Asked) {
     let taken: Vec<Ipv4Net> = site.tunnels.iter().filter_map(|tunnel| Some(tunnel.inside?.prefix)).collect();
-    let mut free = (0..64_u8).filter_map(|number| {
-        let prefix = Ipv4Net::new(Ipv4Addr::new(169, 254, 250, number.checked_mul(4)?), 30).ok()?;
-        (!taken.contains(&prefix) && !options.inside.contains(&prefix)).then_some(prefix)
-    });
+    let mut taken: Vec<Ipv4Net> = taken.into_iter().chain(options.inside.iter().copied()).collect();
     for (index, tunnel) in site.tunnels.iter_mut().enumerate() {
         if let Some(prefix) = options.inside.get(index) {
             tunnel.inside = link(*prefix, tunnel.profile);
         } else if tunnel.inside.is_none() && tunnel.session.is_none() {
             // Nobody speaks over it: any link that the clouds leave free will do.
-            tunnel.inside = free.next().and_then(|prefix| link(prefix, tunnel.profile));
+            tunnel.inside = free(&taken, tunnel.profile).and_then(|prefix| link(prefix, tunnel.profile));
             if let Some(link) = tunnel.inside {
+                taken.push(link.prefix);
                 let why = format!("{}: no BGP is spoken over it, the peer need not know it", link.prefix);
                 notes.assumed(format!("{} inside", tunnel.name), why);
             }
@@ -154,12 +152,23 @@ fn links(site: &mut Site, options: &Options, notes: &mut Notes, asked: &mut Aske
         if tunnel.inside.is_none() {
             asked.ask(format!("the link inside tunnel {}", tunnel.name), "--inside 169.254.21.0/30");
         }
-        if let Some(session) = &mut tunnel.session
-            && session.asn.is_none()
-        {
-            asked.ask(format!("the AS number of the peer of tunnel {}", tunnel.name), "the file's own key for it");
+        if let Some(session) = &mut tunnel.session {
+            session.asn = options.peer_asn.or(session.asn);
+            if session.asn.is_none() {
+                asked.ask(format!("the AS number of the peer of tunnel {}", tunnel.name), "--peer-asn 64512");
+            }
         }
     }
+}
+
+/// A link that no tunnel has, as far from those that people give as the cloud lets it be (S4-06).
+fn free(taken: &[Ipv4Net], profile: Profile) -> Option<Ipv4Net> {
+    let third = match profile {
+        Profile::Azure => 22,
+        Profile::Aws | Profile::Generic => 250,
+    };
+    let links = (0..64_u8).rev().filter_map(|number| Ipv4Net::new([169, 254, third, number * 4].into(), 30).ok());
+    links.into_iter().find(|prefix| !taken.contains(prefix))
 }
 
 /// S4-07: AWS has the first host, and so do we toward Azure.

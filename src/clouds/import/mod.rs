@@ -130,6 +130,8 @@ pub struct Options {
     pub name: Option<String>,
     /// Our AS number.
     pub asn: Option<Asn>,
+    /// The peers' AS number.
+    pub peer_asn: Option<Asn>,
     /// Our BGP identifier.
     pub router_id: Option<Ipv4Addr>,
     /// Our outside address.

@@ -1,10 +1,12 @@
 //! A completed site as our configuration file. What equals the profile's default is written all the same: a file that
 //! came out of another says everything that the other said.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use ike::config::{IkeVersion, StartAction, V1Mode};
+use ipnet::IpNet;
 
 use super::value::join;
 use super::{Format, KeyFile};
@@ -27,11 +29,32 @@ pub(super) fn render(site: &Site, format: Format) -> (String, Vec<KeyFile>) {
     if !site.networks.is_empty() {
         line(&mut text, 2, format_args!("networks: [{}]", join(&site.networks)));
     }
+    routes(&mut text, site);
     line(&mut text, 0, format_args!("\ntunnels:"));
     for tunnel in &site.tunnels {
         render_tunnel(&mut text, tunnel, &mut keys);
     }
     (text, keys)
+}
+
+/// What leads into tunnels without BGP: a route is spread over all tunnels that have it.
+fn routes(text: &mut String, site: &Site) {
+    let mut all: BTreeMap<IpNet, Vec<&str>> = BTreeMap::new();
+    for tunnel in site.tunnels.iter().filter(|tunnel| tunnel.session.is_none()) {
+        for route in &tunnel.routes {
+            let tunnels = all.entry(*route).or_default();
+            if !tunnels.contains(&tunnel.name.as_str()) {
+                tunnels.push(&tunnel.name);
+            }
+        }
+    }
+    if !all.is_empty() {
+        line(text, 2, format_args!("static:"));
+    }
+    for (route, tunnels) in all {
+        let via: Vec<_> = tunnels.iter().map(|name| format!("{{tunnel: {}}}", quoted(name))).collect();
+        line(text, 4, format_args!("- {{prefix: {route}, via: [{}]}}", via.join(", ")));
+    }
 }
 
 const fn title(format: Format) -> &'static str {
