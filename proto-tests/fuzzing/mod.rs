@@ -31,6 +31,9 @@ pub mod ike_peer;
 pub mod ike_stranger;
 pub mod ike_v1_message;
 pub mod ike_v1_peer;
+pub mod import_cloud;
+pub mod import_gateway;
+mod imports;
 pub mod inner_packet;
 mod input;
 pub mod names;
@@ -58,7 +61,7 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 18] = targets![
+pub const TARGETS: [Target; 20] = targets![
     bfd_packets,
     bgp_message,
     bgp_peer,
@@ -74,6 +77,8 @@ pub const TARGETS: [Target; 18] = targets![
     ike_stranger,
     ike_v1_message,
     ike_v1_peer,
+    import_cloud,
+    import_gateway,
     inner_packet,
     names,
     rib_life,

@@ -38,7 +38,8 @@ pub(super) fn write(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<Vec<A
         line!(script, "echo \"connection {number}: $connection{number}\"");
     }
     files.push(script);
-    notes.push("S4-14: turn route propagation on in the route tables of the VPC".to_owned());
+    // S4-14.
+    notes.push("turn route propagation on in the route tables of the VPC".to_owned());
     Ok(files)
 }
 

@@ -25,7 +25,8 @@ pub(super) fn write(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<Vec<A
     for (index, connection) in connections.iter().enumerate() {
         resources(&mut main, connection, index + 1)?;
     }
-    notes.push("S4-14: turn route propagation on in the route tables of the VPC".to_owned());
+    // S4-14.
+    notes.push("turn route propagation on in the route tables of the VPC".to_owned());
     Ok(vec![main, keys(peers)?])
 }
 

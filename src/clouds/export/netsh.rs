@@ -37,7 +37,8 @@ pub(super) fn write(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<Vec<A
             ));
         }
     }
-    notes.push("Windows takes one tunnel at a time for one pair of networks: the others stand by (S3-09)".to_owned());
+    // S3-09.
+    notes.push("Windows takes one tunnel at a time for one pair of networks: the others stand by".to_owned());
     Ok(vec![script])
 }
 

@@ -86,7 +86,10 @@ impl<'a> Peer<'a> {
 
     /// Hold time and keepalive in seconds, if BGP is spoken.
     pub(super) fn timers(&self) -> Option<(u64, u64)> {
-        self.tunnel.bgp.as_ref().map(|session| (session.peer.hold_time.as_secs(), session.peer.keepalive.as_secs()))
+        self.tunnel
+            .bgp
+            .as_ref()
+            .map(|session| (session.peer.timers.hold.as_secs(), session.peer.timers.keepalive.as_secs()))
     }
 
     /// Whether the peer begins.

@@ -302,11 +302,12 @@ fn choose(
         chosen = of_gateway;
     }
     if chosen.is_none() && !(custom.is_empty() && gateway.is_none()) {
+        // S4-19.
         return Err(ImportError::Value {
             place,
             key: "bgpPeeringAddress".to_owned(),
             found: format!("`{}`", shown(&local.to_string())),
-            expected: "the other host of the /30 of a custom BGP address of the connection (S4-19)".to_owned(),
+            expected: "the other host of the /30 of a custom BGP address of the connection".to_owned(),
         });
     }
     Ok(chosen)

@@ -126,6 +126,10 @@ fn suites(tunnel: &mut SiteTunnel, suites: Suites, notes: &mut Notes) {
                 notes.assumed(format!("{} version", tunnel.name), "ikev2: the input does not say which IKE is spoken");
                 tunnel.version = Some(IkeVersion::V2);
             }
+            if tunnel.profile == Profile::Aws && !tunnel.ike.is_empty() {
+                let why = "those of the file, which names the weakest that AWS takes: `--suites profile` takes the strong one";
+                notes.assumed(format!("{} suites", tunnel.name), why);
+            }
             if is_broken(&tunnel.ike, &tunnel.esp) {
                 let what = format!("{} legacy", tunnel.name);
                 notes.assumed(what, "allow: the input names algorithms that protect nothing any more");

@@ -44,7 +44,7 @@ fn facts(router: &Router) -> Vec<Facts> {
             session: tunnel
                 .bgp
                 .as_ref()
-                .map(|session| (session.peer.local_asn, session.peer.peer_asn, session.peer.hold_time.as_secs())),
+                .map(|session| (session.peer.local_asn, session.peer.peer_asn, session.peer.timers.hold.as_secs())),
         }
     };
     router.tunnels.iter().map(of).collect()

@@ -1,9 +1,12 @@
 //! The command line.
 //!
-//! `run`, `check` and `schema` work by themselves; everything else asks a running router over its control socket.
+//! `run`, `check`, `schema`, `import` and `export` work by themselves; everything else asks a running router over its control socket.
 
 mod ask;
 mod check;
+mod export;
+mod files;
+mod import;
 mod render;
 mod run;
 
@@ -35,6 +38,10 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
+    /// Make a configuration out of what a cloud or another gateway hands out; keys go to files of mode 0600.
+    Import(import::ImportArgs),
+    /// Write what the other end of our tunnels is to be given.
+    Export(export::ExportArgs),
     /// How the router is: verdict, tunnels, sessions.
     Status(AskArgs),
     /// Show tunnels, peers, routes, the FIB or strangers.
@@ -146,6 +153,8 @@ impl Cli {
                 print(&config::schema());
                 ExitCode::SUCCESS
             }
+            Command::Import(args) => import::run(&args),
+            Command::Export(args) => export::run(&args),
             Command::Status(ask) => ask::status(&ask),
             Command::Show(Show::Tunnels(ask)) => ask::tunnels(&ask),
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),

@@ -363,7 +363,7 @@ fn failure(failure: Option<&FailureView>) -> String {
     })
 }
 
-fn plain<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn plain<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     for column in table.column_iter_mut() {
