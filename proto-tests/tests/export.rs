@@ -109,7 +109,7 @@ fn exported_strongswan_and_bird_are_the_other_end() -> Result<()> {
     let (swan, folder) = exported_end(&lab, &peer, &config, "swanctl-bird")?;
     let bird = Bird::launch(&peer, lab.path(), &text(&folder.join("bird.conf"))?)?;
     let daemon = start(&lab, &us, &config)?;
-    expect_exchange(&us, &daemon, &swan, || bird.birdc("show route protocol exported"))
+    expect_exchange(&us, &daemon, &swan, || bird.birdc("show route protocol qs_exported"))
 }
 
 #[test]

@@ -156,7 +156,11 @@ const fn ike_cipher(encryption: Encryption) -> Option<&'static str> {
 const fn esp_cipher(encryption: Encryption) -> Option<&'static str> {
     match encryption {
         Encryption::AesGcm { bits: 192, tag: 16 } => Some("GCMAES192"),
-        other => ike_cipher(other),
+        Encryption::AesCbc(_)
+        | Encryption::AesGcm { .. }
+        | Encryption::ChaCha20Poly1305
+        | Encryption::TripleDesCbc
+        | Encryption::DesCbc => ike_cipher(encryption),
     }
 }
 

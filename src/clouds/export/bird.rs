@@ -1,4 +1,5 @@
-//! BIRD beside strongSwan: a session per tunnel, bound to its interface.
+//! BIRD beside strongSwan: a session per tunnel, bound to its interface. Names begin with `qs_`: a tunnel may be called
+//! like one of BIRD's many keywords.
 
 use ipnet::IpNet;
 
@@ -22,7 +23,7 @@ pub(super) fn beside(
     line!(conf, "    merge paths yes;");
     line!(conf, "    ipv4 {{ import none; export where source = RTS_BGP; }};");
     line!(conf, "}}");
-    line!(conf, "protocol static networks {{");
+    line!(conf, "protocol static qs_networks {{");
     line!(conf, "    ipv4;");
     for network in announced(peers, notes) {
         match network {
@@ -41,7 +42,7 @@ pub(super) fn beside(
 fn session(conf: &mut Artifact, peer: &Peer<'_>, interface: &str) {
     let (Some((asn, our_asn)), Some((hold, keepalive))) = (peer.asns(), peer.timers()) else { return };
     let link = peer.tunnel.inside;
-    line!(conf, "protocol bgp {} {{", peer.word());
+    line!(conf, "protocol bgp qs_{} {{", peer.word());
     line!(conf, "    local {} as {asn};", link.peer);
     line!(conf, "    neighbor {} as {our_asn};", link.local);
     line!(conf, "    interface \"{interface}\";");

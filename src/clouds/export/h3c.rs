@@ -199,7 +199,11 @@ fn esp(suite: &EspProposal) -> Option<(String, Option<&'static str>, Option<u16>
     (!suite.suite.esn || suite.or_without_esn).then_some(())?;
     let cipher = match suite.suite.encryption {
         Encryption::AesGcm { bits, tag: 16 } => format!("aes-gcm-{bits}"),
-        other => cipher(other)?.to_owned(),
+        Encryption::AesCbc(_)
+        | Encryption::AesGcm { .. }
+        | Encryption::ChaCha20Poly1305
+        | Encryption::TripleDesCbc
+        | Encryption::DesCbc => cipher(suite.suite.encryption)?.to_owned(),
     };
     let group = match pfs(suite) {
         None => None,

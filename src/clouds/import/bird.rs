@@ -39,7 +39,7 @@ pub(super) fn read(
 struct Statement {
     words: Vec<String>,
     place: Place,
-    block: Vec<Statement>,
+    block: Vec<Self>,
 }
 
 const MAX_DEPTH: usize = 16;
@@ -121,7 +121,7 @@ fn tokens(text: &str) -> Vec<(usize, &str)> {
 }
 
 fn bgp(statement: &Statement, words: &[&str], notes: &mut Notes) -> Result<Speaker, ImportError> {
-    let name = words.first().copied().filter(|word| *word != "from").unwrap_or("bgp");
+    let name = words.first().copied().filter(|word| *word != "from").unwrap_or("bgp").trim_matches('\'');
     let mut speaker = Speaker::new(name, statement.place.clone());
     if let Some(template) = words.iter().position(|word| *word == "from").and_then(|at| words.get(at + 1)) {
         let what = format!("{name} from {}", shown(template));

@@ -13,7 +13,7 @@ pub(super) struct Section {
     pub(super) name: String,
     pub(super) line: usize,
     pub(super) pairs: Vec<Pair>,
-    pub(super) sections: Vec<Section>,
+    pub(super) sections: Vec<Self>,
 }
 
 /// A key with its value.

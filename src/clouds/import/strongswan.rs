@@ -85,7 +85,9 @@ fn attach(speakers: Vec<Speaker>, site: &mut Site, notes: &mut Notes) -> Result<
     let in_order = speakers.len() == site.tunnels.len();
     for (index, speaker) in speakers.into_iter().enumerate() {
         site.asn = site.asn.or(speaker.local_asn);
-        let same = |name: &str| folded(name) == folded(&speaker.name);
+        let speaks = folded(&speaker.name);
+        // `qs_` is in front of the names that we export.
+        let same = |name: &str| folded(name) == speaks.strip_prefix("qs_").unwrap_or(&speaks);
         let by_name = site.tunnels.iter().position(|tunnel| same(&tunnel.name));
         let by_interface = || {
             let interface = speaker.interface.as_deref()?;

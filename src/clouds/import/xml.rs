@@ -20,7 +20,7 @@ pub(super) struct Element {
     pub(super) line: usize,
     pub(super) attributes: Vec<(String, String)>,
     pub(super) text: String,
-    pub(super) children: Vec<Element>,
+    pub(super) children: Vec<Self>,
 }
 
 /// A provider's file nests six deep.

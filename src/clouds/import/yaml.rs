@@ -173,7 +173,7 @@ fn seconds(time: Duration) -> String {
 }
 
 fn octets(bytes: u64) -> String {
-    if bytes % 1024 == 0 { format!("{}KiB", bytes / 1024) } else { format!("{bytes}B") }
+    if bytes.is_multiple_of(1024) { format!("{}KiB", bytes / 1024) } else { format!("{bytes}B") }
 }
 
 /// Plain where YAML reads it as the text it is, in double quotes otherwise.

@@ -26,9 +26,9 @@ fn shown(imported: &Imported) -> String {
 }
 
 fn golden(name: &str, samples: &[Sample], options: &Options) -> Imported {
-    let imported = read(samples, options).unwrap_or_else(|error| match &error {
-        ImportError::Refused(report) => panic!("{error}\n{}", report.render(false)),
-        _ => panic!("{error}\n  {}", error.remedy()),
+    let imported = read(samples, options).unwrap_or_else(|error| {
+        let report = if let ImportError::Refused(report) = &error { report.render(false) } else { String::new() };
+        panic!("{error}\n{report}  {}", error.remedy())
     });
     insta::assert_snapshot!(name, shown(&imported));
     for note in &imported.notes {

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use zeroize::Zeroizing;
 
@@ -96,9 +97,10 @@ impl Staged {
             let beside = self.waiting.remove(0);
             if let Err(errno) = renameat2(AT_FDCWD, &beside, AT_FDCWD, place, flags) {
                 self.waiting.push(beside);
-                return Err(match errno {
-                    nix::errno::Errno::EEXIST => WriteError::Exists(place.clone()),
-                    other => WriteError::Io { path: place.clone(), source: other.into() },
+                return Err(if errno == Errno::EEXIST {
+                    WriteError::Exists(place.clone())
+                } else {
+                    WriteError::Io { path: place.clone(), source: errno.into() }
                 });
             }
             if !force {
