@@ -23,11 +23,14 @@ pub(super) fn read(
     Ok(())
 }
 
-/// The words of one command, quotes resolved.
+/// The words of one command, quotes resolved, each with its place.
 struct Command {
     place: Place,
-    words: Vec<String>,
+    words: Vec<(String, Place)>,
 }
+
+/// `Key=value` of a rule.
+type Pair<'a> = (&'a str, &'a str, &'a Place);
 
 /// Words of a command; no rule has nearly as many.
 const MAX_WORDS: usize = 1_000;
@@ -47,7 +50,7 @@ fn commands(file: &Text) -> Result<Vec<Command>, ImportError> {
                 && word != "^"
                 && command.words.len() < MAX_WORDS
             {
-                command.words.push(word);
+                command.words.push((word, place.clone()));
             }
         }
         continues = line.ends_with('^');
@@ -82,10 +85,15 @@ fn split(line: &str, place: &Place) -> Result<Vec<String>, ImportError> {
 }
 
 fn run(command: &Command, tunnels: &mut Vec<Draft>, common: &mut Common, notes: &mut Notes) -> Result<(), ImportError> {
-    let (verbs, pairs): (Vec<&String>, Vec<&String>) = command.words.iter().partition(|word| !word.contains('='));
-    let verb = verbs.iter().map(|verb| verb.to_ascii_lowercase()).collect::<Vec<_>>();
+    let is_pair = |word: &&(String, Place)| word.0.contains('=');
+    let verb: Vec<_> =
+        command.words.iter().filter(|word| !is_pair(word)).map(|word| word.0.to_ascii_lowercase()).collect();
     let verb: Vec<&str> = verb.iter().map(String::as_str).collect();
-    let pairs = pairs.into_iter().filter_map(|pair| pair.split_once('=')).collect::<Vec<_>>();
+    let pairs: Vec<Pair<'_>> = command
+        .words
+        .iter()
+        .filter_map(|(word, place)| word.split_once('=').map(|(key, text)| (key, text, place)))
+        .collect();
     match verb.as_slice() {
         ["advfirewall", "consec", "add", "rule"] => add(command, &pairs, tunnels, notes),
         ["advfirewall", "consec", "set", "rule", "new"] => change(command, &pairs, tunnels, notes),
@@ -106,13 +114,8 @@ fn run(command: &Command, tunnels: &mut Vec<Draft>, common: &mut Common, notes: 
     }
 }
 
-fn add(
-    command: &Command,
-    pairs: &[(&str, &str)],
-    tunnels: &mut Vec<Draft>,
-    notes: &mut Notes,
-) -> Result<(), ImportError> {
-    let find = |key: &str| pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, text)| *text);
+fn add(command: &Command, pairs: &[Pair<'_>], tunnels: &mut Vec<Draft>, notes: &mut Notes) -> Result<(), ImportError> {
+    let find = |key: &str| pairs.iter().find(|(name, ..)| name.eq_ignore_ascii_case(key)).map(|(_, text, _)| *text);
     let name = find("name").unwrap_or("tunnel");
     let remote = find("remotetunnelendpoint").and_then(|text| text.parse().ok());
     let known = tunnels
@@ -125,22 +128,17 @@ fn add(
             tunnels.last_mut().expect("one was pushed")
         }
     };
-    pairs.iter().try_for_each(|(key, text)| pair(draft, &Value::new(key, text, command.place.clone()), notes))
+    pairs.iter().try_for_each(|(key, text, place)| pair(draft, &Value::new(key, text, (*place).clone()), notes))
 }
 
-fn change(
-    command: &Command,
-    pairs: &[(&str, &str)],
-    tunnels: &mut [Draft],
-    notes: &mut Notes,
-) -> Result<(), ImportError> {
-    let name = pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case("name")).map(|(_, text)| safe_name(text));
+fn change(command: &Command, pairs: &[Pair<'_>], tunnels: &mut [Draft], notes: &mut Notes) -> Result<(), ImportError> {
+    let name = pairs.iter().find(|(key, ..)| key.eq_ignore_ascii_case("name")).map(|(_, text, _)| safe_name(text));
     let draft = tunnels.iter_mut().find(|draft| Some(&draft.tunnel.name) == name.as_ref());
     let Some(draft) = draft else {
         notes.unmapped(&command.place, "netsh consec set rule", "names no rule of this script");
         return Ok(());
     };
-    pairs.iter().try_for_each(|(key, text)| pair(draft, &Value::new(key, text, command.place.clone()), notes))
+    pairs.iter().try_for_each(|(key, text, place)| pair(draft, &Value::new(key, text, (*place).clone()), notes))
 }
 
 fn pair(draft: &mut Draft, value: &Value<'_>, notes: &mut Notes) -> Result<(), ImportError> {
