@@ -204,7 +204,7 @@ fn aws_end(lab: &Lab, us: &Namespace, number: u8, key: &str) -> Result<Concentra
             .parse()
             .map_err(|_| LabError::Unexpected { what: "a prefix".to_owned(), found: "none".to_owned() })?,
     ];
-    let bgp = BgpSide { asn: 64512, router_id: outside, local, peer, peer_asn: 65000, hold: 30, announce };
+    let bgp = BgpSide { asn: 64512, router_id: outside, local, peer, peer_asn: 65000, hold: 30, announce, bfd: false };
     let mut end = Concentrator::new(lab, host, Plan { swan, bgp, speaker: Speaker::Bird })?;
     end.start()?;
     Ok(end)
