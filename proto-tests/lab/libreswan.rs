@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::namespace::Namespace;
 use super::process::Process;
-use super::terms::{Auth, Outside, TUNNEL, Terms, Version};
+use super::terms::{Auth, Outside, PPK, TUNNEL, Terms, Version};
 use super::{LabError, Result, ensure, not_yet, patience, run, wait_for, write_file};
 
 const PROGRAMS: &str = "/usr/libexec/ipsec";
@@ -41,10 +41,7 @@ impl Libreswan {
         }
         let file = |name: &str| directory.join(name);
         write_file(&file("ipsec.conf"), &configuration(terms, outside)?)?;
-        super::router_file::write_secret(
-            &file("ipsec.secrets"),
-            &format!("{} {} : PSK \"{}\"\n", identity(&terms.peer_id), identity(&terms.our_id), terms.psk),
-        )?;
+        super::router_file::write_secret(&file("ipsec.secrets"), &secrets(terms))?;
         let store = format!("sql:{}", file("nss").display());
         run(Command::new("certutil").args(["-N", "--empty-password", "-d", &store]))?;
         let mut command = namespace.command(&format!("{PROGRAMS}/pluto"));
@@ -132,6 +129,12 @@ impl Libreswan {
     }
 }
 
+fn secrets(terms: &Terms) -> String {
+    let ends = format!("{} {}", identity(&terms.peer_id), identity(&terms.our_id));
+    let ppk = if terms.ppk { format!("{ends} : PPKS \"{}\" \"{}\"\n", PPK.0, PPK.1) } else { String::new() };
+    format!("{ends} : PSK \"{}\"\n{ppk}", terms.psk)
+}
+
 fn configuration(terms: &Terms, outside: Outside) -> Result<String> {
     let Auth::Psk = &terms.auth else { return not_yet("libreswan is given a pre-shared key here") };
     let (version, aggressive) = match terms.version {
@@ -146,7 +149,7 @@ fn configuration(terms: &Terms, outside: Outside) -> Result<String> {
         "config setup\n    uniqueids=yes\nconn {TUNNEL}\n    ikev2={version}\n    aggressive={aggressive}\n    left={}\n    \
          leftid={}\n    leftsubnet={}\n    right={}\n    rightid={}\n    rightsubnet={}\n    authby=secret\n    ike={}\n    \
          esp={}\n    pfs={pfs}\n    esn={esn}\n    ikelifetime=8h\n    salifetime=4h\n    rekey=no\n    dpddelay={}\n    \
-         dpdtimeout={}\n    auto=add\n    ipsec-interface={INTERFACE_NUMBER}\n    leftupdown=/bin/true\n",
+         dpdtimeout={}\n    auto=add\n    ppk={}\n    ipsec-interface={INTERFACE_NUMBER}\n    leftupdown=/bin/true\n",
         outside.local,
         identity(&terms.peer_id),
         networks(&terms.peer_networks),
@@ -157,6 +160,7 @@ fn configuration(terms: &Terms, outside: Outside) -> Result<String> {
         suite(&terms.esp),
         terms.dpd,
         terms.dpd * 4,
+        if terms.ppk { "insist" } else { "no" },
     ))
 }
 

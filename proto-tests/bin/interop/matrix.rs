@@ -228,6 +228,7 @@ const KERNEL: &[Combination] = &[
     v2("aes256-sha256", "modp2048", "aes256-sha256-esn", "modp2048").kernel(),
     v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "").libreswan().identities(Identities::Fqdn),
+    v2("aes256gcm16-prfsha512", "ecp256", "aes256gcm16", "ecp256").libreswan().identities(Identities::Fqdn).ppk(),
 ];
 
 /// The rows of a part.
