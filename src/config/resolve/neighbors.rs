@@ -155,6 +155,14 @@ fn asns(
 
 impl NeighborDraft {
     fn check_place(&self, findings: &Findings) {
+        let protected = self.session.transport.md5.is_some() || self.session.transport.ttl_security.is_some();
+        if protected && !self.session.connects() {
+            findings.push(
+                Finding::error(Code::NeighborPlace, self.at, "this session could never be opened")
+                    .label("waits for the peer, and asks for TCP MD5 or TTL security")
+                    .remedy("outside tunnels such sessions are opened from our side: leave `passive` or `range` out"),
+            );
+        }
         if let (Some(hops), Some(interface)) = (self.multihop, &self.interface) {
             findings.push(
                 Finding::error(Code::NeighborPlace, interface.span, "a peer several hops away is behind no interface")

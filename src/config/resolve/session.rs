@@ -38,7 +38,7 @@ pub(crate) struct SessionDraft {
     passive: bool,
     pub(crate) families: Vec<Family>,
     pub(crate) offers: OffersDraft,
-    transport: Transport,
+    pub(crate) transport: Transport,
     /// What was written, if anything.
     pub(crate) import: Option<Chain>,
     /// Unless it was written: on external sessions.

@@ -169,6 +169,13 @@ const BEYOND: &[Case] = &[
         &[(ROOT, "neighbors:\n  - {name: core, asn: 65010, address: 10.1.0.9, local-address: 'fd00::1'}\ntunnels:\n")],
     ),
     (
+        Code::NeighborPlace,
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: a, asn: 65010, range: 10.1.0.0/24, bgp: {md5: {file: good.psk}}}\ntunnels:\n",
+        )],
+    ),
+    (
         Code::NeighborDuplicate,
         &[(
             ROOT,

@@ -286,12 +286,13 @@ fn stays_at(part: &NeighborPart, spot: &Result<Where, String>) -> bool {
 }
 
 fn link(place: &NeighborPlace, session: &Session, spot: &Where) -> session::Link {
-    let external = session.peer.peer_asn != session.peer.local_asn;
+    // With TTL security packets leave with the largest TTL, so that the peer can tell how far they came (RFC 5082 3).
+    let near = session.peer.peer_asn != session.peer.local_asn && session.transport.ttl_security.is_none();
     session::Link {
         interface: spot.interface.clone(),
         mss: None,
         // An external peer on a network of ours is one hop away, and nobody beyond it is meant.
-        hops: place.multihop.or_else(|| external.then_some(1)),
+        hops: place.multihop.filter(|_| session.transport.ttl_security.is_none()).or_else(|| near.then_some(1)),
         listens: false,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp::message::{HEADER_LEN, MAX_MESSAGE_LEN, Open};
-use config::Neighbor;
+use config::{Neighbor, Session, Transport};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -115,6 +115,10 @@ impl Door {
             peer.local_address == local && peer.peer_address == from.ip()
         });
         if let Some(part) = known {
+            if let Some(reason) = unprotected(&part.session) {
+                self.reporter.neighbor_refused(local, from, reason);
+                return;
+            }
             drop(part.handle.commands.send(session::Command::Accepted(stream, from)).await);
             return;
         }
@@ -152,6 +156,14 @@ impl Door {
         };
         self.reporter.neighbor_refused(local, from, &reason);
     }
+}
+
+/// Why a connection is not taken that came without the protection a session asks for: the socket that listens is
+/// shared and asks for none, so such sessions are opened by us alone.
+fn unprotected(session: &Session) -> Option<&'static str> {
+    let Transport { md5, ttl_security, .. } = &session.transport;
+    let protected = md5.is_some() || ttl_security.is_some();
+    protected.then_some("a session with TCP MD5 or TTL security outside tunnels is opened from our side")
 }
 
 /// The AS in the peer's OPEN, which stays to be read.
