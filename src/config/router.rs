@@ -92,6 +92,12 @@ impl Router {
 }
 
 impl Router {
+    /// Every configured session, those in tunnels first.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        let within = self.tunnels.iter().filter_map(|tunnel| tunnel.bgp.as_ref());
+        within.chain(self.neighbors.iter().map(|neighbor| &neighbor.session))
+    }
+
     /// Goes on counting the hits of rules where `running` stands, for policies that did not change.
     pub fn keep_hits(&mut self, running: &Self) {
         let mut policies = PolicySet::clone(&self.policies);

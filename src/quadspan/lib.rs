@@ -3,10 +3,12 @@
 //! * [`cli`] is what a person types, [`view`] what they read.
 //! * [`control`] carries it over a Unix socket.
 //! * [`daemon`] is the router: one task per owner of state, joined by bounded channels.
+//! * [`explain`] says in words what routes and policies are, for both.
 //! * [`telemetry`] writes the log and counts for Prometheus.
 
 pub mod cli;
 pub mod control;
 pub mod daemon;
+pub mod explain;
 pub mod telemetry;
 pub mod view;

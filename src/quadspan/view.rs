@@ -4,6 +4,7 @@
 //! from the start of the process, absent means "not known now". No secret is in any of them.
 
 mod beyond;
+pub mod policy;
 
 use std::net::IpAddr;
 
@@ -343,6 +344,9 @@ pub struct PeerView {
     pub prefixes: PrefixCounts,
     /// Messages received and sent, by type.
     pub messages: MessageCounts,
+    /// Traffic is to leave the session, as configured or by command (RFC 8326).
+    #[serde(default)]
+    pub draining: bool,
     /// Times the session was lost.
     pub flaps: u64,
     /// Why the session is, or last was, down.

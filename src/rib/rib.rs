@@ -255,6 +255,11 @@ impl Rib {
         self.reconsider(peer);
     }
 
+    /// Sessions that traffic is to leave, by [`set_draining`](Self::set_draining).
+    pub fn draining(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.peers.iter().filter(|peer| peer.draining).map(|peer| peer.id)
+    }
+
     /// Replaces the addresses that no learned route may cover.
     pub fn set_protected(&mut self, protected: Vec<IpAddr>) {
         if self.config.protected != protected {

@@ -64,7 +64,7 @@ pub(super) fn post(args: &AskArgs, path: &str) -> ExitCode {
     })
 }
 
-fn show<V>(args: &AskArgs, path: &str, table: impl FnOnce(&V) -> String) -> ExitCode
+pub(super) fn show<V>(args: &AskArgs, path: &str, table: impl FnOnce(&V) -> String) -> ExitCode
 where
     V: DeserializeOwned + Serialize,
 {
@@ -77,7 +77,7 @@ where
     })
 }
 
-fn finish<V>(answer: Result<V, AskError>, text: impl FnOnce(&V) -> String) -> ExitCode {
+pub(super) fn finish<V>(answer: Result<V, AskError>, text: impl FnOnce(&V) -> String) -> ExitCode {
     match answer {
         Ok(view) => {
             print(&text(&view));
@@ -90,11 +90,11 @@ fn finish<V>(answer: Result<V, AskError>, text: impl FnOnce(&V) -> String) -> Ex
     }
 }
 
-fn json<V: Serialize>(view: &V) -> String {
+pub(super) fn json<V: Serialize>(view: &V) -> String {
     serde_json::to_string_pretty(view).expect("views have string keys and no failing serialisers")
 }
 
-fn client(args: &AskArgs) -> Result<Client, AskError> {
+pub(super) fn client(args: &AskArgs) -> Result<Client, AskError> {
     match &args.socket {
         Some(socket) => Ok(Client::new(socket.clone())),
         None => only_socket().map(Client::new),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::{complain, print};
+use crate::explain;
 
 /// Checks `file`; 0 if it can be run, 2 if not. Warnings do not change the exit code.
 pub(super) fn check(file: &Path) -> ExitCode {
@@ -14,6 +15,15 @@ pub(super) fn check(file: &Path) -> ExitCode {
             }
             let router = &loaded.router;
             let sessions = router.tunnels.iter().filter(|tunnel| tunnel.bgp.is_some()).count();
+            for session in router.sessions() {
+                let (import, export) = (&session.policy.import, &session.policy.export);
+                print(&format!(
+                    "{}: accepts {}; announces {}",
+                    session.name,
+                    explain::accepts(import),
+                    explain::announces(export)
+                ));
+            }
             print(&format!(
                 "{}: router {} (AS {}), {} tunnels, {} BGP sessions, {} warnings: OK",
                 file.display(),

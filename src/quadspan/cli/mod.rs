@@ -4,6 +4,7 @@
 
 mod ask;
 mod check;
+mod explain;
 mod export;
 mod files;
 mod import;
@@ -52,6 +53,12 @@ enum Command {
     /// End a tunnel or a session and bring it up again.
     #[command(subcommand)]
     Reset(Reset),
+    /// Try out policies.
+    #[command(subcommand)]
+    Policy(explain::PolicyCommand),
+    /// Act on BGP sessions.
+    #[command(subcommand)]
+    Bgp(explain::BgpCommand),
     /// Renew the keys of a tunnel now.
     Rekey {
         /// The tunnel's name.
@@ -99,6 +106,40 @@ enum Show {
     Routes {
         /// Only this prefix.
         prefix: Option<IpNet>,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// One destination with every candidate, what policy made of it, and the step in which it lost.
+    Route {
+        /// A prefix, or an address whose longest match is meant.
+        destination: String,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// What a peer announced.
+    Received {
+        /// The session's name.
+        name: String,
+        /// Only what is not accepted.
+        #[arg(long)]
+        rejected: bool,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// What a peer was told.
+    Advertised {
+        /// The session's name.
+        name: String,
+        /// What it is not told instead, and why.
+        #[arg(long)]
+        rejected: bool,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// What sessions accept and announce, and policies with the hits of their rules.
+    Policies {
+        /// Only this policy.
+        name: Option<String>,
         #[command(flatten)]
         ask: AskArgs,
     },
@@ -161,6 +202,12 @@ impl Cli {
             Command::Show(Show::Bfd(ask)) => ask::bfd(&ask),
             Command::Show(Show::Static(ask)) => ask::statics(&ask),
             Command::Show(Show::Routes { prefix, ask }) => ask::routes(&ask, prefix),
+            Command::Show(Show::Route { destination, ask }) => explain::route(&ask, &destination),
+            Command::Show(Show::Received { name, rejected, ask }) => explain::received(&ask, &name, rejected),
+            Command::Show(Show::Advertised { name, rejected, ask }) => explain::advertised(&ask, &name, rejected),
+            Command::Show(Show::Policies { name, ask }) => explain::policies(&ask, name.as_deref()),
+            Command::Policy(command) => explain::policy(&command),
+            Command::Bgp(command) => explain::bgp(&command),
             Command::Show(Show::Fib(ask)) => ask::fib(&ask),
             Command::Show(Show::Strangers(ask)) => ask::strangers(&ask),
             Command::Reload(ask) => ask::post(&ask, "/v1/reload"),

@@ -222,7 +222,7 @@ pub(super) fn peers(view: &[PeerView]) -> String {
             peer.address.to_string(),
             peer.tunnel.clone(),
             peer.asn.to_string(),
-            peer.state.clone(),
+            if peer.draining { format!("{}, draining", peer.state) } else { peer.state.clone() },
             seconds(peer.since),
             peer.router_id.clone().unwrap_or_else(dash),
             peer.hold_time.map_or_else(dash, seconds),
@@ -381,7 +381,7 @@ fn state(state: TunnelState) -> &'static str {
     }
 }
 
-fn dash() -> String {
+pub(super) fn dash() -> String {
     "-".to_owned()
 }
 

@@ -5,6 +5,7 @@
 //! ```
 
 pub mod client;
+mod explain;
 pub mod server;
 
 use serde::{Deserialize, Serialize};

@@ -104,6 +104,7 @@ pub async fn serve(listener: UnixListener, control: Control) -> std::io::Result<
             "/v1/peers/{name}/reset",
             post(async |State(c): State<Control>, Segment(name): Segment<String>| act(c.reset_peer(&name).await)),
         )
+        .merge(super::explain::routes())
         .fallback(async || {
             refuse(StatusCode::NOT_FOUND, "no such request".into(), "use a `quadspan` of the router's version".into())
         })
@@ -120,25 +121,28 @@ async fn routes(State(control): State<Control>, Query(query): Query<RouteQuery>)
     answer(control.routes(query.prefix).await)
 }
 
-fn answer<V: Serialize>(view: Result<V, ControlError>) -> Response {
+pub(super) fn answer<V: Serialize>(view: Result<V, ControlError>) -> Response {
     match view {
         Ok(view) => Json(view).into_response(),
         Err(error) => error.into_response(),
     }
 }
 
-fn act(done: Result<String, ControlError>) -> Response {
+pub(super) fn act(done: Result<String, ControlError>) -> Response {
     answer(done.map(|message| Message { message }))
 }
 
-fn refuse(status: StatusCode, error: String, remedy: String) -> Response {
+pub(super) fn refuse(status: StatusCode, error: String, remedy: String) -> Response {
     (status, Json(Refusal { error, remedy })).into_response()
 }
 
 impl IntoResponse for ControlError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoTunnel { .. } | Self::NoSession { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
+            Self::NoTunnel { .. } | Self::NoSession { .. } | Self::NoSuchSession { .. } | Self::NoRoute { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Probe(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotUp { .. } => StatusCode::CONFLICT,
             Self::PartlyApplied { .. } => StatusCode::INTERNAL_SERVER_ERROR,

@@ -13,6 +13,7 @@ use super::neighbors::NeighborPart;
 use super::reload::ReloadRequest;
 use super::topology::{Part, Topology, TopologyReader};
 use super::{bfd_task, ike_task, rib_task, session, views};
+use crate::explain::ProbeError;
 use crate::view::{BfdView, FibView, PeerView, RouteView, StaticView, StatusView, StrangersView, TunnelView};
 
 /// Why a request could not be met.
@@ -39,6 +40,17 @@ pub enum ControlError {
         /// The prefix asked for.
         prefix: IpNet,
     },
+    /// No session of this name.
+    #[error("there is no BGP session `{name}`; there are {known}")]
+    NoSuchSession {
+        /// The name asked for.
+        name: String,
+        /// Configured names.
+        known: String,
+    },
+    /// A made-up route cannot be judged.
+    #[error(transparent)]
+    Probe(ProbeError),
     /// The router is on its way out.
     #[error("the router is stopping")]
     Stopping,
@@ -76,6 +88,8 @@ impl ControlError {
     pub fn remedy(&self) -> String {
         match self {
             Self::NoTunnel { .. } => "use a name from `quadspan show tunnels`",
+            Self::NoSuchSession { .. } => "use a name from `quadspan show peers`",
+            Self::Probe(error) => error.remedy(),
             Self::NoSession { .. } => "give the tunnel a `bgp:` section and reload",
             Self::NoRoute { .. } => "see `quadspan show routes` for what is known; a prefix must match exactly",
             Self::Stopping => "start it again with `quadspan run FILE`",
@@ -148,6 +162,8 @@ impl Control {
                 ids.iter().filter_map(|id| Some((*id, rib.counts(*id)?))).collect()
             })
             .await?;
+        let draining = self.draining().await?;
+        let draining: Vec<String> = draining.into_iter().map(|id| topology.session_name(id)).collect();
         let now = Instant::now();
         let view = |part: &Part| {
             let id = part.tunnel.bgp.as_ref()?.id;
@@ -158,7 +174,9 @@ impl Control {
             let counts = counts.get(id).copied().unwrap_or_default();
             Some(views::neighbor(part, views::session(&part.session, statuses.get(id)?, counts, now)))
         };
-        Ok(topology.tunnels.values().filter_map(view).chain(topology.neighbors.iter().filter_map(beyond)).collect())
+        let views = topology.tunnels.values().filter_map(view).chain(topology.neighbors.iter().filter_map(beyond));
+        let drained = |view: PeerView| PeerView { draining: view.draining || draining.contains(&view.tunnel), ..view };
+        Ok(views.map(drained).collect())
     }
 
     /// All prefixes, or one, with every path.
@@ -278,7 +296,7 @@ impl Control {
         self.ike.send(command).await.map_err(|_| ControlError::Stopping)
     }
 
-    async fn read_rib<T: Send + 'static>(
+    pub(super) async fn read_rib<T: Send + 'static>(
         &self,
         question: impl FnOnce(&rib::Rib) -> T + Send + 'static,
     ) -> Result<T, ControlError> {

@@ -31,6 +31,7 @@ mod control;
 mod coupling;
 mod entropy;
 mod error;
+mod explain;
 mod host;
 mod ike_task;
 mod interfaces;
@@ -48,4 +49,5 @@ mod views;
 
 pub use control::{Control, ControlError};
 pub use error::StartError;
+pub use explain::Destination;
 pub use router::run;

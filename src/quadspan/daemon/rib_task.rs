@@ -42,6 +42,11 @@ pub(super) enum Command {
     RemovePeer {
         peer: PeerId,
     },
+    /// Has traffic leave a session (RFC 8326), or come back.
+    SetDraining {
+        peer: PeerId,
+        draining: bool,
+    },
     SetPolicy {
         peer: PeerId,
         policy: Box<PeerPolicy>,
@@ -228,6 +233,7 @@ impl Task {
         match command {
             Command::AddPeer { peer, policy } => self.rib.add_peer(peer, *policy),
             Command::RemovePeer { peer } => self.rib.remove_peer(peer),
+            Command::SetDraining { peer, draining } => self.rib.set_draining(peer, draining),
             Command::SetPolicy { peer, policy } => self.rib.set_policy(peer, *policy),
             Command::Interface { link, interface: Some(interface) } => self.rib.set_interface(link, interface),
             Command::Interface { link, interface: None } => self.rib.remove_interface(link),

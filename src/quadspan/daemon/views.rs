@@ -5,7 +5,6 @@ mod beyond;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use bgp::{AsPathSegment, Attributes};
 use config::{Router, Session};
 use dataplane::{InterfaceInfo, SaUsage, TunnelCounters};
 use ipnet::IpNet;
@@ -15,7 +14,9 @@ use wire::ipsec::Direction;
 pub(super) use beyond::{neighbor, static_route};
 
 use super::topology::{Part, Topology, Unmade};
+use crate::explain;
 use crate::telemetry::report::TunnelNames as _;
+use crate::view::policy::AttributesView;
 use crate::view::{
     BfdSessionView, BfdView, CertificateView, ChildView, FailoverView, FailureView, FibNextHopView, FibRouteView,
     FibView, Health, IkeView, MessageCounts, MissingChildView, PathView, PeerPlace, PeerView, PrefixCounts, RouteView,
@@ -371,6 +372,7 @@ pub(super) fn session(bgp: &Session, status: &bgp::PeerStatus, counts: rib::Peer
             limit_out: bgp.policy.max_prefix_out,
         },
         messages: messages(&status.received, &status.sent),
+        draining: bgp.policy.graceful_shutdown.drain,
         flaps: status.flaps,
         last_error,
     }
@@ -426,21 +428,17 @@ fn route(view: &rib::RouteView<'_>) -> RouteView {
 }
 
 fn path(candidate: &CandidateView<'_>) -> PathView {
-    let attributes = candidate.attributes;
+    let AttributesView { as_path, origin, med, communities, .. } =
+        explain::attributes(candidate.changed.unwrap_or(candidate.attributes));
     PathView {
         source: "bgp".to_owned(),
         tunnel: Some(candidate.name.to_owned()),
         next_hop: Some(candidate.next_hop),
-        as_path: as_path(attributes),
-        origin: match attributes.origin {
-            bgp::Origin::Igp => "igp",
-            bgp::Origin::Egp => "egp",
-            bgp::Origin::Incomplete => "incomplete",
-        }
-        .to_owned(),
+        as_path,
+        origin,
         local_preference: Some(candidate.local_preference),
-        med: attributes.med,
-        communities: communities(attributes),
+        med,
+        communities,
         best: candidate.verdict == RibVerdict::Best,
         multipath: matches!(candidate.verdict, RibVerdict::Best | RibVerdict::Multipath),
         reason: match (candidate.stale, candidate.path_id) {
@@ -462,25 +460,6 @@ const fn source(kind: LocalKind) -> &'static str {
         LocalKind::Static => "static",
         LocalKind::Aggregate => "aggregate",
     }
-}
-
-/// `64512 65010 {65011,65012}`.
-fn as_path(attributes: &Attributes) -> String {
-    let join = |numbers: &[wire::Asn], by: &str| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(by);
-    let segment = |segment: &AsPathSegment| match segment {
-        AsPathSegment::Sequence(numbers) => join(numbers, " "),
-        AsPathSegment::Set(numbers) => format!("{{{}}}", join(numbers, ",")),
-    };
-    attributes.as_path.0.iter().map(segment).collect::<Vec<_>>().join(" ")
-}
-
-/// `65000:100`, `65000:1:2`, and extended communities as sixteen hexadecimal digits.
-fn communities(attributes: &Attributes) -> Vec<String> {
-    let standard = attributes.communities.iter().map(|value| format!("{}:{}", value >> 16, value & 0xffff));
-    let large = attributes.large_communities.iter().map(|[global, first, second]| format!("{global}:{first}:{second}"));
-    let extended =
-        attributes.extended_communities.iter().map(|octets| format!("0x{:016x}", u64::from_be_bytes(*octets)));
-    standard.chain(large).chain(extended).collect()
 }
 
 /// What the kernel has from us.
