@@ -43,6 +43,7 @@ policies:
 /// Two hosts and a tunnel; the router speaks BGP in our process, the cloud in BIRD.
 struct Two {
     router: Namespace,
+    _cloud: Namespace,
     ours: Process,
     tunnel: Process,
     bird: Bird,
@@ -64,11 +65,13 @@ impl Two {
         let tunnel = quadspan(&cloud, lab.path(), "cloud", &tunnel_file("cloud", 2, "respond", ""))?;
         let bird = Bird::launch(&cloud, lab.path(), BIRD)?;
         let ours = quadspan(&router, lab.path(), "router", &router_file(POLICIES))?;
-        Ok(Self { router, ours, tunnel, bird, lab })
+        Ok(Self { router, _cloud: cloud, ours, tunnel, bird, lab })
     }
 
     fn logs(&self) -> String {
-        [&self.ours, &self.tunnel].map(|process| process.log_tail(20)).join("\n---\n")
+        let bird = std::fs::read_to_string(self.bird.log()).unwrap_or_default();
+        let received = self.quadspan(&["show", "received", "one"]).unwrap_or_default();
+        [&self.ours, &self.tunnel].map(|process| process.log_tail(20)).join("\n---\n") + &bird + &received
     }
 
     fn quadspan(&self, words: &[&str]) -> Result<String> {
@@ -214,7 +217,7 @@ router id 10.2.0.1;
 protocol device { scan time 1; }
 protocol static {
   ipv4;
-  route 10.2.0.0/16 unreachable { bgp_med = 30; bgp_community.add((64512,100)); };
+  route 10.2.0.0/16 unreachable { bgp_community.add((64512,100)); };
   route 10.9.0.0/16 unreachable;
 }
 protocol bgp peer {
@@ -226,6 +229,6 @@ protocol bgp peer {
   connect delay time 1;
   connect retry time 1;
   error wait time 1,2;
-  ipv4 { import all; export where source = RTS_STATIC; };
+  ipv4 { import all; export filter { if source = RTS_STATIC then { bgp_med = 30; accept; } reject; }; };
 }
 ";
