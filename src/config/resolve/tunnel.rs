@@ -67,7 +67,6 @@ pub(super) fn resolve(
     // Which host of the link is ours follows from the profile; without it there is nothing to say about the link.
     let adrift = section.profile.is_unreadable();
     let profile = section.profile.value().unwrap_or(Profile::Generic);
-    let cloud = profile.cloud();
     let legacy = section.legacy.value().unwrap_or(Legacy::Refuse);
     let (local, remote) = outside::resolve(section.local, section.remote, at, findings);
     let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, findings) };
@@ -116,7 +115,7 @@ pub(super) fn resolve(
                 dpd: section.dpd.section(at).value,
                 start: start.value,
             },
-            cloud,
+            profile.cloud(),
             findings,
         ),
         selectors: selectors::resolve(

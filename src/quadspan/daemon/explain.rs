@@ -177,7 +177,7 @@ fn detail(view: &rib::RouteView<'_>, topology: &Topology) -> RouteDetailView {
 fn candidate_view(candidate: &rib::CandidateView<'_>, topology: &Topology) -> CandidateDetailView {
     let step = match &candidate.verdict {
         Verdict::Worse(step) | Verdict::LeftOut { step, .. } => Some(*step),
-        Verdict::Best | Verdict::Multipath | Verdict::LinkDown | Verdict::Refused(_) => None,
+        Verdict::Best | Verdict::Multipath | Verdict::LinkDown | Verdict::NoWay | Verdict::Refused(_) => None,
     };
     CandidateDetailView {
         session: candidate.name.to_owned(),
