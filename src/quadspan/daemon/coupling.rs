@@ -22,7 +22,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bfd::{Hops, Path, Verdict};
+use bfd::{Hops, Obstacle, Path, Verdict};
 use config::Session;
 use rib::PeerId;
 use tokio::sync::Mutex;
@@ -133,6 +133,29 @@ impl Coupling {
                 self.bfd_verdict(peer, Verdict::Usable).await;
             }
             (None, None, _) | (None, Some(_), None) => {}
+        }
+    }
+
+    /// A session outside the tunnels has a place: BFD watches its path from there on.
+    pub(super) async fn watch_outside(&self, add: Add) {
+        let peer = add.peer;
+        if add.config.strict {
+            self.bfd_verdict(peer, Verdict::Failed(Obstacle::NotUpYet)).await;
+        }
+        self.tell_bfd(bfd_task::Command::Add(Box::new(add))).await;
+        self.tell_bfd(bfd_task::Command::Start(peer)).await;
+    }
+
+    /// Its BFD has other settings.
+    pub(super) async fn change_outside(&self, peer: PeerId, config: bfd::Config) {
+        self.tell_bfd(bfd_task::Command::Reconfigure(peer, Box::new(config))).await;
+    }
+
+    /// It is nowhere any more, or over, or goes on without BFD.
+    pub(super) async fn unwatch_outside(&self, session: &Session) {
+        if session.bfd.is_some() {
+            self.tell_bfd(bfd_task::Command::Remove(session.id)).await;
+            self.bfd_verdict(session.id, Verdict::Usable).await;
         }
     }
 

@@ -14,12 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bfd::{Hops, Path};
 use bgp::StopReason;
 use config::{Neighbor, NeighborPlace, Router, Session};
 use rib::PeerId;
 use tokio::sync::mpsc;
 use wire::LinkId;
 
+use super::bfd_task::Add;
 use super::interfaces::Interfaces;
 use super::reception::{Accepted, Reception};
 use super::reload::Supervisor;
@@ -214,6 +216,7 @@ impl Supervisor {
         self.change_topology(|topology| drop(topology.neighbors.insert(id, part)));
         if let Some(link) = link {
             drop(handle.commands.send(session::Command::TunnelUp(link)).await);
+            self.watch_neighbor(id).await;
         }
         handle
     }
@@ -221,6 +224,7 @@ impl Supervisor {
     /// Its interface came, went or changed; its addresses are what they were.
     async fn move_neighbor(&mut self, id: PeerId, part: NeighborPart, spot: Result<Where, String>) {
         if part.spot.is_ok() {
+            self.coupling.unwatch_outside(&part.session).await;
             drop(part.handle.commands.send(session::Command::TunnelDown).await);
         }
         say_where(&self.reporter, &part.session.name, &spot);
@@ -229,6 +233,31 @@ impl Supervisor {
             drop(part.handle.commands.send(session::Command::TunnelUp(link)).await);
         }
         self.change_topology(|topology| drop(topology.neighbors.insert(id, NeighborPart { spot, ..part })));
+        self.watch_neighbor(id).await;
+    }
+
+    /// Has BFD follow the session to where it is now, if it is anywhere.
+    async fn watch_neighbor(&mut self, id: PeerId) {
+        let Some(part) = self.topology.borrow().neighbors.get(&id).cloned() else { return };
+        let (Ok(spot), Some(config)) = (&part.spot, part.session.bfd.clone()) else { return };
+        let hops = match part.neighbor.place.multihop {
+            // RFC 5883 says nothing of the TTL that others send with.
+            Some(_) => Hops::Many { least_ttl: 0 },
+            None => Hops::One,
+        };
+        let link = spot.interface.as_ref().map(|_| spot.link);
+        let path = Path { link, local: spot.local, remote: part.session.peer.peer_address, hops };
+        let (name, interface) = (part.session.name.clone(), spot.interface.clone());
+        self.coupling.watch_outside(Add { peer: id, name, path, interface, config }).await;
+    }
+
+    async fn change_neighbor_bfd(&mut self, id: PeerId, old: &Session, new: Option<&bfd::Config>) {
+        match (&old.bfd, new) {
+            (None, Some(_)) => self.watch_neighbor(id).await,
+            (Some(_), None) => self.coupling.unwatch_outside(old).await,
+            (Some(old), Some(new)) if old != new => self.coupling.change_outside(id, new.clone()).await,
+            (Some(_), Some(_)) | (None, None) => {}
+        }
     }
 
     async fn change_neighbor_policy(&mut self, id: PeerId, part: &NeighborPart, next: &Neighbor) {
@@ -242,15 +271,18 @@ impl Supervisor {
         };
         let policy = Box::new(session.policy.clone());
         self.tell_rib(rib_task::Command::SetPolicy { peer: id, policy }).await;
+        session.bfd.clone_from(&next.session.bfd);
         let (neighbor, session) = (Arc::new(next.clone()), Arc::new(session));
         self.change_topology(|topology| {
             drop(topology.neighbors.insert(id, NeighborPart { neighbor, session, ..part.clone() }));
         });
+        self.change_neighbor_bfd(id, &part.session, next.session.bfd.as_ref()).await;
     }
 
     async fn end_neighbor(&mut self, id: PeerId, reason: StopReason) {
         let Some(part) = self.topology.borrow().neighbors.get(&id).cloned() else { return };
         drop(part.handle.commands.send(session::Command::Shutdown(reason)).await);
+        self.coupling.unwatch_outside(&part.session).await;
         self.finish_session(id).await;
         self.tell_rib(rib_task::Command::RemovePeer { peer: id }).await;
         self.change_topology(|topology| drop(topology.neighbors.remove(&id)));
@@ -309,10 +341,11 @@ fn listening(topology: &Topology) -> BTreeSet<IpAddr> {
     placed.chain(open).collect()
 }
 
-/// Whether two neighbours differ in nothing but what the routing tables can change without touching the session.
+/// Whether two neighbours differ in nothing but what the routing tables and BFD can change without touching the session.
 fn same_but_policy(old: &Neighbor, new: &Neighbor) -> bool {
     let mut with_old_policy = new.clone();
     with_old_policy.session.policy = old.session.policy.clone();
+    with_old_policy.session.bfd = old.session.bfd.clone();
     with_old_policy == *old && old.session.policy.reach == new.session.policy.reach
 }
 

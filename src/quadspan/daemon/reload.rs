@@ -58,7 +58,7 @@ pub(super) struct Supervisor {
     pub(super) rib: mpsc::Sender<rib_task::Command>,
     pub(super) reporter: Reporter,
     pub(super) sessions: BTreeMap<PeerId, JoinHandle<()>>,
-    coupling: Coupling,
+    pub(super) coupling: Coupling,
     pub(super) neighborhood: Neighborhood,
 }
 
