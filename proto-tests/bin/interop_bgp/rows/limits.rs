@@ -1,0 +1,139 @@
+//! Limits, and how sessions are ended on purpose: what each end says, and what the other makes of it.
+
+use proto_tests::lab::{Result, ensure};
+
+use super::{EVERYONE, Row};
+use crate::peer::{Peer, Software, Told};
+use crate::scene::{Ours, Scene, must};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row { name: "max-prefix in, ours", peers: EVERYONE, play: our_limit },
+    Row { name: "max-prefix in, theirs", peers: LIMITED, play: their_limit },
+    Row { name: "max-prefix out: held back", peers: EVERYONE, play: out_limit },
+    Row { name: "shut down with a reason, theirs", peers: REASONED, play: their_shutdown },
+    Row { name: "shut down with a reason, ours", peers: REASONED, play: our_shutdown },
+    Row { name: "reset, ours and theirs", peers: REASONED, play: resets },
+];
+
+const LIMITED: &[(Software, Told)] = &[
+    (Software::Bird, Told { ipv4: "receive limit 1 action disable;", ..Told::NOTHING }),
+    (Software::Frr, Told { ipv4: "  neighbor US maximum-prefix 1", ..Told::NOTHING }),
+    (Software::Openbgpd, Told { session: " max-prefix 1", ..Told::NOTHING }),
+];
+
+const REASONED: &[(Software, Told)] = &[
+    (Software::Bird, Told::NOTHING),
+    (Software::Frr, Told::NOTHING),
+    (Software::Gobgp, Told::NOTHING),
+    (Software::Openbgpd, Told::NOTHING),
+];
+
+const REASON: &str = "optics are changed at noon";
+
+fn our_limit(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start_peer(told)?;
+    scene.start_us(&Ours { bgp: "max-prefix: {in: 1}", ..Ours::NOTHING })?;
+    scene.wait("we say that there were too many", || {
+        let session = scene.session()?;
+        let text = session["last_error"]["text"].to_string();
+        let told = text.contains("prefix") && session["messages"]["notification_out"].as_u64() > Some(0);
+        ensure(told, "our session", || session.to_string())
+    })?;
+    scene.us.expect_route("10.2.0.0/16", &[])?;
+    let words: &[&str] = match scene.software {
+        Software::Bird => &["Received: Maximum number of prefixes reached"],
+        Software::Frr => &["Cease/Maximum Number of Prefixes Reached"],
+        Software::Gobgp => &[],
+        Software::Openbgpd => &["maximum number of prefixes", "exceeded", "Cease"],
+        Software::Exabgp => &["\"subcode\":1"],
+    };
+    scene.wait("the peer knows why", || {
+        let said = scene.peer()?.session()?;
+        ensure(words.is_empty() || words.iter().any(|word| said.contains(word)), "the peer's view", || said.clone())
+    })
+}
+
+fn their_limit(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start_peer(told)?;
+    scene.start_us(&Ours { router: "networks: [10.1.0.0/16, 10.3.0.0/16, 10.4.0.0/16]", ..Ours::NOTHING })?;
+    scene.wait("we say that the peer found them too many", || {
+        let session = scene.session()?;
+        let text = session["last_error"]["text"].to_string().to_lowercase();
+        ensure(text.contains("prefix") && session["state"] != "Established", "our session", || session.to_string())
+    })
+}
+
+fn out_limit(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(
+        told,
+        &Ours { router: "networks: [10.1.0.0/16, 10.3.0.0/16]", bgp: "max-prefix: {out: 1}", ..Ours::NOTHING },
+    )?;
+    scene.wait("one is held back", || {
+        let session = scene.session()?;
+        must(session["prefixes"]["held_back"] == 1 && session["prefixes"]["advertised"] == 1, "prefixes", &session)
+    })?;
+    let had = ["10.1.0.0/16", "10.3.0.0/16"]
+        .iter()
+        .filter(|prefix| scene.peer().is_ok_and(|peer| peer.route(prefix).is_ok()));
+    let had = had.count();
+    ensure(had == 1, "the peer has one of two", || had.to_string())?;
+    scene.expect_no_flap()
+}
+
+fn their_shutdown(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &Ours::NOTHING)?;
+    match scene.peer()? {
+        Peer::Bird(peer) => peer.birdc(&format!("disable session1 \"{REASON}\"")).map(drop),
+        Peer::Frr(peer) => {
+            peer.configure(&["router bgp 65009", &format!("neighbor 10.9.1.1 shutdown message {REASON}")])
+        }
+        Peer::Gobgp(peer) => peer.ask(&["neighbor", "10.9.1.1", "shutdown", "--reason", REASON]).map(drop),
+        Peer::Openbgpd(peer) => peer.ask(&["neighbor", "10.9.1.1", "down", REASON]).map(drop),
+        Peer::Exabgp(_) => Ok(()),
+    }?;
+    scene.wait_last_error(&[REASON])?;
+    scene.wait_kernel("10.2.0.0/16", &[])
+}
+
+fn our_shutdown(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &Ours::NOTHING)?;
+    scene.wait_peer_has("10.1.0.0/16", &[])?;
+    scene.reload(&Ours { bgp: "shutdown: optics are changed at noon", ..Ours::NOTHING })?;
+    scene.wait("our session is down", || {
+        let session = scene.session()?;
+        ensure(session["state"] != "Established", "our session", || session.to_string())
+    })?;
+    scene.wait_peer_lacks("10.1.0.0/16")?;
+    let word = match scene.software {
+        // It says so in its log alone.
+        Software::Bird => "Administrative shutdown",
+        Software::Frr => "Cease/Administrative Shutdown",
+        Software::Gobgp | Software::Exabgp => "",
+        Software::Openbgpd => REASON,
+    };
+    scene.wait("the peer knows why", || {
+        let said = scene.peer()?.session()?;
+        ensure(said.contains(word), "the peer's view", || said.clone())
+    })?;
+    scene.reload(&Ours::NOTHING)?;
+    scene.wait_established()
+}
+
+fn resets(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &Ours::NOTHING)?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
+    scene.daemon()?.order(&["reset", "peer", "peer"])?;
+    scene.wait_flaps(1)?;
+    scene.wait_established()?;
+    match scene.peer()? {
+        Peer::Bird(peer) => peer.birdc("restart session1"),
+        Peer::Frr(peer) => peer.vtysh("clear bgp *"),
+        Peer::Gobgp(peer) => peer.ask(&["neighbor", "10.9.1.1", "reset"]),
+        Peer::Openbgpd(peer) => peer.ask(&["neighbor", "10.9.1.1", "clear"]),
+        Peer::Exabgp(_) => Ok(String::new()),
+    }?;
+    scene.wait_flaps(2)?;
+    scene.wait_established()?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
+    scene.wait_peer_has("10.1.0.0/16", &[])
+}

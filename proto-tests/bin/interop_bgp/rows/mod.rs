@@ -1,0 +1,37 @@
+//! The rows: what is tried, with whom, and what must be seen.
+
+mod attributes;
+mod exchange;
+mod limits;
+mod reach;
+mod restart;
+
+use proto_tests::lab::Result;
+
+use crate::peer::{Software, Told};
+use crate::scene::Scene;
+
+/// One capability or habit.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// In the table.
+    pub(crate) name: &'static str,
+    /// Who has it, and what they are told for it.
+    pub(crate) peers: &'static [(Software, Told)],
+    /// What is done and seen.
+    pub(crate) play: fn(&mut Scene, &Told) -> Result<()>,
+}
+
+/// All of them, in the order of the table.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    [exchange::ROWS, attributes::ROWS, limits::ROWS, restart::ROWS, reach::ROWS].into_iter().flatten()
+}
+
+/// All five, told nothing.
+const EVERYONE: &[(Software, Told)] = &[
+    (Software::Bird, Told::NOTHING),
+    (Software::Frr, Told::NOTHING),
+    (Software::Gobgp, Told::NOTHING),
+    (Software::Openbgpd, Told::NOTHING),
+    (Software::Exabgp, Told::NOTHING),
+];

@@ -1,0 +1,156 @@
+//! How peers are reached and trusted, and what the kernel makes of several ways.
+
+use proto_tests::lab::{Result, ensure, not_yet};
+
+use super::{EVERYONE, Row};
+use crate::peer::{Peer, Software, Told};
+use crate::scene::{Ours, Scene, list};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row { name: "TCP MD5, and a wrong key", peers: MD5, play: md5 },
+    Row { name: "GTSM", peers: GTSM, play: gtsm },
+    Row { name: "between loopbacks, two hops", peers: MULTIHOP, play: multihop },
+    Row { name: "we wait for the peer", peers: EVERYONE, play: we_wait },
+    Row { name: "the peer waits for us", peers: PASSIVE, play: they_wait },
+    Row { name: "neighbours by prefix", peers: EVERYONE, play: dynamic },
+    Row { name: "two ways in our kernel", peers: EVERYONE, play: ecmp },
+    Row { name: "weighted ways in our kernel", peers: WEIGHTED, play: weighted },
+];
+
+const MD5: &[(Software, Told)] = &[
+    (Software::Bird, Told { session: "password \"only here\";", ..Told::NOTHING }),
+    (Software::Frr, Told { session: " neighbor US password only-here", ..Told::NOTHING }),
+    (Software::Gobgp, Told { ipv4: "auth-password = \"only here\"", ..Told::NOTHING }),
+    (Software::Openbgpd, Told { session: " tcp md5sig password \"only here\"", ..Told::NOTHING }),
+];
+
+const GTSM: &[(Software, Told)] = &[
+    (Software::Bird, Told { session: "ttl security yes;", ..Told::NOTHING }),
+    (Software::Frr, Told { session: " neighbor US ttl-security hops 1", ..Told::NOTHING }),
+    (
+        Software::Gobgp,
+        Told { session: "[neighbors.ttl-security.config]\nenabled = true\nttl-min = 255\n", ..Told::NOTHING },
+    ),
+    (Software::Openbgpd, Told { session: " ttl-security yes", ..Told::NOTHING }),
+];
+
+const MULTIHOP: &[(Software, Told)] = &[
+    (Software::Bird, Told { session: "multihop 2;", ..Told::NOTHING }),
+    (Software::Frr, Told { session: " neighbor US ebgp-multihop 2", ..Told::NOTHING }),
+    (
+        Software::Gobgp,
+        Told {
+            session: "[neighbors.ebgp-multihop.config]\nenabled = true\nmultihop-ttl = 2\n\
+                      [neighbors.transport.config]\nlocal-address = \"THEM\"\n",
+            ..Told::NOTHING
+        },
+    ),
+    (Software::Openbgpd, Told { session: " multihop 2", ..Told::NOTHING }),
+];
+
+const PASSIVE: &[(Software, Told)] = &[
+    (Software::Bird, Told { session: "passive yes;", ..Told::NOTHING }),
+    (Software::Frr, Told { session: " neighbor US passive", ..Told::NOTHING }),
+    (Software::Gobgp, Told { session: "[neighbors.transport.config]\npassive-mode = true\n", ..Told::NOTHING }),
+    (Software::Openbgpd, Told { session: " passive", ..Told::NOTHING }),
+    (Software::Exabgp, Told { session: " passive;", ..Told::NOTHING }),
+];
+
+/// Two links' bandwidths, three to one; octets a second as a float (RFC draft-ietf-idr-link-bandwidth).
+const WEIGHTED: &[(Software, Told)] = &[(
+    Software::Bird,
+    Told {
+        export: "if proto = \"own4\" then { if bgp_next_hop = 10.9.2.2 then \
+                 bgp_ext_community.add((generic, 0x4004fde9, 0x4a000000)); else \
+                 bgp_ext_community.add((generic, 0x4004fde9, 0x4ac00000)); } accept;",
+        ..Told::NOTHING
+    },
+)];
+
+fn md5(scene: &mut Scene, told: &Told) -> Result<()> {
+    let [right, wrong] = match scene.software {
+        Software::Frr => ["md5: {inline: only-here}", "md5: {inline: not-this}"],
+        Software::Bird | Software::Gobgp | Software::Openbgpd | Software::Exabgp => {
+            ["md5: {inline: only here}", "md5: {inline: not this}"]
+        }
+    };
+    scene.start(told, &Ours { bgp: right, ..Ours::NOTHING })?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
+    scene.reload(&Ours { bgp: wrong, ..Ours::NOTHING })?;
+    scene.wait("the session is gone", || {
+        let session = scene.session()?;
+        ensure(session["state"] != "Established", "our session", || session.to_string())
+    })?;
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    ensure(scene.expect_state("Established").is_err(), "no session with a wrong key", String::new)?;
+    scene.reload(&Ours { bgp: right, ..Ours::NOTHING })?;
+    scene.wait_established()
+}
+
+fn gtsm(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &Ours { bgp: "ttl-security: 1", ..Ours::NOTHING })?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
+    scene.wait_peer_has("10.1.0.0/16", &[])
+}
+
+fn multihop(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.ends.pairs = vec![["192.0.2.1".to_owned(), "192.0.2.2".to_owned()]];
+    scene.start(told, &Ours { neighbor: "multihop: 2\nlocal-address: 192.0.2.1", ..Ours::NOTHING })?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true && path["next_hop"] == "192.0.2.2")?;
+    scene.wait_peer_has("10.1.0.0/16", &["192.0.2.1"])?;
+    scene.wait_kernel("10.2.0.0/16", &["link1"])
+}
+
+fn we_wait(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &Ours { bgp: "passive: true", ..Ours::NOTHING })?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true).map(drop)
+}
+
+fn they_wait(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &Ours::NOTHING)?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true).map(drop)
+}
+
+fn dynamic(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start_peer(told)?;
+    scene.start_us(&Ours { neighbor: "range: 10.9.1.0/30\nasn: 65009", ..Ours::NOTHING })?;
+    scene.wait("the peer has a session with us", || scene.peer()?.expect_established())?;
+    scene.wait("we have one with it", || {
+        let peers = scene.daemon()?.show("peers")?;
+        let ours = list(&peers).iter().any(|peer| peer["address"] == "10.9.1.2" && peer["state"] == "Established");
+        if ours { Ok(()) } else { not_yet(peers.to_string()) }
+    })?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
+    scene.wait_peer_has("10.1.0.0/16", &["65000"])
+}
+
+/// Over two sessions with the same peer, of which one is then lost.
+fn ecmp(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.ends.pairs.push(["10.9.2.1".to_owned(), "10.9.2.2".to_owned()]);
+    scene.start(told, &Ours::NOTHING)?;
+    scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])?;
+    scene.host.ip(&["link", "set", "link2", "down"])?;
+    scene.wait_kernel("10.2.0.0/16", &["link1"])?;
+    scene.host.ip(&["link", "set", "link2", "up"])?;
+    scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])
+}
+
+fn weighted(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.ends.pairs.push(["10.9.2.1".to_owned(), "10.9.2.2".to_owned()]);
+    scene.start(told, &Ours { router: "best-path: {link-bandwidth: true}", ..Ours::NOTHING })?;
+    scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])?;
+    if let Peer::Bird(peer) = scene.peer()? {
+        peer.birdc("show route 10.2.0.0/16 all")?;
+    }
+    scene.wait("one link carries three times as much as the other", || {
+        let objects = scene.us.nexthop_objects()?;
+        let groups: Vec<Vec<u64>> = objects
+            .iter()
+            .map(|object| list(&object["group"]).iter().map(|member| member["weight"].as_u64().unwrap_or(1)).collect())
+            .collect();
+        let unequal = groups
+            .iter()
+            .any(|weights| weights.len() == 2 && weights[0].max(weights[1]) == 3 * weights[0].min(weights[1]));
+        ensure(unequal, "weights of the groups", || format!("{objects:?}"))
+    })
+}

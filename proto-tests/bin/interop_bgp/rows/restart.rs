@@ -1,0 +1,92 @@
+//! Graceful restart: an end that dies and comes back leaves the other's table as it was.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use proto_tests::lab::{Result, ensure};
+
+use super::Row;
+use crate::peer::{Software, Told};
+use crate::scene::{Ours, Scene};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row { name: "graceful restart, theirs", peers: RESTARTING, play: their_restart },
+    Row { name: "graceful restart, ours", peers: HELPING, play: our_restart },
+    Row { name: "no graceful restart: all goes at once", peers: RESTARTING, play: no_restart },
+];
+
+const RESTARTING: &[(Software, Told)] = &[
+    (Software::Bird, Told { session: "graceful restart yes; graceful restart time 60;", ..Told::NOTHING }),
+    (
+        Software::Frr,
+        Told {
+            session: " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n bgp graceful-restart restart-time 60",
+            ..Told::NOTHING
+        },
+    ),
+    (
+        Software::Gobgp,
+        Told {
+            session: "[neighbors.graceful-restart.config]\nenabled = true\nrestart-time = 60\n[[neighbors.afi-safis]]\n\
+                      [neighbors.afi-safis.config]\nafi-safi-name = \"ipv4-unicast\"\n\
+                      [neighbors.afi-safis.mp-graceful-restart.config]\nenabled = true\n",
+            networks: &["10.2.0.0/16", "10.2.1.0/24"],
+            ..Told::NOTHING
+        },
+    ),
+];
+
+const HELPING: &[(Software, Told)] = &[
+    (Software::Bird, Told { session: "graceful restart yes;", ..Told::NOTHING }),
+    (Software::Frr, Told { session: " bgp graceful-restart", ..Told::NOTHING }),
+    (Software::Openbgpd, Told { session: " announce restart yes", ..Told::NOTHING }),
+];
+
+/// Long enough for whatever would take the routes away to have done so.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+fn their_restart(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &Ours { bgp: "graceful-restart: helper", ..Ours::NOTHING })?;
+    scene.wait_kernel("10.2.0.0/16", &["link1"])?;
+    scene.kill_peer()?;
+    scene.wait("we see that the session is gone", || {
+        let session = scene.session()?;
+        ensure(session["state"] != "Established", "our session", || session.to_string())
+    })?;
+    sleep(A_WHILE);
+    scene.us.expect_route("10.2.0.0/16", &["link1"])?;
+    let fewer = Told { networks: &["10.2.0.0/16"], ..*told };
+    scene.start_peer(&fewer)?;
+    scene.wait_established()?;
+    // What it no longer announces goes when it has said all it has.
+    scene.wait_kernel("10.2.1.0/24", &[])?;
+    scene.us.expect_route("10.2.0.0/16", &["link1"])
+}
+
+fn our_restart(scene: &mut Scene, told: &Told) -> Result<()> {
+    let ours = Ours { bgp: "graceful-restart: full", ..Ours::NOTHING };
+    scene.start(told, &ours)?;
+    scene.wait_peer_has("10.1.0.0/16", &[])?;
+    scene.wait_kernel("10.2.0.0/16", &["link1"])?;
+    // The peer believes in a restart only after it has seen all of a first table.
+    sleep(A_WHILE);
+    scene.take_daemon()?.kill()?;
+    sleep(A_WHILE);
+    scene.peer()?.route("10.1.0.0/16")?;
+    scene.us.expect_route("10.2.0.0/16", &["link1"])?;
+    scene.start_us(&ours)?;
+    scene.wait_established()?;
+    scene.peer()?.route("10.1.0.0/16")?;
+    scene.us.expect_route("10.2.0.0/16", &["link1"])?;
+    sleep(A_WHILE);
+    scene.peer()?.route("10.1.0.0/16")?;
+    scene.us.expect_route("10.2.0.0/16", &["link1"])
+}
+
+/// Without the option neither end keeps anything, whatever the peer offers.
+fn no_restart(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &Ours::NOTHING)?;
+    scene.wait_kernel("10.2.0.0/16", &["link1"])?;
+    scene.kill_peer()?;
+    scene.wait_kernel("10.2.0.0/16", &[])
+}
