@@ -258,12 +258,7 @@ impl Scene {
                 indented(ours.neighbor, 4),
                 indented(ours.bgp, 6)
             );
-            for (key, value) in [
-                ("hold-time", "9s"),
-                ("connect-retry", "1s"),
-                ("families", "[ipv4, ipv6]"),
-                ("import", "[0.0.0.0/0 le 32, '::/0 le 128']"),
-            ] {
+            for (key, value) in [("hold-time", "9s"), ("connect-retry", "1s"), ("import", "all")] {
                 if !ours.bgp.lines().any(|line| line.starts_with(&format!("{key}:"))) {
                     let _infallible = writeln!(text, "      {key}: {value}");
                 }

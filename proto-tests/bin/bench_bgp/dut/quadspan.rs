@@ -75,7 +75,7 @@ fn configuration(site: &Site, duty: Duty, med: Option<u32>) -> String {
         let _infallible = write!(
             text,
             "    bgp:\n      asn: {}\n      passive: true\n      hold-time: {HOLD}s\n      import: all\n      \
-             max-prefix: {{in: 2000000, out: 2000000}}\n",
+             max-prefix: {{in: 2000000, out: 2000000}}\n      import: [0.0.0.0/0 le 32]\n",
             seat.asn(duty)
         );
         if duty == Duty::Reflect {

@@ -13,7 +13,7 @@ pub(super) fn configuration(ends: &Ends, told: &Told) -> String {
     let mut text = format!(
         "log stderr all;\nrouter id 10.9.0.2;\nprotocol device {{ scan time 10; }}\nprotocol direct {{ disabled; ipv4; }}\n\
          protocol static own4 {{ ipv4;{} }}\nprotocol static own6 {{ ipv6;{} }}\n\
-         filter out {{ if source != RTS_STATIC then reject; {body} }}\n{}\n",
+         filter to_us {{ if source != RTS_STATIC then reject; {body} }}\n{}\n",
         routes(ipv4),
         routes(ipv6),
         told.global
@@ -25,13 +25,13 @@ pub(super) fn configuration(ends: &Ends, told: &Told) -> String {
             text,
             "protocol bgp session{} {{\n local {theirs} as {};\n neighbor {ours} as {};\n {reach}\n hold time 9;\n \
              connect delay time 1;\n connect retry time 1;\n error wait time 1,2;\n startup hold time 9;\n {session}\n \
-             ipv4 {{ import all; export filter out; {} }};\n",
+             ipv4 {{ import all; export filter to_us; {} }};\n",
             index + 1,
             ends.peer_asn,
             ends.our_asn,
             told.ipv4
         );
-        text += " ipv6 { import all; export filter out; };\n}\n";
+        text += " ipv6 { import all; export filter to_us; };\n}\n";
     }
     text
 }
