@@ -26,7 +26,10 @@ impl Exabgp {
         let (config, heard, scribe) =
             (directory.join("exabgp.conf"), directory.join("heard.json"), directory.join("scribe"));
         write_file(&heard, "")?;
-        write_file(&scribe, &format!("#!/bin/sh\nexec cat >>{}\n", heard.display()))?;
+        // It must not close its standard output: that would be its end to ExaBGP.
+        let script =
+            format!("#!/bin/sh\nwhile IFS= read -r line; do printf '%s\\n' \"$line\" >>{}; done\n", heard.display());
+        write_file(&scribe, &script)?;
         std::fs::set_permissions(&scribe, std::fs::Permissions::from_mode(0o700))
             .map_err(LabError::io(format!("make {} a program", scribe.display())))?;
         write_file(

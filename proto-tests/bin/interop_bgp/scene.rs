@@ -245,6 +245,9 @@ impl Scene {
         if !ours.router.contains("networks:") {
             let _infallible = writeln!(text, "  networks: [{}]", OUR_NETWORKS.join(", "));
         }
+        // The process has a data plane, which wants an address of its own. Nobody is at the other end.
+        text += "tunnels:\n  - {name: spare, local: 10.9.1.1, remote: 198.51.100.9, inside: 169.254.99.0/30, start: respond, \
+                 psk: {inline: nobody has this key}}\n";
         text += ours.top;
         text += "\nneighbors:\n";
         for (index, [_, theirs]) in pairs.iter().enumerate() {
