@@ -246,7 +246,7 @@ impl Scene {
             let _infallible = writeln!(text, "  networks: [{}]", OUR_NETWORKS.join(", "));
         }
         // The process has a data plane, which wants an address of its own. Nobody is at the other end.
-        text += "tunnels:\n  - {name: spare, local: 10.9.1.1, remote: 198.51.100.9, inside: 169.254.99.0/30, start: respond, \
+        text += "tunnels:\n  - {name: spare, local: 10.9.1.1, remote: 198.51.100.9, inside: {prefix: 169.254.99.0/30, side: first}, start: respond, \
                  psk: {inline: nobody has this key}}\n";
         text += ours.top;
         text += "\nneighbors:\n";
@@ -254,10 +254,9 @@ impl Scene {
             let name = if index == 0 { "peer".to_owned() } else { format!("peer{}", index + 1) };
             let address =
                 if ours.neighbor.contains("range:") { String::new() } else { format!("    address: {theirs}\n") };
-            let asn = if ours.neighbor.contains("range:") { String::new() } else { format!("      asn: {peer_asn}\n") };
             let _infallible = write!(
                 text,
-                "  - name: {name}\n{address}{}    bgp:\n{asn}{}",
+                "  - name: {name}\n{address}    asn: {peer_asn}\n{}    bgp:\n{}",
                 indented(ours.neighbor, 4),
                 indented(ours.bgp, 6)
             );
