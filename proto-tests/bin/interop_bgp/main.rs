@@ -103,7 +103,7 @@ fn run(jobs: &[Job], width: usize) -> Vec<(Job, Outcome)> {
 
 fn play(job: &Job) -> Outcome {
     let start = Instant::now();
-    let failure = match Scene::build(job.software) {
+    let failure = match Scene::build(job.software, job.row.links) {
         Ok(mut scene) => (job.row.play)(&mut scene, job.told).err().map(|error| (error.to_string(), scene.logs())),
         Err(error) => Some((error.to_string(), String::new())),
     };

@@ -5,6 +5,8 @@
 //!       10.9.2.1, fd00:9:2::1 ------- link2 ------- 10.9.2.2, fd00:9:2::2
 //!       192.0.2.1 on loopback                       192.0.2.2 on loopback
 //! ```
+//!
+//! A link is an IPsec tunnel, whose other end is a process of ours without BGP; or the bare cable.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, patience, wait_fo
 use serde_json::Value;
 
 use crate::peer::{Ends, Peer, Software, Told, shorten};
+use crate::rows::Links;
 
 /// Ours.
 pub(crate) const OUR_ASN: u32 = 65000;
@@ -32,9 +35,9 @@ pub(crate) struct Ours {
     pub(crate) top: &'static str,
     /// Below `router`.
     pub(crate) router: &'static str,
-    /// Below the neighbour.
+    /// Below the neighbour, where links are cables.
     pub(crate) neighbor: &'static str,
-    /// Below the neighbour's `bgp`.
+    /// Below `bgp` of the tunnel or neighbour.
     pub(crate) bgp: &'static str,
 }
 
@@ -50,6 +53,9 @@ pub(crate) struct Scene {
     pub(crate) us: Namespace,
     pub(crate) host: Namespace,
     pub(crate) ends: Ends,
+    links: Links,
+    /// The other ends of the tunnels.
+    far: [Option<Daemon>; 2],
     daemon: Option<Daemon>,
     peer: Option<Peer>,
     directory: PathBuf,
@@ -58,25 +64,54 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Lays both cables.
-    pub(crate) fn build(software: Software) -> Result<Self> {
+    pub(crate) fn build(software: Software, links: Links) -> Result<Self> {
         let lab = Lab::new()?;
         let (us, host) = (lab.namespace("us")?, lab.namespace("peer")?);
         us.make_router()?;
         host.make_router()?;
         for link in [1, 2] {
-            let name = format!("link{link}");
+            let name = if links == Links::Cables { format!("link{link}") } else { format!("outer{link}") };
             us.cable(&name, &host, &name)?;
             for (end, number) in [(&us, 1), (&host, 2)] {
-                end.address(&name, &format!("10.9.{link}.{number}/30"))?;
-                end.address(&name, &format!("fd00:9:{link}::{number}/126"))?;
+                match links {
+                    Links::Tunnels => end.address(&name, &format!("10.8.{link}.{number}/30"))?,
+                    Links::Cables => {
+                        end.address(&name, &format!("10.9.{link}.{number}/30"))?;
+                        end.address(&name, &format!("fd00:9:{link}::{number}/126"))?;
+                    }
+                }
             }
         }
         us.address("lo", "192.0.2.1/32")?;
         host.address("lo", "192.0.2.2/32")?;
-        us.ip(&["route", "add", "192.0.2.2/32", "via", "10.9.1.2"])?;
-        host.ip(&["route", "add", "192.0.2.1/32", "via", "10.9.1.1"])?;
+        if links == Links::Cables {
+            us.ip(&["route", "add", "192.0.2.2/32", "via", "10.9.1.2"])?;
+            host.ip(&["route", "add", "192.0.2.1/32", "via", "10.9.1.1"])?;
+        }
         let directory = lab.subdirectory("files")?;
-        Ok(Self { software, us, host, ends: Ends::default(), daemon: None, peer: None, directory, _lab: lab })
+        let (ends, far) = (Ends::default(), [None, None]);
+        Ok(Self { software, us, host, ends, links, far, daemon: None, peer: None, directory, _lab: lab })
+    }
+
+    /// Brings the far end of a tunnel up, with the addresses inside.
+    pub(crate) fn start_far(&mut self, link: usize) -> Result<()> {
+        let name = format!("far{link}");
+        let (config, socket) =
+            (self.directory.join(format!("{name}.yaml")), self.directory.join(format!("{name}.sock")));
+        let text = format!(
+            "router:\n  name: {name}\n  asn: 64999\n  router-id: 10.8.{link}.2\n  install: false\n  dataplane: userspace\n  \
+             api: {{socket: {}}}\ntunnels:\n{}",
+            socket.display(),
+            tunnel(link, false)
+        );
+        write_file(&config, &text)?;
+        self.far[link - 1] = Some(Daemon::launch(&self.host, &self.directory, &name, &config, socket, false)?);
+        Ok(())
+    }
+
+    /// Takes the far end of a tunnel down; it says so to us.
+    pub(crate) fn stop_far(&mut self, link: usize) -> Result<()> {
+        self.far[link - 1].take().map_or(Ok(()), |far| far.stop().map(drop))
     }
 
     /// Starts the peer.
@@ -86,6 +121,11 @@ impl Scene {
 
     /// Starts the peer; FRR with zebra.
     pub(crate) fn start_peer_with(&mut self, told: &Told, zebra: bool) -> Result<()> {
+        if self.links == Links::Tunnels && self.far[0].is_none() {
+            for link in 1..=self.ends.pairs.len() {
+                self.start_far(link)?;
+            }
+        }
         let peer = Peer::start(self.software, &self.host, &self.directory, &self.ends, told, zebra)?;
         self.peer = Some(peer);
         Ok(())
@@ -157,10 +197,10 @@ impl Scene {
         Ok(list(&route["paths"]).to_vec())
     }
 
-    /// Our session: that named `peer`.
+    /// Our session on the first link.
     pub(crate) fn session(&self) -> Result<Value> {
         let peers = self.daemon()?.show("peers")?;
-        let named = |peer: &&Value| peer["name"] == "peer" || peer["tunnel"] == "peer";
+        let named = |peer: &&Value| peer["name"] == "link1" || peer["tunnel"] == "link1";
         list(&peers).iter().find(named).cloned().map_or_else(|| not_yet(format!("no session: {peers}")), Ok)
     }
 
@@ -245,29 +285,52 @@ impl Scene {
         if !ours.router.contains("networks:") {
             let _infallible = writeln!(text, "  networks: [{}]", OUR_NETWORKS.join(", "));
         }
-        // The process has a data plane, which wants an address of its own. Nobody is at the other end.
-        text += "tunnels:\n  - {name: spare, local: 10.9.1.1, remote: 198.51.100.9, inside: {prefix: 169.254.99.0/30, side: first}, start: respond, \
-                 psk: {inline: nobody has this key}}\n";
         text += ours.top;
-        text += "\nneighbors:\n";
-        for (index, [_, theirs]) in pairs.iter().enumerate() {
-            let name = if index == 0 { "peer".to_owned() } else { format!("peer{}", index + 1) };
-            let address =
-                if ours.neighbor.contains("range:") { String::new() } else { format!("    address: {theirs}\n") };
-            let _infallible = write!(
-                text,
-                "  - name: {name}\n{address}    asn: {peer_asn}\n{}    bgp:\n{}",
-                indented(ours.neighbor, 4),
-                indented(ours.bgp, 6)
-            );
-            for (key, value) in [("hold-time", "9s"), ("connect-retry", "1s"), ("import", "all")] {
-                if !ours.bgp.lines().any(|line| line.starts_with(&format!("{key}:"))) {
-                    let _infallible = writeln!(text, "      {key}: {value}");
+        match self.links {
+            Links::Tunnels => {
+                text += "\ntunnels:\n";
+                for link in 1..=pairs.len() {
+                    text += &tunnel(link, true);
+                    text += &session(&format!("asn: {peer_asn}\n{}", ours.bgp));
+                }
+            }
+            Links::Cables => {
+                // The process has a data plane, which wants an address of its own. Nobody is at the other end.
+                text += "\ntunnels:\n  - {name: spare, local: 10.9.1.1, remote: 198.51.100.9, start: respond, \
+                         inside: {prefix: 169.254.99.0/30, side: first}, psk: {inline: nobody has this key}}\nneighbors:\n";
+                for (index, [_, theirs]) in pairs.iter().enumerate() {
+                    let _infallible = writeln!(text, "  - name: link{}\n    asn: {peer_asn}", index + 1);
+                    if !ours.neighbor.contains("range:") {
+                        let _infallible = writeln!(text, "    address: {theirs}");
+                    }
+                    text += &indented(ours.neighbor, 4);
+                    text += &session(ours.bgp);
                 }
             }
         }
         text
     }
+}
+
+/// A tunnel's entry, without a session.
+fn tunnel(link: usize, near: bool) -> String {
+    let (local, remote, side, start) = if near { (1, 2, "first", "initiate") } else { (2, 1, "second", "respond") };
+    format!(
+        "  - name: link{link}\n    interface: link{link}\n    local: 10.8.{link}.{local}\n    remote: 10.8.{link}.{remote}\n    \
+         psk: {{inline: a key that only a laboratory has}}\n    inside: {{prefix: 10.9.{link}.0/30, side: {side}}}\n    \
+         inside6: {{prefix: 'fd00:9:{link}::/126', side: {side}}}\n    start: {start}\n    encapsulation: always\n"
+    )
+}
+
+/// The `bgp` section with these lines, and what they leave open.
+fn session(lines: &str) -> String {
+    let mut text = format!("    bgp:\n{}", indented(lines, 6));
+    for (key, value) in [("hold-time", "9s"), ("connect-retry", "1s"), ("import", "all")] {
+        if !lines.lines().any(|line| line.starts_with(&format!("{key}:"))) {
+            let _infallible = writeln!(text, "      {key}: {value}");
+        }
+    }
+    text
 }
 
 fn indented(lines: &str, spaces: usize) -> String {

@@ -2,21 +2,21 @@
 
 use proto_tests::lab::{Result, ensure};
 
-use super::{EVERYONE, Row};
+use super::{EVERYONE, Links, Row};
 use crate::peer::{Software, Told};
 use crate::scene::{Ours, Scene, must};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row { name: "MED and prepending, ours", peers: EVERYONE, play: ours_med },
-    Row { name: "communities of all kinds, theirs", peers: TAGGED, play: their_communities },
-    Row { name: "communities of all kinds, ours", peers: EVERYONE, play: our_communities },
-    Row { name: "policy: reject, and local preference", peers: TAGGED, play: import_policy },
-    Row { name: "graceful shutdown, theirs", peers: LEAVING, play: their_graceful_shutdown },
-    Row { name: "graceful shutdown, ours", peers: EVERYONE, play: our_graceful_shutdown },
-    Row { name: "default route of ours", peers: EVERYONE, play: default_originate },
-    Row { name: "aggregate, without what is in it", peers: EVERYONE, play: aggregate },
-    Row { name: "our AS in their path, once", peers: LOOPED, play: allowas_in },
-    Row { name: "AS override, private ASes taken out", peers: REFLECTED, play: private_ases },
+    Row { name: "MED and prepending, ours", peers: EVERYONE, links: Links::Tunnels, play: ours_med },
+    Row { name: "communities of all kinds, theirs", peers: TAGGED, links: Links::Tunnels, play: their_communities },
+    Row { name: "communities of all kinds, ours", peers: EVERYONE, links: Links::Tunnels, play: our_communities },
+    Row { name: "policy: reject, and local preference", peers: TAGGED, links: Links::Tunnels, play: import_policy },
+    Row { name: "graceful shutdown, theirs", peers: LEAVING, links: Links::Tunnels, play: their_graceful_shutdown },
+    Row { name: "graceful shutdown, ours", peers: EVERYONE, links: Links::Tunnels, play: our_graceful_shutdown },
+    Row { name: "default route of ours", peers: EVERYONE, links: Links::Tunnels, play: default_originate },
+    Row { name: "aggregate, without what is in it", peers: EVERYONE, links: Links::Tunnels, play: aggregate },
+    Row { name: "our AS in their path, once", peers: LOOPED, links: Links::Tunnels, play: allowas_in },
+    Row { name: "AS override, private ASes taken out", peers: REFLECTED, links: Links::Tunnels, play: private_ases },
 ];
 
 const TAGGED: &[(Software, Told)] = &[

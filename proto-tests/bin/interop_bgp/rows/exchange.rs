@@ -2,21 +2,26 @@
 
 use proto_tests::lab::{Result, ensure};
 
-use super::{EVERYONE, Row};
+use super::{EVERYONE, Links, Row};
 use crate::peer::{Peer, Software, Told};
 use crate::scene::{Ours, Scene, list, must};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row { name: "IPv4, and a withdrawal of each", peers: EVERYONE, play: ipv4 },
-    Row { name: "IPv6 in an IPv6 session", peers: IPV6, play: ipv6 },
-    Row { name: "AS numbers of four octets", peers: EVERYONE, play: long_asns },
-    Row { name: "route refresh, the peer asks", peers: REFRESH, play: refresh },
-    Row { name: "enhanced route refresh", peers: ENHANCED, play: enhanced_refresh },
-    Row { name: "extended messages", peers: EXTENDED, play: extended_messages },
-    Row { name: "both families in one session, IPv6 next hops", peers: NEXT_HOP, play: extended_next_hop },
-    Row { name: "ADD-PATH, the peer sends two", peers: PATHS, play: add_path_receive },
-    Row { name: "roles, and who may have what", peers: ROLES, play: roles },
-    Row { name: "roles that do not fit", peers: SAME_ROLES, play: same_roles },
+    Row { name: "IPv4, and a withdrawal of each", peers: EVERYONE, links: Links::Tunnels, play: ipv4 },
+    Row { name: "IPv6 in an IPv6 session", peers: IPV6, links: Links::Cables, play: ipv6 },
+    Row { name: "AS numbers of four octets", peers: EVERYONE, links: Links::Tunnels, play: long_asns },
+    Row { name: "route refresh, the peer asks", peers: REFRESH, links: Links::Tunnels, play: refresh },
+    Row { name: "enhanced route refresh", peers: ENHANCED, links: Links::Tunnels, play: enhanced_refresh },
+    Row { name: "extended messages", peers: EXTENDED, links: Links::Tunnels, play: extended_messages },
+    Row {
+        name: "both families in one session, IPv6 next hops",
+        peers: NEXT_HOP,
+        links: Links::Cables,
+        play: extended_next_hop,
+    },
+    Row { name: "ADD-PATH, the peer sends two", peers: PATHS, links: Links::Tunnels, play: add_path_receive },
+    Row { name: "roles, and who may have what", peers: ROLES, links: Links::Tunnels, play: roles },
+    Row { name: "roles that do not fit", peers: SAME_ROLES, links: Links::Tunnels, play: same_roles },
 ];
 
 const IPV6: &[(Software, Told)] = &[

@@ -2,17 +2,17 @@
 
 use proto_tests::lab::{Result, ensure};
 
-use super::{EVERYONE, Row};
+use super::{EVERYONE, Links, Row};
 use crate::peer::{Peer, Software, Told};
 use crate::scene::{Ours, Scene, must};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row { name: "max-prefix in, ours", peers: EVERYONE, play: our_limit },
-    Row { name: "max-prefix in, theirs", peers: LIMITED, play: their_limit },
-    Row { name: "max-prefix out: held back", peers: EVERYONE, play: out_limit },
-    Row { name: "shut down with a reason, theirs", peers: REASONED, play: their_shutdown },
-    Row { name: "shut down with a reason, ours", peers: REASONED, play: our_shutdown },
-    Row { name: "reset, ours and theirs", peers: REASONED, play: resets },
+    Row { name: "max-prefix in, ours", peers: EVERYONE, links: Links::Tunnels, play: our_limit },
+    Row { name: "max-prefix in, theirs", peers: LIMITED, links: Links::Tunnels, play: their_limit },
+    Row { name: "max-prefix out: held back", peers: EVERYONE, links: Links::Tunnels, play: out_limit },
+    Row { name: "shut down with a reason, theirs", peers: REASONED, links: Links::Tunnels, play: their_shutdown },
+    Row { name: "shut down with a reason, ours", peers: REASONED, links: Links::Tunnels, play: our_shutdown },
+    Row { name: "reset, ours and theirs", peers: REASONED, links: Links::Tunnels, play: resets },
 ];
 
 const LIMITED: &[(Software, Told)] = &[
@@ -122,7 +122,7 @@ fn our_shutdown(scene: &mut Scene, told: &Told) -> Result<()> {
 fn resets(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.start(told, &Ours::NOTHING)?;
     scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
-    scene.daemon()?.order(&["reset", "peer", "peer"])?;
+    scene.daemon()?.order(&["reset", "peer", "link1"])?;
     scene.wait_flaps(1)?;
     scene.wait_established()?;
     match scene.peer()? {

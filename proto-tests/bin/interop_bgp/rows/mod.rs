@@ -11,6 +11,15 @@ use proto_tests::lab::Result;
 use crate::peer::{Software, Told};
 use crate::scene::Scene;
 
+/// What joins us and the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// IPsec tunnels.
+    Tunnels,
+    /// Cables.
+    Cables,
+}
+
 /// One capability or habit.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -18,6 +27,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// Who has it, and what they are told for it.
     pub(crate) peers: &'static [(Software, Told)],
+    /// What joins us and the peer.
+    pub(crate) links: Links,
     /// What is done and seen.
     pub(crate) play: fn(&mut Scene, &Told) -> Result<()>,
 }

@@ -2,19 +2,19 @@
 
 use proto_tests::lab::{Result, ensure, not_yet};
 
-use super::{EVERYONE, Row};
+use super::{EVERYONE, Links, Row};
 use crate::peer::{Peer, Software, Told};
 use crate::scene::{Ours, Scene, list};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row { name: "TCP MD5, and a wrong key", peers: MD5, play: md5 },
-    Row { name: "GTSM", peers: GTSM, play: gtsm },
-    Row { name: "between loopbacks, two hops", peers: MULTIHOP, play: multihop },
-    Row { name: "we wait for the peer", peers: EVERYONE, play: we_wait },
-    Row { name: "the peer waits for us", peers: PASSIVE, play: they_wait },
-    Row { name: "neighbours by prefix", peers: EVERYONE, play: dynamic },
-    Row { name: "two ways in our kernel", peers: EVERYONE, play: ecmp },
-    Row { name: "weighted ways in our kernel", peers: WEIGHTED, play: weighted },
+    Row { name: "TCP MD5, and a wrong key", peers: MD5, links: Links::Tunnels, play: md5 },
+    Row { name: "GTSM", peers: GTSM, links: Links::Tunnels, play: gtsm },
+    Row { name: "between loopbacks, two hops", peers: MULTIHOP, links: Links::Cables, play: multihop },
+    Row { name: "we wait for the peer", peers: EVERYONE, links: Links::Tunnels, play: we_wait },
+    Row { name: "the peer waits for us", peers: PASSIVE, links: Links::Tunnels, play: they_wait },
+    Row { name: "neighbours by prefix", peers: EVERYONE, links: Links::Cables, play: dynamic },
+    Row { name: "two ways in our kernel", peers: EVERYONE, links: Links::Tunnels, play: ecmp },
+    Row { name: "weighted ways in our kernel", peers: WEIGHTED, links: Links::Tunnels, play: weighted },
 ];
 
 const MD5: &[(Software, Told)] = &[
@@ -129,9 +129,9 @@ fn ecmp(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.ends.pairs.push(["10.9.2.1".to_owned(), "10.9.2.2".to_owned()]);
     scene.start(told, &Ours::NOTHING)?;
     scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])?;
-    scene.host.ip(&["link", "set", "link2", "down"])?;
+    scene.stop_far(2)?;
     scene.wait_kernel("10.2.0.0/16", &["link1"])?;
-    scene.host.ip(&["link", "set", "link2", "up"])?;
+    scene.start_far(2)?;
     scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])
 }
 

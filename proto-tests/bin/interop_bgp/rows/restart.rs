@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use proto_tests::lab::{Result, ensure};
 
-use super::Row;
+use super::{Links, Row};
 use crate::peer::{Software, Told};
 use crate::scene::{Ours, Scene};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row { name: "graceful restart, theirs", peers: RESTARTING, play: their_restart },
-    Row { name: "graceful restart, ours", peers: HELPING, play: our_restart },
-    Row { name: "no graceful restart: all goes at once", peers: RESTARTING, play: no_restart },
+    Row { name: "graceful restart, theirs", peers: RESTARTING, links: Links::Tunnels, play: their_restart },
+    Row { name: "graceful restart, ours", peers: HELPING, links: Links::Tunnels, play: our_restart },
+    Row { name: "no graceful restart: all goes at once", peers: RESTARTING, links: Links::Tunnels, play: no_restart },
 ];
 
 const RESTARTING: &[(Software, Told)] = &[
