@@ -52,6 +52,12 @@ impl Exabgp {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+
     /// The running process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -55,6 +55,12 @@ impl Gobgp {
             .map_err(|error| LabError::Json { what: format!("gobgp {}", words.join(" ")), detail: error.to_string() })
     }
 
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+
     /// The running process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -67,6 +67,12 @@ impl Openbgpd {
         self.ask(&["reload"]).map(drop)
     }
 
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+
     /// The running parent.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -12,7 +12,7 @@ pub(super) fn configuration(ends: &Ends, told: &Told) -> String {
     for [ours, theirs] in &ends.pairs {
         let mut routes = String::new();
         for prefix in told.networks {
-            let next_hop = if is_ipv6(prefix) { "fd00:9:1::2" } else { "10.9.1.2" };
+            let next_hop = if is_ipv6(prefix) { "fd00:9:1::2" } else { "self" };
             let _infallible = writeln!(routes, "  route {prefix} next-hop {next_hop} {};", told.export);
         }
         let _infallible = write!(

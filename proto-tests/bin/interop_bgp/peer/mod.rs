@@ -142,6 +142,18 @@ impl Peer {
         }
     }
 
+    /// The same, and its log: some forget why a session ended as soon as they try again.
+    pub(crate) fn session_and_log(&self) -> Result<String> {
+        let log = match self {
+            Self::Bird(peer) => peer.log(),
+            Self::Frr(peer) => peer.log(),
+            Self::Gobgp(peer) => peer.log(),
+            Self::Openbgpd(peer) => peer.log(),
+            Self::Exabgp(peer) => peer.log(),
+        };
+        Ok(self.session()? + &tail(log, 200))
+    }
+
     /// Succeeds when the session is established.
     pub(crate) fn expect_established(&self) -> Result<()> {
         let said = self.session()?;

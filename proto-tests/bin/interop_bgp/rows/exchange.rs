@@ -32,12 +32,8 @@ const IPV6: &[(Software, Told)] = &[
     (Software::Exabgp, Told::NOTHING),
 ];
 
-const REFRESH: &[(Software, Told)] = &[
-    (Software::Bird, Told::NOTHING),
-    (Software::Frr, Told::NOTHING),
-    (Software::Gobgp, Told::NOTHING),
-    (Software::Openbgpd, Told::NOTHING),
-];
+const REFRESH: &[(Software, Told)] =
+    &[(Software::Bird, Told::NOTHING), (Software::Frr, Told::NOTHING), (Software::Openbgpd, Told::NOTHING)];
 
 const ENHANCED: &[(Software, Told)] = &[
     (Software::Bird, Told::NOTHING),
@@ -59,7 +55,7 @@ const PATHS: &[(Software, Told)] = &[
     (
         Software::Bird,
         Told {
-            global: "protocol static more4 { preference 150; ipv4; route 10.2.0.0/16 blackhole; }",
+            global: "protocol static more4 { ipv4 { preference 150; }; route 10.2.0.0/16 blackhole; }",
             ipv4: "add paths tx;",
             export: "if proto = \"more4\" then bgp_community.add((65009,2)); accept;",
             ..Told::NOTHING
@@ -122,9 +118,8 @@ fn ask_again(scene: &Scene) -> Result<()> {
     match scene.peer()? {
         Peer::Bird(peer) => peer.birdc("reload in session1"),
         Peer::Frr(peer) => peer.vtysh("clear bgp ipv4 unicast 10.9.1.1 soft in"),
-        Peer::Gobgp(peer) => peer.ask(&["neighbor", "10.9.1.1", "softresetin"]),
         Peer::Openbgpd(peer) => peer.ask(&["neighbor", "10.9.1.1", "refresh"]),
-        Peer::Exabgp(_) => Ok(String::new()),
+        Peer::Gobgp(_) | Peer::Exabgp(_) => Ok(String::new()),
     }
     .map(drop)
 }
@@ -182,7 +177,7 @@ fn extended_next_hop(scene: &mut Scene, told: &Told) -> Result<()> {
 }
 
 fn add_path_receive(scene: &mut Scene, told: &Told) -> Result<()> {
-    scene.start(told, &Ours { bgp: "add-path: {receive: true}", ..Ours::NOTHING })?;
+    scene.start(told, &Ours { bgp: "add-path: receive", ..Ours::NOTHING })?;
     scene.wait("we have two paths to one prefix", || {
         let paths = scene.paths("10.2.0.0/16")?;
         let marked = paths.iter().filter(|path| path["communities"].to_string().contains("65009:2")).count();
@@ -203,7 +198,7 @@ fn same_roles(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.start_us(&Ours { bgp: "role: provider", ..Ours::NOTHING })?;
     scene.wait("we say that the roles do not fit", || {
         let session = scene.session()?;
-        let text = session["last_error"]["text"].to_string().to_lowercase();
+        let text = session["last_error"]["remedy"].to_string();
         ensure(text.contains("role") && session["state"] != "Established", "our last error", || session.to_string())
     })
 }

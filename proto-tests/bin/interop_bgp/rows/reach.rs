@@ -3,7 +3,7 @@
 use proto_tests::lab::{Result, ensure, not_yet};
 
 use super::{EVERYONE, Links, Row};
-use crate::peer::{Peer, Software, Told};
+use crate::peer::{Software, Told};
 use crate::scene::{Ours, Scene, list};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -14,7 +14,6 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "the peer waits for us", peers: PASSIVE, links: Links::Tunnels, play: they_wait },
     Row { name: "neighbours by prefix", peers: EVERYONE, links: Links::Cables, play: dynamic },
     Row { name: "two ways in our kernel", peers: EVERYONE, links: Links::Tunnels, play: ecmp },
-    Row { name: "weighted ways in our kernel", peers: WEIGHTED, links: Links::Tunnels, play: weighted },
 ];
 
 const MD5: &[(Software, Told)] = &[
@@ -53,19 +52,7 @@ const PASSIVE: &[(Software, Told)] = &[
     (Software::Frr, Told { session: " neighbor US passive", ..Told::NOTHING }),
     (Software::Gobgp, Told { session: "[neighbors.transport.config]\npassive-mode = true\n", ..Told::NOTHING }),
     (Software::Openbgpd, Told { session: " passive", ..Told::NOTHING }),
-    (Software::Exabgp, Told { session: " passive;", ..Told::NOTHING }),
 ];
-
-/// Two links' bandwidths, three to one; octets a second as a float (RFC draft-ietf-idr-link-bandwidth).
-const WEIGHTED: &[(Software, Told)] = &[(
-    Software::Bird,
-    Told {
-        export: "if proto = \"own4\" then { if bgp_next_hop = 10.9.2.2 then \
-                 bgp_ext_community.add((generic, 0x4004fde9, 0x4a000000)); else \
-                 bgp_ext_community.add((generic, 0x4004fde9, 0x4ac00000)); } accept;",
-        ..Told::NOTHING
-    },
-)];
 
 fn md5(scene: &mut Scene, told: &Told) -> Result<()> {
     let [right, wrong] = match scene.software {
@@ -113,7 +100,7 @@ fn they_wait(scene: &mut Scene, told: &Told) -> Result<()> {
 
 fn dynamic(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.start_peer(told)?;
-    scene.start_us(&Ours { neighbor: "range: 10.9.1.0/30\nasn: 65009", ..Ours::NOTHING })?;
+    scene.start_us(&Ours { neighbor: "range: 10.9.1.0/30", ..Ours::NOTHING })?;
     scene.wait("the peer has a session with us", || scene.peer()?.expect_established())?;
     scene.wait("we have one with it", || {
         let peers = scene.daemon()?.show("peers")?;
@@ -133,24 +120,4 @@ fn ecmp(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.wait_kernel("10.2.0.0/16", &["link1"])?;
     scene.start_far(2)?;
     scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])
-}
-
-fn weighted(scene: &mut Scene, told: &Told) -> Result<()> {
-    scene.ends.pairs.push(["10.9.2.1".to_owned(), "10.9.2.2".to_owned()]);
-    scene.start(told, &Ours { router: "best-path: {link-bandwidth: true}", ..Ours::NOTHING })?;
-    scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])?;
-    if let Peer::Bird(peer) = scene.peer()? {
-        peer.birdc("show route 10.2.0.0/16 all")?;
-    }
-    scene.wait("one link carries three times as much as the other", || {
-        let objects = scene.us.nexthop_objects()?;
-        let groups: Vec<Vec<u64>> = objects
-            .iter()
-            .map(|object| list(&object["group"]).iter().map(|member| member["weight"].as_u64().unwrap_or(1)).collect())
-            .collect();
-        let unequal = groups
-            .iter()
-            .any(|weights| weights.len() == 2 && weights[0].max(weights[1]) == 3 * weights[0].min(weights[1]));
-        ensure(unequal, "weights of the groups", || format!("{objects:?}"))
-    })
 }
