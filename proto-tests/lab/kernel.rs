@@ -38,7 +38,8 @@ impl Namespace {
     /// # Errors
     /// When `ip` fails.
     pub fn next_hops(&self, prefix: &str) -> Result<Vec<NextHop>> {
-        let routes = self.ip_json(&["route", "show", "exact", prefix])?;
+        let family = if prefix.contains(':') { "-6" } else { "-4" };
+        let routes = self.ip_json(&[family, "route", "show", "exact", prefix])?;
         let Some(route) = array(&routes).iter().min_by_key(|route| route["metric"].as_u64().unwrap_or(0)) else {
             return Ok(Vec::new());
         };

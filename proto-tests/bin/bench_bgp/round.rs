@@ -34,7 +34,7 @@ pub(crate) struct Extent {
 
 /// Four announce, the fifth is told. What was measured before a failure stays.
 pub(crate) fn reflect(system: System, prefixes: u32, extent: Extent, samples: &mut Samples) -> Result<()> {
-    let site = Site::build(system == System::Quadspan)?;
+    let site = Site::build()?;
     let mut dut = system.start(&site, Duty::Reflect)?;
     let result = reflect_with(&dut, &site, prefixes, extent, samples);
     result.map_err(|error| with_log(&error, &mut dut))
@@ -42,7 +42,7 @@ pub(crate) fn reflect(system: System, prefixes: u32, extent: Extent, samples: &m
 
 /// Four announce, the kernel is filled; then a cable is lost, then a session.
 pub(crate) fn forward(system: System, prefixes: u32, limit: Duration, samples: &mut Samples) -> Result<()> {
-    let site = Site::build(system == System::Quadspan)?;
+    let site = Site::build()?;
     let watch = Watch::start(&site.router)?;
     let mut dut = system.start(&site, Duty::Forward)?;
     let result = forward_with(&site, &watch, prefixes, limit, samples);

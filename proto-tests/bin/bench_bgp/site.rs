@@ -59,11 +59,6 @@ impl Seat {
         Ipv4Addr::new(10, 9, self.0, 1)
     }
 
-    /// The ends of the cable below a tunnel, the router's first.
-    pub(crate) fn outer_addresses(self) -> [Ipv4Addr; 2] {
-        [1, 2].map(|host| Ipv4Addr::new(10, 8, self.0, host))
-    }
-
     /// Name of both ends of the cable.
     pub(crate) fn interface(self) -> String {
         format!("peer{}", self.0)
@@ -87,17 +82,16 @@ pub(crate) struct Plug {
 }
 
 impl Site {
-    /// Lays all cables. Bare ones get outer addresses: what the peers know are then those inside tunnels.
-    pub(crate) fn build(bare: bool) -> Result<Self> {
+    /// Lays all cables.
+    pub(crate) fn build() -> Result<Self> {
         let lab = Lab::new()?;
         let (router, peers) = (lab.namespace("router")?, lab.namespace("peers")?);
         router.make_router()?;
         for seat in Seat::all() {
             let interface = seat.interface();
             router.cable(&interface, &peers, &interface)?;
-            let [ours, theirs] = if bare { seat.outer_addresses() } else { [seat.router_address(), seat.address()] };
-            router.address(&interface, &format!("{ours}/30"))?;
-            peers.address(&interface, &format!("{theirs}/30"))?;
+            router.address(&interface, &format!("{}/30", seat.router_address()))?;
+            peers.address(&interface, &format!("{}/30", seat.address()))?;
         }
         let directory = lab.subdirectory("router")?;
         Ok(Self { router, peers, directory, _lab: lab })

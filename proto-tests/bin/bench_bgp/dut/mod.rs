@@ -46,7 +46,7 @@ pub(crate) enum Duty {
 /// The running router.
 #[derive(Debug)]
 pub(crate) enum Dut {
-    Quadspan { near: Daemon, _far: Daemon },
+    Quadspan(Daemon),
     Bird { bird: Bird, _vigil: Vigil },
     Frr(Frr),
     Openbgpd(Openbgpd),
@@ -82,10 +82,7 @@ impl System {
     pub(crate) fn start(self, site: &Site, duty: Duty) -> Result<Dut> {
         let (router, directory) = (&site.router, site.directory.as_path());
         match self {
-            Self::Quadspan => {
-                let (near, _far) = quadspan::start(site, duty)?;
-                Ok(Dut::Quadspan { near, _far })
-            }
+            Self::Quadspan => quadspan::start(site, duty).map(Dut::Quadspan),
             Self::Bird => {
                 let bird = Bird::launch(router, directory, &bird::configuration(duty, None))?;
                 let _vigil = Vigil::over(bird.socket());
@@ -102,7 +99,7 @@ impl Dut {
     /// Has it announce everything to the receiver with this MED. False if it is not asked: it has to be told route by route.
     pub(crate) fn announce_with(&self, site: &Site, med: u32) -> Result<bool> {
         match self {
-            Self::Quadspan { near, .. } => quadspan::announce_with(near, site, med)?,
+            Self::Quadspan(daemon) => quadspan::announce_with(daemon, site, med)?,
             Self::Bird { bird, .. } => bird.configure(&bird::configuration(Duty::Reflect, Some(med)))?,
             Self::Frr(frr) => {
                 frr.configure(&["route-map RECEIVER permit 10", &format!("set metric {med}")])?;
@@ -117,7 +114,7 @@ impl Dut {
     /// The end of its log.
     pub(crate) fn log_tail(&mut self) -> String {
         match self {
-            Self::Quadspan { near, .. } => near.process().log_tail(5),
+            Self::Quadspan(daemon) => daemon.process().log_tail(5),
             Self::Bird { bird, .. } => bird.process().log_tail(5),
             Self::Frr(frr) => proto_tests::lab::process::tail(frr.log(), 5),
             Self::Openbgpd(bgpd) => bgpd.process().log_tail(5),

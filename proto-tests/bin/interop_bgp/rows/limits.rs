@@ -37,8 +37,8 @@ fn our_limit(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.us.expect_route("10.2.0.0/16", &[])?;
     let words: &[&str] = match scene.software {
         Software::Bird => &["Received: Maximum number of prefixes reached"],
-        Software::Frr => &["Cease/Maximum Number of Prefixes Reached", "6/1 (Cease"],
-        Software::Gobgp => &[],
+        // They tell of their last attempt alone.
+        Software::Frr | Software::Gobgp => &[],
         Software::Openbgpd => &["maximum number of prefixes", "exceeded", "Cease"],
         Software::Exabgp => &["\"subcode\":1"],
     };
