@@ -25,7 +25,7 @@ fn configuration(folder: &Path) -> Result<PathBuf> {
         "router:\n  name: us\n  asn: 65000\n  router-id: {OURS}\n  networks: [10.1.0.0/16]\n  dataplane: userspace\n  \
          api: {{socket: {}}}\ntunnels:\n  - name: exported\n    local: {OURS}\n    remote: {THEIRS}\n    \
          psk: {{file: exported.psk}}\n    inside: {{prefix: 169.254.77.0/30, side: second}}\n    \
-         bgp: {{asn: 64512, hold-time: 30s}}\n",
+         bgp: {{asn: 64512, hold-time: 30s, import: [10.99.0.0/16]}}\n",
         socket.display()
     );
     let (file, key) = (folder.join("us.yaml"), folder.join("exported.psk"));

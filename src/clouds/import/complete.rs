@@ -158,6 +158,10 @@ fn links(site: &mut Site, options: &Options, notes: &mut Notes, asked: &mut Aske
         }
         if let Some(session) = &mut tunnel.session {
             session.asn = options.peer_asn.or(session.asn);
+            if tunnel.profile == Profile::Generic {
+                let why = "everything but a default route is accepted: without `import` nothing would be (RFC 8212)";
+                notes.assumed(format!("{} import", tunnel.name), why);
+            }
             if session.asn.is_none() {
                 asked.ask(format!("the AS number of the peer of tunnel {}", tunnel.name), "--peer-asn 64512");
             }

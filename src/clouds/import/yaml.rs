@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
+use config::Profile;
 use ike::config::{IkeVersion, StartAction, V1Mode};
 use ipnet::IpNet;
 
@@ -147,6 +148,10 @@ fn session(text: &mut String, tunnel: &SiteTunnel) {
     keys.extend(session.keepalive.map(|time| ("keepalive", seconds(time))));
     if session.passive {
         keys.push(("passive", "true".to_owned()));
+    }
+    // RFC 8212 2: without a policy nothing is accepted of a peer that is no cloud.
+    if tunnel.profile == Profile::Generic {
+        keys.push(("import", "[0.0.0.0/0 ge 1]".to_owned()));
     }
     section(text, "bgp", &keys);
 }
