@@ -351,6 +351,47 @@ pub struct PeerView {
     pub flaps: u64,
     /// Why the session is, or last was, down.
     pub last_error: Option<FailureView>,
+    /// What a session that is not Established waits for.
+    #[serde(default)]
+    pub waiting: Option<String>,
+    /// Seconds until the next attempt, if one is planned.
+    #[serde(default)]
+    pub retry_in: Option<u64>,
+    /// The last NOTIFICATION that came, in words.
+    #[serde(default)]
+    pub notification_received: Option<NotificationView>,
+    /// The last NOTIFICATION that went, in words.
+    #[serde(default)]
+    pub notification_sent: Option<NotificationView>,
+    /// What each side offered in its last OPEN.
+    #[serde(default)]
+    pub capabilities: Vec<CapabilityView>,
+    /// Families of which stale routes are kept until the peer is back (RFC 4724).
+    #[serde(default)]
+    pub stale: Vec<String>,
+    /// What we are to the peer (RFC 9234), if that is configured.
+    #[serde(default)]
+    pub role: Option<String>,
+}
+
+/// A NOTIFICATION.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NotificationView {
+    /// Codes and text in words.
+    pub text: String,
+    /// Seconds since.
+    pub ago: u64,
+}
+
+/// A capability, and who offered it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CapabilityView {
+    /// What it is called, such as `add-path`.
+    pub name: String,
+    /// As we offered it, if we did.
+    pub ours: Option<String>,
+    /// As the peer offered it, if it did.
+    pub theirs: Option<String>,
 }
 
 /// Prefix counts of one session.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AskArgs, OutputFormat, complain, print, render};
+use super::{AskArgs, OutputFormat, complain, neighbors, print, render};
 use crate::control::client::{AskError, Client};
 use crate::view::{Health, PeerView, RouteView, StaticView, StatusView, TunnelView};
 
@@ -46,6 +46,10 @@ pub(super) fn routes(args: &AskArgs, prefix: Option<IpNet>) -> ExitCode {
         None => "/v1/routes".to_owned(),
     };
     show(args, &path, |view: &Vec<RouteView>| render::routes(view))
+}
+
+pub(super) fn neighbors(args: &AskArgs, which: Option<&str>) -> ExitCode {
+    show(args, "/v1/peers", |view: &Vec<PeerView>| neighbors::neighbors(view, which))
 }
 
 pub(super) fn fib(args: &AskArgs) -> ExitCode {

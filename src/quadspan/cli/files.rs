@@ -84,7 +84,7 @@ impl Staged {
             .write(true)
             .create_new(true)
             .mode(file.mode)
-            .custom_flags(nix::libc::O_NOFOLLOW)
+            .custom_flags(libc::O_NOFOLLOW)
             .open(&beside)
             .map_err(failed(&beside))?;
         self.waiting.push(beside.clone());

@@ -3,11 +3,13 @@
 //! `run`, `check`, `schema`, `import` and `export` work by themselves; everything else asks a running router over its control socket.
 
 mod ask;
+mod bgp;
 mod check;
 mod explain;
 mod export;
 mod files;
 mod import;
+mod neighbors;
 mod render;
 mod run;
 
@@ -58,7 +60,7 @@ enum Command {
     Policy(explain::PolicyCommand),
     /// Act on BGP sessions.
     #[command(subcommand)]
-    Bgp(explain::BgpCommand),
+    Bgp(Bgp),
     /// Renew the keys of a tunnel now.
     Rekey {
         /// The tunnel's name.
@@ -69,6 +71,15 @@ enum Command {
         #[command(flatten)]
         ask: AskArgs,
     },
+}
+
+/// What can be done to a session.
+#[derive(Debug, Subcommand)]
+enum Bgp {
+    #[command(flatten)]
+    Life(bgp::Session),
+    #[command(flatten)]
+    Traffic(explain::BgpCommand),
 }
 
 #[derive(Debug, Args)]
@@ -96,12 +107,19 @@ enum Show {
     /// Tunnels, those that are down with the reason and the remedy.
     Tunnels(AskArgs),
     /// BGP sessions, in tunnels and outside.
-    #[command(visible_alias = "neighbors", visible_alias = "bgp")]
+    #[command(visible_alias = "bgp")]
     Peers(AskArgs),
     /// BFD sessions: how fast each notices a dead peer, and what it makes of the path.
     Bfd(AskArgs),
     /// Static routes, those not in use with the reason.
     Static(AskArgs),
+    /// BGP sessions one by one: why one is down, what it waits for, what each side offered.
+    Neighbors {
+        /// Only this session: its name or the peer's address.
+        name: Option<String>,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
     /// Prefixes with all their paths and why each won or lost.
     Routes {
         /// Only this prefix.
@@ -201,13 +219,15 @@ impl Cli {
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),
             Command::Show(Show::Bfd(ask)) => ask::bfd(&ask),
             Command::Show(Show::Static(ask)) => ask::statics(&ask),
+            Command::Show(Show::Neighbors { name, ask }) => ask::neighbors(&ask, name.as_deref()),
             Command::Show(Show::Routes { prefix, ask }) => ask::routes(&ask, prefix),
             Command::Show(Show::Route { destination, ask }) => explain::route(&ask, &destination),
             Command::Show(Show::Received { name, rejected, ask }) => explain::received(&ask, &name, rejected),
             Command::Show(Show::Advertised { name, rejected, ask }) => explain::advertised(&ask, &name, rejected),
             Command::Show(Show::Policies { name, ask }) => explain::policies(&ask, name.as_deref()),
             Command::Policy(command) => explain::policy(&command),
-            Command::Bgp(command) => explain::bgp(&command),
+            Command::Bgp(Bgp::Life(command)) => bgp::execute(&command),
+            Command::Bgp(Bgp::Traffic(command)) => explain::bgp(&command),
             Command::Show(Show::Fib(ask)) => ask::fib(&ask),
             Command::Show(Show::Strangers(ask)) => ask::strangers(&ask),
             Command::Reload(ask) => ask::post(&ask, "/v1/reload"),

@@ -351,7 +351,8 @@ fn attention(tunnels: &[TunnelView], peers: &[PeerView]) -> String {
     }
     let tunnel_up = |name: &str| tunnels.iter().all(|tunnel| tunnel.name != name || tunnel.state == TunnelState::Up);
     for peer in peers.iter().filter(|peer| peer.state != "Established" && tunnel_up(&peer.tunnel)) {
-        text.push_str(&format!("\nBGP with {} in tunnel {} is {}\n", peer.address, peer.tunnel, peer.state));
+        let waiting = peer.waiting.as_ref().map_or_else(String::new, |waiting| format!(", waiting {waiting}"));
+        text.push_str(&format!("\nBGP with {} in tunnel {} is {}{waiting}\n", peer.address, peer.tunnel, peer.state));
         text.push_str(&failure(peer.last_error.as_ref()));
     }
     text

@@ -102,7 +102,19 @@ pub async fn serve(listener: UnixListener, control: Control) -> std::io::Result<
         )
         .route(
             "/v1/peers/{name}/reset",
-            post(async |State(c): State<Control>, Segment(name): Segment<String>| act(c.reset_peer(&name).await)),
+            post(async |State(c): State<Control>, Segment(name): Segment<String>, Query(query): Query<ResetQuery>| {
+                act(reset_peer(&c, &name, query).await)
+            }),
+        )
+        .route(
+            "/v1/peers/{name}/shutdown",
+            post(async |State(c): State<Control>, Segment(name): Segment<String>, Query(query): Query<ResetQuery>| {
+                act(c.shut_down_peer(&name, query.reason.unwrap_or_default()).await)
+            }),
+        )
+        .route(
+            "/v1/peers/{name}/enable",
+            post(async |State(c): State<Control>, Segment(name): Segment<String>| act(c.enable_peer(&name).await)),
         )
         .merge(super::explain::routes())
         .fallback(async || {
@@ -110,6 +122,32 @@ pub async fn serve(listener: UnixListener, control: Control) -> std::io::Result<
         })
         .with_state(control);
     axum::serve(listener, router).await
+}
+
+/// How to reset a session.
+#[derive(Deserialize)]
+struct ResetQuery {
+    /// For the peer's operator.
+    reason: Option<String>,
+    /// Without ending it: `in`, `out` or `both`.
+    soft: Option<Soft>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Soft {
+    In,
+    Out,
+    Both,
+}
+
+async fn reset_peer(control: &Control, name: &str, query: ResetQuery) -> Result<String, ControlError> {
+    match query.soft {
+        None => control.reset_peer(name, query.reason.unwrap_or_default()).await,
+        Some(Soft::In) => control.soft_reset_peer(name, true, false).await,
+        Some(Soft::Out) => control.soft_reset_peer(name, false, true).await,
+        Some(Soft::Both) => control.soft_reset_peer(name, true, true).await,
+    }
 }
 
 #[derive(Deserialize)]

@@ -234,18 +234,53 @@ impl Control {
         Ok(format!("tunnel {name}: rekeying the IKE SA"))
     }
 
-    /// Ends the BGP session in a tunnel and opens it again.
-    pub async fn reset_peer(&self, name: &str) -> Result<String, ControlError> {
-        let beyond = self.topology.borrow().neighbor(name).map(|part| part.handle.clone());
-        if let Some(session) = beyond {
-            session.commands.send(session::Command::Reset).await.map_err(|_| ControlError::Stopping)?;
-            return Ok(format!("neighbor {name}: BGP session reset"));
+    /// Ends a BGP session and opens it again, with a text for the peer's operator (RFC 9003).
+    pub async fn reset_peer(&self, name: &str, reason: String) -> Result<String, ControlError> {
+        self.tell_session(name, session::Command::Reset(reason)).await?;
+        Ok(format!("{name}: BGP session reset"))
+    }
+
+    /// Keeps a BGP session down, with a text for the peer's operator (RFC 9003).
+    pub async fn shut_down_peer(&self, name: &str, reason: String) -> Result<String, ControlError> {
+        self.tell_session(name, session::Command::ShutDown(reason)).await?;
+        Ok(format!("{name}: BGP session shut down until `quadspan bgp enable {name}`"))
+    }
+
+    /// Takes a shutdown back.
+    pub async fn enable_peer(&self, name: &str) -> Result<String, ControlError> {
+        self.tell_session(name, session::Command::Enable).await?;
+        Ok(format!("{name}: BGP session enabled"))
+    }
+
+    /// Asks for the peer's routes again, or announces ours again, or both, without ending the session.
+    pub async fn soft_reset_peer(&self, name: &str, inbound: bool, outbound: bool) -> Result<String, ControlError> {
+        let (id, session) = self.session_named(name)?;
+        for family in [bgp::Family::Ipv4Unicast, bgp::Family::Ipv6Unicast] {
+            if inbound {
+                drop(session.commands.send(session::Command::Refresh(family)).await);
+            }
+            if outbound {
+                drop(self.rib.send(rib_task::Command::Refresh { peer: id, family }).await);
+            }
         }
-        let id = self.live_tunnel(name).await?;
-        let session = self.topology.borrow().tunnels.get(&id).and_then(|part| part.session.clone());
-        let session = session.ok_or_else(|| ControlError::NoSession { name: name.to_owned() })?;
-        session.commands.send(session::Command::Reset).await.map_err(|_| ControlError::Stopping)?;
-        Ok(format!("tunnel {name}: BGP session reset"))
+        let what = match (inbound, outbound) {
+            (true, true) => "routes asked for and announced again",
+            (true, false) => "routes asked for again",
+            (false, _) => "routes announced again",
+        };
+        Ok(format!("{name}: {what}"))
+    }
+
+    async fn tell_session(&self, name: &str, command: session::Command) -> Result<(), ControlError> {
+        let (_, session) = self.session_named(name)?;
+        session.commands.send(command).await.map_err(|_| ControlError::Stopping)
+    }
+
+    fn session_named(&self, name: &str) -> Result<(rib::PeerId, session::Handle), ControlError> {
+        let topology = self.topology.borrow();
+        let mut sessions = topology.sessions().filter(|(id, _)| topology.session_name(*id) == name);
+        let found = sessions.next().map(|(id, handle)| (id, handle.clone()));
+        found.ok_or_else(|| ControlError::NoSession { name: name.to_owned() })
     }
 
     fn tunnel(&self, name: &str) -> Result<TunnelId, ControlError> {

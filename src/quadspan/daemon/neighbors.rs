@@ -191,7 +191,7 @@ impl Supervisor {
         let policy = Box::new(session.policy.clone());
         self.tell_rib(rib_task::Command::AddPeer { peer: id, policy }).await;
         let (rib, reporter) = (self.rib.clone(), self.reporter.clone());
-        let (handle, task) = session::spawn(id, session.peer.clone(), life, rib, reporter);
+        let (handle, task) = session::spawn(&session, life, self.restarted, rib, reporter);
         let task = match life {
             session::Life::Configured => task,
             session::Life::OneConnection => {

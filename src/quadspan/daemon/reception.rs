@@ -100,12 +100,29 @@ impl Door {
 
     /// Until the socket fails.
     async fn accept_all(&self, local: IpAddr, listener: &TcpListener) -> std::io::Error {
+        if let Err(error) = self.sign(local, listener) {
+            return error;
+        }
         loop {
             match listener.accept().await {
                 Ok((stream, from)) => self.admit(local, from, stream).await,
                 Err(error) => return error,
             }
         }
+    }
+
+    /// Keys of those who connect signed (RFC 2385) have to be there before they do.
+    fn sign(&self, local: IpAddr, listener: &TcpListener) -> std::io::Result<()> {
+        let topology = Arc::clone(&self.topology.borrow());
+        for neighbor in &topology.router.neighbors {
+            let Some(key) = &neighbor.session.transport.md5 else { continue };
+            let peer = neighbor.session.peer.peer_address;
+            if peer.is_ipv4() == local.is_ipv4() {
+                let who = neighbor.range.as_ref().map_or_else(|| peer.into(), |range| range.range);
+                session::sign(listener, who, key)?;
+            }
+        }
+        Ok(())
     }
 
     async fn admit(&self, local: IpAddr, from: SocketAddr, stream: TcpStream) {

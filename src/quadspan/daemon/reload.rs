@@ -57,6 +57,8 @@ pub(super) struct Supervisor {
     ike: mpsc::Sender<ike_task::Command>,
     pub(super) rib: mpsc::Sender<rib_task::Command>,
     pub(super) reporter: Reporter,
+    /// A predecessor left routes in the kernel.
+    pub(super) restarted: bool,
     pub(super) sessions: BTreeMap<PeerId, JoinHandle<()>>,
     pub(super) coupling: Coupling,
     pub(super) neighborhood: Neighborhood,
@@ -70,12 +72,14 @@ impl Supervisor {
         reporter: Reporter,
     ) -> Self {
         let Makers { dataplane, ike, rib, coupling, neighborhood } = makers;
-        let sessions = BTreeMap::new();
-        Self { file, topology, dataplane, ike, rib, reporter, sessions, coupling, neighborhood }
+        let (sessions, restarted) = (BTreeMap::new(), false);
+        Self { file, topology, dataplane, ike, rib, reporter, restarted, sessions, coupling, neighborhood }
     }
 
-    /// Starts every tunnel of a router that has none yet.
-    pub(super) async fn apply_first(&mut self, router: &Router) -> Result<(), dataplane::Error> {
+    /// Starts every tunnel of a router that has none yet. If a predecessor left routes in the kernel (`restarted`), peers
+    /// are asked to keep ours (RFC 4724 4.1).
+    pub(super) async fn apply_first(&mut self, router: &Router, restarted: bool) -> Result<(), dataplane::Error> {
+        self.restarted = restarted;
         self.tell_rib(rib_task::Command::Sources(router.statics.clone(), router.connected.clone())).await;
         for tunnel in &router.tunnels {
             self.add(tunnel).await?;
@@ -129,14 +133,17 @@ impl Supervisor {
         }
     }
 
-    /// Ends every session with a NOTIFICATION and waits until it is out.
-    pub(super) async fn stop_sessions(&mut self) {
+    /// Ends every session with a NOTIFICATION and waits until it is out; or without, if we will be back and the peer
+    /// keeps our routes meanwhile (RFC 4724 4.1).
+    pub(super) async fn stop_sessions(&mut self, returning: bool) {
         let topology = self.topology.borrow().clone();
         for part in topology.tunnels.values() {
-            self.end_session(part, StopReason::AdminShutdown("router is stopping".to_owned())).await;
+            let Some(session) = &part.tunnel.bgp else { continue };
+            let reason = farewell(returning, session);
+            self.end_session(part, reason).await;
         }
         for part in topology.neighbors.values() {
-            let reason = StopReason::AdminShutdown("router is stopping".to_owned());
+            let reason = farewell(returning, &part.session);
             drop(part.handle.commands.send(session::Command::Shutdown(reason)).await);
         }
         for (_, task) in std::mem::take(&mut self.sessions) {
@@ -189,13 +196,8 @@ impl Supervisor {
             Some(bgp) => {
                 let policy = Box::new(bgp.policy.clone());
                 self.tell_rib(rib_task::Command::AddPeer { peer: bgp.id, policy }).await;
-                let (handle, task) = session::spawn(
-                    bgp.id,
-                    bgp.peer.clone(),
-                    session::Life::Configured,
-                    self.rib.clone(),
-                    self.reporter.clone(),
-                );
+                let (rib, reporter) = (self.rib.clone(), self.reporter.clone());
+                let (handle, task) = session::spawn(bgp, session::Life::Configured, self.restarted, rib, reporter);
                 self.sessions.insert(bgp.id, task);
                 Some(handle)
             }
@@ -239,6 +241,11 @@ impl Supervisor {
         if let Some(bgp) = &tunnel.bgp {
             let policy = Box::new(bgp.policy.clone());
             self.tell_rib(rib_task::Command::SetPolicy { peer: bgp.id, policy }).await;
+            let old = part.tunnel.bgp.as_ref();
+            if let Some(handle) = part.session.as_ref().filter(|_| old.is_some_and(|old| differs(old, bgp))) {
+                let command = session::Command::Reconfigure(Box::new(bgp.peer.clone()), bgp.transport.clone());
+                drop(handle.commands.send(command).await);
+            }
         }
         let next = Part { tunnel: Arc::new(tunnel), ..part.clone() };
         self.set_part(next.tunnel.id, Some(next.clone()));
@@ -321,7 +328,7 @@ impl Plan {
             return NOTHING.to_owned();
         }
         format!(
-            "tunnels: {added} added, {removed} removed, {} restarted, {} with new policy; networks {}",
+            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session; networks {}",
             self.replaced,
             self.policy.len(),
             if self.networks { "changed" } else { "unchanged" }
@@ -337,12 +344,28 @@ fn inside_addresses(tunnel: &Tunnel) -> Vec<IpNet> {
     addresses
 }
 
-/// Whether two tunnels differ in nothing but what the routing tables and BFD can change without touching the session.
+/// How to leave a peer: without a word if we will be back, and it keeps our routes meanwhile (RFC 4724 4.1).
+fn farewell(returning: bool, session: &config::Session) -> StopReason {
+    match session.peer.offers.graceful_restart {
+        Some(restart) if returning && restart.time.is_some() => StopReason::Restarting,
+        Some(_) | None => StopReason::AdminShutdown("router is stopping".to_owned()),
+    }
+}
+
+/// Whether the speaker has something to take over.
+fn differs(old: &config::Session, new: &config::Session) -> bool {
+    old.peer != new.peer || old.transport != new.transport
+}
+
+/// Whether two tunnels differ in nothing but what session, routing tables and BFD can take over while the tunnel stays
+/// as it is.
 fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
     let (Some(old_bgp), Some(new_bgp)) = (&old.bgp, &new.bgp) else { return false };
     let mut with_old_policy = new.clone();
-    let (policy, bfd) = (old_bgp.policy.clone(), old_bgp.bfd.clone());
-    with_old_policy.bgp = Some(config::Session { policy, bfd, ..new_bgp.clone() });
+    // Who connects decides whether the tunnel is brought up at once.
+    let peer = bgp::PeerConfig { passive: new_bgp.peer.passive, ..old_bgp.peer.clone() };
+    let (policy, transport, bfd) = (old_bgp.policy.clone(), old_bgp.transport.clone(), old_bgp.bfd.clone());
+    with_old_policy.bgp = Some(config::Session { policy, peer, transport, bfd, ..new_bgp.clone() });
     with_old_policy == *old
 }
 

@@ -65,6 +65,8 @@ struct Running {
     rib_ended: JoinHandle<()>,
     servers: Vec<JoinHandle<()>>,
     reporter: Reporter,
+    /// We will be started again: routes stay in the kernel, and peers that can are to keep theirs (RFC 4724).
+    returning: bool,
 }
 
 impl Running {
@@ -121,7 +123,7 @@ impl Running {
         servers.push(tokio::spawn(serve_control(listener, control.clone())));
         let scrapes = metrics_listener.map(|at| tokio::spawn(metrics::serve(at, control, reporter.metrics())));
         servers.extend(scrapes);
-        let applied = supervisor.apply_first(&router).await;
+        let applied = supervisor.apply_first(&router, fib.snapshot().await.status.adopted > 0).await;
         let running = Self {
             supervisor,
             reloads,
@@ -138,6 +140,7 @@ impl Running {
             rib_ended,
             servers,
             reporter,
+            returning: false,
         };
         if let Err(error) = applied {
             running.stop().await;
@@ -155,6 +158,10 @@ impl Running {
         loop {
             tokio::select! {
                 _ = self.signals.terminate.recv() => return Ok(()),
+                _ = self.signals.restart.recv() => {
+                    self.returning = true;
+                    return Ok(());
+                }
                 _ = self.signals.interrupt.recv() => return Ok(()),
                 _ = self.signals.hangup.recv() => self.reload(None).await,
                 Some(request) = self.reloads.recv() => self.reload(Some(request)).await,
@@ -186,7 +193,7 @@ impl Running {
     async fn stop(mut self) {
         notify(&[sd_notify::NotifyState::Stopping]);
         self.reporter.stopping();
-        self.supervisor.stop_sessions().await;
+        self.supervisor.stop_sessions(self.returning).await;
         let (done, told) = oneshot::channel();
         if self.bfd.send(bfd_task::Command::Shutdown(done)).await.is_ok() {
             drop(told.await);
@@ -199,7 +206,11 @@ impl Running {
         for server in self.servers.drain(..) {
             server.abort();
         }
-        self.fib.stop().await;
+        if self.returning {
+            self.fib.settled().await;
+        } else {
+            self.fib.stop().await;
+        }
         self.dataplane.stop().await;
         self.host.restore();
         self.reporter.stopped();
@@ -238,6 +249,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Ends the process, which will be started again at once.
+    restart: Signal,
 }
 
 impl Signals {
@@ -246,6 +259,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            restart: signal(SignalKind::user_defined2())?,
         })
     }
 }

@@ -12,7 +12,7 @@ use wire::LinkId;
 use wire::ipsec::TunnelId;
 
 use super::interfaces::Interfaces;
-use super::neighbors::{NeighborPart, Neighbors};
+use super::neighbors::Neighbors;
 use super::session;
 use crate::telemetry::report::TunnelNames;
 
@@ -95,10 +95,6 @@ impl Topology {
             Some(tunnel) => self.tunnels.get(&tunnel).map_or_else(String::new, |part| part.tunnel.interface.clone()),
             None => self.interfaces.name(link).unwrap_or_default().to_owned(),
         }
-    }
-
-    pub(super) fn neighbor(&self, name: &str) -> Option<&NeighborPart> {
-        self.neighbors.values().find(|part| part.session.name == name)
     }
 
     pub(super) fn by_name(&self, name: &str) -> Option<(TunnelId, &Part)> {

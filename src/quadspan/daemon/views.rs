@@ -2,9 +2,10 @@
 
 mod beyond;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use bgp::message::{Capability, CapabilityCode};
 use config::{Router, Session};
 use dataplane::{InterfaceInfo, SaUsage, TunnelCounters};
 use ipnet::IpNet;
@@ -18,9 +19,10 @@ use crate::explain;
 use crate::telemetry::report::TunnelNames as _;
 use crate::view::policy::AttributesView;
 use crate::view::{
-    BfdSessionView, BfdView, CertificateView, ChildView, FailoverView, FailureView, FibNextHopView, FibRouteView,
-    FibView, Health, IkeView, MessageCounts, MissingChildView, PathView, PeerPlace, PeerView, PrefixCounts, RouteView,
-    RouterView, RoutingView, StrangerView, StrangersView, TrafficView, TunnelState, TunnelView, Verdict,
+    BfdSessionView, BfdView, CapabilityView, CertificateView, ChildView, FailoverView, FailureView, FibNextHopView,
+    FibRouteView, FibView, Health, IkeView, MessageCounts, MissingChildView, NotificationView, PathView, PeerPlace,
+    PeerView, PrefixCounts, RouteView, RouterView, RoutingView, StrangerView, StrangersView, TrafficView, TunnelState,
+    TunnelView, Verdict,
 };
 
 /// The router itself.
@@ -375,7 +377,36 @@ pub(super) fn session(bgp: &Session, status: &bgp::PeerStatus, counts: rib::Peer
         draining: bgp.policy.graceful_shutdown.drain,
         flaps: status.flaps,
         last_error,
+        waiting: status.waiting.map(|waiting| waiting.to_string()),
+        retry_in: status.retry_at.map(|at| at.saturating_duration_since(now).as_secs()),
+        notification_received: status.notification_received.as_ref().map(|record| notification(record, now)),
+        notification_sent: status.notification_sent.as_ref().map(|record| notification(record, now)),
+        capabilities: capabilities(&status.offered, &status.peer_offered),
+        stale: status.stale.iter().flat_map(|(families, _)| families).map(ToString::to_string).collect(),
+        role: bgp.peer.offers.role.map(|role| role.to_string()),
     }
+}
+
+fn notification(record: &bgp::NotificationRecord, now: Instant) -> NotificationView {
+    NotificationView { text: record.notification.to_string(), ago: seconds(now, record.at) }
+}
+
+/// Side by side, in order of our offer, then of the peer's.
+fn capabilities(ours: &[Capability], theirs: &[Capability]) -> Vec<CapabilityView> {
+    let mut codes: Vec<_> = ours.iter().chain(theirs).map(Capability::code).collect();
+    let mut seen = BTreeSet::new();
+    codes.retain(|code| seen.insert(*code));
+    let said = |by: &[Capability], code| {
+        let words: Vec<String> = by.iter().filter(|one| one.code() == code).map(ToString::to_string).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    };
+    let name = |code: CapabilityCode| {
+        code.name().map_or_else(|| code.0.to_string(), |name| name.to_ascii_lowercase().replace('_', "-"))
+    };
+    codes
+        .into_iter()
+        .map(|code| CapabilityView { name: name(code), ours: said(ours, code), theirs: said(theirs, code) })
+        .collect()
 }
 
 const fn messages(received: &bgp::MessageCounts, sent: &bgp::MessageCounts) -> MessageCounts {

@@ -5,7 +5,9 @@
 //! waits for the peer to hang up, as a peer does that got a NOTIFICATION (RFC 4271 6).
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bgp::ConnectionId;
@@ -19,6 +21,8 @@ use tokio::task::JoinHandle;
 
 /// Messages handed to the writing task; more wait in the connection.
 const WRITE_QUEUE: usize = 256;
+/// Messages written at once.
+const WRITE_BATCH: usize = 64;
 /// Octets read at once.
 const READ_SIZE: usize = 64 * 1024;
 /// How long the peer may take to hang up after our last message.
@@ -35,11 +39,26 @@ pub(super) enum IoEvent {
     Closed(ConnectionId, Option<io::Error>),
 }
 
+/// How what was queued gets to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// All of it was taken by TCP.
+    Done,
+    /// Some of it was taken.
+    Moving,
+    /// None of it was taken.
+    Stuck,
+}
+
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     queue: mpsc::Sender<Bytes>,
     backlog: VecDeque<Bytes>,
+    /// Messages handed over, messages written, and those written when last looked at.
+    queued: u64,
+    written: Arc<AtomicU64>,
+    seen: u64,
     closing: Option<oneshot::Sender<()>>,
     reader: JoinHandle<()>,
     writer: JoinHandle<Option<OwnedWriteHalf>>,
@@ -53,17 +72,22 @@ impl Connection {
         let (read, write) = stream.into_split();
         let (queue, queued) = mpsc::channel(WRITE_QUEUE);
         let (closing, closed) = oneshot::channel();
+        let written = Arc::new(AtomicU64::new(0));
         Self {
             queue,
             backlog: VecDeque::new(),
+            queued: 0,
+            written: Arc::clone(&written),
+            seen: 0,
             closing: Some(closing),
             reader: tokio::spawn(read_until_closed(id, read, io.clone(), closed)),
-            writer: tokio::spawn(write_all(id, write, queued, io)),
+            writer: tokio::spawn(write_all(id, write, queued, written, io)),
         }
     }
 
     /// Queues a message.
     pub(super) fn send(&mut self, bytes: Bytes) {
+        self.queued += 1;
         if !self.backlog.is_empty() {
             self.backlog.push_back(bytes);
             return;
@@ -71,6 +95,19 @@ impl Connection {
         match self.queue.try_send(bytes) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
             Err(mpsc::error::TrySendError::Full(bytes)) => self.backlog.push_back(bytes),
+        }
+    }
+
+    /// How sending goes, since last asked.
+    pub(super) fn sending(&mut self) -> Sending {
+        let written = self.written.load(Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.seen, written);
+        if written >= self.queued {
+            Sending::Done
+        } else if written > before {
+            Sending::Moving
+        } else {
+            Sending::Stuck
         }
     }
 
@@ -170,13 +207,31 @@ async fn write_all(
     id: ConnectionId,
     mut stream: OwnedWriteHalf,
     mut queued: mpsc::Receiver<Bytes>,
+    written: Arc<AtomicU64>,
     io: mpsc::Sender<IoEvent>,
 ) -> Option<OwnedWriteHalf> {
-    while let Some(bytes) = queued.recv().await {
-        if let Err(error) = stream.write_all(&bytes).await {
+    let mut batch = Vec::with_capacity(WRITE_BATCH);
+    while queued.recv_many(&mut batch, WRITE_BATCH).await > 0 {
+        if let Err(error) = write_batch(&mut stream, &batch).await {
             drop(io.send(IoEvent::Closed(id, Some(error))).await);
             return None;
         }
+        written.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        batch.clear();
     }
     Some(stream)
+}
+
+/// As few system calls as TCP lets pass.
+async fn write_batch(stream: &mut OwnedWriteHalf, batch: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
+    let mut left = slices.as_mut_slice();
+    while !left.is_empty() {
+        let count = stream.write_vectored(left).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        IoSlice::advance_slices(&mut left, count);
+    }
+    Ok(())
 }

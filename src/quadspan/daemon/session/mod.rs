@@ -9,9 +9,10 @@
 //!
 //! Back-pressure in both directions: while the RIB has no room, nothing is read from TCP; while TCP has no room, no
 //! update is taken from the RIB. Commands are always taken, so a dead tunnel ends its session at once. A peer that
-//! stops reading is ended by `TCP_USER_TIMEOUT`.
+//! stops reading is ended by the send hold timer (RFC 9687), and if that is off by `TCP_USER_TIMEOUT`.
 
 mod connection;
+mod protect;
 mod socket;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,7 +30,8 @@ use super::entropy::system_entropy;
 use super::rib_task;
 use super::sleep::sleep_until;
 use crate::telemetry::report::Reporter;
-use connection::{Connection, IoEvent};
+use connection::{Connection, IoEvent, Sending};
+pub(super) use protect::sign;
 pub(super) use socket::{Link, listen_plain};
 
 /// Commands waiting for one session: a handful ever exist.
@@ -39,6 +41,8 @@ const UPDATE_QUEUE: usize = 1024;
 /// Reads and connection results waiting for one session.
 const IO_QUEUE: usize = 64;
 
+/// How much longer than the session TCP itself waits for a peer that reads nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Pause after a failure to listen.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
@@ -53,8 +57,14 @@ pub(super) enum Command {
     BfdDown,
     /// BFD has nothing against the session.
     BfdUp,
-    /// End the session and open it again.
-    Reset,
+    /// End the session and open it again, with a text for the peer's operator.
+    Reset(String),
+    /// Keep the session down until it is enabled, with a text for the peer's operator.
+    ShutDown(String),
+    /// Take that back.
+    Enable,
+    /// Take over what is configured anew. The session ends only if the change needs it.
+    Reconfigure(Box<bgp::PeerConfig>, config::Transport),
     /// The peer announced more than it may, or takes no updates.
     Stop { incarnation: u64, reason: StopReason },
     /// Somebody has connected to an address that sessions share.
@@ -94,15 +104,20 @@ impl Handle {
 
 /// Starts the session's task.
 pub(super) fn spawn(
-    id: PeerId,
-    config: bgp::PeerConfig,
+    configured: &config::Session,
     life: Life,
+    restarted: bool,
     rib: mpsc::Sender<rib_task::Command>,
     reporter: Reporter,
 ) -> (Handle, tokio::task::JoinHandle<()>) {
     let (command_tx, commands) = mpsc::channel(COMMAND_QUEUE);
     let (update_tx, updates) = mpsc::channel(UPDATE_QUEUE);
     let (io_tx, io) = mpsc::channel(IO_QUEUE);
+    let config::Session { id, peer: config, transport, .. } = configured.clone();
+    let mut peer = Peer::new(config.clone(), system_entropy());
+    if restarted {
+        peer.set_restarted();
+    }
     let stale = Arc::new(AtomicBool::new(false));
     let session = Session {
         id,
@@ -110,8 +125,9 @@ pub(super) fn spawn(
         failed: false,
         life,
         met: false,
-        peer: Peer::new(config.clone(), system_entropy()),
+        peer,
         config,
+        transport,
         rib,
         to_rib: VecDeque::new(),
         connections: BTreeMap::new(),
@@ -137,6 +153,7 @@ struct Session {
     /// The peer has connected.
     met: bool,
     config: bgp::PeerConfig,
+    transport: config::Transport,
     peer: Peer,
     rib: mpsc::Sender<rib_task::Command>,
     /// Events not yet taken by the RIB. Filled by at most one read's worth of messages.
@@ -162,6 +179,7 @@ impl Session {
         loop {
             self.drain_outputs();
             self.stopping |= self.life == Life::OneConnection && self.met && self.connections.is_empty();
+            self.note_sending();
             if self.stopping && self.to_rib.is_empty() {
                 break;
             }
@@ -180,7 +198,11 @@ impl Session {
                     (Ok(_) | Err(_), _) => self.to_rib.clear(),
                 },
                 () = flush(&mut self.connections), if !tcp_has_room => {}
-                () = sleep_until(deadline) => self.peer.handle_timeout(Instant::now()),
+                () = sleep_until(deadline) => {
+                    // What was sent meanwhile may have been why the deadline is none any more.
+                    self.note_sending();
+                    self.peer.handle_timeout(Instant::now());
+                }
                 () = sleep_until(self.listen_again) => self.listen(),
                 event = io.recv(), if rib_has_room => if let Some(event) = event { self.handle_io(event) },
                 stream = accept(self.listener.as_ref()) => self.handle_accepted(stream),
@@ -221,8 +243,14 @@ impl Session {
                     self.restart(now);
                 }
             }
-            Command::Reset => {
-                self.peer.stop(StopReason::Reset(String::new()), now);
+            Command::ShutDown(text) => self.peer.shut_down(text, now),
+            Command::Enable => {
+                self.peer.enable();
+                self.restart(now);
+            }
+            Command::Reconfigure(config, transport) => self.reconfigure(*config, transport, now),
+            Command::Reset(text) => {
+                self.peer.stop(StopReason::Reset(text), now);
                 self.restart(now);
             }
             Command::Stop { incarnation, reason } if incarnation == self.incarnation => self.peer.stop(reason, now),
@@ -243,6 +271,47 @@ impl Session {
         }
     }
 
+    fn reconfigure(&mut self, config: bgp::PeerConfig, transport: config::Transport, now: Instant) {
+        let anew = self.config.needs_new_session(&config) || self.transport != transport;
+        let shutdown = (self.config.shutdown != config.shutdown).then(|| config.shutdown.clone());
+        (self.config, self.transport) = (config.clone(), transport);
+        self.peer.set_config(config);
+        match shutdown {
+            Some(Some(text)) => self.peer.shut_down(text, now),
+            Some(None) => drop(self.peer.enable()),
+            None => {}
+        }
+        if anew {
+            self.peer.stop(StopReason::ConfigurationChanged, now);
+            self.drain_outputs();
+            self.listen();
+        }
+        self.restart(now);
+    }
+
+    /// Tells the session how sending goes (RFC 9687).
+    fn note_sending(&mut self) {
+        let now = Instant::now();
+        for (id, connection) in &mut self.connections {
+            match connection.sending() {
+                Sending::Done => self.peer.handle_send_unblocked(*id),
+                Sending::Moving => self.peer.handle_send_blocked(*id, true, now),
+                Sending::Stuck => self.peer.handle_send_blocked(*id, false, now),
+            }
+        }
+    }
+
+    fn ends(&self) -> socket::Ends<'_> {
+        let bgp::Timers { hold, send_hold, .. } = self.config.timers;
+        let patience = if hold.is_zero() || send_hold.is_zero() {
+            socket::USER_TIMEOUT
+        } else {
+            send_hold.max(hold * 2) + PATIENCE
+        };
+        let bgp::PeerConfig { local_address, peer_address, .. } = self.config;
+        socket::Ends { local: local_address, peer: peer_address, transport: &self.transport, patience }
+    }
+
     fn restart(&mut self, now: Instant) {
         self.drain_outputs();
         self.start(now);
@@ -258,7 +327,7 @@ impl Session {
     fn listen(&mut self) {
         self.stop_listening();
         let Some(link) = self.link.as_ref().filter(|link| link.listens) else { return };
-        match socket::listen(link, self.config.local_address) {
+        match socket::listen(link, &self.ends()) {
             Ok(listener) => self.listener = Some(listener),
             Err(error) => self.pause_listening(&error),
         }
@@ -289,8 +358,8 @@ impl Session {
             return;
         }
         self.met = true;
-        if let Some(link) = &self.link
-            && let Err(error) = socket::tune_accepted(link, &stream)
+        if let Some(link) = self.link.as_ref().filter(|link| !link.listens)
+            && let Err(error) = socket::tune_accepted(link, &self.ends(), &stream)
         {
             tracing::debug!(%error, "accepted connection not tuned");
         }
@@ -344,10 +413,13 @@ impl Session {
 
     fn connect(&self, id: ConnectionId) {
         let Some(link) = self.link.clone() else { return };
-        let (local, remote) = (self.config.local_address, self.config.peer_address);
         let io = self.io.clone();
+        let attempt = socket::connect(&link, &self.ends());
         tokio::spawn(async move {
-            let result = socket::connect(&link, local, remote).await;
+            let result = match attempt {
+                Ok(attempt) => attempt.await,
+                Err(error) => Err(error),
+            };
             drop(io.send(IoEvent::Connected(id, result)).await);
         });
     }

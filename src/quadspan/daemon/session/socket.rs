@@ -8,6 +8,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::protect;
+
 /// The BGP port (RFC 4271 8.2.1).
 const BGP_PORT: u16 = 179;
 /// Two connections may collide; strangers beyond that wait or are dropped.
@@ -16,8 +18,8 @@ const BACKLOG: i32 = 8;
 const PLAIN_BACKLOG: i32 = 256;
 /// An attempt to connect that takes longer has failed.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long sent data may go unacknowledged (compare RFC 9687: a peer that stops reading).
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a connection may be silent before the kernel asks whether it is still there.
+pub(super) const USER_TIMEOUT: Duration = Duration::from_secs(60);
 /// DSCP CS6, network control (RFC 4594 3.1), in the TOS octet.
 const NETWORK_CONTROL: u32 = 0xc0;
 
@@ -34,17 +36,52 @@ pub(crate) struct Link {
     pub(crate) listens: bool,
 }
 
+/// Who the session is between, and how its packets are protected.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends<'a> {
+    pub(super) local: IpAddr,
+    pub(super) peer: IpAddr,
+    pub(super) transport: &'a config::Transport,
+    /// How long sent data may go unacknowledged: a little more than the session itself would wait (RFC 9687).
+    pub(super) patience: Duration,
+}
+
+impl Ends<'_> {
+    /// What an accepted connection inherits from its listener, and one of our own needs before it connects.
+    pub(super) fn tune(&self, socket: &SockRef<'_>, local: SocketAddr) -> io::Result<()> {
+        socket.set_tcp_user_timeout(Some(self.patience))?;
+        if let Some(mss) = self.transport.mss {
+            socket.set_tcp_mss(mss.into())?;
+        }
+        if let Some(hops) = self.transport.ttl_security {
+            protect::bound_distance(socket, local, hops)?;
+        }
+        if let Some(key) = &self.transport.md5 {
+            protect::sign(&**socket, self.peer.into(), key)?;
+        }
+        Ok(())
+    }
+}
+
 /// Listens for the peer.
-pub(super) fn listen(link: &Link, local: IpAddr) -> io::Result<TcpListener> {
-    let socket = bound(link, SocketAddr::new(local, BGP_PORT))?;
+pub(super) fn listen(link: &Link, ends: &Ends<'_>) -> io::Result<TcpListener> {
+    let address = SocketAddr::new(ends.local, BGP_PORT);
+    let socket = bound(link, address)?;
+    ends.tune(&SockRef::from(&socket), address)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
 
 /// Connects to the peer.
-pub(super) async fn connect(link: &Link, local: IpAddr, peer: IpAddr) -> io::Result<TcpStream> {
-    let socket = bound(link, SocketAddr::new(local, 0))?;
-    let attempt = TcpSocket::from_std_stream(socket.into()).connect(SocketAddr::new(peer, BGP_PORT));
+pub(super) fn connect(link: &Link, ends: &Ends<'_>) -> io::Result<impl Future<Output = io::Result<TcpStream>> + use<>> {
+    let address = SocketAddr::new(ends.local, 0);
+    let socket = bound(link, address)?;
+    ends.tune(&SockRef::from(&socket), address)?;
+    let attempt = TcpSocket::from_std_stream(socket.into()).connect(SocketAddr::new(ends.peer, BGP_PORT));
+    Ok(within(attempt))
+}
+
+async fn within(attempt: impl Future<Output = io::Result<TcpStream>>) -> io::Result<TcpStream> {
     tokio::time::timeout(CONNECT_WITHIN, attempt)
         .await
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer to the TCP handshake")))
@@ -58,12 +95,13 @@ pub(in crate::daemon) fn listen_plain(local: IpAddr) -> io::Result<TcpListener> 
     TcpListener::from_std(socket.into())
 }
 
-/// Gives an accepted connection what it did not inherit.
-pub(super) fn tune_accepted(link: &Link, stream: &TcpStream) -> io::Result<()> {
-    match link.hops {
-        Some(hops) => limit_hops(&SockRef::from(stream), stream.local_addr()?, hops),
-        None => Ok(()),
+/// Gives an accepted connection what it did not inherit, since its listener is shared.
+pub(super) fn tune_accepted(link: &Link, ends: &Ends<'_>, stream: &TcpStream) -> io::Result<()> {
+    let (socket, local) = (SockRef::from(stream), stream.local_addr()?);
+    if let Some(hops) = link.hops {
+        limit_hops(&socket, local, hops)?;
     }
+    ends.tune(&socket, local)
 }
 
 fn limit_hops(socket: &Socket, address: SocketAddr, hops: u8) -> io::Result<()> {
@@ -90,7 +128,6 @@ fn bound(link: &Link, address: SocketAddr) -> io::Result<Socket> {
         socket.set_tclass_v6(NETWORK_CONTROL)?;
     }
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(USER_TIMEOUT))?;
     socket.bind(&address.into())?;
     Ok(socket)
