@@ -64,11 +64,14 @@ fn in_words(capability: &CapabilityView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{FailureView, MessageCounts, NotificationView, PrefixCounts};
+    use crate::view::{FailureView, MessageCounts, NotificationView, PeerPlace, PrefixCounts};
 
     fn peer() -> PeerView {
         PeerView {
             tunnel: "aws-1".into(),
+            place: PeerPlace::Tunnel,
+            interface: None,
+            draining: false,
             address: "169.254.21.1".parse().unwrap(),
             asn: 64512,
             state: "Idle".into(),
