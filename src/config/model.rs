@@ -465,7 +465,8 @@ layered! {
         connect_retry: Leaf<Duration>,
         /// Wait for the peer to connect; `false` by default: connect and listen.
         passive: Leaf<bool>,
-        /// Address families: `ipv4`, `ipv6`; by default those the tunnel has inside links of.
+        /// Address families: `ipv4`, `ipv6`; by default those the tunnel has inside links of, or the one of the
+        /// neighbour's address; with `extended-next-hop` and an IPv6 address, both.
         families: Field<Vec<Leaf<Family>>>,
         /// What to accept: a policy, `all`, or a list of policies and prefix rules, of which the first that decides
         /// does. By default all from clouds and on internal sessions, and nothing from others (RFC 8212).

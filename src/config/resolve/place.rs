@@ -19,11 +19,15 @@ pub(super) enum Over {
 }
 
 impl Over {
-    /// Families that there are next hops of.
-    pub(super) fn families(self) -> Vec<Family> {
+    /// Families that there are next hops of. `extended` if IPv4 routes may have IPv6 next hops.
+    pub(super) fn families(self, extended: bool) -> Vec<Family> {
         match self {
             Self::Tunnel { ipv6: true } => vec![Family::Ipv4Unicast, Family::Ipv6Unicast],
             Self::Tunnel { ipv6: false } => vec![Family::Ipv4Unicast],
+            // RFC 8950 4
+            Self::Neighbor { family: Family::Ipv6Unicast, .. } if extended => {
+                vec![Family::Ipv4Unicast, Family::Ipv6Unicast]
+            }
             Self::Neighbor { family, .. } => vec![family],
         }
     }

@@ -64,7 +64,8 @@ pub(super) fn resolve(
     let cloud = profile.cloud();
     let tunnel = matches!(over, Over::Tunnel { .. });
     let transport = transport::resolve(&section, secrets, findings);
-    let families = families(section.families.clone(), over, findings);
+    let extended = section.extended_next_hop.clone().value().unwrap_or(false);
+    let families = families(section.families.clone(), over, extended, findings);
     let hold = section.hold_time.clone().value().unwrap_or(cloud.hold_time);
     let offers = offers::resolve(&section, &families, hold, findings);
     let asn = section.asn.require("asn", at, "give the peer's AS number, here or in `defaults`", findings);
@@ -175,8 +176,8 @@ fn passive(written: Leaf<bool>, profile: Profile, findings: &Findings) -> bool {
     passive.value
 }
 
-fn families(written: Field<Vec<Leaf<Family>>>, over: Over, findings: &Findings) -> Vec<Family> {
-    let possible = over.families();
+fn families(written: Field<Vec<Leaf<Family>>>, over: Over, extended: bool, findings: &Findings) -> Vec<Family> {
+    let possible = over.families(extended);
     let mut families = written.scalars().unwrap_or_default();
     if let Some(at) = families.iter().find(|at| !possible.contains(&at.value)) {
         let (message, label, remedy) = match over {
@@ -184,6 +185,11 @@ fn families(written: Field<Vec<Leaf<Family>>>, over: Over, findings: &Findings) 
                 "IPv6 routes need an IPv6 next hop",
                 "the tunnel has no `inside6`",
                 "add `inside6: fd00:...::/126`, or leave `ipv6` out",
+            ),
+            Over::Neighbor { family: Family::Ipv6Unicast, .. } => (
+                "IPv4 routes need an IPv4 next hop",
+                "the session is between IPv6 addresses",
+                "add `extended-next-hop: true` if the peer knows RFC 8950, or make another neighbour of its IPv4 address",
             ),
             Over::Neighbor { .. } => (
                 "routes of this family need a next hop of this family",

@@ -117,3 +117,16 @@ fn neighbours_keep_their_numbers_over_a_reload() {
     let ids: Vec<u32> = reloaded.neighbors.iter().map(|neighbor| neighbor.session.id.0).collect();
     assert_eq!(ids, [0x8000_0004, 0x8000_0002]);
 }
+
+#[test]
+fn a_session_between_ipv6_addresses_has_ipv4_routes_where_next_hops_may_be_of_either_family() {
+    let families = |bgp: &str| {
+        let neighbor = format!("neighbors:\n  - {{name: a, asn: 65010, address: '2001:db8::9', {bgp}}}\ntunnels:\n");
+        router(&changed(GOOD, "tunnels:\n", &neighbor)).neighbors[0].session.peer.families.clone()
+    };
+    let both = [Family::Ipv4Unicast, Family::Ipv6Unicast];
+    assert_eq!(families("bgp: {import: all}"), [Family::Ipv6Unicast]);
+    assert_eq!(families("bgp: {extended-next-hop: true}"), both);
+    assert_eq!(families("bgp: {extended-next-hop: true, families: [ipv4]}"), [Family::Ipv4Unicast]);
+    assert_eq!(families("bgp: {extended-next-hop: true, families: [ipv6, ipv4]}"), both);
+}

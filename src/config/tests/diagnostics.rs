@@ -196,6 +196,13 @@ const BEYOND: &[Case] = &[
         Code::FamilyWithoutLink,
         &[(ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {families: [ipv6]}}\ntunnels:\n")],
     ),
+    (
+        Code::FamilyWithoutLink,
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: a, asn: 65010, address: '2001:db8::9', bgp: {families: [ipv4, ipv6]}}\ntunnels:\n",
+        )],
+    ),
 ];
 
 const SECRETS: &[Case] = &[
