@@ -85,7 +85,6 @@ impl Scene {
         us.address("lo", "192.0.2.1/32")?;
         host.address("lo", "192.0.2.2/32")?;
         if links == Links::Cables {
-            us.ip(&["route", "add", "192.0.2.2/32", "via", "10.9.1.2"])?;
             host.ip(&["route", "add", "192.0.2.1/32", "via", "10.9.1.1"])?;
         }
         let directory = lab.subdirectory("files")?;

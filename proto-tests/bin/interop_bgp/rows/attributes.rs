@@ -17,6 +17,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "aggregate, without what is in it", peers: EVERYONE, links: Links::Tunnels, play: aggregate },
     Row { name: "our AS in their path, once", peers: LOOPED, links: Links::Tunnels, play: allowas_in },
     Row { name: "AS override", peers: REFLECTED, links: Links::Tunnels, play: as_override },
+    Row { name: "private ASes taken out", peers: PRIVATE, links: Links::Tunnels, play: remove_private },
 ];
 
 const TAGGED: &[(Software, Told)] = &[
@@ -68,6 +69,11 @@ const LOOPED: &[(Software, Told)] = &[
 
 const REFLECTED: &[(Software, Told)] = &[(Software::Bird, Told::NOTHING), (Software::Frr, Told::NOTHING)];
 
+const PRIVATE: &[(Software, Told)] = &[
+    (Software::Bird, Told { export: "bgp_path.prepend(3356); bgp_path.prepend(64700); accept;", ..Told::NOTHING }),
+    (Software::Frr, Told { export: " set as-path prepend 64700 3356", ..Told::NOTHING }),
+];
+
 fn ours_med(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.start(told, &Ours { bgp: "med: 50\nprepend: 2", ..Ours::NOTHING })?;
     let path = match scene.software {
@@ -86,8 +92,7 @@ fn their_communities(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.start(told, &Ours::NOTHING)?;
     let path = scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
     let communities = path["communities"].to_string();
-    // A route target of AS 65009, as it is on the wire.
-    for word in ["65009:100", "0x0002fdf1000000c8", "65009:1:300"] {
+    for word in ["65009:100", "rt:65009:200", "65009:1:300"] {
         must(communities.contains(word), word, &path)?;
     }
     Ok(())
@@ -185,4 +190,17 @@ fn as_override(scene: &mut Scene, told: &Told) -> Result<()> {
         Software::Frr | Software::Gobgp | Software::Openbgpd | Software::Exabgp => "\"string\":\"65000 65000\"",
     };
     scene.wait_peer_has("10.2.0.0/16", &[overridden])
+}
+
+/// The same, and of the numbers behind it only the public one is left.
+fn remove_private(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.ends.pairs.push(["10.9.2.1".to_owned(), "10.9.2.2".to_owned()]);
+    let bgp = "export: [0.0.0.0/0 le 32]\nas-override: true\nremove-private-as: all";
+    scene.start(told, &Ours { bgp, ..Ours::NOTHING })?;
+    scene.wait_path("10.2.0.0/16", |path| path["as_path"] == "65009 64700 3356")?;
+    let removed = match scene.software {
+        Software::Bird => "BGP.as_path: 65000 3356\n",
+        Software::Frr | Software::Gobgp | Software::Openbgpd | Software::Exabgp => "\"string\":\"65000 3356\"",
+    };
+    scene.wait_peer_has("10.2.0.0/16", &[removed])
 }

@@ -9,6 +9,7 @@ use crate::scene::{Ours, Scene};
 pub(crate) const ROWS: &[Row] = &[
     Row { name: "max-prefix in, ours", peers: EVERYONE, links: Links::Tunnels, play: our_limit },
     Row { name: "max-prefix in, theirs", peers: LIMITED, links: Links::Tunnels, play: their_limit },
+    Row { name: "max-prefix out: held back", peers: EVERYONE, links: Links::Tunnels, play: out_limit },
     Row { name: "shut down with a reason, theirs", peers: REASONED, links: Links::Tunnels, play: their_shutdown },
     Row { name: "shut down with a reason, ours", peers: REASONED, links: Links::Tunnels, play: our_shutdown },
     Row { name: "reset, ours and theirs", peers: REASONED, links: Links::Tunnels, play: resets },
@@ -37,8 +38,9 @@ fn our_limit(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.us.expect_route("10.2.0.0/16", &[])?;
     let words: &[&str] = match scene.software {
         Software::Bird => &["Received: Maximum number of prefixes reached"],
-        // They tell of their last attempt alone.
-        Software::Frr | Software::Gobgp => &[],
+        Software::Frr => &["Maximum Number of Prefixes Reached"],
+        // It tells of its last attempt alone.
+        Software::Gobgp => &[],
         Software::Openbgpd => &["maximum number of prefixes", "exceeded", "Cease"],
         Software::Exabgp => &["\"subcode\":1"],
     };
@@ -56,6 +58,26 @@ fn their_limit(scene: &mut Scene, told: &Told) -> Result<()> {
         let text = session["last_error"]["text"].to_string().to_lowercase();
         ensure(text.contains("prefix") && session["state"] != "Established", "our session", || session.to_string())
     })
+}
+
+fn out_limit(scene: &mut Scene, told: &Told) -> Result<()> {
+    // More than is allowed in the file itself would be refused; what interfaces have is known only later.
+    let networks = ["10.1.0.0/16", "10.8.1.0/30"];
+    let router = "networks: [10.1.0.0/16]\nconnected: [outer1]";
+    let limited = "export: [10.1.0.0/16, 10.8.1.0/30]\nmax-prefix: {out: 1}";
+    scene.start(told, &Ours { router, bgp: limited, ..Ours::NOTHING })?;
+    scene.wait("the peer has one, and the other is held back", || {
+        let session = scene.session()?;
+        let counts = (&session["prefixes"]["held_back"], &session["prefixes"]["advertised"]);
+        ensure(counts.0 == 1 && counts.1 == 1, "our prefixes", || session.to_string())?;
+        let had = networks.iter().filter(|prefix| scene.peer().is_ok_and(|peer| peer.route(prefix).is_ok())).count();
+        ensure(had == 1, "the peer's routes", || had.to_string())
+    })?;
+    let roomy = "export: [10.1.0.0/16, 10.8.1.0/30]\nmax-prefix: {out: 2}";
+    // More room, and no new session.
+    scene.reload(&Ours { router, bgp: roomy, ..Ours::NOTHING })?;
+    networks.iter().try_for_each(|prefix| scene.wait_peer_has(prefix, &[]))?;
+    scene.expect_no_flap()
 }
 
 fn their_shutdown(scene: &mut Scene, told: &Told) -> Result<()> {
@@ -81,15 +103,9 @@ fn our_shutdown(scene: &mut Scene, told: &Told) -> Result<()> {
         ensure(session["state"] != "Established", "our session", || session.to_string())
     })?;
     scene.wait_peer_lacks("10.1.0.0/16")?;
-    let word = match scene.software {
-        Software::Bird => "Administrative shutdown",
-        Software::Frr => "Cease/Administrative Shutdown",
-        Software::Gobgp | Software::Exabgp => "",
-        Software::Openbgpd => "dministrative",
-    };
     scene.wait("the peer knows why", || {
-        let said = scene.peer()?.session_and_log()?;
-        ensure(said.contains(word), "the peer's view", || said.clone())
+        let said = scene.peer()?.session_and_log()?.to_lowercase();
+        ensure(said.contains("administrative") && said.contains(REASON), "the peer's view", || said.clone())
     })?;
     scene.reload(&Ours::NOTHING)?;
     scene.wait_established()

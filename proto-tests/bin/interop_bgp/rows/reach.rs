@@ -1,9 +1,13 @@
 //! How peers are reached and trusted, and what the kernel makes of several ways.
 
-use proto_tests::lab::{Result, ensure, not_yet};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::sleep;
+use std::time::Duration;
+
+use proto_tests::lab::{Result, ensure, not_yet, run};
 
 use super::{EVERYONE, Links, Row};
-use crate::peer::{Software, Told};
+use crate::peer::{Peer, Software, Told};
 use crate::scene::{Ours, Scene, list};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -14,6 +18,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "the peer waits for us", peers: PASSIVE, links: Links::Tunnels, play: they_wait },
     Row { name: "neighbours by prefix", peers: EVERYONE, links: Links::Cables, play: dynamic },
     Row { name: "two ways in our kernel", peers: EVERYONE, links: Links::Tunnels, play: ecmp },
+    Row { name: "two ways in our kernel, weighted", peers: WEIGHTED, links: Links::Tunnels, play: weighted },
 ];
 
 const MD5: &[(Software, Told)] = &[
@@ -54,6 +59,17 @@ const PASSIVE: &[(Software, Told)] = &[
     (Software::Openbgpd, Told { session: " passive", ..Told::NOTHING }),
 ];
 
+/// Three to one.
+const WEIGHTED: &[(Software, Told)] = &[(
+    Software::Frr,
+    Told {
+        global: "route-map TO-10.9.1.1 permit 10\n set extcommunity bandwidth 300\nexit\n\
+                 route-map TO-10.9.2.1 permit 10\n set extcommunity bandwidth 100\nexit",
+        ipv4: "  neighbor US route-map TO-US out",
+        ..Told::NOTHING
+    },
+)];
+
 fn md5(scene: &mut Scene, told: &Told) -> Result<()> {
     let [right, wrong] = match scene.software {
         Software::Frr => ["md5: {inline: only-here}", "md5: {inline: not-this}"],
@@ -68,11 +84,47 @@ fn md5(scene: &mut Scene, told: &Told) -> Result<()> {
         let session = scene.session()?;
         ensure(session["state"] != "Established", "our session", || session.to_string())
     })?;
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    have_openbgpd_connect(scene)?;
+    scene.wait("our kernel refuses what the peer signs", || {
+        let refused = refused(scene, "TcpExtTCPMD5Failure")?;
+        ensure(refused > 0, "segments refused", || refused.to_string())
+    })?;
+    sleep(A_WHILE);
     ensure(scene.expect_state("Established").is_err(), "no session with a wrong key", String::new)?;
+    ensure(unsigned(scene)?.is_err(), "nobody connects unsigned", String::new)?;
+    let unsigned = refused(scene, "TcpExtTCPMD5NotFound")?;
+    ensure(unsigned > 0, "unsigned segments refused", || unsigned.to_string())?;
     scene.reload(&Ours { bgp: right, ..Ours::NOTHING })?;
+    have_openbgpd_connect(scene)?;
     scene.wait_established()
 }
+
+/// On Linux its listening socket has no keys, so that it alone opens signed sessions; and after a NOTIFICATION only half
+/// a minute later, unless told to.
+fn have_openbgpd_connect(scene: &Scene) -> Result<()> {
+    match scene.peer()? {
+        Peer::Openbgpd(peer) => peer.ask(&["neighbor", "10.9.1.1", "clear"]).map(drop),
+        Peer::Bird(_) | Peer::Frr(_) | Peer::Gobgp(_) | Peer::Exabgp(_) => Ok(()),
+    }
+}
+
+/// What our kernel has counted of one kind.
+fn refused(scene: &Scene, counter: &str) -> Result<u64> {
+    let mut nstat = scene.us.command("nstat");
+    nstat.args(["-asz", counter]);
+    let text = run(&mut nstat)?;
+    let count = text.lines().find_map(|line| line.strip_prefix(counter)?.split_whitespace().next()?.parse().ok());
+    count.map_or_else(|| not_yet(format!("no {counter}: {text}")), Ok)
+}
+
+/// A connection from the peer's host and address, without a key.
+fn unsigned(scene: &Scene) -> Result<std::io::Result<()>> {
+    let (to, patience) = (SocketAddr::from(([10, 9, 1, 1], 179)), Duration::from_millis(1500));
+    scene.host.enter(|| TcpStream::connect_timeout(&to, patience).map(drop))
+}
+
+/// Long enough for a peer to have tried again.
+const A_WHILE: Duration = Duration::from_secs(2);
 
 fn gtsm(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.start(told, &Ours { bgp: "ttl-security: 1", ..Ours::NOTHING })?;
@@ -82,7 +134,12 @@ fn gtsm(scene: &mut Scene, told: &Told) -> Result<()> {
 
 fn multihop(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.ends.pairs = vec![["192.0.2.1".to_owned(), "192.0.2.2".to_owned()]];
-    scene.start(told, &Ours { neighbor: "multihop: 2\nlocal-address: 192.0.2.1", ..Ours::NOTHING })?;
+    let ours = Ours {
+        router: "static: [{prefix: 192.0.2.2/32, via: [10.9.1.2]}]",
+        neighbor: "multihop: 2\nlocal-address: 192.0.2.1",
+        ..Ours::NOTHING
+    };
+    scene.start(told, &ours)?;
     scene.wait_path("10.2.0.0/16", |path| path["best"] == true && path["next_hop"] == "192.0.2.2")?;
     scene.wait_peer_has("10.1.0.0/16", &["192.0.2.1"])?;
     scene.wait_kernel("10.2.0.0/16", &["link1"])
@@ -120,4 +177,23 @@ fn ecmp(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.wait_kernel("10.2.0.0/16", &["link1"])?;
     scene.start_far(2)?;
     scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])
+}
+
+/// Shares of the traffic are as the peer's link bandwidth communities say, where we are told to heed them.
+fn weighted(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.ends.pairs.push(["10.9.2.1".to_owned(), "10.9.2.2".to_owned()]);
+    scene.start(told, &Ours { router: "best-path: {link-bandwidth: true}", ..Ours::NOTHING })?;
+    scene.wait_kernel("10.2.0.0/16", &["link1", "link2"])?;
+    scene.wait("the first way gets three times as much as the second", || {
+        let objects = scene.us.nexthop_objects()?;
+        let of = |interface: &str| objects.iter().find(|object| object["dev"] == interface).map(|object| &object["id"]);
+        let shares = objects.iter().filter_map(|object| object["group"].as_array()).any(|group| {
+            let weight = |interface: &str| {
+                let member = group.iter().find(|member| Some(&member["id"]) == of(interface));
+                member.map(|member| member["weight"].as_u64().unwrap_or(1))
+            };
+            matches!((weight("link1"), weight("link2")), (Some(first), Some(second)) if first == 3 * second)
+        });
+        ensure(shares, "next hops", || format!("{objects:?}"))
+    })
 }
