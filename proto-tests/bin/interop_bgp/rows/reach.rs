@@ -13,6 +13,7 @@ use crate::scene::{Ours, Scene, list};
 pub(crate) const ROWS: &[Row] = &[
     Row { name: "TCP MD5, and a wrong key", peers: MD5, links: Links::Tunnels, play: md5 },
     Row { name: "GTSM", peers: GTSM, links: Links::Tunnels, play: gtsm },
+    Row { name: "TCP MD5 and GTSM outside tunnels", peers: PROTECTED, links: Links::Cables, play: protected },
     Row { name: "between loopbacks, two hops", peers: MULTIHOP, links: Links::Cables, play: multihop },
     Row { name: "we wait for the peer", peers: EVERYONE, links: Links::Tunnels, play: we_wait },
     Row { name: "the peer waits for us", peers: PASSIVE, links: Links::Tunnels, play: they_wait },
@@ -36,6 +37,23 @@ const GTSM: &[(Software, Told)] = &[
         Told { session: "[neighbors.ttl-security.config]\nenabled = true\nttl-min = 255\n", ..Told::NOTHING },
     ),
     (Software::Openbgpd, Told { session: " ttl-security yes", ..Told::NOTHING }),
+];
+
+/// Those that can be connected to.
+const PROTECTED: &[(Software, Told)] = &[
+    (Software::Bird, Told { session: "password \"only-here\"; ttl security yes;", ..Told::NOTHING }),
+    (
+        Software::Frr,
+        Told { session: " neighbor US password only-here\n neighbor US ttl-security hops 1", ..Told::NOTHING },
+    ),
+    (
+        Software::Gobgp,
+        Told {
+            ipv4: "auth-password = \"only-here\"",
+            session: "[neighbors.ttl-security.config]\nenabled = true\nttl-min = 255\n",
+            ..Told::NOTHING
+        },
+    ),
 ];
 
 const MULTIHOP: &[(Software, Told)] = &[
@@ -130,6 +148,25 @@ fn gtsm(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.start(told, &Ours { bgp: "ttl-security: 1", ..Ours::NOTHING })?;
     scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
     scene.wait_peer_has("10.1.0.0/16", &[])
+}
+
+/// There we open such sessions ourselves, since the listening socket is shared.
+fn protected(scene: &mut Scene, told: &Told) -> Result<()> {
+    let right = Ours { bgp: "md5: {inline: only-here}\nttl-security: 1", ..Ours::NOTHING };
+    scene.start(told, &right)?;
+    scene.wait_path("10.2.0.0/16", |path| path["best"] == true)?;
+    scene.wait_peer_has("10.1.0.0/16", &[])?;
+    for other in ["md5: {inline: not-this}\nttl-security: 1", "ttl-security: 1"] {
+        scene.reload(&Ours { bgp: other, ..Ours::NOTHING })?;
+        scene.wait("the session is gone", || {
+            let session = scene.session()?;
+            ensure(session["state"] != "Established", "our session", || session.to_string())
+        })?;
+        sleep(A_WHILE);
+        ensure(scene.expect_state("Established").is_err(), "no session without the key", String::new)?;
+    }
+    scene.reload(&right)?;
+    scene.wait_established()
 }
 
 fn multihop(scene: &mut Scene, told: &Told) -> Result<()> {
