@@ -42,6 +42,7 @@ pub(super) fn terms(four_octet: bool, local: u32) -> Terms {
         add_path: Vec::new(),
         extended_next_hop: false,
         extended_messages: false,
+        role: None,
     }
 }
 

@@ -20,7 +20,7 @@ use super::attribute::{
 use super::fault::{Defect, Fault, FaultList, Place, Problem, UpdateFaults, Verdict};
 use super::header::{MAX_EXTENDED_LEN, MAX_MESSAGE_LEN};
 use super::nlri;
-use crate::{AddPath, Announcement, AsPath, Attributes, Family, Nlri, Origin, UnknownAttribute, Update};
+use crate::{AddPath, Announcement, AsPath, Attributes, Family, Nlri, Origin, Role, UnknownAttribute, Update};
 
 /// What both sides of a session agreed on, as far as messages depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Terms {
     pub extended_next_hop: bool,
     /// Whether messages may have up to 65535 octets (RFC 8654).
     pub extended_messages: bool,
+    /// What we are to the peer (RFC 9234), if that is configured.
+    pub role: Option<Role>,
 }
 
 impl Terms {
@@ -48,6 +50,16 @@ impl Terms {
     #[must_use]
     pub fn is_external(&self) -> bool {
         self.local_asn != self.peer_asn
+    }
+
+    /// Whether the peer has to be first in the paths it announces.
+    const fn peer_is_first(&self) -> bool {
+        self.local_asn.0 != self.peer_asn.0
+            && match self.role {
+                // RFC 7947 2.2.2.1: a route server leaves itself out.
+                Some(Role::RsClient) => false,
+                Some(Role::Provider | Role::RsServer | Role::Customer | Role::Peer) | None => true,
+            }
     }
 
     /// Octets of the longest message either side may send, but for OPEN and KEEPALIVE.
@@ -365,7 +377,7 @@ impl<'t> Draft<'t> {
         let (found, expected) = (first_as(path), self.terms.peer_asn);
         if has_as_zero(path) {
             self.fault(AttributeCode::AS_PATH, Problem::AsZero.withdraw());
-        } else if self.terms.is_external() && found != Some(expected) {
+        } else if self.terms.peer_is_first() && found != Some(expected) {
             // RFC 4271 6.3: a peer in another AS puts itself first.
             self.fault(AttributeCode::AS_PATH, Problem::FirstAs { found, expected }.withdraw());
         }

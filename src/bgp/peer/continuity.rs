@@ -45,6 +45,13 @@ impl Peer {
         self.continuity.flags = Flags { restarted: true, forwarding: true };
     }
 
+    /// Whether routes are held for a peer that restarts: from the end of its session until it has said all it has, or
+    /// takes too long.
+    #[must_use]
+    pub fn holds_stale_routes(&self) -> bool {
+        !self.continuity.stale.is_empty() && self.timers.deadline(Timer::Stale).is_some()
+    }
+
     /// Families of which stale routes are kept, and until when.
     pub(super) fn stale(&self) -> Option<(Vec<Family>, Instant)> {
         let until = self.timers.deadline(Timer::Stale)?;

@@ -107,6 +107,7 @@ pub(super) fn negotiate(config: &PeerConfig, theirs: &Open, opened_by_us: bool) 
         add_path: established.add_path.clone(),
         extended_next_hop: established.extended_next_hop,
         extended_messages: established.extended_messages,
+        role: established.role,
     };
     Ok(Agreed { established, terms })
 }

@@ -68,12 +68,10 @@ impl Peer {
                 self.restart_hold(side, now);
                 self.on_route_refresh(body, now)?;
             }
-            (Phase::Parked { confirmed, .. }, MessageType::Keepalive) if !*confirmed => *confirmed = true,
+            // RFC 4271 8.2.2: the peer is in OpenConfirm, from where it may repeat its KEEPALIVE.
+            (Phase::Parked { confirmed, .. }, MessageType::Keepalive) => *confirmed = true,
             (Phase::OpenSent, MessageType::Update | MessageType::Keepalive | MessageType::RouteRefresh)
-            | (
-                Phase::Parked { .. },
-                MessageType::Open | MessageType::Update | MessageType::Keepalive | MessageType::RouteRefresh,
-            )
+            | (Phase::Parked { .. }, MessageType::Open | MessageType::Update | MessageType::RouteRefresh)
             | (Phase::OpenConfirm(_), MessageType::Open | MessageType::Update | MessageType::RouteRefresh)
             | (Phase::Established { .. }, MessageType::Open) => {
                 return Err(SessionError::Unexpected { message: kind, state });

@@ -28,8 +28,11 @@ pub(super) struct Tables {
     ours_complete: Vec<Family>,
     /// The peer repeats these.
     theirs_again: Vec<Family>,
-    /// We repeat these, between marks.
+    /// We repeat these, and those of them between marks.
+    repeating: Vec<Family>,
     ours_again: Vec<Family>,
+    /// The peer has asked for these once more meanwhile.
+    asked_again: Vec<Family>,
 }
 
 impl Peer {
@@ -60,7 +63,17 @@ impl Peer {
         Ok(())
     }
 
+    /// However often the peer asks, everything is repeated once at a time.
     fn on_refresh_request(&mut self, family: Family) {
+        if self.tables.repeating.contains(&family) {
+            note(&mut self.tables.asked_again, family);
+        } else {
+            self.begin_repeating(family);
+        }
+    }
+
+    fn begin_repeating(&mut self, family: Family) {
+        note(&mut self.tables.repeating, family);
         self.emit(Event::RefreshRequested(family));
         let Some(agreed) = self.established() else { return };
         // RFC 7313 4.1: with graceful restart there is no begin before our End-of-RIB.
@@ -75,6 +88,10 @@ impl Peer {
     pub(super) fn refreshed(&mut self, family: Family) {
         if take(&mut self.tables.ours_again, family) {
             self.say_refresh(RefreshKind::End, family);
+        }
+        take(&mut self.tables.repeating, family);
+        if take(&mut self.tables.asked_again, family) {
+            self.begin_repeating(family);
         }
     }
 

@@ -24,6 +24,7 @@ fn terms() -> Terms {
         add_path: Vec::new(),
         extended_next_hop: false,
         extended_messages: false,
+        role: None,
     }
 }
 

@@ -19,6 +19,7 @@ fn terms() -> Terms {
         add_path: Vec::new(),
         extended_next_hop: false,
         extended_messages: false,
+        role: None,
     }
 }
 
@@ -488,5 +489,21 @@ proptest! {
             let reset = decoded.faults.is_some_and(|faults| faults.verdict() == Verdict::Reset);
             prop_assert!(!reset, "a reset is an error");
         }
+    }
+}
+
+#[test]
+fn a_route_server_need_not_be_first_in_its_paths() {
+    // ORIGIN, AS_PATH 65001, NEXT_HOP 169.254.21.1, 10.0.0.0/8
+    let body = hex!("0000 0014 40010100 400206 0201 0000fde9 400304 a9fe1501 080a");
+    for (role, taken) in [
+        (None, false),
+        (Some(Role::Peer), false),
+        (Some(Role::Customer), false),
+        (Some(Role::RsServer), false),
+        (Some(Role::RsClient), true),
+    ] {
+        let decoded = decode_update(&body, &Terms { role, ..terms() }).unwrap();
+        assert_eq!((!decoded.update.announced.is_empty(), decoded.faults.is_none()), (taken, taken), "{role:?}");
     }
 }

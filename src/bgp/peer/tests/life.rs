@@ -6,10 +6,13 @@ use hex_literal::hex;
 use wire::RouterId;
 
 use super::support::{Rig, config, local, peer_open, peer_open_message};
+use crate::config::Restart;
 use crate::message::{Capability, KEEPALIVE, Notification, Open, RouteRefresh, encode_update};
+use crate::peer::continuity::Flags;
+use crate::peer::negotiate;
 use crate::{
-    Announcement, AsPath, AsPathSegment, Attributes, ConnectionId, DownReason, Event, Family, Output, PeerConfig,
-    State, StopReason, Update,
+    Announcement, AsPath, AsPathSegment, Attributes, ConnectionId, DownReason, Event, Family, Offers, Output,
+    PeerConfig, State, StopReason, Update,
 };
 
 fn seconds(seconds: u64) -> Duration {
@@ -36,10 +39,7 @@ fn updates_from_peer(update: &Update) -> Vec<u8> {
     let mut rig = Rig::new(config("peer", 64512, 65000, 1));
     let id = rig.start();
     rig.peer.handle_connected(id, rig.now);
-    let open = Open {
-        router_id: RouterId([10, 0, 0, 2].into()),
-        ..crate::peer::negotiate::open(&local(), Default::default())
-    };
+    let open = Open { router_id: RouterId([10, 0, 0, 2].into()), ..negotiate::open(&local(), Default::default()) };
     rig.receive(id, &open.encode());
     rig.receive(id, &KEEPALIVE);
     encode_update(update, &rig.peer.established().unwrap().terms).messages.concat()
@@ -277,7 +277,8 @@ fn a_better_connection_that_never_speaks_is_not_waited_for() {
     // Ours outranks theirs, yet only theirs speaks; the peer has confirmed it already.
     rig.receive(theirs, &peer_open(1));
     rig.receive(theirs, &KEEPALIVE);
-    assert_eq!((rig.asked(), rig.peer.state()), (Vec::new(), State::OpenSent));
+    rig.receive(theirs, &KEEPALIVE);
+    assert_eq!((rig.asked(), rig.peer.state()), (Vec::new(), State::OpenSent), "however often");
     assert_eq!(rig.next_timer(), seconds(5));
     assert_eq!(rig.peer.established_id(), Some(theirs));
     assert!(rig.asked().contains(&format!("close {ours}")));
@@ -361,6 +362,64 @@ fn a_refresh_is_asked_for_only_where_the_peer_can() {
     rig.peer.request_refresh(Family::Ipv4Unicast);
     rig.receive(id, &RouteRefresh::request(Family::Ipv6Unicast).encode());
     assert_eq!(rig.asked(), [""; 0], "nor is a family refreshed that was not negotiated");
+}
+
+/// A session with a peer that offers the same as we do.
+fn established_with(offers: Offers) -> (Rig, ConnectionId, Vec<u8>) {
+    let ours = PeerConfig { offers: offers.clone(), ..local() };
+    let theirs = PeerConfig { offers, ..config("peer", 64512, 65000, 1) };
+    let open = negotiate::open(&theirs, Flags { restarted: true, forwarding: true }).encode();
+    let mut rig = Rig::new(ours);
+    let id = rig.bring_to(State::OpenSent);
+    rig.receive(id, &open);
+    rig.receive(id, &KEEPALIVE);
+    assert_eq!(rig.peer.state(), State::Established);
+    rig.drain();
+    (rig, id, open)
+}
+
+#[test]
+fn a_refresh_asked_for_again_and_again_is_answered_once_more_when_it_is_done() {
+    let (mut rig, id, _) = established_with(Offers { enhanced_refresh: true, ..Offers::default() });
+    let end = Update { end_of_refresh: Some(Family::Ipv4Unicast), ..Update::default() };
+    let counted = |rig: &mut Rig| {
+        let outputs = rig.drain();
+        let asked = |output: &&Output| matches!(output, Output::Event(Event::RefreshRequested(_)));
+        let sent = |output: &&Output| matches!(output, Output::Send { .. });
+        (outputs.iter().filter(asked).count(), outputs.iter().filter(sent).count())
+    };
+    for _ in 0..1000 {
+        rig.receive(id, &RouteRefresh::request(Family::Ipv4Unicast).encode());
+    }
+    assert_eq!(counted(&mut rig), (1, 1), "one request, one begin");
+    rig.receive(id, &RouteRefresh::request(Family::Ipv6Unicast).encode());
+    assert_eq!(counted(&mut rig), (1, 1), "the other family is on its own");
+    rig.peer.send_update(&end);
+    assert_eq!(counted(&mut rig), (1, 2), "the end, and once more from the beginning");
+    rig.peer.send_update(&end);
+    assert_eq!(counted(&mut rig), (0, 1), "the end");
+    rig.receive(id, &RouteRefresh::request(Family::Ipv4Unicast).encode());
+    assert_eq!(counted(&mut rig), (1, 1), "and a new one");
+}
+
+#[test]
+fn nothing_is_stale_any_more_once_the_peer_is_back_and_has_said_all() {
+    let restart = Restart { time: Some(seconds(60)), stale: seconds(120), notification: false };
+    let (mut rig, id, open) = established_with(Offers { graceful_restart: Some(restart), ..Offers::default() });
+    assert!(!rig.peer.holds_stale_routes());
+    rig.peer.handle_closed(id, None, rig.now);
+    assert!(rig.peer.holds_stale_routes());
+    rig.drain();
+    rig.peer.start(rig.now);
+    let id = rig.peer.handle_accepted(rig.now).unwrap();
+    rig.receive(id, &open);
+    rig.advance(seconds(6));
+    rig.receive(id, &KEEPALIVE);
+    assert_eq!(rig.peer.state(), State::Established);
+    for (family, held) in [(Family::Ipv4Unicast, true), (Family::Ipv6Unicast, false)] {
+        rig.receive(id, &updates_from_peer(&Update { end_of_rib: Some(family), ..Update::default() }));
+        assert_eq!(rig.peer.holds_stale_routes(), held, "{family:?}");
+    }
 }
 
 #[test]
