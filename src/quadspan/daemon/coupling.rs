@@ -16,8 +16,8 @@
 //! the tunnels several peers share an interface, so there BFD ends the session, and its routes go with it.
 //!
 //! While routes are held for a peer that restarts (RFC 4724), BFD is not asked: our BFD shares the fate of our control
-//! plane, as the peer's may, so its silence says nothing about forwarding (RFC 5882 4.3.2). A session that BFD itself
-//! ends holds nothing.
+//! plane, as the peer's may, so its silence says nothing about forwarding (RFC 5882 4.3.2). What it said holds from the
+//! moment on when no routes are held any more. A session that BFD itself ends holds nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub(super) struct Coupling {
     pub(super) bfd: bfd_task::Handle,
     /// Tunnels that are up, and whether their next hops are used.
     pub(super) gates: Arc<Mutex<BTreeMap<TunnelId, bool>>>,
+    /// What BFD said last of peers while routes were held for them; something waits for the end of that for each.
+    pub(super) overruled: Arc<Mutex<BTreeMap<PeerId, Verdict>>>,
     pub(super) reporter: Reporter,
 }
 
@@ -80,6 +82,12 @@ impl Coupling {
         self.leave_link(id);
         let part = self.topology.borrow().tunnels.get(&id).cloned();
         let Some(part) = part else { return };
+        // What BFD said was about the tunnel that is gone; it begins anew with the next.
+        if let Some(session) = &part.tunnel.bgp
+            && let Some(remembered) = self.overruled.lock().await.get_mut(&session.id)
+        {
+            *remembered = Verdict::Usable;
+        }
         tell(&part, session::Command::TunnelDown).await;
         drop(gates);
         if let Some(session) = part.tunnel.bgp.as_ref().filter(|session| session.bfd.is_some()) {
@@ -92,10 +100,25 @@ impl Coupling {
         let topology = self.topology.borrow().clone();
         let Some(session) = topology.session(peer) else { return };
         let mut gates = self.gates.lock().await;
+        let mut overruled = self.overruled.lock().await;
         if !verdict.is_usable() && session.keeps_stale_routes() {
             self.reporter.bfd_overruled(&topology.session_name(peer));
+            if overruled.insert(peer, verdict).is_none() {
+                self.remember(peer, session.clone());
+            }
             return;
         }
+        // Who waits for the peer finds that nothing speaks against it any more.
+        if let Some(remembered) = overruled.get_mut(&peer) {
+            *remembered = verdict;
+        }
+        drop(overruled);
+        self.act_on(peer, verdict, &mut gates).await;
+    }
+
+    async fn act_on(&self, peer: PeerId, verdict: Verdict, gates: &mut BTreeMap<TunnelId, bool>) {
+        let topology = self.topology.borrow().clone();
+        let Some(session) = topology.session(peer) else { return };
         let tunnel = topology.tunnels.iter().find(|(_, part)| part.tunnel.bgp.as_ref().is_some_and(|s| s.id == peer));
         if let Some((id, part)) = tunnel {
             // What is not up has nothing to lose, and is asked again when it is.
@@ -106,6 +129,25 @@ impl Coupling {
         }
         let command = if verdict.is_usable() { session::Command::BfdUp } else { session::Command::BfdDown };
         drop(session.commands.send(command).await);
+    }
+
+    /// What BFD said while routes were held for the peer counts once they no longer are.
+    fn remember(&self, peer: PeerId, session: session::Handle) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let runs = session.stale_routes_gone().await;
+                let mut gates = this.gates.lock().await;
+                if runs && session.keeps_stale_routes() {
+                    continue;
+                }
+                let verdict = this.overruled.lock().await.remove(&peer);
+                if let Some(verdict) = verdict.filter(|verdict| runs && !verdict.is_usable()) {
+                    this.act_on(peer, verdict, &mut gates).await;
+                }
+                return;
+            }
+        });
     }
 
     /// A session in a tunnel has come, changed or gone: so does its BFD.

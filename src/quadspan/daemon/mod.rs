@@ -28,6 +28,7 @@
 mod bfd_task;
 mod clock;
 mod control;
+mod convergence;
 mod coupling;
 mod entropy;
 mod error;

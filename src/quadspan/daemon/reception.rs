@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use bgp::message::{HEADER_LEN, MAX_MESSAGE_LEN, Open};
 use config::{Neighbor, Session, Transport};
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use wire::Asn;
+use wire::{Asn, Secret};
 
 use super::session;
 use super::topology::TopologyReader;
@@ -44,8 +45,11 @@ pub(super) struct Accepted {
 #[derive(Debug)]
 pub(super) struct Reception {
     door: Door,
-    open: BTreeMap<IpAddr, JoinHandle<()>>,
+    open: BTreeMap<IpAddr, (Keys, JoinHandle<()>)>,
 }
+
+/// Who has to sign connections, with which key.
+type Keys = Vec<(IpNet, Secret)>;
 
 /// Where those who connect are sent.
 #[derive(Clone, Debug)]
@@ -64,33 +68,58 @@ impl Reception {
         (Self { door: Door { topology, accepted, undecided, reporter }, open: BTreeMap::new() }, arrivals)
     }
 
-    /// Listens at exactly these addresses.
+    /// Listens at exactly these addresses, with the keys that are configured now.
     pub(super) fn listen_at(&mut self, addresses: &BTreeSet<IpAddr>) {
-        self.open.retain(|address, task| {
+        self.open.retain(|address, (_, task)| {
             let stays = addresses.contains(address);
             if !stays {
                 task.abort();
             }
             stays
         });
+        let topology = Arc::clone(&self.door.topology.borrow());
         for address in addresses {
-            let door = &self.door;
-            self.open.entry(*address).or_insert_with(|| tokio::spawn(door.clone().serve(*address)));
+            let keys = keys(&topology.router.neighbors, *address);
+            let before = match self.open.remove(address) {
+                Some((same, task)) if same == keys => {
+                    self.open.insert(*address, (same, task));
+                    continue;
+                }
+                before => before.map(|(_, task)| task),
+            };
+            let door = self.door.clone().serve(*address, keys.clone(), before);
+            self.open.insert(*address, (keys, tokio::spawn(door)));
         }
     }
 }
 
+/// Keys of those who connect to `local` signed (RFC 2385).
+fn keys(neighbors: &[Neighbor], local: IpAddr) -> Keys {
+    let of = |neighbor: &Neighbor| {
+        let key = neighbor.session.transport.md5.clone()?;
+        let peer = neighbor.session.peer.peer_address;
+        let who = neighbor.range.as_ref().map_or_else(|| peer.into(), |range| range.range);
+        (peer.is_ipv4() == local.is_ipv4()).then_some((who, key))
+    };
+    neighbors.iter().filter_map(of).collect()
+}
+
 impl Drop for Reception {
     fn drop(&mut self) {
-        self.open.values().for_each(JoinHandle::abort);
+        self.open.values().for_each(|(_, task)| task.abort());
     }
 }
 
 impl Door {
-    async fn serve(self, local: IpAddr) {
+    /// Takes over from `before`, which had other keys: the kernel has no list of the keys of a socket to correct.
+    async fn serve(self, local: IpAddr, keys: Keys, before: Option<JoinHandle<()>>) {
+        if let Some(before) = before {
+            before.abort();
+            drop(before.await);
+        }
         loop {
             let error = match session::listen_plain(local) {
-                Ok(listener) => self.accept_all(local, &listener).await,
+                Ok(listener) => self.accept_all(local, &listener, &keys).await,
                 Err(error) => error,
             };
             self.reporter.neighbors_listen_failed(local, &error);
@@ -99,9 +128,12 @@ impl Door {
     }
 
     /// Until the socket fails.
-    async fn accept_all(&self, local: IpAddr, listener: &TcpListener) -> std::io::Error {
-        if let Err(error) = self.sign(local, listener) {
-            return error;
+    async fn accept_all(&self, local: IpAddr, listener: &TcpListener, keys: &Keys) -> std::io::Error {
+        // The keys have to be there before those who sign connect.
+        for (who, key) in keys {
+            if let Err(error) = session::sign(listener, *who, key) {
+                return error;
+            }
         }
         loop {
             match listener.accept().await {
@@ -109,20 +141,6 @@ impl Door {
                 Err(error) => return error,
             }
         }
-    }
-
-    /// Keys of those who connect signed (RFC 2385) have to be there before they do.
-    fn sign(&self, local: IpAddr, listener: &TcpListener) -> std::io::Result<()> {
-        let topology = Arc::clone(&self.topology.borrow());
-        for neighbor in &topology.router.neighbors {
-            let Some(key) = &neighbor.session.transport.md5 else { continue };
-            let peer = neighbor.session.peer.peer_address;
-            if peer.is_ipv4() == local.is_ipv4() {
-                let who = neighbor.range.as_ref().map_or_else(|| peer.into(), |range| range.range);
-                session::sign(listener, who, key)?;
-            }
-        }
-        Ok(())
     }
 
     async fn admit(&self, local: IpAddr, from: SocketAddr, stream: TcpStream) {

@@ -5,7 +5,7 @@
 //! peer costs no memory and gets the latest state instead of all that led there. How long a peer may read nothing is
 //! the session's matter (RFC 9687).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
 
+use super::convergence::Convergence;
 use super::link_states::LinkStates;
 use super::session;
 use super::sleep::sleep_until;
@@ -141,7 +142,7 @@ pub(super) fn spawn(
         backlog: BTreeMap::new(),
         room: FuturesUnordered::new(),
         changes: Vec::new(),
-        complete: Some(BTreeSet::new()),
+        convergence: Some(Convergence::default()),
         deferred: None,
         converged: false,
     };
@@ -161,8 +162,8 @@ struct Task {
     room: FuturesUnordered<BoxFuture<'static, (PeerId, Room)>>,
     /// Changes for the forwarding table not yet handed over.
     changes: Vec<rib::FibChange>,
-    /// Sessions that have announced all they had, until every one has.
-    complete: Option<BTreeSet<PeerId>>,
+    /// Who has announced all it had, until every session has.
+    convergence: Option<Convergence>,
     /// After our own restart, until when nothing is decided.
     deferred: Option<Instant>,
     /// Everybody has announced all they had, and the forwarding table is still to be told so.
@@ -244,6 +245,9 @@ impl Task {
             Command::PeerUp { peer, incarnation, established } => {
                 self.incarnations.insert(peer, incarnation);
                 self.backlog.remove(&peer);
+                if let Some(convergence) = &mut self.convergence {
+                    convergence.handle_peer_up(peer, &established.families);
+                }
                 self.rib.handle_peer_up(peer, PeerSession::from(established));
             }
             Command::PeerDown { peer, stale } => {
@@ -284,11 +288,9 @@ impl Task {
                     let name = self.topology.borrow().session_name(peer);
                     self.reporter.prefix_limit_near(&name, count, limit);
                 }
-                Output::EndOfRib { peer, .. } => self.note_complete(peer),
+                Output::EndOfRib { peer, family } => self.note_complete(peer, family),
                 Output::RequestRefresh { peer, family } => {
-                    if let Some(session) = self.session(peer) {
-                        drop(session.commands.try_send(session::Command::Refresh(family)));
-                    }
+                    self.tell(peer, session::Command::Refresh(family));
                 }
                 Output::HeldBack { peer, prefix, limit } => {
                     let name = self.topology.borrow().session_name(peer);
@@ -311,11 +313,11 @@ impl Task {
     }
 
     /// Routes left by a predecessor that was killed are kept until every session has said all it had (RFC 4724 2).
-    fn note_complete(&mut self, peer: PeerId) {
-        let Some(complete) = &mut self.complete else { return };
-        complete.insert(peer);
-        if self.topology.borrow().sessions().all(|(id, _)| complete.contains(&id)) {
-            self.complete = None;
+    fn note_complete(&mut self, peer: PeerId, family: bgp::Family) {
+        let Some(convergence) = &mut self.convergence else { return };
+        convergence.handle_end_of_rib(peer, family);
+        if self.topology.borrow().sessions().all(|(id, _)| convergence.is_complete(id)) {
+            self.convergence = None;
             self.converged = true;
             self.begin_selection();
         }
@@ -377,10 +379,12 @@ impl Task {
     }
 
     fn stop_session(&self, peer: PeerId, reason: bgp::StopReason) {
+        self.tell(peer, session::Command::Stop { incarnation: self.incarnation(peer), reason });
+    }
+
+    fn tell(&self, peer: PeerId, command: session::Command) {
         if let Some(session) = self.session(peer) {
-            // A full queue holds a command that ends or reports; the session is asked again with the next update.
-            let incarnation = self.incarnation(peer);
-            drop(session.commands.try_send(session::Command::Stop { incarnation, reason }));
+            deliver(&session.commands, command);
         }
     }
 
@@ -390,5 +394,28 @@ impl Task {
 
     fn session(&self, peer: PeerId) -> Option<session::Handle> {
         self.topology.borrow().session(peer).cloned()
+    }
+}
+
+/// Gives a session a command; one that has no room gets it as soon as it has, and nobody waits for that.
+fn deliver(commands: &mpsc::Sender<session::Command>, command: session::Command) {
+    if let Err(TrySendError::Full(command)) = commands.try_send(command) {
+        let commands = commands.clone();
+        tokio::spawn(async move { drop(commands.send(command).await) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_without_room_is_stopped_once_it_has_some() {
+        let (commands, mut taken) = mpsc::channel(1);
+        deliver(&commands, session::Command::BfdUp);
+        let reason = bgp::StopReason::PrefixLimit { limit: 1, count: 2 };
+        deliver(&commands, session::Command::Stop { incarnation: 7, reason });
+        assert!(matches!(taken.recv().await, Some(session::Command::BfdUp)));
+        assert!(matches!(taken.recv().await, Some(session::Command::Stop { incarnation: 7, .. })));
     }
 }

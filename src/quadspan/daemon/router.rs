@@ -93,6 +93,7 @@ impl Running {
             topology: reader.clone(),
             bfd: bfd.clone(),
             gates: Arc::default(),
+            overruled: Arc::default(),
             reporter: reporter.clone(),
         };
         bfd_task::spawn(bfd_commands, coupling.clone(), reporter.clone()).map_err(StartError::Bfd)?;

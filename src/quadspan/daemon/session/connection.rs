@@ -23,6 +23,9 @@ use tokio::task::JoinHandle;
 const WRITE_QUEUE: usize = 256;
 /// Messages written at once.
 const WRITE_BATCH: usize = 64;
+/// Messages waiting in the connection beyond which the peer is not listened to: more than any update of the routing
+/// tables fills, so that only what answers the peer itself gets there.
+const FLOODED: usize = 4096;
 /// Octets read at once.
 const READ_SIZE: usize = 64 * 1024;
 /// How long the peer may take to hang up after our last message.
@@ -111,6 +114,11 @@ impl Connection {
         }
     }
 
+    /// Whether so much waits that what the peer asks for should wait, too.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.backlog.len() > FLOODED
+    }
+
     /// Whether nothing waits outside the writing task's queue.
     pub(super) fn has_room(&self) -> bool {
         self.backlog.is_empty()
@@ -135,8 +143,11 @@ impl Connection {
     /// Lets what is queued go out (a NOTIFICATION, last of all), waits for the peer to hang up, then closes.
     pub(super) async fn finish(mut self) {
         drop(self.closing.take());
-        drop(std::mem::replace(&mut self.queue, mpsc::channel(1).0));
         let hung_up = async {
+            while !self.has_room() {
+                self.flush().await;
+            }
+            drop(std::mem::replace(&mut self.queue, mpsc::channel(1).0));
             let write = (&mut self.writer).await;
             drop((&mut self.reader).await);
             if let Ok(Some(write)) = write {
@@ -234,4 +245,57 @@ async fn write_batch(stream: &mut OwnedWriteHalf, batch: &[Bytes]) -> io::Result
         IoSlice::advance_slices(&mut left, count);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// More than TCP and the writing task's queue take.
+    const MESSAGES: usize = 2000;
+    const SIZE: usize = 4096;
+
+    /// Only a session makes them.
+    fn some_id() -> ConnectionId {
+        let config = bgp::PeerConfig {
+            name: "frankfurt".to_owned(),
+            local_asn: wire::Asn(65000),
+            peer_asn: wire::Asn(64512),
+            router_id: wire::RouterId([10, 0, 0, 2].into()),
+            local_address: [127, 0, 0, 1].into(),
+            peer_address: [127, 0, 0, 2].into(),
+            families: vec![bgp::Family::Ipv4Unicast],
+            timers: bgp::Timers::default(),
+            offers: bgp::Offers::default(),
+            passive: true,
+            shutdown: None,
+        };
+        let mut peer = bgp::Peer::new(config, Box::new(|octets: &mut [u8]| octets.fill(7)));
+        let now = std::time::Instant::now();
+        peer.start(now);
+        peer.handle_accepted(now).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_last_message_of_a_congested_connection_is_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connecting = TcpStream::connect(listener.local_addr().unwrap());
+        let (ours, accepted) = tokio::join!(connecting, listener.accept());
+        let (io, _events) = mpsc::channel(8);
+        let id = some_id();
+        let mut connection = Connection::start(id, ours.unwrap(), io);
+        for _ in 0..MESSAGES {
+            connection.send(Bytes::from(vec![0; SIZE]));
+        }
+        assert!(!connection.has_room() && !connection.is_flooded());
+        connection.send(Bytes::from_static(b"last"));
+        connection.finish_in_background();
+        let mut received = Vec::new();
+        let mut theirs = accepted.unwrap().0;
+        theirs.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received.len(), MESSAGES * SIZE + 4);
+        assert!(received.ends_with(b"last"));
+    }
 }

@@ -17,14 +17,12 @@ mod socket;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bgp::{ConnectionId, Event, Output, Peer, PeerStatus, StopReason};
 use rib::PeerId;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::entropy::system_entropy;
 use super::rib_task;
@@ -92,13 +90,18 @@ pub(super) struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
     /// Each with the incarnation of the session it is meant for.
     pub(super) updates: mpsc::Sender<(u64, bgp::Update)>,
-    stale: Arc<AtomicBool>,
+    stale: watch::Receiver<bool>,
 }
 
 impl Handle {
     /// Whether routes are held for a peer that restarts (RFC 4724).
     pub(super) fn keeps_stale_routes(&self) -> bool {
-        self.stale.load(Ordering::Relaxed)
+        *self.stale.borrow()
+    }
+
+    /// Waits until none are held; whether the session still runs.
+    pub(super) async fn stale_routes_gone(&self) -> bool {
+        self.stale.clone().wait_for(|stale| !stale).await.is_ok()
     }
 }
 
@@ -118,10 +121,10 @@ pub(super) fn spawn(
     if restarted {
         peer.set_restarted();
     }
-    let stale = Arc::new(AtomicBool::new(false));
+    let (stale_tx, stale) = watch::channel(false);
     let session = Session {
         id,
-        stale: Arc::clone(&stale),
+        stale: stale_tx,
         failed: false,
         life,
         met: false,
@@ -146,7 +149,7 @@ pub(super) fn spawn(
 struct Session {
     id: PeerId,
     /// As the handle shows it.
-    stale: Arc<AtomicBool>,
+    stale: watch::Sender<bool>,
     /// BFD says that the peer cannot be reached.
     failed: bool,
     life: Life,
@@ -185,6 +188,7 @@ impl Session {
             }
             let rib_has_room = self.to_rib.is_empty();
             let tcp_has_room = self.connections.values().all(Connection::has_room);
+            let listens = rib_has_room && !self.connections.values().any(Connection::is_flooded);
             let deadline = self.peer.poll_timeout();
             let rib = self.rib.clone();
             tokio::select! {
@@ -204,7 +208,7 @@ impl Session {
                     self.peer.handle_timeout(Instant::now());
                 }
                 () = sleep_until(self.listen_again) => self.listen(),
-                event = io.recv(), if rib_has_room => if let Some(event) = event { self.handle_io(event) },
+                event = io.recv(), if listens => if let Some(event) = event { self.handle_io(event) },
                 stream = accept(self.listener.as_ref()) => self.handle_accepted(stream),
                 update = updates.recv(), if tcp_has_room => match update {
                     Some((incarnation, update)) if incarnation == self.incarnation => self.peer.send_update(&update),
@@ -409,6 +413,8 @@ impl Session {
                 Output::Event(event) => self.handle_event(event),
             }
         }
+        let holds = self.peer.holds_stale_routes();
+        self.stale.send_if_modified(|stale| std::mem::replace(stale, holds) != holds);
     }
 
     fn connect(&self, id: ConnectionId) {
@@ -425,9 +431,6 @@ impl Session {
     }
 
     fn handle_event(&mut self, event: Event) {
-        if matches!(event, Event::Down { .. } | Event::StaleExpired(_) | Event::Established(_)) {
-            self.stale.store(self.peer.status().stale.is_some(), Ordering::Relaxed);
-        }
         self.reporter.bgp_event(&self.config, &event);
         let peer = self.id;
         match event {
