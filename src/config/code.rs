@@ -305,6 +305,8 @@ codes! {
     AggregateDuplicate = "aggregate-duplicate",
     /// A prefix that cannot be an aggregate.
     AggregatePrefix = "aggregate-prefix",
+    /// An aggregate that would swallow a tunnel's own packets.
+    AggregateCapture = "aggregate-capture",
     /// An aggregate with a set of AS numbers (RFC 9774).
     AggregateAsSet = "aggregate-as-set",
     /// An aggregate of what is announced anyway.

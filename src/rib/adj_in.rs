@@ -79,6 +79,10 @@ impl Rib {
                 continue;
             }
             let id = table.enter(prefix);
+            if path_id > 0 && table.entry(id).is_full(slot, path_id) {
+                adj_in.forgotten += 1;
+                continue;
+            }
             adj_in.put_path(Path::new(route, slot, path_id, accepted), id, table.entry_mut(id), dirty);
             adj_in.check_limit(peer.id, &peer.policy, ready);
         }

@@ -6,6 +6,9 @@
 //!   10.20.9.0/24 ─┘                   what no contributor covers must not go back up a default route
 //! ```
 //!
+//! An aggregate around the outside address of a tunnel's peer is announced, but leads nowhere here: the void would take
+//! the tunnel's own packets.
+//!
 //! ORIGIN is the worst of the contributors'. AS_PATH is empty, or a set of all their numbers where that is configured
 //! (RFC 9774 advises against it). With `summary_only` contributors are not announced while the aggregate is.
 
@@ -18,6 +21,7 @@ use wire::Asn;
 
 use crate::announce::best;
 use crate::id_set::IdSet;
+use crate::import::captured;
 use crate::local::{LocalKind, LocalRoute};
 use crate::paged::Paged;
 use crate::rib::Rib;
@@ -83,6 +87,11 @@ impl Summary {
 }
 
 impl Rib {
+    /// Has all aggregates made again.
+    pub(crate) fn aggregate_again(&mut self) {
+        self.summaries.iter_mut().for_each(|summary| summary.due = true);
+    }
+
     /// Replaces the aggregates.
     pub fn set_aggregates(&mut self, aggregates: Vec<Aggregate>) {
         let kept = |summary: &Summary| aggregates.contains(&summary.config);
@@ -150,7 +159,9 @@ impl Rib {
             aggregator: Some((asn, router_id.0)),
             ..Attributes::default()
         };
-        Some(LocalRoute::new(Arc::new(attributes), NextHopSet::discard()))
+        let held = captured(&self.config, &summary.config.prefix).is_some();
+        let next_hops = if held { NextHopSet::default() } else { NextHopSet::discard() };
+        Some(LocalRoute::new(Arc::new(attributes), next_hops))
     }
 
     fn as_set(&self, summary: &Summary) -> AsPath {

@@ -108,12 +108,13 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The next prefixes to tell a peer about, each once.
+/// The next prefixes to tell a peer about, each once. Under a limit that is all of them: after a new start prefixes are
+/// admitted whose place others hold at the peer that come later, and those have to be withdrawn first.
 fn next_batch(out: &mut AdjOut, export: &Export<'_>, sources: Sources<'_>) -> Vec<u32> {
     let mut batch = Vec::new();
     // Admitting one prefix may displace another, which then belongs to the same batch: it has to be withdrawn first.
     let mut moved = Vec::new();
-    while batch.len() < BATCH || !moved.is_empty() {
+    while batch.len() < BATCH || out.limit.is_some() {
         let Some(id) = moved.pop().or_else(|| out.pending.pop()) else { break };
         if let Some(limit) = &mut out.limit {
             out.pending.remove(id);

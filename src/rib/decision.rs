@@ -38,8 +38,8 @@ use std::net::IpAddr;
 
 use wire::{Asn, RouterId};
 
-use crate::PeerId;
 use crate::route::Rank;
+use crate::{NextHop, PeerId};
 
 /// A step of the decision process, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -154,6 +154,8 @@ pub(crate) struct Candidate {
     pub(crate) peer_router_id: RouterId,
     pub(crate) ebgp: bool,
     pub(crate) rank: Rank,
+    /// What counts against the width: through which link, and to whom. All paths of a tunnel's peer have the same.
+    pub(crate) next_hop: NextHop,
 }
 
 /// How a route came out.
@@ -174,6 +176,8 @@ pub(crate) enum Standing {
 pub(crate) struct Contest {
     /// Indices of those not eliminated yet.
     alive: Vec<usize>,
+    /// Next hops in use.
+    used: Vec<NextHop>,
     standings: Vec<Standing>,
 }
 
@@ -247,7 +251,7 @@ impl Contest {
     }
 
     fn keep(&mut self, step: Step, stays: impl Fn(usize) -> bool) {
-        let Self { alive, standings } = self;
+        let Self { alive, standings, .. } = self;
         alive.retain(|&at| {
             let stays = stays(at);
             if !stays {
@@ -259,20 +263,21 @@ impl Contest {
 
     /// RFC 4271 9.1.2.2 f), g): among equals the order is arbitrary but fixed; the first are used side by side.
     fn rank_ties(&mut self, candidates: &[Candidate], paths: MultipathPaths, width: usize) {
-        let Self { alive, standings } = self;
+        let Self { alive, used, standings } = self;
         alive.sort_unstable_by(|&a, &b| candidates[a].tie_break(&candidates[b]).0);
         let Some((&first, rest)) = alive.split_first() else { return };
         let best = &candidates[first];
-        let mut used = 1;
-        let mut last_peer = best.peer;
+        used.clear();
+        used.push(best.next_hop);
         for &at in rest {
             let own = &candidates[at];
-            // Paths of one peer stand next to each other and have one next hop.
-            let room = used < width || own.peer == last_peer;
+            let known = used.contains(&own.next_hop);
+            let room = known || used.len() < width;
             standings[at] = match barrier(&own.rank, &best.rank, paths).or((!room).then_some(Barrier::Width(width))) {
                 None => {
-                    used += usize::from(own.peer != last_peer);
-                    last_peer = own.peer;
+                    if !known {
+                        used.push(own.next_hop);
+                    }
                     Standing::Multipath
                 }
                 Some(barrier) => Standing::LeftOut { step: best.tie_break(own).1, barrier },

@@ -77,7 +77,8 @@ pub struct PeerCounts {
     pub accepted: usize,
     /// Did not pass the import policy.
     pub refused: usize,
-    /// Did not pass the import policy, and were not kept because too many are; since the session came up.
+    /// Not kept, because too many that did not pass the import policy are, or because there are 64 paths of this peer to
+    /// the prefix already (RFC 7911); since the session came up.
     pub forgotten: usize,
     /// Kept from before the peer restarted, or since it was asked to repeat everything, and not repeated yet.
     pub stale: usize,

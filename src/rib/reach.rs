@@ -11,7 +11,7 @@
 //! look-up never changes its outcome, and no route hangs on itself. A look-up is repeated when one of these routes
 //! changed; the kernel always gets the links and addresses at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -61,6 +61,18 @@ impl Reached {
         new
     }
 
+    /// Takes over where next hops lead now; returns those of them that led elsewhere.
+    fn renew(&mut self, looked_up: &[(IpAddr, Arc<[NextHop]>)]) -> HashSet<IpAddr> {
+        let mut changed = HashSet::new();
+        for (address, hops) in looked_up {
+            if let Some(known) = self.hops.get_mut(address).filter(|known| *known != hops) {
+                *known = Arc::clone(hops);
+                changed.insert(*address);
+            }
+        }
+        changed
+    }
+
     pub(crate) fn of(&self, next_hop: IpAddr) -> &[NextHop] {
         self.hops.get(&next_hop).map_or(&[], |hops| hops)
     }
@@ -99,10 +111,9 @@ impl Rib {
         }
     }
 
-    /// An interface is gone.
+    /// An interface is gone. What is known of its state stays: it is told on its own, and may be newer than this.
     pub fn remove_interface(&mut self, link: LinkId) {
         if self.interfaces.remove(&link).is_some() {
-            self.link_states.remove(&link);
             self.links_changed();
         }
     }
@@ -161,20 +172,23 @@ impl Rib {
             return;
         }
         self.forget_unused();
-        while let Some(address) = self.unsure.pop_first() {
-            let hops: Arc<[NextHop]> = self.reach(address).into();
-            let Self { peers, table, dirty, .. } = self;
-            for (_, slot) in peers.ids().collect::<Vec<_>>() {
-                let Some(peer) = peers.at_mut(slot) else { continue };
-                let Some(known) = peer.reached.hops.get_mut(&address).filter(|known| **known != hops) else { continue };
-                *known = Arc::clone(&hops);
-                let leads_there = |path: &Path| path.route.leads_to(&peer.policy) == Some(address);
-                for id in peer.adj_in.prefixes.iter() {
-                    let entry = table.entry_mut(id);
-                    if entry.paths_of(slot).any(leads_there) {
-                        entry.moved = true;
-                        dirty.insert(id);
-                    }
+        let unsure = std::mem::take(&mut self.unsure);
+        let looked_up: Vec<(IpAddr, Arc<[NextHop]>)> =
+            unsure.into_iter().map(|address| (address, self.reach(address).into())).collect();
+        let Self { peers, table, dirty, .. } = self;
+        for (_, slot) in peers.ids().collect::<Vec<_>>() {
+            let Some(peer) = peers.at_mut(slot) else { continue };
+            let changed = peer.reached.renew(&looked_up);
+            if changed.is_empty() {
+                continue;
+            }
+            // However many changed, all routes of the peer are looked at once.
+            let leads_there = |path: &Path| path.route.leads_to(&peer.policy).is_some_and(|to| changed.contains(&to));
+            for id in peer.adj_in.prefixes.iter() {
+                let entry = table.entry_mut(id);
+                if entry.paths_of(slot).any(leads_there) {
+                    entry.moved = true;
+                    dirty.insert(id);
                 }
             }
         }

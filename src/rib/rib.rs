@@ -59,6 +59,8 @@ pub struct Rib {
     pub(crate) dirty: IdSet,
     /// Prefixes that may be gone from everywhere.
     pub(crate) vacant: IdSet,
+    /// How many of these were left when it was last looked, because some peer is yet to be told.
+    waiting: usize,
     /// Nothing is decided or announced yet.
     pub(crate) deferred: bool,
     /// Outputs of the work done so far.
@@ -92,6 +94,7 @@ impl Rib {
             installed: 0,
             dirty: IdSet::default(),
             vacant: IdSet::default(),
+            waiting: 0,
             deferred: false,
             ready: VecDeque::new(),
             scratch: Scratch::default(),
@@ -193,7 +196,12 @@ impl Rib {
     /// A link (a tunnel, or a plain interface) came up or went down: all next hops through it are valid, or invalid,
     /// from now on.
     pub fn handle_link(&mut self, link: LinkId, state: LinkState) {
-        if self.link_states.insert(link, state).unwrap_or(LinkState::Down) == state {
+        // A link that is not there is down, so that those that are gone take no room.
+        let before = match state {
+            LinkState::Up => self.link_states.insert(link, state),
+            LinkState::Down => self.link_states.remove(&link),
+        };
+        if before.unwrap_or(LinkState::Down) == state {
             return;
         }
         self.links_changed();
@@ -266,6 +274,7 @@ impl Rib {
             self.config.protected = protected;
             self.reconsider_all();
             self.refresh_sources();
+            self.aggregate_again();
         }
     }
 
@@ -373,17 +382,28 @@ impl Rib {
         !self.ready.is_empty()
     }
 
-    /// Once nobody has to be told anything any more, prefixes without paths are gone.
+    /// Once nobody has to be told of them any more, prefixes without paths are gone.
     fn reclaim(&mut self) {
-        let waits = |peer: &Peer| peer.session.is_some() && !peer.adj_out.pending.is_empty();
-        if self.deferred || self.peers.iter().any(waits) {
+        let Self { peers, table, vacant, waiting, .. } = self;
+        let waits = |peer: &&Peer| peer.session.is_some() && !peer.adj_out.pending.is_empty();
+        let waiters: Vec<&Peer> = peers.iter().filter(waits).collect();
+        // While many wait for a slow peer, they are not looked at again for every few that come.
+        if self.deferred || !waiters.is_empty() && vacant.len() < 2 * *waiting {
             return;
         }
-        while let Some(id) = self.vacant.pop() {
-            let entry = self.table.entry(id);
-            if entry.is_vacant() && !entry.pinned {
-                self.table.remove(id);
+        let mut left = IdSet::default();
+        while let Some(id) = vacant.pop() {
+            let entry = table.entry(id);
+            if !entry.is_vacant() || entry.pinned {
+                continue;
+            }
+            if waiters.iter().any(|peer| peer.adj_out.pending.contains(id)) {
+                left.insert(id);
+            } else {
+                table.remove(id);
             }
         }
+        *waiting = left.len();
+        *vacant = left;
     }
 }

@@ -232,7 +232,12 @@ fn leads_somewhere(path: &Path, peer: &Peer) -> bool {
 }
 
 pub(crate) fn candidate(path: &Path, peer: &Peer) -> Option<Candidate> {
+    let to = match peer.policy.reach {
+        Reach::Tunnel => None,
+        Reach::Connected { .. } | Reach::Routed => path.route.leads_to(&peer.policy),
+    };
     takes_part(path, peer).then(|| Candidate {
+        next_hop: NextHop { link: peer.egress.link, address: to.unwrap_or(peer.policy.peer_address) },
         peer: peer.id,
         path_id: path.path_id,
         peer_address: peer.policy.peer_address,

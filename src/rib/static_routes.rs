@@ -124,14 +124,26 @@ impl Rib {
         }
     }
 
-    /// The address of an IKE peer that a route holds and no narrower static route leads elsewhere.
+    /// The address of an IKE peer that a route holds and no narrower static route leads past all tunnels now.
     fn captured_by(&self, route: &StaticRoute) -> Option<IpAddr> {
         let bypassed = |address: &IpAddr| {
             let length = route.prefix.prefix_len();
-            self.statics.iter().any(|other| other.prefix.contains(address) && other.prefix.prefix_len() > length)
+            let mut narrower = self
+                .statics
+                .iter()
+                .filter(|other| other.prefix.contains(address) && other.prefix.prefix_len() > length);
+            narrower.any(|other| self.leads_past_tunnels(other))
         };
         let mut held = self.config.protected.iter().filter(|address| route.prefix.contains(*address));
         held.find(|address| !bypassed(address)).copied()
+    }
+
+    /// Whether one of its next hops is reached through a plain interface.
+    fn leads_past_tunnels(&self, route: &StaticRoute) -> bool {
+        match &route.target {
+            StaticTarget::Blackhole => false,
+            StaticTarget::Via(hops) => hops.iter().flat_map(|hop| self.way(hop)).any(|way| way.link.tunnel().is_none()),
+        }
     }
 
     /// The ways to a static next hop.

@@ -77,6 +77,9 @@ const NUMBER_SHIFT: u32 = 4;
 /// Paths of one prefix that can be told apart toward peers; more are not announced side by side.
 const NUMBERS: u16 = u16::MAX >> NUMBER_SHIFT;
 
+/// Paths of one peer to one prefix that are kept. Each takes its share of every decision on the prefix.
+pub(crate) const PATHS_KEPT: usize = 64;
+
 /// What the last decision made of a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -227,6 +230,18 @@ impl Entry {
         self.paths.iter().find(|path| path.is_of(peer, path_id))
     }
 
+    /// Whether the peer has as many paths to the prefix as are kept, and this is not one of them.
+    pub(crate) fn is_full(&self, peer: Slot, path_id: u32) -> bool {
+        let mut paths = 0;
+        for path in self.paths_of(peer) {
+            if path.path_id == path_id {
+                return false;
+            }
+            paths += 1;
+        }
+        paths >= PATHS_KEPT
+    }
+
     pub(crate) fn paths_of(&self, peer: Slot) -> impl Iterator<Item = &Path> {
         self.paths.iter().filter(move |path| path.peer == peer)
     }
@@ -251,8 +266,13 @@ impl Entry {
         if low != u64::MAX {
             return u16::try_from(low.trailing_ones() + 1).unwrap_or(0);
         }
-        let is_taken = |number: &u16| self.paths.iter().any(|path| path.number() == u32::from(*number));
-        (65..=NUMBERS).find(|number| !is_taken(number)).unwrap_or(0)
+        // One pass, however many there are: a peer may send paths to make this slow.
+        let mut taken = [0u64; NUMBERS as usize / 64 + 1];
+        for path in &self.paths {
+            let number = path.bits >> NUMBER_SHIFT;
+            taken[usize::from(number / 64)] |= 1 << (number % 64);
+        }
+        (65..=NUMBERS).find(|number| taken[usize::from(number / 64)] >> (number % 64) & 1 == 0).unwrap_or(0)
     }
 }
 

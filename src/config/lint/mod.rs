@@ -32,6 +32,6 @@ pub(crate) fn lint(
         networks::lint(router, tunnels, neighbors, findings);
         statics::lint(&router.statics, tunnels, findings);
         let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
-        routes::lint(router, within.chain(neighbors.iter().map(|neighbor| &neighbor.session)), findings);
+        routes::lint(router, tunnels, within.chain(neighbors.iter().map(|neighbor| &neighbor.session)), findings);
     }
 }

@@ -3,14 +3,21 @@
 use ipnet::IpNet;
 
 use super::networks::martian;
+use super::statics::bypassed;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::resolve::{AggregateDraft, RouterDraft, SessionDraft};
+use crate::resolve::{AggregateDraft, RouterDraft, SessionDraft, TunnelDraft};
 
-pub(super) fn lint<'a>(router: &RouterDraft, sessions: impl Iterator<Item = &'a SessionDraft>, findings: &Findings) {
+pub(super) fn lint<'a>(
+    router: &RouterDraft,
+    tunnels: &[TunnelDraft],
+    sessions: impl Iterator<Item = &'a SessionDraft>,
+    findings: &Findings,
+) {
     for (index, aggregate) in router.aggregates.iter().enumerate() {
         alone(aggregate, router.aggregates.get(..index).unwrap_or_default(), findings);
         beside_networks(aggregate, router, findings);
+        capture(aggregate, router, tunnels, findings);
     }
     for session in sessions {
         treatment(router, session, findings);
@@ -54,6 +61,30 @@ fn beside_networks(aggregate: &AggregateDraft, router: &RouterDraft, findings: &
                 .label("this aggregate adds nothing")
                 .also(network.span, "it is one of our networks")
                 .remedy("leave it out of `networks` to announce it only while something is in it"),
+        );
+    }
+}
+
+/// What an aggregate covers and nothing more specific leads anywhere is dropped: not a tunnel's own packets.
+fn capture(aggregate: &AggregateDraft, router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Findings) {
+    let (prefix, span) = (aggregate.aggregate.value.prefix, aggregate.aggregate.span);
+    let captured = tunnels.iter().find_map(|tunnel| {
+        let remote = tunnel.remote.filter(|at| prefix.contains(&at.value))?;
+        (!bypassed(remote.value, prefix, &router.statics, tunnels)).then_some((tunnel, remote))
+    });
+    if let Some((tunnel, remote)) = captured {
+        findings.push(
+            Finding::error(
+                Code::AggregateCapture,
+                span,
+                format!("{prefix} holds the outside address of the peer of {}", tunnel.title()),
+            )
+            .label("would drop the tunnel's own packets")
+            .also(remote.span, "the peer")
+            .remedy(format!(
+                "add a static route to {} by the way it is reached now, or aggregate less",
+                IpNet::from(remote.value),
+            )),
         );
     }
 }

@@ -141,17 +141,9 @@ fn capture(route: &StaticDraft, statics: &[StaticDraft], tunnels: &[TunnelDraft]
     if !leads_astray(route, tunnels) {
         return;
     }
-    let bypassed = |remote: IpAddr| {
-        statics.iter().any(|other| {
-            let narrower = other.prefix.is_some_and(|other| {
-                other.value.contains(&remote) && other.value.prefix_len() > prefix.value.prefix_len()
-            });
-            narrower && !leads_astray(other, tunnels)
-        })
-    };
     let captured = tunnels.iter().find_map(|tunnel| {
-        let remote = tunnel.remote.filter(|at| prefix.value.contains(&at.value) && !bypassed(at.value))?;
-        Some((tunnel, remote))
+        let remote = tunnel.remote.filter(|at| prefix.value.contains(&at.value))?;
+        (!bypassed(remote.value, prefix.value, statics, tunnels)).then_some((tunnel, remote))
     });
     if let Some((tunnel, remote)) = captured {
         findings.push(
@@ -169,6 +161,16 @@ fn capture(route: &StaticDraft, statics: &[StaticDraft], tunnels: &[TunnelDraft]
             )),
         );
     }
+}
+
+/// Whether a static route narrower than `prefix` leads to a peer outside all tunnels.
+pub(super) fn bypassed(remote: IpAddr, prefix: ipnet::IpNet, statics: &[StaticDraft], tunnels: &[TunnelDraft]) -> bool {
+    statics.iter().any(|other| {
+        let narrower = other
+            .prefix
+            .is_some_and(|other| other.value.contains(&remote) && other.value.prefix_len() > prefix.prefix_len());
+        narrower && !leads_astray(other, tunnels)
+    })
 }
 
 fn leads_astray(route: &StaticDraft, tunnels: &[TunnelDraft]) -> bool {

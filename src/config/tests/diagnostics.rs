@@ -431,6 +431,7 @@ const ROUTES: &[Case] = &[
     (Code::AggregateDuplicate, &[(NETWORKS, "  aggregates: [{prefix: 10.2.0.0/16}, {prefix: 10.2.0.0/16}]\n")]),
     (Code::AggregatePrefix, &[(NETWORKS, "  aggregates: [{prefix: 169.254.0.0/16}]\n")]),
     (Code::AggregatePrefix, &[(NETWORKS, "  aggregates: [{prefix: 10.2.0.1/32}]\n")]),
+    (Code::AggregateCapture, &[(NETWORKS, "  aggregates: [{prefix: 203.0.113.0/24}]\n")]),
     (Code::AggregateAsSet, &[(NETWORKS, "  aggregates: [{prefix: 10.2.0.0/16, as-set: true}]\n")]),
     (Code::AggregateNetwork, &[(NETWORKS, "  networks: [10.2.0.0/16]\n  aggregates: [{prefix: 10.2.0.0/16}]\n")]),
     (Code::MissingKey, &[(NETWORKS, "  aggregates: [{summary-only: true}]\n")]),

@@ -50,6 +50,7 @@ fn standings_under(rules: DecisionRules, routes: &[Route], width: usize) -> Vec<
             peer_router_id: RouterId(Ipv4Addr::new(10, 0, 0, route.router_id)),
             ebgp: route.ebgp,
             rank: Rank::of(&route.attributes, route.local_preference),
+            next_hop: NextHop { link: wire::LinkId(route.peer), address: Ipv4Addr::LOCALHOST.into() },
         })
         .collect();
     Contest::default().decide(false, &candidates, (rules, width)).to_vec()
@@ -110,6 +111,7 @@ fn originated_here_beats_all() {
         peer_router_id: RouterId(Ipv4Addr::LOCALHOST),
         ebgp: true,
         rank: Rank::of(&Attributes::default(), u32::MAX),
+        next_hop: NextHop { link: wire::LinkId(1), address: Ipv4Addr::LOCALHOST.into() },
     };
     let mut contest = Contest::default();
     let outcome = contest.decide(true, &[candidate, candidate], (DecisionRules::default(), 4));

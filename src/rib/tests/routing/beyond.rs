@@ -375,3 +375,39 @@ fn an_announced_network_still_goes_where_its_static_route_leads() {
     assert_eq!(router.kernel[&net("10.1.0.0/16")], [hop(LAN, "10.1.0.9")]);
     assert!(router.rib.route(&net("10.1.0.0/16")).unwrap().originated);
 }
+
+#[test]
+fn a_link_that_is_told_up_before_its_old_interface_is_gone_stays_up() {
+    let mut router = router();
+    router.rib.handle_link(LinkId(0), LinkState::Down);
+    router.rib.handle_link(LinkId(0), LinkState::Up);
+    router.rib.remove_interface(LinkId(0));
+    router.rib.set_interface(LinkId(0), interface("qs-t0", &["169.254.21.2/30"]));
+    router.rib.set_sources(vec![over_both_tunnels("10.9.0.0/16")], ConnectedRule::default());
+    router.drain();
+    assert_eq!(router.tunnels_of("10.9.0.0/16"), [0, 1]);
+}
+
+#[test]
+fn only_a_way_that_there_is_lets_a_tunnels_packets_past_the_tunnels() {
+    let mut router = router();
+    let around = over_both_tunnels("203.0.113.0/24");
+    let plain = fixed("203.0.113.7/32", via(&[(None, "10.1.0.9")]));
+    router.rib.set_sources(vec![around.clone(), plain], ConnectedRule::default());
+    router.drain();
+    assert_eq!(router.tunnels_of("203.0.113.0/24"), [0, 1]);
+    router.rib.handle_link(LAN, LinkState::Down);
+    router.drain();
+    assert!(router.kernel.is_empty(), "its network is down");
+    router.rib.handle_link(LAN, LinkState::Up);
+    router.drain();
+    assert_eq!(router.tunnels_of("203.0.113.0/24"), [0, 1]);
+    let inward = [over_both_tunnels("10.8.0.0/16"), fixed("203.0.113.7/32", via(&[(None, "10.8.0.1")]))];
+    let blackhole = fixed("203.0.113.7/32", StaticTarget::Blackhole);
+    for narrower in [inward.to_vec(), vec![blackhole]] {
+        let statics = [vec![around.clone()], narrower].concat();
+        router.rib.set_sources(statics, ConnectedRule::default());
+        router.drain();
+        assert!(!router.kernel.contains_key(&net("203.0.113.0/24")), "the narrower one leads to no plain interface");
+    }
+}

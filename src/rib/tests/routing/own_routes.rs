@@ -58,6 +58,65 @@ fn an_aggregate_is_there_while_something_is_in_it() {
 }
 
 #[test]
+fn an_aggregate_around_a_tunnels_peer_is_told_and_drops_nothing() {
+    let aggregate = Aggregate { prefix: net("203.0.113.0/24"), summary_only: false, as_set: false };
+    let mut router = router(RibConfig { aggregates: vec![aggregate], ..config() });
+    say(&mut router, 0, attributes(&[AWS]), &["203.0.113.128/25"]);
+    router.drain();
+    assert!(router.told[&HUB].contains_key(&net("203.0.113.0/24")));
+    assert!(!router.ways.contains_key(&net("203.0.113.0/24")));
+    router.rib.set_protected(Vec::new());
+    router.drain();
+    assert_eq!(router.ways[&net("203.0.113.0/24")], NextHopSet::discard());
+    router.rib.set_protected(config().protected);
+    router.drain();
+    assert!(!router.ways.contains_key(&net("203.0.113.0/24")));
+}
+
+#[test]
+fn a_new_order_of_many_routes_never_gives_a_peer_more_than_its_limit() {
+    let mut router = Router::new(RibConfig { originated: Vec::new(), ..config() });
+    let hub = PeerPolicy { export: policy::Chain::lines(vec![permit("0.0.0.0/0", 32)]), ..policy(3, 65515) };
+    let hub = PeerPolicy { max_prefix_out: Some(4), ..hub };
+    for (number, policy) in [(0, policy(0, AWS)), (3, hub.clone())] {
+        router.rib.handle_link(LinkId(number), LinkState::Up);
+        router.rib.add_peer(PeerId(number), policy);
+        router.peer_up(PeerId(number), session(number));
+    }
+    router.limits.insert(HUB, 4);
+    // More than one batch, the ones that rank first last.
+    let all: Vec<_> = (0..20_000_u16).rev().map(|at| net(&format!("10.{}.{}.0/24", at >> 8, at & 0xff))).collect();
+    router.rib.handle_update(PeerId(0), announce(&policy(0, AWS), attributes(&[AWS]), &all));
+    router.drain();
+    assert_eq!(router.told[&HUB].len(), 4);
+    router.rib.set_policy(HUB, PeerPolicy { med: Some(7), ..hub });
+    router.drain();
+    assert!(router.told[&HUB].values().all(|(_, told)| told.med == Some(7)) && router.told[&HUB].len() == 4);
+}
+
+#[test]
+fn what_one_slow_peer_waits_for_does_not_keep_everything_else() {
+    let mut router = router(config());
+    router.drain();
+    say(&mut router, 0, attributes(&[AWS]), &["10.20.1.0/24"]);
+    router.rib.hold(HUB);
+    router.drain();
+    router.rib.handle_update(PeerId(0), withdraw(&[net("10.20.1.0/24")]));
+    router.drain();
+    assert_eq!(router.rib.totals().prefixes, 2, "the hub is yet to be told");
+    // Refused, so that nobody is ever told.
+    say(&mut router, 0, attributes(&[AWS]), &["203.0.113.0/24"]);
+    router.drain();
+    assert_eq!(router.rib.totals().prefixes, 3);
+    router.rib.handle_update(PeerId(0), withdraw(&[net("203.0.113.0/24")]));
+    router.drain();
+    assert_eq!(router.rib.totals().prefixes, 2, "only what the hub waits for is kept");
+    router.rib.release(HUB);
+    router.drain();
+    assert_eq!(router.rib.totals().prefixes, 1);
+}
+
+#[test]
 fn with_summary_only_contributors_are_not_announced_beside_it() {
     let mut router = router(aggregated(true, false));
     say(&mut router, 0, attributes(&[AWS]), &["10.20.1.0/24", "10.20.2.0/24", "10.21.0.0/16"]);

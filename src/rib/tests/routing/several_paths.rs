@@ -77,6 +77,43 @@ fn a_peer_may_announce_several_paths_and_withdraw_one() {
 }
 
 #[test]
+fn more_than_sixty_four_paths_of_one_peer_to_one_prefix_are_not_kept() {
+    let mut router = Router::new(config());
+    let peer = policy(0, 64512);
+    router.rib.add_peer(PeerId(0), peer.clone());
+    router.rib.handle_link(peer.link, rib::LinkState::Up);
+    router.peer_up(PeerId(0), with_paths(0, true, false));
+    for id in 1..=70 {
+        router.rib.handle_update(PeerId(0), announce(&peer, id, attributes(&[64512])));
+    }
+    router.rib.handle_update(PeerId(0), announce(&peer, 64, attributes(&[64512, 1])));
+    router.drain();
+    let counts = router.rib.counts(PeerId(0)).unwrap();
+    assert_eq!((counts.received, counts.forgotten), (64, 6));
+}
+
+#[test]
+fn other_routers_on_a_shared_network_count_against_the_width_one_by_one() {
+    let mut router = Router::new(rib::RibConfig { ecmp_width: 2, ..config() });
+    let lan = wire::LinkId::plain(2);
+    let addresses = vec![net("10.1.0.1/24")];
+    router.rib.set_interface(lan, rib::Interface { name: "lan0".to_owned(), addresses });
+    router.rib.handle_link(lan, rib::LinkState::Up);
+    let ends = (std::net::IpAddr::from([10, 1, 0, 1]), std::net::IpAddr::from([10, 1, 0, 9]));
+    let reach = rib::Reach::Connected { interface: None };
+    let peer = PeerPolicy { reach, local_address: ends.0, peer_address: ends.1, ..policy(0, 64512) };
+    router.rib.add_peer(PeerId(0), peer.clone());
+    router.peer_up(PeerId(0), with_paths(0, true, false));
+    for (id, last) in [(1, 20), (2, 20), (3, 21), (4, 22), (5, 21)] {
+        let from = PeerPolicy { peer_address: [10, 1, 0, last].into(), ..peer.clone() };
+        router.rib.handle_update(PeerId(0), announce(&from, id, attributes(&[64512])));
+    }
+    router.drain();
+    let hops: Vec<_> = router.kernel[&net(PREFIX)].iter().map(|hop| hop.address.to_string()).collect();
+    assert_eq!(hops, ["10.1.0.20", "10.1.0.21"]);
+}
+
+#[test]
 fn all_paths_go_out_with_numbers_that_stay() {
     let mut router = with_hub(SendPaths::All);
     assert_eq!(heard(&router), [1, 2, 3]);
