@@ -37,6 +37,9 @@ const RETRY_UNMADE: Duration = Duration::from_secs(5);
 /// How long peers get to take our DELETEs and Ceases before the sockets close.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// How much longer than peers wait for us routes of a predecessor stay: until what the last of them says is in the kernel.
+const RESTART_MARGIN: Duration = Duration::from_secs(60);
+
 /// Runs the router described by `router`, read from `file`, until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -236,13 +239,25 @@ impl Surroundings {
 
 async fn start_fib(router: &Router, dataplane: &Dataplane) -> Result<(Fib, mpsc::Receiver<fib::FibEvent>), StartError> {
     let (table, metric, tag) = (router.table, router.metric, nexthop_tag(&router.name));
-    match Fib::start(FibConfig { table, metric, tag, ..FibConfig::default() }).await {
+    let config = FibConfig::default();
+    let adopt_for = config.adopt_for.max(longest_restart(router).saturating_add(RESTART_MARGIN));
+    match Fib::start(FibConfig { table, metric, tag, adopt_for, ..config }).await {
         Ok(started) => Ok(started),
         Err(error) => {
             dataplane.clone().stop().await;
             Err(error.into())
         }
     }
+}
+
+/// How long the most patient peer is told to wait for us after a restart (RFC 4724 4.1).
+fn longest_restart(router: &Router) -> Duration {
+    let inside = router.tunnels.iter().filter_map(|tunnel| tunnel.bgp.as_ref());
+    let times = inside.chain(router.neighbors.iter().map(|neighbor| &neighbor.session)).filter_map(|session| {
+        let restart = session.peer.offers.graceful_restart.as_ref()?;
+        restart.time
+    });
+    times.max().unwrap_or_default()
 }
 
 /// Signals that arrive from the first moment on wait for [`Running::live`], so that none ends the process half started.
