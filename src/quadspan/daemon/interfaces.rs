@@ -193,7 +193,7 @@ impl Watcher {
     }
 
     async fn list(&self) -> Result<Interfaces, rtnetlink::Error> {
-        let router = Arc::clone(&self.followers.topology.borrow().router);
+        let before = Arc::clone(&self.followers.topology.borrow());
         let mut found = BTreeMap::new();
         let mut links = self.handle.link().get().execute();
         while let Some(message) = links.try_next().await? {
@@ -201,11 +201,12 @@ impl Watcher {
                 if let LinkAttribute::IfName(name) = attribute { Some(name.clone()) } else { None }
             });
             let Some(name) = name else { continue };
-            if router.tunnels.iter().all(|tunnel| tunnel.interface != name) {
-                let running = message.header.flags.contains(LinkFlags::Up | LinkFlags::Running);
-                found.insert(message.header.index, Plain { name, running, addresses: Vec::new() });
-            }
+            let running = message.header.flags.contains(LinkFlags::Up | LinkFlags::Running);
+            found.insert(message.header.index, Plain { name, running, addresses: Vec::new() });
         }
+        // A tunnel's name is published before its interface is made, and until it is gone: what is listed is in one.
+        let after = Arc::clone(&self.followers.topology.borrow());
+        found.retain(|_, plain| !before.claims(&plain.name) && !after.claims(&plain.name));
         let mut addresses = self.handle.address().get().execute();
         while let Some(message) = addresses.try_next().await? {
             if let Some(plain) = found.get_mut(&message.header.index) {

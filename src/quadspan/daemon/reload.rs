@@ -108,7 +108,10 @@ impl Supervisor {
         for part in neighbors.into_iter().chain(sources) {
             summary = if summary == NOTHING { part } else { format!("{summary}; {part}") };
         }
-        self.change_topology(|topology| topology.router = Arc::new(router));
+        self.change_topology(|topology| {
+            topology.router = Arc::new(router);
+            topology.making.clear();
+        });
         self.place_neighbors().await;
         let unmade = self.topology.borrow().unmade.clone();
         if unmade.is_empty() {
@@ -157,7 +160,11 @@ impl Supervisor {
             let reason = if returns(id) { StopReason::ConfigurationChanged } else { StopReason::Deconfigured };
             self.remove(*id, reason).await;
         }
-        self.change_topology(|topology| topology.unmade.clear());
+        let making = plan.add.iter().map(|tunnel| tunnel.interface.clone()).collect();
+        self.change_topology(|topology| {
+            topology.unmade.clear();
+            topology.making = making;
+        });
         self.tell_rib(rib_task::Command::Reconfigure(Box::new(router.rib.clone()))).await;
         for tunnel in &plan.add {
             self.try_add(tunnel).await;

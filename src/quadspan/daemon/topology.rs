@@ -21,6 +21,8 @@ use crate::telemetry::report::TunnelNames;
 pub(super) struct Topology {
     /// The configuration in force.
     pub(super) router: Arc<Router>,
+    /// Interfaces that a reload is making, for tunnels that are not in that configuration.
+    pub(super) making: Vec<String>,
     /// Tunnels by number.
     pub(super) tunnels: BTreeMap<TunnelId, Part>,
     /// Sessions outside tunnels.
@@ -55,6 +57,7 @@ impl Topology {
     pub(super) fn empty(router: Router) -> Self {
         Self {
             router: Arc::new(router),
+            making: Vec::new(),
             tunnels: BTreeMap::new(),
             neighbors: BTreeMap::new(),
             interfaces: Arc::default(),
@@ -95,6 +98,12 @@ impl Topology {
             Some(tunnel) => self.tunnels.get(&tunnel).map_or_else(String::new, |part| part.tunnel.interface.clone()),
             None => self.interfaces.name(link).unwrap_or_default().to_owned(),
         }
+    }
+
+    /// Whether an interface of this name is, or is about to be, that of a tunnel.
+    pub(super) fn claims(&self, interface: &str) -> bool {
+        let mut tunnels = self.router.tunnels.iter().chain(self.tunnels.values().map(|part| &*part.tunnel));
+        tunnels.any(|tunnel| tunnel.interface == interface) || self.making.iter().any(|name| name == interface)
     }
 
     pub(super) fn by_name(&self, name: &str) -> Option<(TunnelId, &Part)> {
