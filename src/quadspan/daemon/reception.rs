@@ -239,6 +239,31 @@ mod tests {
 
     use super::*;
 
+    fn neighbors(bgp: [&str; 2]) -> Vec<Neighbor> {
+        let [first, second] = bgp;
+        let text = format!(
+            "router: {{name: hub, asn: 65000, router-id: 10.0.0.1}}\nneighbors:\n  \
+             - {{name: a, asn: 65010, address: 10.7.0.9, local-address: 10.7.0.1, bgp: {{{first}}}}}\n  \
+             - {{name: b, asn: 65011, address: 10.7.0.10, local-address: 10.7.0.1, bgp: {{{second}}}}}\n\
+             tunnels:\n  - {{name: t, local: 198.51.100.1, remote: 198.51.100.2, psk: {{inline: a-key-for-the-tunnel}}, \
+             inside: {{prefix: 169.254.21.0/30, side: first}}}}\n"
+        );
+        config::parse("test.yaml", &text, &config::SystemSecrets::new(".".as_ref())).unwrap().router.neighbors
+    }
+
+    #[test]
+    fn the_keys_of_an_address_change_with_the_configuration() {
+        let local = "10.7.0.1".parse().unwrap();
+        let of = |bgp| keys(&neighbors(bgp), local);
+        let one = of(["md5: {inline: first-key-of-a}", ""]);
+        assert_eq!(one, [("10.7.0.9/32".parse().unwrap(), Secret::from(b"first-key-of-a".as_slice()))]);
+        assert_eq!(one, of(["md5: {inline: first-key-of-a}", "hold-time: 30s"]), "nothing that matters here");
+        assert_ne!(one, of(["md5: {inline: other-key-of-a}", ""]));
+        assert_ne!(one, of(["", ""]));
+        assert_eq!(of(["md5: {inline: first-key-of-a}", "md5: {inline: key-of-b}"]).len(), 2);
+        assert_eq!(keys(&neighbors(["md5: {inline: first-key-of-a}", ""]), "::1".parse().unwrap()), []);
+    }
+
     #[test]
     fn the_as_of_an_open_is_known_once_all_of_it_is_there() {
         let open =
