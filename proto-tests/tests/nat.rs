@@ -37,7 +37,7 @@ fn moves(nat: Nat, software: Software, from: [u8; 4], to: [u8; 4]) -> Result<()>
     if nat == Nat::Ours && software == Software::StrongSwan {
         // ESP found the new address by itself; IKE tells it with the next message.
         pair.daemon()?.order(&["rekey", TUNNEL])?;
-        wait_for(patience(10), "the peer lists our new address", || {
+        wait_for(patience(30), "the peer lists our new address", || {
             let sas = pair.swan()?.list_sas()?;
             ensure(sas.contains(&Ipv4Addr::from(to).to_string()), "the new address", || sas.clone())
         })?;
