@@ -133,6 +133,10 @@ fn names_from_a_file_cannot_leave_the_folder() {
     let text = SWANCTL.1.replace("aws-1 {", "..\\..\\x\u{202e}/y {");
     let imported = import(None, &[Input { name: "x", octets: text.as_bytes() }], &options()).unwrap();
     assert!(imported.keys.iter().all(|key| !key.path.contains("..") && key.path.is_ascii()), "{:?}", imported.keys);
+    // Two points inside a name are no way out.
+    let text = SWANCTL.1.replace("aws-1 {", "aw..2 {");
+    let imported = import(None, &[Input { name: "x", octets: text.as_bytes() }], &options()).unwrap();
+    assert_eq!(imported.keys[0].path, "keys/aw..2");
 }
 
 proptest! {
