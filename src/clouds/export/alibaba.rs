@@ -4,7 +4,7 @@
 use ike::config::{IkeVersion, V1Mode};
 use ike::crypto::Group;
 use serde_json::{Value, json};
-use wire::ipsec::{Encryption, Integrity};
+use wire::ipsec::Encryption;
 
 use super::artifact::{Artifact, line};
 use super::peer::{Peer, hash, pfs, prf_follows};
@@ -86,7 +86,7 @@ fn tunnel(file: &mut Artifact, peer: &Peer<'_>, index: usize) -> Result<(), Expo
         |suite| {
             prf_follows(suite).then_some(())?;
             (!suite.encryption.is_aead()).then_some(())?;
-            Some((cipher(suite.encryption)?, digest(hash(suite)), group(suite.group)?))
+            Some((cipher(suite.encryption)?, hash(suite), group(suite.group)?))
         },
         ACCEPTS,
     )?;
@@ -97,7 +97,7 @@ fn tunnel(file: &mut Artifact, peer: &Peer<'_>, index: usize) -> Result<(), Expo
                 Some(of) => group(of)?,
             };
             let no_esn = !suite.suite.esn || suite.or_without_esn;
-            no_esn.then_some((cipher(suite.suite.encryption)?, digest(suite.suite.integrity?), group))
+            no_esn.then_some((cipher(suite.suite.encryption)?, suite.suite.integrity?, group))
         },
         ACCEPTS,
     )?;
@@ -166,16 +166,6 @@ const fn cipher(encryption: Encryption) -> Option<&'static str> {
         Encryption::TripleDesCbc => Some("3des"),
         Encryption::DesCbc => Some("des"),
         Encryption::AesCbc(_) | Encryption::AesGcm { .. } | Encryption::ChaCha20Poly1305 => None,
-    }
-}
-
-const fn digest(integrity: Integrity) -> &'static str {
-    match integrity {
-        Integrity::HmacMd5 => "md5",
-        Integrity::HmacSha1 => "sha1",
-        Integrity::HmacSha256 => "sha256",
-        Integrity::HmacSha384 => "sha384",
-        Integrity::HmacSha512 => "sha512",
     }
 }
 

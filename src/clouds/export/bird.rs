@@ -5,7 +5,8 @@ use ipnet::IpNet;
 
 use super::artifact::{Artifact, line};
 use super::peer::Peer;
-use super::swanctl::{announced, interface_name};
+use super::speaker::announced;
+use super::swanctl::interface_name;
 use crate::ExportError;
 
 pub(super) fn beside(

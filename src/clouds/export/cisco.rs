@@ -7,6 +7,7 @@ use wire::ipsec::{Encryption, Integrity};
 use super::artifact::{Artifact, line};
 use super::peer::{Peer, hash, pfs};
 use super::quote::Quote;
+use super::speaker::{Neighbor, Speaker, announced_v4};
 use crate::ExportError;
 
 pub(super) fn write(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<Vec<Artifact>, ExportError> {
@@ -19,7 +20,7 @@ pub(super) fn write(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<Vec<A
         ike(&mut file, peer)?;
         interface(&mut file, peer, index + 1)?;
     }
-    bgp(&mut file, peers)?;
+    bgp(&mut file, peers, notes)?;
     notes.push(
         "the interface that has the outside address must be up and named by `tunnel source`'s address".to_owned(),
     );
@@ -32,8 +33,7 @@ fn ike(file: &mut Artifact, peer: &Peer<'_>) -> Result<(), ExportError> {
     let name = peer.name();
     let (encryption, integrity, prf, group) = peer.ike(
         |suite| {
-            let integrity = suite.integrity.map(digest);
-            let prf = digest(hash(suite));
+            let (integrity, prf) = (suite.integrity, hash(suite));
             // Without a PRF line it is that of the integrity algorithm.
             let own = suite.integrity.is_none() || suite.integrity.map(ike::crypto::Prf::from) == Some(suite.prf);
             own.then_some((ike_cipher(suite.encryption)?, integrity, prf, number(suite.group)?))
@@ -125,29 +125,21 @@ fn interface(file: &mut Artifact, peer: &Peer<'_>, number: usize) -> Result<(), 
     Ok(())
 }
 
-fn bgp(file: &mut Artifact, peers: &[Peer<'_>]) -> Result<(), ExportError> {
-    let Some((asn, _)) = peers.iter().find_map(Peer::asns) else { return Ok(()) };
+fn bgp(file: &mut Artifact, peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<(), ExportError> {
+    let Some(speaker) = Speaker::of(peers, "IOS-XE")? else { return Ok(()) };
     line!(file, "!");
-    line!(file, "router bgp {asn}");
+    line!(file, "router bgp {}", speaker.asn);
     line!(file, " bgp log-neighbor-changes");
-    let sessions = || peers.iter().filter_map(|peer| Some((peer, peer.asns()?, peer.timers()?)));
-    for (peer, (theirs, ours), (hold, keepalive)) in sessions() {
-        if theirs != asn {
-            let what = format!("{} ends in AS {theirs}, and one router is in one AS ({asn})", peer.name());
-            return Err(ExportError::Shape { target: "IOS-XE", what });
-        }
-        line!(file, " neighbor {} remote-as {ours}", peer.tunnel.inside.local);
+    for Neighbor { peer, asn, hold, keepalive } in &speaker.neighbors {
+        line!(file, " neighbor {} remote-as {asn}", peer.tunnel.inside.local);
         line!(file, " neighbor {} description {}", peer.tunnel.inside.local, peer.name());
         line!(file, " neighbor {} timers {keepalive} {hold}", peer.tunnel.inside.local);
     }
     line!(file, " address-family ipv4 unicast");
-    let networks = peers.first().map(|peer| peer.options.networks.clone()).unwrap_or_default();
-    for network in networks {
-        if let IpNet::V4(network) = network {
-            line!(file, "  network {} mask {}", network.addr(), network.netmask());
-        }
+    for network in announced_v4(peers, "ios-xe.txt", notes) {
+        line!(file, "  network {} mask {}", network.addr(), network.netmask());
     }
-    for (peer, _, _) in sessions() {
+    for Neighbor { peer, .. } in &speaker.neighbors {
         line!(file, "  neighbor {} activate", peer.tunnel.inside.local);
     }
     line!(file, " exit-address-family");
@@ -180,18 +172,8 @@ fn transform(suite: &ike::config::EspProposal) -> Option<String> {
         None => cipher,
         Some(Integrity::HmacMd5) => return None,
         Some(Integrity::HmacSha1) => format!("{cipher} esp-sha-hmac"),
-        Some(integrity) => format!("{cipher} esp-{}-hmac", digest(integrity)),
+        Some(integrity) => format!("{cipher} esp-{integrity}-hmac"),
     })
-}
-
-const fn digest(integrity: Integrity) -> &'static str {
-    match integrity {
-        Integrity::HmacMd5 => "md5",
-        Integrity::HmacSha1 => "sha1",
-        Integrity::HmacSha256 => "sha256",
-        Integrity::HmacSha384 => "sha384",
-        Integrity::HmacSha512 => "sha512",
-    }
 }
 
 fn number(group: Group) -> Option<u16> {

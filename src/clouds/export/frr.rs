@@ -1,10 +1,8 @@
 //! FRR beside strongSwan: a neighbour per tunnel.
 
-use ipnet::IpNet;
-
 use super::artifact::{Artifact, line};
 use super::peer::Peer;
-use super::swanctl::announced;
+use super::speaker::{Neighbor, Speaker, announced_v4};
 use crate::ExportError;
 
 pub(super) fn beside(
@@ -12,34 +10,26 @@ pub(super) fn beside(
     peers: &[Peer<'_>],
     notes: &mut Vec<String>,
 ) -> Result<Vec<Artifact>, ExportError> {
-    let Some((first, (asn, _))) = peers.iter().find_map(|peer| Some((peer, peer.asns()?))) else { return Ok(files) };
-    if let Some(other) = peers.iter().find(|peer| peer.asns().is_some_and(|(other, _)| other != asn)) {
-        let what = format!("{} and {} end in different AS, and one bgpd is in one", first.name(), other.name());
-        return Err(ExportError::Shape { target: "FRR", what });
-    }
+    let Some(speaker) = Speaker::of(peers, "FRR")? else { return Ok(files) };
     let mut conf = Artifact::new("frr.conf");
     line!(conf, "! /etc/frr/frr.conf");
-    line!(conf, "router bgp {asn}");
-    line!(conf, " bgp router-id {}", first.router_id());
+    line!(conf, "router bgp {}", speaker.asn);
+    line!(conf, " bgp router-id {}", speaker.router_id);
     line!(conf, " no bgp ebgp-requires-policy");
     line!(conf, " no bgp network import-check");
-    let sessions = || peers.iter().filter_map(|peer| Some((peer, peer.asns()?, peer.timers()?)));
-    for (peer, (_, our_asn), (hold, keepalive)) in sessions() {
+    for Neighbor { peer, asn, hold, keepalive } in &speaker.neighbors {
         let link = peer.tunnel.inside;
-        line!(conf, " neighbor {} remote-as {our_asn}", link.local);
+        line!(conf, " neighbor {} remote-as {asn}", link.local);
         line!(conf, " neighbor {} description {}", link.local, peer.name());
         line!(conf, " neighbor {} update-source {}", link.local, link.peer);
         line!(conf, " neighbor {} timers {keepalive} {hold}", link.local);
         line!(conf, " neighbor {} timers connect 5", link.local);
     }
     line!(conf, " address-family ipv4 unicast");
-    for network in announced(peers, notes) {
-        match network {
-            IpNet::V4(_) => line!(conf, "  network {network}"),
-            IpNet::V6(_) => notes.push(format!("{network}: add IPv6 networks to frr.conf by hand")),
-        }
+    for network in announced_v4(peers, "frr.conf", notes) {
+        line!(conf, "  network {network}");
     }
-    for (peer, _, _) in sessions() {
+    for Neighbor { peer, .. } in &speaker.neighbors {
         line!(conf, "  neighbor {} activate", peer.tunnel.inside.local);
     }
     line!(conf, " exit-address-family");

@@ -2,12 +2,12 @@
 
 use ike::config::{EspProposal, IkeVersion, V1Mode};
 use ike::crypto::Group;
-use ipnet::IpNet;
 use wire::ipsec::{Encryption, Integrity};
 
 use super::artifact::{Artifact, line};
 use super::peer::{Peer, hash, pfs, prf_follows};
 use super::quote::Quote;
+use super::speaker::{Neighbor, Speaker, announced_v4};
 use crate::ExportError;
 
 const ACCEPTS: &str = "IKE with AES-CBC, 3DES or DES, SHA-1 or SHA-2 and groups 1, 2, 5, 14, 19, 20 and 24; ESP with these or \
@@ -26,7 +26,7 @@ pub(super) fn write(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<Vec<A
         }
         interface(&mut file, peer, number)?;
     }
-    bgp(&mut file, peers)?;
+    bgp(&mut file, peers, notes)?;
     line!(file, "return");
     notes.push(
         "the tunnel interfaces must be in a security zone, and the zone let through: add that by hand".to_owned(),
@@ -56,8 +56,8 @@ fn version2(file: &mut Artifact, peer: &Peer<'_>) -> Result<(), ExportError> {
     let (cipher, integrity, group) = peer.ike(ike, ACCEPTS)?;
     line!(file, "ikev2 proposal {name}");
     line!(file, " encryption {cipher}");
-    line!(file, " integrity {}", digest(integrity));
-    line!(file, " prf {}", digest(integrity));
+    line!(file, " integrity {integrity}");
+    line!(file, " prf {integrity}");
     line!(file, " dh group{group}");
     line!(file, " quit");
     line!(file, "ikev2 policy {name}");
@@ -90,7 +90,7 @@ fn version1(file: &mut Artifact, peer: &Peer<'_>, mode: V1Mode, number: usize) -
     let (cipher, integrity, group) = peer.ike(ike, ACCEPTS)?;
     line!(file, "ike proposal {number}");
     line!(file, " encryption-algorithm {cipher}");
-    line!(file, " authentication-algorithm {}", digest(integrity).replace("sha1", "sha"));
+    line!(file, " authentication-algorithm {}", integrity.to_string().replace("sha1", "sha"));
     line!(file, " dh group{group}");
     line!(file, " sa duration {}", peer.tunnel.ike.ike_lifetime.as_secs());
     line!(file, " quit");
@@ -160,28 +160,20 @@ fn interface(file: &mut Artifact, peer: &Peer<'_>, number: usize) -> Result<(), 
     Ok(())
 }
 
-fn bgp(file: &mut Artifact, peers: &[Peer<'_>]) -> Result<(), ExportError> {
-    let Some((first, (asn, _))) = peers.iter().find_map(|peer| Some((peer, peer.asns()?))) else { return Ok(()) };
-    line!(file, "bgp {asn}");
-    line!(file, " router-id {}", first.router_id());
-    let sessions = || peers.iter().filter_map(|peer| Some((peer, peer.asns()?, peer.timers()?)));
-    for (peer, (theirs, ours), (hold, keepalive)) in sessions() {
-        if theirs != asn {
-            let what = format!("{} ends in AS {theirs}, and one router is in one AS ({asn})", peer.name());
-            return Err(ExportError::Shape { target: "Comware", what });
-        }
-        line!(file, " peer {} as-number {ours}", peer.tunnel.inside.local);
+fn bgp(file: &mut Artifact, peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<(), ExportError> {
+    let Some(speaker) = Speaker::of(peers, "Comware")? else { return Ok(()) };
+    line!(file, "bgp {}", speaker.asn);
+    line!(file, " router-id {}", speaker.router_id);
+    for Neighbor { peer, asn, hold, keepalive } in &speaker.neighbors {
+        line!(file, " peer {} as-number {asn}", peer.tunnel.inside.local);
         line!(file, " peer {} description {}", peer.tunnel.inside.local, peer.name());
         line!(file, " peer {} timer keepalive {keepalive} hold {hold}", peer.tunnel.inside.local);
     }
     line!(file, " address-family ipv4 unicast");
-    let networks = peers.first().map(|peer| peer.options.networks.clone()).unwrap_or_default();
-    for network in networks {
-        if let IpNet::V4(network) = network {
-            line!(file, "  network {} {}", network.addr(), network.netmask());
-        }
+    for network in announced_v4(peers, "comware.txt", notes) {
+        line!(file, "  network {} {}", network.addr(), network.netmask());
     }
-    for (peer, _, _) in sessions() {
+    for Neighbor { peer, .. } in &speaker.neighbors {
         line!(file, "  peer {} enable", peer.tunnel.inside.local);
     }
     line!(file, "  quit");
@@ -195,7 +187,7 @@ fn ike(suite: &ike::config::IkeProposal) -> Option<(&'static str, Integrity, u16
     Some((cipher(suite.encryption)?, hash(suite), number(suite.group)?))
 }
 
-fn esp(suite: &EspProposal) -> Option<(String, Option<&'static str>, Option<u16>)> {
+fn esp(suite: &EspProposal) -> Option<(String, Option<Integrity>, Option<u16>)> {
     (!suite.suite.esn || suite.or_without_esn).then_some(())?;
     let cipher = match suite.suite.encryption {
         Encryption::AesGcm { bits, tag: 16 } => format!("aes-gcm-{bits}"),
@@ -209,7 +201,7 @@ fn esp(suite: &EspProposal) -> Option<(String, Option<&'static str>, Option<u16>
         None => None,
         Some(of) => Some(number(of)?),
     };
-    Some((cipher, suite.suite.integrity.map(digest), group))
+    Some((cipher, suite.suite.integrity, group))
 }
 
 const fn cipher(encryption: Encryption) -> Option<&'static str> {
@@ -220,16 +212,6 @@ const fn cipher(encryption: Encryption) -> Option<&'static str> {
         Encryption::TripleDesCbc => Some("3des-cbc"),
         Encryption::DesCbc => Some("des-cbc"),
         Encryption::AesCbc(_) | Encryption::AesGcm { .. } | Encryption::ChaCha20Poly1305 => None,
-    }
-}
-
-const fn digest(integrity: Integrity) -> &'static str {
-    match integrity {
-        Integrity::HmacMd5 => "md5",
-        Integrity::HmacSha1 => "sha1",
-        Integrity::HmacSha256 => "sha256",
-        Integrity::HmacSha384 => "sha384",
-        Integrity::HmacSha512 => "sha512",
     }
 }
 

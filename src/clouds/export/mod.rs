@@ -20,6 +20,7 @@ mod libreswan;
 mod netsh;
 mod peer;
 mod quote;
+mod speaker;
 mod swanctl;
 
 use std::net::IpAddr;

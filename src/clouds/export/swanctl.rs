@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use ike::config::{EncapsulationPolicy, IkeVersion, V1Mode};
-use ipnet::IpNet;
 
 use super::Carrier;
 use super::artifact::{Artifact, line};
@@ -153,13 +152,4 @@ fn interface(script: &mut Artifact, peer: &Peer<'_>, number: usize) {
 
 fn joined<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// What the peer announces: what the options say is behind it.
-pub(super) fn announced(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Vec<IpNet> {
-    let networks = peers.first().map(|peer| peer.options.networks.clone()).unwrap_or_default();
-    if networks.is_empty() {
-        notes.push("the speaker announces nothing: `--network PREFIX` names what is behind it".to_owned());
-    }
-    networks
 }

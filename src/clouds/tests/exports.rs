@@ -211,3 +211,31 @@ fn a_cloud_is_told_a_public_address() {
     let exported = export(&router, Target::AwsCli, &options).unwrap();
     assert!(shown(&exported, Reveal::Masked).contains("--ip-address 192.0.2.10"));
 }
+
+#[test]
+fn networks_that_a_device_is_not_told_of_are_named() {
+    let networks = vec!["10.2.0.0/16".parse().unwrap(), "2001:db8:2::/48".parse().unwrap()];
+    for (target, file) in
+        [(Target::CiscoIosXe, "ios-xe.txt"), (Target::H3c, "comware.txt"), (Target::SwanctlFrr, "frr.conf")]
+    {
+        let exported =
+            export(&common(), target, &Options { networks: networks.clone(), ..Options::default() }).unwrap();
+        let told = format!("2001:db8:2::/48: add IPv6 networks to {file} by hand");
+        assert!(exported.notes.contains(&told), "{target:?}: {:?}", exported.notes);
+        let silent = export(&common(), target, &Options::default()).unwrap();
+        assert!(silent.notes.iter().any(|note| note.contains("announces nothing")), "{target:?}: {:?}", silent.notes);
+    }
+}
+
+#[test]
+fn a_speaker_that_would_be_in_two_as_is_refused() {
+    let text = "router: {name: edge, asn: 65000, router-id: 10.1.0.1, networks: [10.1.0.0/16]}\n\
+                defaults: {local: 192.0.2.10, psk: {file: key}, ike: {proposals: [aes256-sha256-modp2048]}, \
+                esp: {proposals: [aes256-sha256-modp2048]}}\ntunnels:\n  \
+                - {name: a, remote: 203.0.113.21, inside: {prefix: 169.254.30.0/30, side: second}, bgp: {asn: 64600}}\n  \
+                - {name: b, remote: 203.0.113.22, inside: {prefix: 169.254.31.0/30, side: second}, bgp: {asn: 64601}}\n";
+    for target in [Target::CiscoIosXe, Target::H3c, Target::SwanctlFrr] {
+        let error = export(&router(text), target, &Options::default()).unwrap_err();
+        assert!(error.to_string().contains("a and b end in different AS"), "{target:?}: {error}");
+    }
+}
