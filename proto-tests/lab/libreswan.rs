@@ -41,7 +41,7 @@ impl Libreswan {
         }
         let file = |name: &str| directory.join(name);
         write_file(&file("ipsec.conf"), &configuration(terms, outside)?)?;
-        super::router_file::write_secret(&file("ipsec.secrets"), &secrets(terms))?;
+        super::write_secret(&file("ipsec.secrets"), &secrets(terms))?;
         let store = format!("sql:{}", file("nss").display());
         run(Command::new("certutil").args(["-N", "--empty-password", "-d", &store]))?;
         let mut command = namespace.command(&format!("{PROGRAMS}/pluto"));

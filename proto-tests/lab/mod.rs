@@ -23,6 +23,7 @@ pub mod layout;
 pub mod libreswan;
 pub mod many;
 pub mod namespace;
+pub mod netlink;
 pub mod openbgpd;
 pub mod own;
 pub mod pair;
@@ -34,6 +35,7 @@ pub mod scenario;
 pub mod stream;
 pub mod strongswan;
 pub mod terms;
+pub mod vigil;
 mod wait;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -159,4 +161,14 @@ fn print(text: &str) {
 /// When it cannot be written.
 pub fn write_file(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(LabError::io(format!("write {}", path.display())))
+}
+
+/// Writes a file that only its owner may read.
+///
+/// # Errors
+/// When it cannot be written or closed to others.
+pub fn write_secret(path: &Path, secret: &str) -> Result<()> {
+    write_file(path, secret)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(LabError::io(format!("close {}", path.display())))
 }

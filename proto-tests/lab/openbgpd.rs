@@ -1,6 +1,5 @@
 //! OpenBGPD as the BGP peer.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use serde_json::Value;
 
 use super::namespace::Namespace;
 use super::process::Process;
-use super::{LabError, Result, run, wait_for, write_file};
+use super::{LabError, Result, run, wait_for, write_secret};
 
 /// Where its processes without privileges are locked in.
 const CHROOT: &str = "/run/openbgpd";
@@ -81,7 +80,5 @@ impl Openbgpd {
 
 /// It reads none that others may read.
 fn write_config(config: &Path, socket: &Path, text: &str) -> Result<()> {
-    write_file(config, &format!("socket \"{}\"\n{text}", socket.display()))?;
-    std::fs::set_permissions(config, std::fs::Permissions::from_mode(0o600))
-        .map_err(LabError::io(format!("close {}", config.display())))
+    write_secret(config, &format!("socket \"{}\"\n{text}", socket.display()))
 }

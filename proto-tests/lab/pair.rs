@@ -453,7 +453,7 @@ fn write_configuration(
     let path = directory.join(format!("{name}.yaml"));
     write_file(&path, &terms.quadspan(name, outside, &socket, initiate, name == "peer"))?;
     if terms.ppk {
-        super::router_file::write_secret(&directory.join(format!("{name}.ppk")), super::terms::PPK.1)?;
+        super::write_secret(&directory.join(format!("{name}.ppk")), super::terms::PPK.1)?;
     }
     Ok(path)
 }

@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CLOUD_ASN, CLOUD_NETWORK, ROUTER_ASN, ROUTER_NETWORK, TUNNELS, TunnelPlan};
-use super::{LabError, Result, write_file};
+use super::{Result, write_file, write_secret};
 
 /// One router's file.
 #[derive(Clone, Debug)]
@@ -211,11 +210,4 @@ pub struct Suites {
     pub ike: &'static str,
     /// For the CHILD SA.
     pub esp: &'static str,
-}
-
-/// Writes a file that only its owner may read.
-pub(super) fn write_secret(path: &Path, secret: &str) -> Result<()> {
-    write_file(path, secret)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .map_err(LabError::io(format!("close {}", path.display())))
 }

@@ -7,7 +7,6 @@
 //!   BIRDs 10.1.0.11 to .13  10.254.0.1 (loopback)
 //! ```
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,7 +14,7 @@ use proto_tests::lab::daemon::Daemon;
 use proto_tests::lab::kernel::array;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
-use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, patience, run, wait_for, write_file};
+use proto_tests::lab::{Lab, Result, ensure, not_yet, patience, run, wait_for, write_file, write_secret};
 use serde_json::Value;
 
 /// The three hosts; our process on two of them.
@@ -63,9 +62,7 @@ impl Beyond {
             core.address("lan0", &format!("10.1.0.{last}/24"))?;
         }
         let key = lab.path().join("key.psk");
-        write_file(&key, "beyond.the_tunnels.1")?;
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))
-            .map_err(LabError::io("close key.psk"))?;
+        write_secret(&key, "beyond.the_tunnels.1")?;
         let back = "  static:\n    - {prefix: 10.254.0.1/32, via: [{tunnel: t1}, {tunnel: t2}]}\n";
         let theirs = quadspan(&cloud, lab.path(), "cloud", &text("cloud", 64600, back, "", false))?;
         let ours = quadspan(&router, lab.path(), "router", &text("router", 65000, ROUTER, NEIGHBORS, true))?;

@@ -12,7 +12,7 @@ use proto_tests::lab::daemon::{Daemon, quadspan};
 use proto_tests::lab::frr::Frr;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::strongswan::{Backend, StrongSwan, SwanTunnel};
-use proto_tests::lab::{Lab, LabError, Result, ensure, patience, wait_for, write_file};
+use proto_tests::lab::{Lab, LabError, Result, ensure, patience, wait_for, write_file, write_secret};
 
 const OURS: &str = "192.0.2.1";
 const THEIRS: &str = "192.0.2.9";
@@ -30,8 +30,7 @@ fn configuration(folder: &Path) -> Result<PathBuf> {
     );
     let (file, key) = (folder.join("us.yaml"), folder.join("exported.psk"));
     write_file(&file, &text)?;
-    write_file(&key, KEY)?;
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).map_err(LabError::io("close the key file"))?;
+    write_secret(&key, KEY)?;
     Ok(file)
 }
 

@@ -1,7 +1,6 @@
 //! Policies with BIRD at the other end of a tunnel: what they set arrives there, what they reject stays out with the
 //! reason, and a new policy is applied to what is there while the session goes on as if nothing were.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use proto_tests::lab::bird::Bird;
 use proto_tests::lab::daemon::binary;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
-use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, run, wait_for, write_file};
+use proto_tests::lab::{Lab, Result, ensure, not_yet, run, wait_for, write_file, write_secret};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,9 +58,7 @@ impl Two {
             host.address("wan", &format!("198.51.100.{number}/24"))?;
         }
         let key = lab.path().join("key.psk");
-        write_file(&key, "policies_in.one.session")?;
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))
-            .map_err(|source| LabError::Io { what: "close key.psk".to_owned(), source })?;
+        write_secret(&key, "policies_in.one.session")?;
         let tunnel = quadspan(&cloud, lab.path(), "cloud", &tunnel_file("cloud", 2, "respond", ""))?;
         let bird = Bird::launch(&cloud, lab.path(), BIRD)?;
         let ours = quadspan(&router, lab.path(), "router", &router_file(POLICIES))?;

@@ -7,7 +7,6 @@
 //! ```
 
 use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use nix::sys::signal::Signal;
 use proto_tests::lab::daemon::binary;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
-use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, wait_for, write_file};
+use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, wait_for, write_file, write_secret};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,9 +38,7 @@ impl Two {
             host.address("lo", &format!("10.{number}.0.1/32"))?;
             host.address("lo", &format!("2001:db8:{number}::1/128"))?;
         }
-        write_file(&lab.path().join("key.psk"), "two.families_one.session")?;
-        std::fs::set_permissions(lab.path().join("key.psk"), std::fs::Permissions::from_mode(0o600))
-            .map_err(|source| LabError::Io { what: "close key.psk".to_owned(), source })?;
+        write_secret(&lab.path().join("key.psk"), "two.families_one.session")?;
         let tunnel = quadspan(&cloud, lab.path(), &tunnel_file("cloud", 2, "respond", ""))?;
         let bird = bird(&cloud, lab.path())?;
         let bgp = "    bgp: {asn: 64512, hold-time: 9s, import: all}\n";

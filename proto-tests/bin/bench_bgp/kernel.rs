@@ -1,55 +1,33 @@
 //! What the router's kernel does with the announced prefixes, and since when: a model of its table, kept by its own
 //! notifications.
-//!
-//! Read from netlink directly: `ip monitor` would take more of the machine for its words than the routers under
-//! measurement take for their work. A message is a header of 16 octets (`nlmsghdr`), then `rtmsg` (12) or `nhmsg` (8),
-//! then attributes of two octets length, two octets type and a value; all is in host order and aligned to 4.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
-use nix::sys::time::{TimeVal, TimeValLike as _};
 use proto_tests::lab::namespace::Namespace;
+use proto_tests::lab::netlink::{
+    HEADER, Listener, NEXTHOP, NHA_GATEWAY, ROUTE, RTA_DST, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_NEWNEXTHOP, RTM_NEWROUTE,
+    attribute, messages,
+};
 use proto_tests::lab::{LabError, Result, ensure};
 
 use crate::feed::position;
 use crate::site::{SENDERS, Seat};
 
-/// `RTNLGRP_IPV4_ROUTE` and `RTNLGRP_NEXTHOP`.
-const GROUPS: [u32; 2] = [7, 32];
 const NLMSG_DONE: u16 = 3;
-const RTM_NEWROUTE: u16 = 24;
-const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
-const RTM_NEWNEXTHOP: u16 = 104;
-const RTM_DELNEXTHOP: u16 = 105;
 const RTM_GETNEXTHOP: u16 = 106;
-const RTA_DST: u16 = 1;
 const RTA_GATEWAY: u16 = 5;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_NH_ID: u16 = 30;
 const NHA_ID: u16 = 1;
 const NHA_GROUP: u16 = 2;
-const NHA_GATEWAY: u16 = 6;
-
-const HEADER: usize = 16;
-const ROUTE: usize = 12;
-const NEXTHOP: usize = 8;
 /// `rtnexthop`: length, flags, weight, interface.
 const HOP: usize = 8;
 
-/// Room for what comes while the reader does not run.
-const BUFFER: usize = 128 << 20;
-/// How often the reader looks whether it is still wanted, in microseconds.
-const BREATH_US: i64 = 100_000;
 /// A table that is right and stays so this long is taken to be.
 const CALM: Duration = Duration::from_millis(300);
 
@@ -64,13 +42,12 @@ pub(crate) fn ways(seats: impl IntoIterator<Item = Seat>) -> Ways {
 /// A listener in one namespace.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    reader: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
+    _listener: Listener,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    ended: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -87,13 +64,10 @@ struct State {
 impl Watch {
     /// Begins to listen.
     pub(crate) fn start(router: &Namespace) -> Result<Self> {
-        let socket = router.enter(|| open(true))?.map_err(LabError::io("listen to the kernel's routes"))?;
         let shared = Arc::<Shared>::default();
-        let reader = std::thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || read(&socket, &shared)
-        });
-        Ok(Self { reader: Some(reader), shared })
+        let heard = Arc::clone(&shared);
+        let _listener = Listener::start(router, move |datagram| heard.take(datagram, Instant::now()))?;
+        Ok(Self { shared, _listener })
     }
 
     /// From now on this is waited for.
@@ -130,21 +104,24 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn take(&self, datagram: &[u8], at: Instant) {
+        let mut state = self.state();
+        for (kind, body) in messages(datagram) {
+            let _not_of_the_feed = state.table.take(kind, body);
+        }
+        let before = state.right;
+        state.judge(at);
+        if state.right != before {
+            self.changed.notify_all();
+        }
+    }
 }
 
 impl State {
     fn judge(&mut self, at: Instant) {
         let right = self.wanted.is_some_and(|wanted| self.table.holds(wanted));
         self.right = right.then(|| self.right.unwrap_or(at));
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
-        if let Some(reader) = self.reader.take() {
-            let _already_gone = reader.join();
-        }
     }
 }
 
@@ -194,7 +171,7 @@ impl Table {
         match kind {
             RTM_NEWROUTE | RTM_DELROUTE => {
                 let attributes = body.get(ROUTE..)?;
-                let prefix = position(number(find(attributes, RTA_DST)?, u32::from_be_bytes)?)?;
+                let prefix = position(number(attribute(attributes, RTA_DST)?, u32::from_be_bytes)?)?;
                 let via = via(attributes);
                 let before = if kind == RTM_NEWROUTE {
                     *self.counts.entry(via).or_default() += 1;
@@ -208,10 +185,10 @@ impl Table {
             }
             RTM_NEWNEXTHOP => {
                 let attributes = body.get(NEXTHOP..)?;
-                self.objects.insert(number(find(attributes, NHA_ID)?, u32::from_ne_bytes)?, object(attributes));
+                self.objects.insert(number(attribute(attributes, NHA_ID)?, u32::from_ne_bytes)?, object(attributes));
             }
             RTM_DELNEXTHOP => {
-                let id = number(find(body.get(NEXTHOP..)?, NHA_ID)?, u32::from_ne_bytes)?;
+                let id = number(attribute(body.get(NEXTHOP..)?, NHA_ID)?, u32::from_ne_bytes)?;
                 self.objects.remove(&id);
                 for object in self.objects.values_mut() {
                     if let Object::Group(members) = object {
@@ -236,45 +213,13 @@ impl Table {
     }
 }
 
-fn open(listening: bool) -> std::io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    if listening {
-        setsockopt(&socket.as_fd(), RcvBufForce, &BUFFER)?;
-        setsockopt(&socket.as_fd(), ReceiveTimeout, &TimeVal::microseconds(BREATH_US))?;
-        GROUPS.into_iter().try_for_each(|group| socket.add_membership(group))?;
-    }
-    Ok(socket)
-}
-
-fn read(socket: &Socket, shared: &Shared) {
-    let mut buffer = Vec::with_capacity(1 << 16);
-    while !shared.ended.load(Ordering::Relaxed) {
-        buffer.clear();
-        if socket.recv(&mut buffer, 0).is_err() {
-            continue;
-        }
-        let at = Instant::now();
-        let mut state = shared.state();
-        let mut rest = buffer.as_slice();
-        while let Some((kind, body, next)) = message(rest) {
-            let _not_of_the_feed = state.table.take(kind, body);
-            rest = next;
-        }
-        let before = state.right;
-        state.judge(at);
-        if state.right != before {
-            shared.changed.notify_all();
-        }
-    }
-}
-
 /// The table as the kernel has it.
 fn dump() -> std::io::Result<Table> {
     const NLM_F_REQUEST_DUMP: u16 = 0x301;
     let mut table = Table::default();
     for (kind, size) in [(RTM_GETNEXTHOP, NEXTHOP), (RTM_GETROUTE, ROUTE)] {
-        let socket = open(false)?;
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
         let mut request = vec![0; HEADER + size];
         let length = u32::try_from(request.len()).expect("a short request");
         request[..4].copy_from_slice(&length.to_ne_bytes());
@@ -288,32 +233,22 @@ fn dump() -> std::io::Result<Table> {
         'dump: loop {
             buffer.clear();
             socket.recv(&mut buffer, 0)?;
-            let mut rest = buffer.as_slice();
-            while let Some((kind, body, next)) = message(rest) {
+            for (kind, body) in messages(&buffer) {
                 if kind == NLMSG_DONE {
                     break 'dump;
                 }
                 let _not_of_the_feed = table.take(kind, body);
-                rest = next;
             }
         }
     }
     Ok(table)
 }
 
-/// Type and body of the first message, and what follows it.
-fn message(octets: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let length = usize::try_from(u32::from_ne_bytes(*octets.first_chunk()?)).ok()?;
-    let kind = u16::from_ne_bytes([*octets.get(4)?, *octets.get(5)?]);
-    let body = octets.get(HEADER..length)?;
-    Some((kind, body, octets.get(length.next_multiple_of(4)..).unwrap_or_default()))
-}
-
 fn via(attributes: &[u8]) -> Via {
-    if let Some(id) = find(attributes, RTA_NH_ID).and_then(|value| number(value, u32::from_ne_bytes)) {
+    if let Some(id) = attribute(attributes, RTA_NH_ID).and_then(|value| number(value, u32::from_ne_bytes)) {
         return Via::Object(id);
     }
-    let Some(mut hops) = find(attributes, RTA_MULTIPATH) else { return Via::Ways(way(attributes, RTA_GATEWAY)) };
+    let Some(mut hops) = attribute(attributes, RTA_MULTIPATH) else { return Via::Ways(way(attributes, RTA_GATEWAY)) };
     let mut ways = 0;
     while let [a, b, ..] = *hops {
         let length = usize::from(u16::from_ne_bytes([a, b]));
@@ -325,7 +260,7 @@ fn via(attributes: &[u8]) -> Via {
 }
 
 fn object(attributes: &[u8]) -> Object {
-    match find(attributes, NHA_GROUP) {
+    match attribute(attributes, NHA_GROUP) {
         // `nexthop_grp`: the member's id, its weight, padding.
         Some(group) => {
             Object::Group(group.chunks_exact(8).filter_map(|member| number(member, u32::from_ne_bytes)).collect())
@@ -335,22 +270,10 @@ fn object(attributes: &[u8]) -> Object {
 }
 
 fn way(attributes: &[u8], kind: u16) -> Ways {
-    let gateway = find(attributes, kind).and_then(|value| value.first_chunk::<4>());
+    let gateway = attribute(attributes, kind).and_then(|value| value.first_chunk::<4>());
     ways(SENDERS.into_iter().filter(|seat| gateway == Some(&seat.address().octets())))
 }
 
 fn number(value: &[u8], from: fn([u8; 4]) -> u32) -> Option<u32> {
     value.first_chunk().copied().map(from)
-}
-
-fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
-    while let [a, b, c, d, ..] = *attributes {
-        let length = usize::from(u16::from_ne_bytes([a, b]));
-        let value = attributes.get(4..length)?;
-        if u16::from_ne_bytes([c, d]) == wanted {
-            return Some(value);
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
-    }
-    None
 }

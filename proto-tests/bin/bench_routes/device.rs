@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use proto_tests::lab::layout::{CLOUD_ASN, ROUTER_ASN, TUNNELS, TunnelPlan};
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
 use proto_tests::lab::router_file::{RouterFile, suites};
-use proto_tests::lab::{LabError, Result, wait_for, write_file};
+use proto_tests::lab::{LabError, Result, wait_for, write_file, write_secret};
 
 use crate::feed::HOLD;
 
@@ -127,9 +126,7 @@ fn concentrator(host: &Namespace, plan: &TunnelPlan, directory: &Path) -> Result
     let TunnelPlan { name, cloud_outside, router_outside, .. } = plan;
     let (key, config, socket) =
         (directory.join("key.psk"), directory.join("tunnel.yaml"), directory.join("tunnel.sock"));
-    write_file(&key, &plan.psk())?;
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))
-        .map_err(|source| LabError::Io { what: format!("close {}", key.display()), source })?;
+    write_secret(&key, &plan.psk())?;
     let (suites, inside) = (suites(plan.number), plan.inside());
     let text = format!(
         "router:\n  name: {name}\n  asn: {CLOUD_ASN}\n  router-id: {cloud_outside}\n  dataplane: userspace\n  \

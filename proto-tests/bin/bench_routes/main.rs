@@ -15,7 +15,6 @@ mod feed;
 mod figures;
 mod forwarding;
 mod round;
-mod vigil;
 mod watch;
 
 use std::io::{self, Write as _};

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use proto_tests::lab::layout::{Layout, TUNNELS};
 use proto_tests::lab::process::tail;
+use proto_tests::lab::vigil::Vigil;
 use proto_tests::lab::{Lab, LabError, Result, ensure, wait_for};
 
 use crate::device::{Router, System, Way};
 use crate::feed::{Feed, Feeder};
 use crate::figures::Sample;
 use crate::forwarding::{expect, wanted};
-use crate::vigil::Vigil;
 use crate::watch::{Watch, now};
 
 /// For each step.
@@ -55,7 +55,7 @@ impl Bed {
 
     fn measure(&mut self, directory: &std::path::Path) -> Result<Sample> {
         let watch = Watch::start(&self.layout.router)?;
-        let vigil = Vigil::over(&self.feeders);
+        let vigil = Vigil::over(self.feeders.iter().map(|feeder| feeder.socket.clone()).collect());
         let start = now();
         let mut router = self.system.start(&self.layout.router, directory)?;
         self.wait_right(&watch, "the FIB is complete", &[0, 1, 2, 3])?;

@@ -5,7 +5,6 @@ mod frr;
 mod gobgp;
 mod openbgpd;
 mod quadspan;
-mod vigil;
 
 use clap::ValueEnum;
 use proto_tests::lab::Result;
@@ -14,8 +13,7 @@ use proto_tests::lab::daemon::Daemon;
 use proto_tests::lab::frr::Frr;
 use proto_tests::lab::gobgp::Gobgp;
 use proto_tests::lab::openbgpd::Openbgpd;
-
-use vigil::Vigil;
+use proto_tests::lab::vigil::Vigil;
 
 use crate::site::{RECEIVER, Site};
 
@@ -85,7 +83,7 @@ impl System {
             Self::Quadspan => quadspan::start(site, duty).map(Dut::Quadspan),
             Self::Bird => {
                 let bird = Bird::launch(router, directory, &bird::configuration(duty, None))?;
-                let _vigil = Vigil::over(bird.socket());
+                let _vigil = Vigil::over(vec![bird.socket().to_owned()]);
                 Ok(Dut::Bird { bird, _vigil })
             }
             Self::Frr => Frr::launch(router, directory, &frr::configuration(duty), duty == Duty::Forward).map(Dut::Frr),

@@ -1,8 +1,11 @@
-//! Keeps BIRD awake: 2.0.12 sleeps for up to three seconds in the middle of a large announcement, until anything happens.
-//! That would make it look worse than it is where nothing else happens, so somebody knocks at its control socket.
+//! Keeps BIRDs awake.
+//!
+//! BIRD 2.0.12 may sleep until its next timer, for up to three seconds, in the middle of a large announcement. That would be
+//! measured as somebody else's time, or make BIRD look worse than it is. Whoever knocks at its control socket ends the
+//! sleep.
 
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,20 +15,23 @@ const KNOCK_EVERY: Duration = Duration::from_millis(5);
 
 /// Knocks while it lives.
 #[derive(Debug)]
-pub(crate) struct Vigil {
+pub struct Vigil {
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Vigil {
-    /// Over the BIRD with this control socket.
-    pub(crate) fn over(socket: &Path) -> Self {
+    /// Over the BIRDs with these control sockets.
+    #[must_use]
+    pub fn over(sockets: Vec<PathBuf>) -> Self {
         let ended = Arc::<AtomicBool>::default();
         let thread = std::thread::spawn({
-            let (ended, socket) = (Arc::clone(&ended), socket.to_owned());
+            let ended = Arc::clone(&ended);
             move || {
                 while !ended.load(Ordering::Relaxed) {
-                    let _unanswered = UnixStream::connect(&socket);
+                    for socket in &sockets {
+                        let _unanswered = UnixStream::connect(socket);
+                    }
                     std::thread::sleep(KNOCK_EVERY);
                 }
             }
