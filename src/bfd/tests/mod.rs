@@ -1,3 +1,5 @@
+//! BFD between two machines on a simulated network with a pushed clock, and one machine at a time by tables.
+
 mod endpoint;
 mod life;
 mod network;

@@ -17,3 +17,4 @@ mod rekey;
 mod strangers;
 mod version1;
 mod version1_random;
+mod version1_strangers;
