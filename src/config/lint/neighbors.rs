@@ -58,10 +58,7 @@ fn unique_address(neighbor: &NeighborDraft, earlier: &[NeighborDraft], findings:
 
 fn outside_tunnels(neighbor: &NeighborDraft, tunnels: &[TunnelDraft], findings: &Findings) {
     let inside = |tunnel: &&TunnelDraft| {
-        neighbor.address.is_some_and(|address| {
-            tunnel.inside.is_some_and(|link| IpNet::V4(link.value.prefix).contains(&address.value))
-                || tunnel.inside6.is_some_and(|link| IpNet::V6(link.value.prefix).contains(&address.value))
-        })
+        neighbor.address.is_some_and(|address| tunnel.links().any(|link| link.value.contains(&address.value)))
     };
     if let (Some(address), Some(tunnel)) = (neighbor.address, tunnels.iter().find(inside)) {
         findings.push(

@@ -92,13 +92,9 @@ fn beside_tunnels(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findin
     if network.value.prefix_len() == 0 || martian(network.value).is_some() {
         return;
     }
-    let links = tunnels.iter().flat_map(|tunnel| {
-        let inside = tunnel.inside.map(|link| At::new(IpNet::V4(link.value.prefix), link.span));
-        let inside6 = tunnel.inside6.map(|link| At::new(IpNet::V6(link.value.prefix), link.span));
-        inside.into_iter().chain(inside6).map(move |link| (tunnel, link))
-    });
+    let mut links = tunnels.iter().flat_map(|tunnel| tunnel.links().map(move |link| (tunnel, link)));
     let overlaps = |link: IpNet| network.value.contains(&link) || link.contains(&network.value);
-    if let Some((tunnel, link)) = links.into_iter().find(|(_, link)| overlaps(link.value)) {
+    if let Some((tunnel, link)) = links.find(|(_, link)| overlaps(link.value)) {
         findings.push(
             Finding::error(
                 Code::NetworkInside,

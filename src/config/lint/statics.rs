@@ -116,11 +116,9 @@ fn through_tunnel(route: &StaticDraft, name: &At<String>, tunnels: &[TunnelDraft
 /// The address of the BGP peer must stay in its tunnel.
 fn inside(route: &StaticDraft, tunnels: &[TunnelDraft], findings: &Findings) {
     let Some(prefix) = route.prefix else { return };
-    let link = tunnels.iter().find_map(|tunnel| {
-        let v4 = tunnel.inside.filter(|link| ipnet::IpNet::V4(link.value.prefix).contains(&prefix.value));
-        let v6 = tunnel.inside6.filter(|link| ipnet::IpNet::V6(link.value.prefix).contains(&prefix.value));
-        Some((tunnel, v4.map(|at| at.span).or(v6.map(|at| at.span))?))
-    });
+    let link = tunnels
+        .iter()
+        .find_map(|tunnel| Some((tunnel, tunnel.links().find(|link| link.value.contains(&prefix.value))?.span)));
     if let Some((tunnel, link)) = link {
         findings.push(
             Finding::error(
@@ -174,12 +172,8 @@ pub(super) fn bypassed(remote: IpAddr, prefix: ipnet::IpNet, statics: &[StaticDr
 }
 
 fn leads_astray(route: &StaticDraft, tunnels: &[TunnelDraft]) -> bool {
-    let is_inside = |address: IpAddr| {
-        tunnels.iter().any(|tunnel| {
-            tunnel.inside.is_some_and(|link| ipnet::IpNet::V4(link.value.prefix).contains(&address))
-                || tunnel.inside6.is_some_and(|link| ipnet::IpNet::V6(link.value.prefix).contains(&address))
-        })
-    };
+    let is_inside =
+        |address: IpAddr| tunnels.iter().any(|tunnel| tunnel.links().any(|link| link.value.contains(&address)));
     let into_tunnel = |hop: &HopDraft| hop.tunnel.is_some() || hop.address.is_some_and(|at| is_inside(at.value));
     route.blackhole || route.hops.iter().any(into_tunnel)
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, Pfs, Ppk, StartAction, TunnelConfig};
 use ike::identity::Identity;
+use ipnet::IpNet;
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
 use wire::{Asn, RouterId};
@@ -190,6 +191,13 @@ impl TunnelDraft {
     /// How the tunnel is called in messages.
     pub(crate) fn title(&self) -> &str {
         self.name.as_ref().map_or("this tunnel", |name| &name.value)
+    }
+
+    /// The networks of its inside links.
+    pub(crate) fn links(&self) -> impl Iterator<Item = At<IpNet>> {
+        let inside = self.inside.map(|link| At::new(IpNet::V4(link.value.prefix), link.span));
+        let inside6 = self.inside6.map(|link| At::new(IpNet::V6(link.value.prefix), link.span));
+        inside.into_iter().chain(inside6)
     }
 
     /// The tunnel; `None` if a part is missing, which was reported.
