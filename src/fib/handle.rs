@@ -83,6 +83,18 @@ impl Fib {
         self.mailbox().status()
     }
 
+    /// Ends and leaves everything in the kernel, for the next process to adopt. What is said from now on changes nothing.
+    pub async fn leave(&self) {
+        self.settled().await;
+        let (sender, receiver) = oneshot::channel();
+        self.mailbox().write(|mail| {
+            mail.abandoned = true;
+            mail.settled.push(sender);
+        });
+        // The task answers by ending.
+        let _ = receiver.await;
+    }
+
     /// Removes every route, group and nexthop of ours, and ends. Foreign ones stay.
     pub async fn stop(self) {
         let (sender, receiver) = oneshot::channel();

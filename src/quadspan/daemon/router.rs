@@ -197,6 +197,10 @@ impl Running {
     async fn stop(mut self) {
         notify(&[sd_notify::NotifyState::Stopping]);
         self.reporter.stopping();
+        // The kernel forwards until we are back, whatever follows from the end of sessions and tunnels here.
+        if self.returning {
+            self.fib.leave().await;
+        }
         self.supervisor.stop_sessions(self.returning).await;
         let (done, told) = oneshot::channel();
         if self.bfd.send(bfd_task::Command::Shutdown(done)).await.is_ok() {
@@ -210,9 +214,7 @@ impl Running {
         for server in self.servers.drain(..) {
             server.abort();
         }
-        if self.returning {
-            self.fib.settled().await;
-        } else {
+        if !self.returning {
             self.fib.stop().await;
         }
         self.dataplane.stop().await;

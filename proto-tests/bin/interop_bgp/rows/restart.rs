@@ -3,6 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use proto_tests::lab::{Result, ensure};
 
 use super::{Links, Row};
@@ -12,6 +13,7 @@ use crate::scene::{Ours, Scene};
 pub(crate) const ROWS: &[Row] = &[
     Row { name: "graceful restart, theirs", peers: RESTARTING, links: Links::Tunnels, play: their_restart },
     Row { name: "graceful restart, ours", peers: HELPING, links: Links::Tunnels, play: our_restart },
+    Row { name: "graceful restart, ours, as ordered", peers: HELPING, links: Links::Cables, play: our_ordered_restart },
     Row { name: "no graceful restart: all goes at once", peers: RESTARTING, links: Links::Tunnels, play: no_restart },
 ];
 
@@ -37,6 +39,8 @@ const HELPING: &[(Software, Told)] = &[
 
 /// Long enough for whatever would take the routes away to have done so.
 const A_WHILE: Duration = Duration::from_secs(2);
+/// Time to end in order.
+const GRACE: Duration = Duration::from_secs(10);
 
 fn their_restart(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.start(told, &Ours { bgp: "graceful-restart: helper", ..Ours::NOTHING })?;
@@ -56,17 +60,41 @@ fn their_restart(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.us.expect_route("10.2.0.0/16", &["link1"])
 }
 
+const FULL: Ours = Ours { bgp: "graceful-restart: full", ..Ours::NOTHING };
+
 fn our_restart(scene: &mut Scene, told: &Told) -> Result<()> {
-    let ours = Ours { bgp: "graceful-restart: full", ..Ours::NOTHING };
-    scene.start(told, &ours)?;
+    filled(scene, told)?;
+    scene.take_daemon()?.kill()?;
+    sleep(A_WHILE);
+    scene.peer()?.route("10.1.0.0/16")?;
+    back(scene)
+}
+
+/// On SIGUSR2 we go without a word, and our kernel forwards meanwhile: its routes lead through interfaces that stay.
+fn our_ordered_restart(scene: &mut Scene, told: &Told) -> Result<()> {
+    filled(scene, told)?;
+    let mut daemon = scene.take_daemon()?;
+    daemon.process().signal(Signal::SIGUSR2)?;
+    let status = daemon.ended(GRACE)?;
+    ensure(status.success(), "we end in order", || status.to_string())?;
+    sleep(A_WHILE);
+    scene.peer()?.route("10.1.0.0/16")?;
+    scene.us.expect_route("10.2.0.0/16", &["link1"])?;
+    back(scene)
+}
+
+fn filled(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(told, &FULL)?;
     scene.wait_peer_has("10.1.0.0/16", &[])?;
     scene.wait_kernel("10.2.0.0/16", &["link1"])?;
     // The peer believes in a restart only after it has seen all of a first table.
     sleep(A_WHILE);
-    scene.take_daemon()?.kill()?;
-    sleep(A_WHILE);
-    scene.peer()?.route("10.1.0.0/16")?;
-    scene.start_us(&ours)?;
+    Ok(())
+}
+
+/// Starts us again; the peer keeps what it has all the while.
+fn back(scene: &mut Scene) -> Result<()> {
+    scene.start_us(&FULL)?;
     scene.wait_established()?;
     scene.peer()?.route("10.1.0.0/16")?;
     sleep(A_WHILE);

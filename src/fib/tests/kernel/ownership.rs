@@ -75,6 +75,24 @@ fn two_routers_in_one_namespace_do_not_see_each_other() {
 }
 
 #[test]
+fn what_is_left_stays_whatever_is_said_later() {
+    with_tunnels(async || {
+        let fib = start(FibConfig::default(), 1..=2).await;
+        fib.apply(many(10, &[1, 2]));
+        fib.leave().await;
+        fib.apply(many(10, &[]));
+        fib.link_down(peer(1).link);
+        fib.settled().await;
+        assert_eq!(ours(), (10, 3));
+        assert_eq!(ways("10.0.1.0/24"), ["t1", "t2"]);
+        let fib = start(FibConfig::default(), 1..=2).await;
+        assert_eq!(fib.status().adopted, 10);
+        fib.stop().await;
+        assert_eq!(ours(), (0, 0));
+    });
+}
+
+#[test]
 fn another_table_is_another_world() {
     with_tunnels(async || {
         let fib = start(FibConfig { table: 4242, ..FibConfig::default() }, 1..=4).await;
