@@ -6,6 +6,7 @@ use super::Peer;
 use super::collision::Side;
 use super::connect::OPEN_HOLD;
 use super::connection::{Connection, Phase};
+use super::established::Established;
 use super::output::ConnectionId;
 use super::reason::DownReason;
 use crate::Family;
@@ -83,13 +84,12 @@ impl Peer {
     /// could be sent.
     pub fn handle_send_blocked(&mut self, id: ConnectionId, progressed: bool, now: Instant) {
         let Some(side) = self.side_of(id) else { return };
-        let (hold_time, _) = self.intervals(side);
+        // RFC 9687 3: the greater of what is configured and twice the hold time, as far as that is known.
+        let hold_time = self.agreed_on(side).map_or(Duration::ZERO, |established| established.hold_time);
         let configured = self.config.timers.send_hold;
         if configured.is_zero() || (!progressed && self.timers.deadline(Timer::SendHold(side)).is_some()) {
             return;
         }
-        // RFC 9687 3: the greater of what is configured and twice the hold time, as far as that is known.
-        let hold_time = if hold_time == OPEN_HOLD { Duration::ZERO } else { hold_time };
         self.timers.set(Timer::SendHold(side), now + configured.max(hold_time * 2));
     }
 
@@ -117,11 +117,15 @@ impl Peer {
 
     /// Hold time and keepalive interval of a connection.
     fn intervals(&self, side: Side) -> (Duration, Duration) {
-        match self.connection(side).map(|connection| &connection.phase) {
-            Some(Phase::OpenConfirm(agreed) | Phase::Established { agreed, .. }) => {
-                (agreed.established.hold_time, agreed.established.keepalive)
-            }
-            Some(Phase::OpenSent | Phase::Parked { .. }) | None => (OPEN_HOLD, Duration::ZERO),
+        let agreed = self.agreed_on(side);
+        agreed.map_or((OPEN_HOLD, Duration::ZERO), |established| (established.hold_time, established.keepalive))
+    }
+
+    /// What holds on a connection since the peer's OPEN was accepted.
+    fn agreed_on(&self, side: Side) -> Option<&Established> {
+        match &self.connection(side)?.phase {
+            Phase::OpenConfirm(agreed) | Phase::Established { agreed, .. } => Some(&agreed.established),
+            Phase::OpenSent | Phase::Parked { .. } => None,
         }
     }
 }

@@ -162,9 +162,13 @@ impl Peer {
     }
 
     /// Takes over what is configured anew. What both sides agreed on stays until the session ends: whether it has to
-    /// end for the change is [`PeerConfig::needs_new_session`]'s to say.
-    pub fn set_config(&mut self, config: PeerConfig) {
+    /// end for the change is [`PeerConfig::needs_new_session`]'s to say. Who only waited for the peer may look for it now.
+    pub fn set_config(&mut self, config: PeerConfig, now: Instant) {
+        let waited = self.state() == State::Active && self.timers.deadline(Timer::ConnectRetry).is_none();
         self.config = config;
+        if waited && !self.config.passive {
+            self.open(now);
+        }
     }
 
     /// The next request or event. Drain until `None` after every call that may change something.

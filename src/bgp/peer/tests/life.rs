@@ -5,10 +5,9 @@ use std::time::Duration;
 use hex_literal::hex;
 use wire::RouterId;
 
-use super::support::{Rig, config, local, peer_open, peer_open_message};
+use super::support::{Rig, config, established_with, local, peer_open, peer_open_message};
 use crate::config::Restart;
 use crate::message::{Capability, KEEPALIVE, Notification, Open, RouteRefresh, encode_update};
-use crate::peer::continuity::Flags;
 use crate::peer::negotiate;
 use crate::{
     Announcement, AsPath, AsPathSegment, Attributes, ConnectionId, DownReason, Event, Family, Offers, Output,
@@ -364,20 +363,6 @@ fn a_refresh_is_asked_for_only_where_the_peer_can() {
     assert_eq!(rig.asked(), [""; 0], "nor is a family refreshed that was not negotiated");
 }
 
-/// A session with a peer that offers the same as we do.
-fn established_with(offers: Offers) -> (Rig, ConnectionId, Vec<u8>) {
-    let ours = PeerConfig { offers: offers.clone(), ..local() };
-    let theirs = PeerConfig { offers, ..config("peer", 64512, 65000, 1) };
-    let open = negotiate::open(&theirs, Flags { restarted: true, forwarding: true }).encode();
-    let mut rig = Rig::new(ours);
-    let id = rig.bring_to(State::OpenSent);
-    rig.receive(id, &open);
-    rig.receive(id, &KEEPALIVE);
-    assert_eq!(rig.peer.state(), State::Established);
-    rig.drain();
-    (rig, id, open)
-}
-
 #[test]
 fn a_refresh_asked_for_again_and_again_is_answered_once_more_when_it_is_done() {
     let (mut rig, id, _) = established_with(Offers { enhanced_refresh: true, ..Offers::default() });
@@ -502,25 +487,4 @@ fn a_down_event_says_when_the_next_attempt_is() {
         Output::Event(_) | Output::Connect { .. } | Output::Close { .. } | Output::Send { .. } => None,
     });
     assert_eq!(rig.now + retry.unwrap(), rig.peer.poll_timeout().unwrap());
-}
-
-#[test]
-fn no_octets_break_a_session_in_any_state() {
-    use proptest::prelude::*;
-    let states = prop_oneof![Just(State::OpenSent), Just(State::OpenConfirm), Just(State::Established)];
-    let octets = proptest::collection::vec(any::<u8>(), 0..120);
-    proptest!(|(state in states, kind in 1_u8..=5, body in octets, cut in 1_usize..50)| {
-        let mut rig = Rig::new(local());
-        let id: ConnectionId = rig.bring_to(state);
-        let mut message = vec![0xff; 16];
-        message.extend(u16::try_from(19 + body.len()).unwrap().to_be_bytes());
-        message.push(kind);
-        message.extend(&body);
-        message.extend(&KEEPALIVE);
-        for chunk in message.chunks(cut) {
-            rig.receive(id, chunk);
-        }
-        rig.drain();
-        prop_assert!(rig.peer.poll_timeout().is_some(), "it goes on somehow");
-    });
 }

@@ -104,6 +104,11 @@ impl Rig {
         after
     }
 
+    /// Forgets what it asked for.
+    pub(super) fn quiet(&mut self) {
+        drop(self.drain());
+    }
+
     pub(super) fn receive(&mut self, id: ConnectionId, octets: &[u8]) {
         self.peer.handle_bytes(id, octets, self.now);
     }
@@ -180,4 +185,18 @@ fn kind_of(reason: &DownReason) -> &'static str {
         DownReason::NotificationReceived(_) => "notified",
         DownReason::Protocol(_) => "protocol",
     }
+}
+
+/// A session with a peer that offers the same as we do.
+pub(super) fn established_with(offers: Offers) -> (Rig, ConnectionId, Vec<u8>) {
+    let ours = PeerConfig { offers: offers.clone(), ..local() };
+    let theirs = PeerConfig { offers, ..config("peer", 64512, 65000, 1) };
+    let open = negotiate::open(&theirs, Flags { restarted: true, forwarding: true }).encode();
+    let mut rig = Rig::new(ours);
+    let id = rig.bring_to(State::OpenSent);
+    rig.receive(id, &open);
+    rig.receive(id, &KEEPALIVE);
+    assert_eq!(rig.peer.state(), State::Established);
+    rig.drain();
+    (rig, id, open)
 }

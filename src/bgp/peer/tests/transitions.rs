@@ -1,160 +1,169 @@
-//! Every event in every state (RFC 4271 8.2.2), against the table beside this file.
+//! Every event in every state (RFC 4271 8.2.2), against the tables beside this file, and laws that hold for all.
 //!
-//! A line is `state: event -> new state: what is asked for`. To change the machine, change the table by hand.
+//! A row is `event -> new state: what is asked for`. To change the machine, change the tables by hand. Both axes are
+//! complete by construction: a state, a phase of a connection, a reason to stop, a type of message or a timer without a
+//! row does not compile; a function of [`Peer`](crate::Peer) that no event goes through, and a pair without a row, fail.
 
-use std::fmt::Write as _;
+mod events;
+mod laws;
+mod states;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
-use hex_literal::hex;
+use super::support::Rig;
+use crate::message::{MessageType, RefreshKind};
+use crate::peer::Side;
+use crate::peer::clock::Timer;
+use crate::{Family, State, StopReason};
+use events::{Happening, of_message, of_refresh, of_stop, of_timer};
+use states::{Place, place_of_phase, places_of, rig_in};
 
-use super::support::{Rig, local, peer_open, peer_open_message};
-use crate::message::{CeaseSubcode, ErrorCode, KEEPALIVE, Notification, Open, RouteRefresh};
-use crate::{ConnectionId, DownReason, Family, State, StopReason};
-
-const TABLE: &str = include_str!("transitions.txt");
-
-/// Where a session is before the event. Idle is two: stopped, and waiting after a failure.
-#[derive(Clone, Copy, Debug)]
-enum Before {
-    Stopped,
-    In(State),
-    Waiting,
+/// What comes of an event.
+fn played(place: Place, event: Happening) -> String {
+    let (mut rig, id) = rig_in(place);
+    event.play(&mut rig, id);
+    let asked = rig.asked().join(", ");
+    format!("{}: {asked}", rig.peer.state()).trim_end().to_owned()
 }
 
-type Play = fn(&mut Rig, ConnectionId);
-
-/// An UPDATE of 10.2.0.0/16 behind 169.254.21.1.
-const UPDATE: &[u8] = &hex!(
-    "ffffffffffffffffffffffffffffffff 002e 02 0000 0014"
-    "40 01 01 00  40 02 06 02 01 0000fc00  40 03 04 a9fe1501  10 0a02"
-);
-
-const EVENTS: [(&str, Play); 24] = [
-    ("start", |rig, _| rig.peer.start(rig.now)),
-    ("stop", |rig, _| rig.peer.stop(StopReason::AdminShutdown("bye".into()), rig.now)),
-    ("reset", |rig, _| rig.peer.stop(StopReason::Reset(String::new()), rig.now)),
-    ("too many prefixes", |rig, _| rig.peer.stop(StopReason::PrefixLimit { limit: 1, count: 2 }, rig.now)),
-    ("tunnel down", |rig, _| rig.peer.stop(StopReason::TunnelDown, rig.now)),
-    ("connected", |rig, id| rig.peer.handle_connected(id, rig.now)),
-    ("connect failed", |rig, id| rig.peer.handle_connect_failed(id, "refused".into(), rig.now)),
-    ("accepted", |rig, _| assert_ne!(rig.peer.handle_accepted(rig.now), Some(ConnectionId(1)))),
-    ("closed", |rig, id| rig.peer.handle_closed(id, None, rig.now)),
-    ("next timer", |rig, _| {
-        if rig.peer.poll_timeout().is_some() {
-            rig.next_timer();
-        }
-    }),
-    ("long silence", |rig, _| {
-        let long = Duration::from_secs(1000);
-        if rig.peer.poll_timeout().is_some() {
-            rig.advance(long);
-        }
-    }),
-    ("OPEN", |rig, id| rig.receive(id, &peer_open(1))),
-    ("OPEN of another AS", |rig, id| {
-        rig.receive(id, &Open { my_as: 7, capabilities: vec![], ..peer_open_message(1) }.encode())
-    }),
-    ("OPEN of version 3", |rig, id| {
-        let mut open = peer_open(1);
-        open[19] = 3;
-        rig.receive(id, &open);
-    }),
-    ("KEEPALIVE", |rig, id| rig.receive(id, &KEEPALIVE)),
-    ("UPDATE", |rig, id| rig.receive(id, UPDATE)),
-    ("UPDATE treated as withdraw", |rig, id| {
-        let mut update = UPDATE.to_vec();
-        update[26] = 9;
-        rig.receive(id, &update);
-    }),
-    ("UPDATE beyond repair", |rig, id| {
-        let mut update = UPDATE.to_vec();
-        update[20] = 99;
-        rig.receive(id, &update);
-    }),
-    ("ROUTE-REFRESH", |rig, id| rig.receive(id, &RouteRefresh::request(Family::Ipv6Unicast).encode())),
-    ("NOTIFICATION", |rig, id| {
-        let told = Notification::cease_with_text(CeaseSubcode::ADMINISTRATIVE_SHUTDOWN, "upgrade");
-        rig.receive(id, &told.encode());
-    }),
-    ("NOTIFICATION of collision", |rig, id| {
-        rig.receive(id, &Notification::cease(CeaseSubcode::CONNECTION_COLLISION_RESOLUTION).encode());
-    }),
-    ("NOTIFICATION of version", |rig, id| rig.receive(id, &Notification::new(ErrorCode::OPEN, 1, vec![0, 4]).encode())),
-    ("no BGP", |rig, id| rig.receive(id, b"GET / HTTP/1.1\r\n\r\n")),
-    ("unknown message type", |rig, id| {
-        let mut message = KEEPALIVE;
-        message[18] = 6;
-        rig.receive(id, &message);
-    }),
-];
-
-fn rig_in(before: Before) -> (Rig, ConnectionId) {
-    let mut rig = Rig::new(local());
-    let id = match before {
-        Before::Stopped => rig.bring_to(State::Idle),
-        Before::In(state) => rig.bring_to(state),
-        Before::Waiting => {
-            let id = rig.bring_to(State::OpenConfirm);
-            rig.peer.handle_closed(id, None, rig.now);
-            rig.drain();
-            id
-        }
-    };
-    (rig, id)
-}
-
-fn played() -> String {
-    let states = [
-        Before::Stopped,
-        Before::Waiting,
-        Before::In(State::Connect),
-        Before::In(State::Active),
-        Before::In(State::OpenSent),
-        Before::In(State::OpenConfirm),
-        Before::In(State::Established),
-    ];
-    let mut table = String::new();
-    for before in states {
-        let name = match before {
-            Before::Stopped => "Stopped".to_owned(),
-            Before::Waiting => "Waiting".to_owned(),
-            Before::In(state) => state.to_string(),
-        };
-        for (event, play) in EVENTS {
-            let (mut rig, id) = rig_in(before);
-            play(&mut rig, id);
-            let asked = rig.asked().join(", ");
-            writeln!(table, "{name}: {event} -> {}: {asked}", rig.peer.state()).unwrap();
-        }
+/// The rows of a table; each event has one.
+fn rows(place: Place) -> BTreeMap<&'static str, &'static str> {
+    let mut rows = BTreeMap::new();
+    for line in place.table().lines() {
+        let (event, outcome) = line.split_once(" -> ").unwrap_or_else(|| panic!("{place:?}: no row: {line}"));
+        assert!(rows.insert(event, outcome.trim_end()).is_none(), "{place:?}: two rows for {event}");
     }
-    table
+    rows
 }
 
 #[test]
-fn every_event_in_every_state_does_what_the_table_says() {
-    let played = played();
-    for (found, expected) in played.lines().zip(TABLE.lines()) {
-        assert_eq!(found.trim_end(), expected.trim_end());
+fn every_event_in_every_state_does_what_the_tables_say() {
+    let mut wrong = Vec::new();
+    for &place in Place::ALL {
+        let mut rows = rows(place);
+        for &event in Happening::ALL {
+            let (found, expected) = (played(place, event), rows.remove(event.text()).unwrap_or("no row"));
+            if found != expected {
+                wrong.push(format!("{place:?}: {}\n   found {found}\nexpected {expected}", event.text()));
+            }
+        }
+        wrong.extend(rows.keys().map(|event| format!("{place:?}: a row for {event}, which is no event")));
     }
-    assert_eq!(played.lines().count(), TABLE.lines().count());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_state_and_phase_has_a_place_and_every_event_a_name() {
+    let states = [State::Idle, State::Connect, State::Active, State::OpenSent, State::OpenConfirm, State::Established];
+    let places: BTreeSet<Place> = states.into_iter().flat_map(|state| places_of(state).iter().copied()).collect();
+    assert!(Place::ALL.iter().eq(&places), "{places:?}");
+    for &place in Place::ALL {
+        let (rig, id) = rig_in(place);
+        let connection = rig.peer.side_of(id).and_then(|side| rig.peer.connection(side));
+        let phase = connection.map(|connection| place_of_phase(&connection.phase));
+        let expected = match place {
+            Place::Collision | Place::Rival => Some(Place::OpenSent),
+            Place::Graceful => Some(Place::Established),
+            Place::OpenSent | Place::Parked | Place::OpenConfirm | Place::Established => Some(place),
+            Place::Stopped
+            | Place::ShutDown
+            | Place::Waiting
+            | Place::Stale
+            | Place::Connect
+            | Place::Active
+            | Place::Passive => None,
+        };
+        assert_eq!(phase, expected, "{place:?}");
+    }
+    let names: BTreeSet<&str> = Happening::ALL.iter().map(|event| event.text()).collect();
+    assert_eq!(names.len(), Happening::ALL.len());
+}
+
+#[test]
+fn every_kind_of_stop_message_refresh_and_timer_is_an_event() {
+    let text = String::new;
+    let stops = [
+        StopReason::AdminShutdown(text()),
+        StopReason::TunnelDown,
+        StopReason::BfdDown,
+        StopReason::Restarting,
+        StopReason::PrefixLimit { limit: 0, count: 0 },
+        StopReason::Deconfigured,
+        StopReason::Reset(text()),
+        StopReason::ConfigurationChanged,
+        StopReason::OutOfResources(text()),
+    ];
+    let stops: BTreeSet<Happening> = stops.iter().map(of_stop).collect();
+    let by = |function: &str| Happening::ALL.iter().filter(|event| event.function() == function).count();
+    assert_eq!(stops.len(), by("stop") - 1, "one stop is followed by a start");
+    let messages = (1..=255).filter_map(MessageType::from_code).map(of_message);
+    assert!(
+        messages
+            .chain([RefreshKind::Request, RefreshKind::Begin, RefreshKind::End].map(of_refresh))
+            .all(|event| event.function() == "handle_bytes")
+    );
+    let timers = [
+        Timer::IdleHold,
+        Timer::Parked,
+        Timer::ConnectRetry,
+        Timer::Hold(Side::Ours),
+        Timer::Keepalive(Side::Ours),
+        Timer::SendHold(Side::Ours),
+        Timer::Stale,
+        Timer::Refresh(Family::Ipv4Unicast),
+    ];
+    let timers: BTreeSet<Happening> = timers.map(of_timer).into_iter().collect();
+    assert_eq!(timers.len(), 8);
+}
+
+/// What changes a session comes through its public functions; each is played.
+#[test]
+fn every_function_that_changes_a_session_is_an_event() {
+    let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer");
+    let mut functions = BTreeSet::new();
+    for file in std::fs::read_dir(room).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        let heads = text.lines().filter_map(|line| {
+            let head = line.trim_start().strip_prefix("pub ")?;
+            head.strip_prefix("const ").unwrap_or(head).strip_prefix("fn ")?.split_once("(&mut self")
+        });
+        functions.extend(heads.map(|(name, _)| name.to_owned()));
+    }
+    let played: BTreeSet<String> = Happening::ALL.iter().map(|event| event.function().to_owned()).collect();
+    assert_eq!(functions, played);
 }
 
 #[test]
 fn no_state_is_left_without_a_way_on() {
-    let states = [State::Connect, State::Active, State::OpenSent, State::OpenConfirm, State::Established];
-    for before in states.map(Before::In).into_iter().chain([Before::Waiting]) {
-        for (event, play) in EVENTS {
-            let (mut rig, id) = rig_in(before);
-            play(&mut rig, id);
-            let stopped = matches!(
-                rig.peer.status().last_down.map(|down| down.reason),
-                Some(DownReason::Stopped(reason)) if !reason.reopens()
-            );
-            assert_eq!(
-                rig.peer.poll_timeout().is_none(),
-                stopped,
-                "{before:?}, {event}: a started session has a timer"
-            );
-        }
+    for (place, event) in laws::pairs() {
+        let (mut rig, id) = rig_in(place);
+        event.play(&mut rig, id);
+        let waits = rig.peer.started && !rig.peer.config.passive;
+        assert!(!waits || rig.peer.poll_timeout().is_some(), "{place:?}, {event:?}: a started session has a timer");
+        let idle = !rig.peer.started && rig.peer.continuity.flags.restarted;
+        assert!(rig.peer.started || idle || rig.peer.state() == State::Idle, "{place:?}, {event:?}");
+    }
+}
+
+#[test]
+fn the_send_hold_timer_is_twice_the_hold_time_where_that_is_longer() {
+    // RFC 9687 3: also where the hold time is that of an OPEN awaited, by chance.
+    for (hold, configured, expected) in [(30, 480, 480), (30, 20, 60), (240, 60, 480), (300, 60, 600), (0, 60, 60)] {
+        let mut config = super::support::local();
+        config.timers.hold = Duration::from_secs(hold);
+        config.timers.send_hold = Duration::from_secs(configured);
+        let mut rig = Rig::new(config);
+        let id = rig.bring_to(State::OpenSent);
+        let open = crate::message::Open { hold_time: 65535, ..super::support::peer_open_message(1) };
+        rig.receive(id, &open.encode());
+        rig.receive(id, &crate::message::KEEPALIVE);
+        rig.peer.handle_send_blocked(id, false, rig.now);
+        let deadline = rig.peer.timers.deadline(Timer::SendHold(Side::Ours)).unwrap();
+        assert_eq!(deadline - rig.now, Duration::from_secs(expected), "hold time {hold}, {configured} configured");
     }
 }

@@ -279,7 +279,7 @@ impl Session {
         let anew = self.config.needs_new_session(&config) || self.transport != transport;
         let shutdown = (self.config.shutdown != config.shutdown).then(|| config.shutdown.clone());
         (self.config, self.transport) = (config.clone(), transport);
-        self.peer.set_config(config);
+        self.peer.set_config(config, now);
         match shutdown {
             Some(Some(text)) => self.peer.shut_down(text, now),
             Some(None) => drop(self.peer.enable()),
