@@ -3,17 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use ike::config::{
-    Authentication, ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeProposal, IkeVersion, SelectorLayout,
-    StartAction, TunnelConfig,
+use crypto::{Group, IkeProposal};
+use isakmp::{
+    Auth, AuthMethod, ChildExchange, Delete, ExchangeType, Flags, Header, KeyExchange, Message, Notify, NotifyType,
+    Payload, Version, esp_proposals, ike_proposals,
 };
-use ike::crypto::Group;
-use ike::message::{
-    Auth, AuthMethod, ChildExchange, Delete, ExchangeType, Flags, Header, IkeSpi, KeyExchange, Message, Notify,
-    NotifyType, Payload, Version, esp_proposals, ike_proposals,
+use negotiation::{
+    Authentication, ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeVersion, SelectorLayout, StartAction,
+    TunnelConfig,
 };
 use wire::Secret;
-use wire::ipsec::{Spi, TrafficSelector};
+use wire::ipsec::{IkeSpi, Spi, TrafficSelector};
 
 use super::entropy::Seeded;
 

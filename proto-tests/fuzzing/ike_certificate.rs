@@ -1,9 +1,9 @@
 //! A peer's certificates and its AUTH payload: whatever they are, only the genuine certificate with a genuine signature
 //! for a name in it is believed.
 
-use ike::certificate::{Certificate, DistinguishedName, Peer, Scheme, TrustedCas, UnixTime, judge};
-use ike::identity::Identity;
-use ike::message::{Auth, AuthMethod, CertEncoding, CertificatePayload};
+use certificate::{Certificate, Peer, Scheme, TrustedCas, UnixTime, judge};
+use identity::{DistinguishedName, Identity};
+use isakmp::{Auth, AuthMethod, CertEncoding, CertificatePayload};
 
 use super::input::{Input, Script};
 
@@ -61,7 +61,7 @@ fn look_into(octets: &[u8]) {
 /// The genuine one, by each of its names; the same without its signature; the CA's own; parts of certificates.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    let identifier = Scheme::Ecdsa(ike::certificate::Sha2::Sha256).identifier();
+    let identifier = Scheme::Ecdsa(certificate::Sha2::Sha256).identifier();
     let length = u8::try_from(identifier.len()).unwrap_or_default();
     let proof = [&[length], identifier.as_slice(), SIGNATURE].concat();
     let script = |identity: &str, method: u8, auth: &[u8], certificates: &[&[u8]]| {

@@ -4,8 +4,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use ike::TunnelState;
-use ike::message::HEADER_LEN;
+use isakmp::HEADER_LEN;
+use negotiation::TunnelState;
 
 use super::input::{Input, Script};
 use super::pair::{Pair, address};

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use ike::crypto::{IkeKeys, Nonces, Role, SkCiphers};
-use ike::message::{Frame, IkeSpi, MAX_FRAGMENTS, MAX_OCTETS, Opened, PayloadType, Reassembly};
+use crypto::{IkeKeys, Nonces, Role, SkCiphers};
+use isakmp::{Frame, MAX_FRAGMENTS, MAX_OCTETS, Opened, PayloadType, Reassembly};
 use wire::Secret;
+use wire::ipsec::IkeSpi;
 
 use super::datagrams::{NONCE, authentication, suite};
 use super::ike_peer::sealed;

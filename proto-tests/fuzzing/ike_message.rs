@@ -1,6 +1,6 @@
 //! IKE messages in the clear (RFC 7296 3): what is decoded encodes, and decodes to the same.
 
-use ike::message::{Frame, Message};
+use isakmp::{Frame, Message};
 
 use super::datagrams::{authentication, first_request};
 

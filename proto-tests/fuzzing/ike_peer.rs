@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ike::config::StartAction;
-use ike::crypto::{AuthInput, Group, IkeKeys, Nonces, Role, SkCipher, SkCiphers};
-use ike::identity::Identity;
-use ike::message::{ExchangeType, Frame, HEADER_LEN, IkeSpi, Message, Payload, PayloadType};
-use ike::{Endpoint, Event, Output};
+use crypto::{AuthInput, Group, IkeKeys, Nonces, Role, SkCipher, SkCiphers};
+use identity::Identity;
+use ike::Endpoint;
+use isakmp::{ExchangeType, Frame, HEADER_LEN, Message, Payload, PayloadType};
+use negotiation::{Event, Output, StartAction};
 use wire::Secret;
-use wire::ipsec::{Direction, SaAction, Spi, TunnelId};
+use wire::ipsec::{Direction, IkeSpi, SaAction, Spi, TunnelId};
 
 use super::datagrams::{
     ADDRESS_A, ADDRESS_B, NONCE, authentication_payloads, config, encode, first_request_with, header, later_requests,

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ike::config::StartAction;
-use ike::{Endpoint, Event, Output};
+use ike::Endpoint;
+use negotiation::{Event, Output, StartAction};
 use wire::ipsec::TunnelId;
 
 use super::datagrams::{ADDRESS_A, ADDRESS_B, authentication, config, first_request};

@@ -1,12 +1,11 @@
 //! IKEv1 messages in the clear (RFC 2408 3): what is decoded encodes, and decodes to the same; fragments are put together
 //! within bounds.
 
-use ike::message::IkeSpi;
-use ike::v1::message::{
+use isakmp::v1::{
     Attribute, Chain, Delete, Exchange, Flags, Frame, Header, Identification, MAX_OCTETS, Notify, NotifyKind, Payload,
     PayloadKind, Proposal, Protocol, Reassembly, Transform, VendorId, encode, split,
 };
-use wire::ipsec::{Spi, TrafficSelector};
+use wire::ipsec::{IkeSpi, Spi, TrafficSelector};
 
 /// Octets: a datagram.
 pub fn body(octets: &[u8]) {

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ike::config::{Authentication, IkeVersion, StartAction, V1Mode};
-use ike::{Endpoint, Event, Output};
+use ike::Endpoint;
+use negotiation::{Authentication, Event, IkeVersion, Output, StartAction, V1Mode};
 use wire::Secret;
 use wire::ipsec::{Direction, SaAction, Spi, TunnelId};
 

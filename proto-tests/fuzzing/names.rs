@@ -3,8 +3,8 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use ike::config::{EspProposal, IkeProposal};
-use ike::identity::Identity;
+use crypto::{EspProposal, IkeProposal};
+use identity::Identity;
 use wire::Asn;
 
 /// Octets: a text.

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ike::config::StartAction;
-use ike::{Endpoint, Output, TunnelState};
+use ike::Endpoint;
+use negotiation::{Output, StartAction, TunnelState};
 use wire::ipsec::{Spi, TunnelId};
 
 use super::datagrams::{ADDRESS_A, ADDRESS_B, config};

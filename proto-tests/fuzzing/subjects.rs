@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use crypto::EspProposal;
 use ike::Endpoint;
-use ike::config::{EspProposal, StartAction};
+use negotiation::StartAction;
 use wire::ipsec::{SecurityAssociation, TunnelId};
 
 use super::datagrams::{ADDRESS_A, ADDRESS_B, config};

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use esp::{InboundSa, OpenError, OutboundSa};
-use ike::{Endpoint, Output};
+use ike::Endpoint;
+use negotiation::Output;
 use proto_tests::fuzzing::subjects::{ANSWERS, BEGINS, association, endpoint};
 use serde_json::{Value, json};
 

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use config::Profile;
-use ike::config::{EspProposal, IkeProposal, IkeVersion, StartAction};
-use ike::identity::Identity;
+use crypto::{EspProposal, IkeProposal};
+use identity::Identity;
 use ipnet::{IpNet, Ipv4Net};
+use negotiation::{IkeVersion, StartAction};
 use wire::{Asn, Secret};
 
 use crate::Place;

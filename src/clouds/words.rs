@@ -1,7 +1,6 @@
 //! The names that clouds and gateways have for algorithms. `AES-256-GCM-16`, `GCMAES256` and `aes256gcm16` are one.
 
-use ike::config::{EspProposal, IkeProposal, Pfs};
-use ike::crypto::{AdditionalKeyExchanges, Group, Prf};
+use crypto::{AdditionalKeyExchanges, EspProposal, Group, IkeProposal, Pfs, Prf};
 use wire::ipsec::{Encryption, EspSuite, Integrity};
 
 /// A cipher's name in any vocabulary that is imported.

@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::{Family, Role};
-use ike::certificate::RsaPadding;
-use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
-use ike::identity::Identity;
+use certificate::RsaPadding;
+use crypto::{EspProposal, IkeProposal};
+use identity::Identity;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use negotiation::{DpdAction, EncapsulationPolicy, SelectorLayout, StartAction, V1Mode};
 use policy::{AsPathLine, CommunityPattern, PrefixRule};
 use rib::{PrivateAs, SendPaths};
 use schemars::JsonSchema;

@@ -157,7 +157,7 @@ pub struct Tunnel {
     /// The IPv6 link inside the tunnel, if there is one.
     pub inside6: Option<InsideLink6>,
     /// For the key exchange.
-    pub ike: ike::config::TunnelConfig,
+    pub ike: negotiation::TunnelConfig,
     /// The BGP session over the inside link, if there is one.
     pub bgp: Option<Session>,
     /// MTU of the interface; `None` lets the data plane compute it from suite and encapsulation.

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::{AddPath, Family, Role};
-use ike::certificate::RsaPadding;
-use ike::config::{DpdAction, EncapsulationPolicy, EspProposal, IkeProposal, SelectorLayout, StartAction, V1Mode};
-use ike::crypto::ParseSuiteError;
-use ike::identity::{Identity, ParseIdentityError};
+use certificate::RsaPadding;
+use crypto::{EspProposal, IkeProposal, ParseSuiteError};
+use identity::{Identity, ParseIdentityError};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use negotiation::{DpdAction, EncapsulationPolicy, SelectorLayout, StartAction, V1Mode};
 use policy::{PrefixRule, RuleAction};
 use rib::{PrivateAs, SendPaths};
 use schemars::{Schema, json_schema};

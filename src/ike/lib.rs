@@ -10,25 +10,12 @@
 //! ```
 //!
 //! * [`Endpoint`] is the whole machine: one for the process, all tunnels in it.
-//! * [`config`] is what a tunnel is told, [`failure`] what it answers when it cannot.
-//! * [`v1`] is the older protocol, for peers that have nothing else: machines of its own, everything else shared.
-//! * [`certificate`] is what ends show each other where they share no key.
-//! * [`message`] is the wire format, [`crypto`] the algorithms, [`identity`] who is who.
+//! * What a tunnel is told and what it tells is in the room `negotiation`: both versions of IKE share it.
+//! * Tunnels of the older protocol are machines of the room `ikev1`; the endpoint gives them what is theirs.
 
-pub mod certificate;
-pub mod config;
-pub mod crypto;
 mod endpoint;
-pub mod failure;
-pub mod identity;
-pub mod message;
 mod sa;
 #[cfg(test)]
 mod tests;
-pub mod v1;
 
-pub use endpoint::{
-    ChildStatus, DownReason, Endpoint, EndpointCounters, Event, IkeStatus, LimitReached, MissingChild, Output,
-    RekeyKind, Stranger, TunnelCounters, TunnelState, TunnelStatus,
-};
-pub use failure::Failure;
+pub use endpoint::{Endpoint, EndpointCounters, Stranger};

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use config::{Router, SystemSecrets};
 use esp::{InboundSa, OutboundSa};
-use ike::{Endpoint, Event, Output};
+use ike::Endpoint;
+use negotiation::{Event, Output};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proto_tests::lab::{LabError, Result, not_yet};
 use wire::Entropy;

@@ -5,9 +5,9 @@
 
 use std::net::IpAddr;
 
-use ike::config::DpdAction;
-use ike::crypto::Group;
+use crypto::Group;
 use ipnet::IpNet;
+use negotiation::DpdAction;
 use wire::ipsec::{Encryption, Integrity};
 
 use super::peer::{Peer, hash, pfs};

@@ -10,7 +10,7 @@
 
 use std::net::IpAddr;
 
-use ike::crypto::Group;
+use crypto::Group;
 use wire::ipsec::{Encryption, Integrity};
 
 use super::peer::{Peer, hash, pfs, prf_follows};

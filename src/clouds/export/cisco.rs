@@ -1,6 +1,6 @@
 //! Cisco IOS-XE: IKEv2, an IPsec profile and a tunnel interface per tunnel, and BGP over them.
 
-use ike::crypto::Group;
+use crypto::Group;
 use ipnet::IpNet;
 use wire::ipsec::{Encryption, Integrity};
 
@@ -35,7 +35,7 @@ fn ike(file: &mut Artifact, peer: &Peer<'_>) -> Result<(), ExportError> {
         |suite| {
             let (integrity, prf) = (suite.integrity, hash(suite));
             // Without a PRF line it is that of the integrity algorithm.
-            let own = suite.integrity.is_none() || suite.integrity.map(ike::crypto::Prf::from) == Some(suite.prf);
+            let own = suite.integrity.is_none() || suite.integrity.map(crypto::Prf::from) == Some(suite.prf);
             own.then_some((ike_cipher(suite.encryption)?, integrity, prf, number(suite.group)?))
         },
         ACCEPTS,
@@ -158,7 +158,7 @@ const fn ike_cipher(encryption: Encryption) -> Option<&'static str> {
     }
 }
 
-fn transform(suite: &ike::config::EspProposal) -> Option<String> {
+fn transform(suite: &crypto::EspProposal) -> Option<String> {
     if suite.suite.esn && !suite.or_without_esn {
         return None;
     }

@@ -1,7 +1,7 @@
 //! H3C Comware 7: IKEv1 or IKEv2, an IPsec profile and a tunnel interface per tunnel, and BGP (S1-22).
 
-use ike::config::{EspProposal, IkeVersion, V1Mode};
-use ike::crypto::Group;
+use crypto::{EspProposal, Group};
+use negotiation::{IkeVersion, V1Mode};
 use wire::ipsec::{Encryption, Integrity};
 
 use super::artifact::{Artifact, line};
@@ -181,7 +181,7 @@ fn bgp(file: &mut Artifact, peers: &[Peer<'_>], notes: &mut Vec<String>) -> Resu
     Ok(())
 }
 
-fn ike(suite: &ike::config::IkeProposal) -> Option<(&'static str, Integrity, u16)> {
+fn ike(suite: &crypto::IkeProposal) -> Option<(&'static str, Integrity, u16)> {
     prf_follows(suite).then_some(())?;
     (!suite.encryption.is_aead()).then_some(())?;
     Some((cipher(suite.encryption)?, hash(suite), number(suite.group)?))

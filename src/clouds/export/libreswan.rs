@@ -1,7 +1,7 @@
 //! libreswan: `ipsec.conf` and `ipsec.secrets`, each tunnel with an `ipsec-interface`.
 
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, V1Mode};
-use ike::crypto::Group;
+use crypto::{EspProposal, Group, IkeProposal};
+use negotiation::{EncapsulationPolicy, IkeVersion, V1Mode};
 use wire::ipsec::{Encryption, Integrity};
 
 use super::artifact::{Artifact, line};

@@ -2,9 +2,9 @@
 //!
 //! Windows speaks IKEv1 in main mode in such rules, and no BGP: its networks have to be said.
 
-use ike::config::{EspProposal, IkeProposal, IkeVersion, V1Mode};
-use ike::crypto::Group;
+use crypto::{EspProposal, Group, IkeProposal};
 use ipnet::IpNet;
+use negotiation::{IkeVersion, V1Mode};
 use wire::ipsec::{Encryption, Integrity};
 
 use super::artifact::Artifact;

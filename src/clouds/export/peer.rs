@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Router, Tunnel};
-use ike::config::{EspProposal, IkeProposal, IkeVersion, LocalAuth, Pfs, StartAction};
-use ike::crypto::Group;
+use crypto::{EspProposal, Group, IkeProposal, Pfs};
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
+use negotiation::{IkeVersion, LocalAuth, StartAction};
 use wire::ipsec::{Integrity, TrafficSelector};
 use wire::{Asn, Secret};
 
@@ -65,9 +65,7 @@ impl<'a> Peer<'a> {
     pub(super) fn our_id(&self) -> String {
         // The default identity is the address, and the peer sees the translated one.
         match (&self.tunnel.ike.local_id, self.options.public_address) {
-            (ike::identity::Identity::Ip(address), Some(public)) if *address == self.tunnel.ike.local => {
-                public.to_string()
-            }
+            (identity::Identity::Ip(address), Some(public)) if *address == self.tunnel.ike.local => public.to_string(),
             (id, _) => id.to_string(),
         }
     }
@@ -160,17 +158,17 @@ fn listed<T: ToString>(suites: &[T]) -> String {
 /// The hash that a suite of the target names: the integrity algorithm, or with an AEAD that of the PRF.
 pub(super) fn hash(suite: &IkeProposal) -> Integrity {
     suite.integrity.unwrap_or(match suite.prf {
-        ike::crypto::Prf::HmacMd5 => Integrity::HmacMd5,
-        ike::crypto::Prf::HmacSha1 => Integrity::HmacSha1,
-        ike::crypto::Prf::HmacSha256 => Integrity::HmacSha256,
-        ike::crypto::Prf::HmacSha384 => Integrity::HmacSha384,
-        ike::crypto::Prf::HmacSha512 => Integrity::HmacSha512,
+        crypto::Prf::HmacMd5 => Integrity::HmacMd5,
+        crypto::Prf::HmacSha1 => Integrity::HmacSha1,
+        crypto::Prf::HmacSha256 => Integrity::HmacSha256,
+        crypto::Prf::HmacSha384 => Integrity::HmacSha384,
+        crypto::Prf::HmacSha512 => Integrity::HmacSha512,
     })
 }
 
 /// Whether the PRF is that of the integrity algorithm, as most targets take for granted (S0-28).
 pub(super) fn prf_follows(suite: &IkeProposal) -> bool {
-    suite.integrity.is_none_or(|integrity| ike::crypto::Prf::from(integrity) == suite.prf)
+    suite.integrity.is_none_or(|integrity| crypto::Prf::from(integrity) == suite.prf)
 }
 
 /// The group of PFS, if there is one.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ike::config::{EncapsulationPolicy, IkeVersion, V1Mode};
+use negotiation::{EncapsulationPolicy, IkeVersion, V1Mode};
 
 use super::Carrier;
 use super::artifact::{Artifact, line};

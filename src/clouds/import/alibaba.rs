@@ -10,8 +10,8 @@
 //! is the cloud's AS number and never a customer's (S1-10), which tells whose side `BgpConfig` is seen from.
 
 use config::Profile;
-use ike::config::{IkeVersion, V1Mode};
-use ike::crypto::Group;
+use crypto::Group;
+use negotiation::{IkeVersion, V1Mode};
 use wire::Asn;
 use wire::ipsec::{Encryption, Integrity};
 

@@ -12,8 +12,8 @@
 use std::net::Ipv4Addr;
 
 use config::Profile;
-use ike::config::{IkeVersion, V1Mode};
-use ike::crypto::Group;
+use crypto::Group;
+use negotiation::{IkeVersion, V1Mode};
 use wire::ipsec::{Encryption, Integrity};
 
 use super::text::Text;

@@ -13,7 +13,7 @@
 //! AWS takes, not the best.
 
 use config::Profile;
-use ike::config::IkeVersion;
+use negotiation::IkeVersion;
 use wire::ipsec::Encryption;
 
 use super::text::Text;
@@ -161,7 +161,7 @@ impl End {
 struct Parts {
     encryption: Option<Encryption>,
     integrity: Option<wire::ipsec::Integrity>,
-    group: Option<ike::crypto::Group>,
+    group: Option<crypto::Group>,
 }
 
 impl Parts {
@@ -206,7 +206,7 @@ fn read_ike(file: &Text, element: &Element, tunnel: &mut SiteTunnel, notes: &mut
             }
             "ike_version" | "version" => {
                 let v1 = value.text.contains('1');
-                tunnel.version = Some(if v1 { IkeVersion::V1(ike::config::V1Mode::Main) } else { IkeVersion::V2 });
+                tunnel.version = Some(if v1 { IkeVersion::V1(negotiation::V1Mode::Main) } else { IkeVersion::V2 });
                 notes.read(&value.place, format!("{} version", tunnel.name), value.text);
             }
             _ => unknown(file, child, notes),

@@ -13,7 +13,7 @@
 use std::net::Ipv4Addr;
 
 use config::Profile;
-use ike::config::{IkeVersion, StartAction, V1Mode};
+use negotiation::{IkeVersion, StartAction, V1Mode};
 
 use super::azure_gateway::{Found, Gateway, Local, name_in, properties};
 use super::json::{Json, Member};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use config::Profile;
-use ike::config::IkeVersion;
 use ipnet::{IpNet, Ipv4Net};
+use negotiation::IkeVersion;
 use wire::Asn;
 
 use super::{Options, Suites};

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use config::Profile;
-use ike::config::{EspProposal, IkeProposal, IkeVersion, StartAction, V1Mode};
-use ike::identity::Identity;
+use crypto::{EspProposal, IkeProposal};
+use identity::Identity;
 use ipnet::IpNet;
+use negotiation::{IkeVersion, StartAction, V1Mode};
 use wire::Secret;
 
 use super::blocks::{self, Pair, Section};

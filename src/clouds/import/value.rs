@@ -5,15 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use ike::identity::Identity;
+use crypto::Group;
+use identity::Identity;
 use ipnet::{IpNet, Ipv4Net};
+use wire::ipsec::{Encryption, Integrity};
 use wire::{Asn, Secret};
 
 use crate::note::{is_secret, shown};
-use crate::words;
-use crate::{ImportError, Place};
-use ike::crypto::Group;
-use wire::ipsec::{Encryption, Integrity};
+use crate::{ImportError, Place, words};
 
 /// A value where it stands.
 #[derive(Clone)]

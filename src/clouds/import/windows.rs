@@ -14,7 +14,8 @@
 use std::time::Duration;
 
 use config::Profile;
-use ike::config::{IkeProposal, IkeVersion, V1Mode};
+use crypto::IkeProposal;
+use negotiation::{IkeVersion, V1Mode};
 
 use super::netsh;
 use super::text::Text;
@@ -50,7 +51,7 @@ pub(super) struct Common {
 #[derive(Clone, Default)]
 pub(super) struct Quick {
     pub(super) method: Option<Method>,
-    pub(super) group: Option<Option<ike::crypto::Group>>,
+    pub(super) group: Option<Option<crypto::Group>>,
 }
 
 /// One of the quick mode methods.
@@ -87,7 +88,7 @@ impl Draft {
             let suite = ike_proposal(
                 wire::ipsec::Encryption::AesCbc(128),
                 Some(wire::ipsec::Integrity::HmacSha1),
-                ike::crypto::Group::Modp1024,
+                crypto::Group::Modp1024,
             );
             notes.assumed_at(&tunnel.place, format!("{name} ike"), format!("{suite}, the default of Windows"));
             tunnel.ike = vec![suite];

@@ -6,8 +6,8 @@ use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use config::Profile;
-use ike::config::{IkeVersion, StartAction, V1Mode};
 use ipnet::IpNet;
+use negotiation::{IkeVersion, StartAction, V1Mode};
 
 use super::value::join;
 use super::{Format, KeyFile};

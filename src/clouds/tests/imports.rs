@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use config::Profile;
-use ike::config::{IkeVersion, V1Mode};
+use negotiation::{IkeVersion, V1Mode};
 use wire::{Asn, Secret};
 
 use super::*;

@@ -1,8 +1,9 @@
 //! What is exported to strongSwan and read back from the other end is the same tunnels.
 
 use config::{Profile, Router};
-use ike::config::{EspProposal, IkeProposal, IkeVersion, LocalAuth};
-use ike::identity::Identity;
+use crypto::{EspProposal, IkeProposal};
+use identity::Identity;
+use negotiation::{IkeVersion, LocalAuth};
 use proptest::prelude::*;
 use wire::Asn;
 

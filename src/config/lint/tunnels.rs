@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ike::config::{IkeVersion, StartAction, V1Mode};
+use negotiation::{IkeVersion, StartAction, V1Mode};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ike::certificate::LocalCertificate;
-use ike::config::{Authentication, LocalAuth, RemoteAuth};
-use ike::identity::Identity;
+use ::certificate::LocalCertificate;
+use identity::Identity;
+use negotiation::{Authentication, LocalAuth, RemoteAuth};
 use wire::Secret;
 
 use super::certificate::{self, Reader};

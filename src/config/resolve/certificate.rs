@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ike::certificate::{Certificate, LoadError, LocalCertificate, TrustedCas, UnixTime};
-use ike::identity::Identity;
+use certificate::{Certificate, LoadError, LocalCertificate, TrustedCas, UnixTime};
+use identity::Identity;
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};

@@ -1,6 +1,6 @@
 //! The post-quantum pre-shared key: its name, where it comes from, whether it is one. No finding shows any of it.
 
-use ike::config::{IkeVersion, Ppk};
+use negotiation::{IkeVersion, Ppk};
 use wire::Secret;
 
 use super::psk::{unavailable_remedy, without_line_end};

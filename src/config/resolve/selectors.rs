@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use ike::config::SelectorLayout;
 use ipnet::IpNet;
+use negotiation::SelectorLayout;
 use wire::ipsec::TrafficSelector;
 
 use crate::code::Code;

@@ -1,7 +1,7 @@
 //! What the tunnel offers: the profile's suites, or those written.
 
-use ike::config::{EspProposal, IkeProposal, IkeVersion, Pfs};
-use ike::crypto::{Group, Prf};
+use crypto::{EspProposal, Group, IkeProposal, Pfs, Prf};
+use negotiation::IkeVersion;
 use wire::ipsec::{Encryption, EspSuite, Integrity};
 
 use super::version;

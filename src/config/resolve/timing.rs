@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use ike::config::{ChildLifetime, Dpd, DpdAction, StartAction};
+use negotiation::{ChildLifetime, Dpd, DpdAction, StartAction};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};

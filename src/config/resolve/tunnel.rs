@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use ike::config::{EncapsulationPolicy, EspProposal, IkeProposal, IkeVersion, Pfs, Ppk, StartAction, TunnelConfig};
-use ike::identity::Identity;
+use crypto::{EspProposal, IkeProposal, Pfs};
+use identity::Identity;
 use ipnet::IpNet;
+use negotiation::{EncapsulationPolicy, IkeVersion, Ppk, StartAction, TunnelConfig};
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
 use wire::{Asn, RouterId};

@@ -5,9 +5,9 @@
 //! aggressive mode  the key is looked up by identity, which travels in the clear, with a hash made from the key
 //! ```
 
-use ike::config::{EspProposal, IkeProposal, IkeVersion, V1Mode};
-use ike::crypto::{AdditionalKeyExchanges, Group, Prf};
-use ike::identity::Identity;
+use crypto::{AdditionalKeyExchanges, EspProposal, Group, IkeProposal, Prf};
+use identity::Identity;
+use negotiation::{IkeVersion, V1Mode};
 use wire::Secret;
 use wire::ipsec::Encryption;
 
@@ -143,8 +143,8 @@ pub(super) fn esp_obstacle(proposal: &EspProposal) -> Option<(String, &'static s
         return obstacle;
     }
     match proposal.pfs {
-        ike::config::Pfs::Off => None,
-        ike::config::Pfs::Required(group) | ike::config::Pfs::Preferred(group) => group_obstacle(group),
+        crypto::Pfs::Off => None,
+        crypto::Pfs::Required(group) | crypto::Pfs::Preferred(group) => group_obstacle(group),
     }
 }
 

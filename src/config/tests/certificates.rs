@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use ike::config::{LocalAuth, RemoteAuth};
-use ike::identity::Identity;
+use identity::Identity;
+use negotiation::{LocalAuth, RemoteAuth};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
     SanType, date_time_ymd,

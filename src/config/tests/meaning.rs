@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bgp::Family;
-use ike::config::{EncapsulationPolicy, Pfs, StartAction};
-use ike::identity::Identity;
+use crypto::Pfs;
+use identity::Identity;
+use negotiation::{EncapsulationPolicy, StartAction};
 use rib::Inside6;
 use wire::ipsec::{TrafficSelector, TunnelId};
 use wire::outer::{DontFragment, Dscp, OuterHeader};

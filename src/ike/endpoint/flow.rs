@@ -12,15 +12,12 @@
 
 use std::time::{Duration, Instant};
 
-use wire::ipsec::TrafficSelector;
+use isakmp::narrow;
+use negotiation::{Backoff, ChildSelectors, Cx, Failure};
+use wire::ipsec::{IkeSpi, TrafficSelector};
 
-use super::backoff::Backoff;
-use super::context::Cx;
 use super::tunnel::{COURTESY, Tunnel};
 use super::will::Will;
-use crate::config::ChildSelectors;
-use crate::failure::Failure;
-use crate::message::{IkeSpi, narrow};
 use crate::sa::child::ChildSa;
 use crate::sa::{IkeSa, Pending, Task};
 

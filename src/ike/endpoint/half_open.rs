@@ -13,17 +13,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crypto::{IkeKeys, IkeProposal, KeyPair, Nonces, Role};
+use isakmp::Frame;
+use negotiation::{Nat, Path, Slot};
+use wire::ipsec::IkeSpi;
 use wire::{Entropy, Secret};
 
-use super::context::{Path, Slot};
 use super::sources::network;
-use crate::config::IkeProposal;
-use crate::crypto::{self, IkeKeys, KeyPair, Nonces, Role};
-use crate::message::{Frame, IkeSpi};
 use crate::sa::contents::Contents;
-use crate::sa::intermediate::Answered;
-use crate::sa::intermediate::Intermediate;
-use crate::sa::nat::Nat;
+use crate::sa::intermediate::{Answered, Intermediate};
 use crate::sa::protect::{Incoming, Protection};
 
 /// Half-open SAs from which on everyone must return a cookie.
@@ -164,7 +162,7 @@ impl HalfOpenTable {
         let Some(nonce) = &contents.nonce else { return Admission::Full };
         let secrets = self.secrets(now, entropy);
         let cookie = |secret| crypto::cookie(secret, nonce, source, peer);
-        let returned = contents.notify(crate::message::NotifyType::COOKIE);
+        let returned = contents.notify(isakmp::NotifyType::COOKIE);
         let holds = |secret| {
             let expected = Secret::from(cookie(secret).as_slice());
             returned.is_some_and(|notify| Secret::from(notify.data.as_slice()) == expected)

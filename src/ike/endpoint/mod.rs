@@ -1,9 +1,6 @@
 //! The whole machine: all tunnels, and the door through which strangers come in.
 
-mod backoff;
 mod bucket;
-mod context;
-mod event;
 mod flow;
 mod half_open;
 mod responder;
@@ -13,12 +10,8 @@ mod tunnel;
 mod version1;
 mod will;
 
-pub use event::{DownReason, Event, LimitReached, Output, RekeyKind};
 pub use sources::Stranger;
-pub use status::{ChildStatus, IkeStatus, MissingChild, TunnelCounters, TunnelState, TunnelStatus};
 
-pub(crate) use backoff::Backoff;
-pub(crate) use context::{Cx, Owner, Path, Slot};
 pub(crate) use flow::FlowId;
 pub(crate) use half_open::HalfOpen;
 pub(crate) use tunnel::Tunnel;
@@ -28,19 +21,19 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use certificate::{UnixTime, WallClock};
+use identity::Identity;
+use isakmp::{ExchangeType, Frame, Version};
+use negotiation::{
+    Cx, DownReason, IkeVersion, LimitReached, Names, Output, Owner, Path, Slot, TunnelConfig, TunnelStatus,
+};
 use wire::Entropy;
-use wire::ipsec::{Direction, Spi, TunnelId};
+use wire::ipsec::{Direction, IkeSpi, Spi, TunnelId};
 
 use self::bucket::Bucket;
-use self::context::Names;
 use self::half_open::HalfOpenTable;
 use self::sources::{Rates, Strangers};
 use self::will::Will;
-use crate::certificate::{UnixTime, WallClock};
-use crate::config::{IkeVersion, TunnelConfig};
-use crate::identity::Identity;
-use crate::message::{ExchangeType, Frame, IkeSpi, Version};
-use crate::v1;
 
 /// All IKE of a process. See the crate's documentation for its place.
 ///
@@ -52,7 +45,7 @@ pub struct Endpoint {
     names: Names,
     tunnels: BTreeMap<Slot, Tunnel>,
     /// Those that speak IKEv1.
-    v1: BTreeMap<Slot, v1::Tunnel>,
+    v1: BTreeMap<Slot, ikev1::Tunnel>,
     slots: BTreeMap<TunnelId, Slot>,
     by_address: BTreeMap<(IpAddr, IpAddr), Vec<Slot>>,
     by_identities: BTreeMap<(Identity, Identity), BTreeSet<Slot>>,
@@ -166,7 +159,7 @@ impl Endpoint {
                 self.tunnels.insert(slot, tunnel);
             }
             (IkeVersion::V1(_), Some(psk)) => {
-                let tunnel = v1::Tunnel::new(&mut cx, slot, id, config, psk);
+                let tunnel = ikev1::Tunnel::new(&mut cx, slot, id, config, psk);
                 self.v1.insert(slot, tunnel);
             }
         }
@@ -216,25 +209,25 @@ impl Endpoint {
     /// Brings a tunnel up now, whoever is to begin it.
     pub fn initiate(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.initiate(cx));
-        self.with_v1_id(id, now, v1::Tunnel::initiate);
+        self.with_v1_id(id, now, ikev1::Tunnel::initiate);
     }
 
     /// Takes a tunnel down. It comes back by itself if it is ours to begin.
     pub fn terminate(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.terminate(cx));
-        self.with_v1_id(id, now, v1::Tunnel::terminate);
+        self.with_v1_id(id, now, ikev1::Tunnel::terminate);
     }
 
     /// Replaces a tunnel's CHILD SAs now.
     pub fn rekey_child(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.rekey_children(cx));
-        self.with_v1_id(id, now, v1::Tunnel::rekey_child);
+        self.with_v1_id(id, now, ikev1::Tunnel::rekey_child);
     }
 
     /// Replaces a tunnel's IKE SA now.
     pub fn rekey_ike(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, _| tunnel.rekey_ike());
-        self.with_v1_id(id, now, v1::Tunnel::rekey_ike);
+        self.with_v1_id(id, now, ikev1::Tunnel::rekey_ike);
     }
 
     /// Deletes all SAs of all tunnels and begins nothing any more.
@@ -252,8 +245,8 @@ impl Endpoint {
     /// Takes a datagram that `remote` sent to our socket `local`, without a non-ESP marker.
     pub fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8], now: Instant) {
         let path = Path { local, remote };
-        if v1::is_v1(datagram) {
-            match v1::message::Frame::decode(datagram) {
+        if ikev1::is_v1(datagram) {
+            match isakmp::v1::Frame::decode(datagram) {
                 Ok(frame) => self.handle_v1(&frame, path, now),
                 Err(_) => self.counters.dropped += 1,
             }
@@ -297,7 +290,7 @@ impl Endpoint {
         }
         for slot in self.deadlines.due(now) {
             self.with_slot(slot, now, |tunnel, cx| tunnel.handle_timeout(cx));
-            self.with_v1(slot, now, v1::Tunnel::handle_timeout);
+            self.with_v1(slot, now, ikev1::Tunnel::handle_timeout);
         }
     }
 
@@ -316,7 +309,7 @@ impl Endpoint {
     /// A packet waits for a tunnel that has no outbound SA: one that begins on demand begins.
     pub fn handle_demand(&mut self, id: TunnelId, now: Instant) {
         self.with(id, now, |tunnel, cx| tunnel.demand(cx));
-        self.with_v1_id(id, now, v1::Tunnel::demand);
+        self.with_v1_id(id, now, ikev1::Tunnel::demand);
     }
 
     /// An SA was counted to a limit of its [`wire::ipsec::SaLifetime`]. `spi` is the receiver's.
@@ -346,7 +339,7 @@ impl Endpoint {
     #[must_use]
     pub fn status(&self, id: TunnelId) -> Option<TunnelStatus> {
         let slot = self.slots.get(&id)?;
-        self.tunnels.get(slot).map(Tunnel::status).or_else(|| self.v1.get(slot).map(v1::Tunnel::status))
+        self.tunnels.get(slot).map(Tunnel::status).or_else(|| self.v1.get(slot).map(ikev1::Tunnel::status))
     }
 
     /// Who was refused before proving who they are, the most recent first. At most 256 sources.
@@ -387,7 +380,7 @@ impl Endpoint {
     }
 
     /// What every operation may touch, apart from the tunnels that it may be about.
-    fn split(&mut self, now: Instant) -> (Cx<'_>, &mut BTreeMap<Slot, Tunnel>, &mut BTreeMap<Slot, v1::Tunnel>) {
+    fn split(&mut self, now: Instant) -> (Cx<'_>, &mut BTreeMap<Slot, Tunnel>, &mut BTreeMap<Slot, ikev1::Tunnel>) {
         let cx = Cx {
             now,
             wall: self.clock.at(now),

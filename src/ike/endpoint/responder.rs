@@ -2,16 +2,15 @@
 
 use std::time::Instant;
 
-use super::context::{Owner, Path, Slot};
+use certificate::UnixTime;
+use isakmp::{ExchangeType, Frame, Header, Message, NoProposalChosen, Notify, NotifyType, Payload, Version};
+use negotiation::{Event, Failure, Output, Owner, Path, Phase as Negotiation, Slot, Theirs};
+use wire::ipsec::IkeSpi;
+
+use super::Endpoint;
 use super::half_open::{Admission, MAX_REQUEST};
 use super::tunnel::Tunnel;
 use super::will::Will;
-use super::{Endpoint, Event, Output};
-use crate::certificate::UnixTime;
-use crate::failure::{Failure, Phase as Negotiation, Theirs};
-use crate::message::{
-    ExchangeType, Frame, Header, IkeSpi, Message, NoProposalChosen, Notify, NotifyType, Payload, Version,
-};
 use crate::sa::contents::Contents;
 use crate::sa::init::{Candidate, InitRefusal, answer_sa_init};
 use crate::sa::negotiate::{Refusal, protocol};

@@ -18,9 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use negotiation::Failure;
 use wire::ipsec::TunnelId;
-
-use crate::failure::Failure;
 
 /// Sources whose rate is known.
 pub(crate) const MAX_RATES: usize = 4096;

@@ -6,22 +6,18 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use wire::ipsec::{Direction, Spi, TunnelId};
+use certificate::CertificateSummary;
+use isakmp::Frame;
+use negotiation::{
+    Backoff, Cx, DownReason, Event, Failure, LimitReached, PORT_IKE, Path, RekeyKind, Slot, TunnelConfig,
+    TunnelCounters, between,
+};
+use wire::ipsec::{Direction, IkeSpi, Spi, TunnelId};
 
-use super::backoff::Backoff;
-use super::context::{Cx, Path, Slot};
-use super::event::{DownReason, Event, LimitReached, RekeyKind};
 use super::flow::{self, Flow};
-use super::status::TunnelCounters;
 use super::will::Will;
-use crate::certificate::CertificateSummary;
-use crate::config::TunnelConfig;
-use crate::failure::Failure;
-use crate::message::{Frame, IkeSpi};
 use crate::sa::child::ChildSa;
 use crate::sa::init::{Attempt, Stage};
-use crate::sa::nat::PORT_IKE;
-use crate::sa::retransmit::between;
 use crate::sa::{IkeSa, Pending, Task};
 
 /// Pause before we connect again after an operator took the tunnel down.

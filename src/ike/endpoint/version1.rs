@@ -11,15 +11,13 @@
 
 use std::time::Instant;
 
-use wire::ipsec::TunnelId;
+use ikev1::{Contents, Tunnel};
+use isakmp::v1::{Exchange, Frame as FrameV1};
+use isakmp::{Frame, Notify, NotifyType};
+use negotiation::{Event, Failure, IkeVersion, Output, Owner, Path, Slot, V1Mode};
+use wire::ipsec::{IkeSpi, TunnelId};
 
-use super::context::{Owner, Path, Slot};
-use super::{Endpoint, Event, Output};
-use crate::config::{IkeVersion, V1Mode};
-use crate::failure::Failure;
-use crate::message::{Frame, IkeSpi, Notify, NotifyType};
-use crate::v1::message::{Chain, Exchange, Frame as FrameV1};
-use crate::v1::{Contents, Tunnel};
+use super::Endpoint;
 
 impl Endpoint {
     /// Takes an IKEv1 message.
@@ -60,11 +58,7 @@ impl Endpoint {
                 return;
             }
         };
-        let contents = Chain::decode(frame.first, frame.body, false);
-        let contents = contents.ok().map(|chain| Contents::collect(chain, frame.body));
-        let acceptable =
-            |contents: &Contents| contents.sa.is_some() && header.initiator != IkeSpi::ZERO && header.message_id == 0;
-        let Some(contents) = contents.filter(acceptable) else {
+        let Some(contents) = Contents::of_first(frame) else {
             self.counters.dropped += 1;
             return;
         };
@@ -92,7 +86,7 @@ impl Endpoint {
     /// The tunnel that a first message means.
     fn v1_meant(&self, mode: V1Mode, contents: &Contents, path: Path) -> Option<Slot> {
         let (local, remote) = (path.local.ip(), path.remote.ip());
-        let identity = contents.identifications.first().and_then(|(id, _)| id.end().ok());
+        let identity = contents.identity();
         let is_named = |slot: &&Slot| {
             self.v1.get(slot).is_some_and(|tunnel| {
                 tunnel.mode() == mode && identity.as_ref().is_some_and(|id| tunnel.config.remote_id.matches(id))
@@ -127,7 +121,7 @@ impl Endpoint {
             return;
         };
         self.with_slot(slot, now, |tunnel, cx| {
-            let answer = crate::v1::invalid_version(frame, cx);
+            let answer = ikev1::invalid_version(frame, cx);
             cx.transmit(path, &[answer]);
             tunnel.note_failure(cx, Failure::Version { peer, ours: IkeVersion::V2, theirs: Some(1) });
         });
@@ -172,7 +166,7 @@ impl Endpoint {
         &mut self,
         id: TunnelId,
         now: Instant,
-        operation: impl FnOnce(&mut Tunnel, &mut super::Cx<'_>),
+        operation: impl FnOnce(&mut Tunnel, &mut negotiation::Cx<'_>),
     ) {
         if let Some(slot) = self.slots.get(&id).copied() {
             self.with_v1(slot, now, operation);
@@ -189,7 +183,7 @@ impl Endpoint {
         &mut self,
         slot: Slot,
         now: Instant,
-        operation: impl FnOnce(&mut Tunnel, &mut super::Cx<'_>),
+        operation: impl FnOnce(&mut Tunnel, &mut negotiation::Cx<'_>),
     ) {
         let (mut cx, _, tunnels) = self.split(now);
         let Some(tunnel) = tunnels.get_mut(&slot) else { return };

@@ -9,9 +9,9 @@
 //!
 //! Once the tunnel is up again, `start` decides anew.
 
-use super::context::Cx;
+use negotiation::{Cx, DpdAction, StartAction};
+
 use super::tunnel::Tunnel;
-use crate::config::{DpdAction, StartAction};
 
 /// What we do about a tunnel that is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,24 +9,21 @@
 
 use std::time::Duration;
 
-use wire::ipsec::Spi;
+use certificate::UnixTime;
+use crypto::{AuthInput, IkeKeys, Nonces, Role};
+use identity::Identity;
+use isakmp::{Auth, ChildExchange, ExchangeType, Frame, Notify, NotifyType, Payload, esp_proposals};
+use negotiation::{Cx, DownReason, Event, Failure, Owner, Path, Retransmit, Waiting, between, soft};
+use wire::ipsec::{IkeSpi, Spi};
 
-use crate::certificate::UnixTime;
-use crate::crypto::{AuthInput, IkeKeys, Nonces, Role};
-use crate::endpoint::{Cx, DownReason, Event, FlowId, HalfOpen, Owner, Path, Tunnel};
-use crate::failure::{Failure, Waiting};
-use crate::identity::Identity;
-use crate::message::{Auth, ChildExchange, ExchangeType, Frame, IkeSpi, Notify, NotifyType, Payload, esp_proposals};
-use crate::sa::certificates;
+use crate::endpoint::{FlowId, HalfOpen, Tunnel};
 use crate::sa::contents::Contents;
 use crate::sa::init::{Attempt, FirstExchange, Stage};
-use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child, soft};
-use crate::sa::ppk;
+use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child};
 use crate::sa::proof::{Claim, can_prove, method, prove, verify};
 use crate::sa::protect::{Incoming, Protection, header};
-use crate::sa::retransmit::{Retransmit, between};
 use crate::sa::window::{Requests, Responses};
-use crate::sa::{IkeSa, Origin, Phase, Task};
+use crate::sa::{IkeSa, Origin, Phase, Task, certificates, ppk};
 
 /// Pause before the rekey that tries whether rekeys work.
 const EARLY_REKEY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
@@ -386,10 +383,10 @@ impl Tunnel {
         }
         if !self.config.ike_proposals.iter().any(|proposal| proposal.allows(&half.suite)) {
             let failure = Failure::NoProposalChosen {
-                phase: crate::failure::Phase::Ike,
+                phase: negotiation::Phase::Ike,
                 peer,
-                ours: crate::sa::negotiate::list(&self.config.ike_proposals),
-                theirs: crate::failure::Theirs::Listed(half.suite.to_string()),
+                ours: negotiation::list(&self.config.ike_proposals),
+                theirs: negotiation::Theirs::Listed(half.suite.to_string()),
             };
             return Err(refuse(failure));
         }
@@ -416,7 +413,7 @@ impl Tunnel {
             return Err(refuse(if of_a_key { disproven() } else { failure }));
         }
         can_prove(&self.config, (peer, half.request.as_slice())).map_err(refuse)?;
-        if half.nat.any() && self.config.encapsulation == crate::config::EncapsulationPolicy::Never {
+        if half.nat.any() && self.config.encapsulation == negotiation::EncapsulationPolicy::Never {
             return Err(refuse(Failure::NatForbidden { peer }));
         }
         self.room_for_ike(peer)?;
@@ -431,7 +428,7 @@ impl Tunnel {
 
     /// Whether the identities in a request are those of this tunnel.
     pub(crate) fn is_meant(&self, contents: &Contents) -> bool {
-        let is = |ours: &Identity, payload: &crate::message::Identification| {
+        let is = |ours: &Identity, payload: &isakmp::Identification| {
             Identity::from_payload(payload).is_ok_and(|found| ours.matches(&found))
         };
         contents.id_initiator.as_ref().is_some_and(|id| is(&self.config.remote_id, id))

@@ -1,10 +1,11 @@
 //! What the exchanges hold besides because of certificates: hashes that we take (RFC 7427 4), requests (RFC 7296 3.7),
 //! and the certificates themselves.
 
-use crate::certificate::{Certificate, CertificateSummary, HashList, OFFERED_HASHES};
-use crate::config::{LocalAuth, RemoteAuth, TunnelConfig};
+use certificate::{Certificate, CertificateSummary, HashList, OFFERED_HASHES};
+use isakmp::{CertificatePayload, CertificateRequest, Message, Notify, NotifyType, Payload};
+use negotiation::{LocalAuth, RemoteAuth, TunnelConfig};
+
 use crate::endpoint::Tunnel;
-use crate::message::{CertificatePayload, CertificateRequest, Message, Notify, NotifyType, Payload};
 use crate::sa::contents::Contents;
 
 /// For `IKE_SA_INIT`: the hashes we take in signatures, if any of these tunnels has to do with signatures.

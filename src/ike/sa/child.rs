@@ -15,11 +15,12 @@
 
 use std::time::{Duration, Instant};
 
-use wire::ipsec::{Direction, Encapsulation, EspSuite, SaAction, SecurityAssociation, Spi, TrafficSelector};
+use crypto::{AdditionalKeyExchanges, Group};
+use isakmp::narrow;
+use negotiation::{Cx, DownReason, Event, Outbound};
+use wire::ipsec::{Direction, Encapsulation, EspSuite, IkeSpi, SaAction, SecurityAssociation, Spi, TrafficSelector};
 
-use crate::crypto::{AdditionalKeyExchanges, Group};
-use crate::endpoint::{Cx, DownReason, Event, FlowId, Tunnel};
-use crate::message::{IkeSpi, narrow};
+use crate::endpoint::{FlowId, Tunnel};
 use crate::sa::create_child::{OVERDUE, SWITCH_DELAY};
 
 /// How long after we stopped sending on an SA we delete it. Some peers receive nothing on it from the moment they
@@ -29,17 +30,6 @@ pub(crate) const DRAIN: Duration = Duration::from_millis(500);
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// The same after an IKE SA that we close for another one: until the peer knows of it, it may send as before.
 pub(crate) const LINGER_CLOSED: Duration = Duration::from_secs(15);
-
-/// The outbound half.
-#[derive(Debug)]
-pub(crate) enum Outbound {
-    /// Ready, not in use.
-    Held(Box<SecurityAssociation>),
-    /// What we send of its flow goes through it.
-    Installed,
-    /// Replaced. It never becomes outbound again: its sequence numbers would repeat.
-    Retired,
-}
 
 /// Where the inbound half stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@
 //! The SA whose exchange holds the lowest of the four nonces is redundant, and deleted by the end that began
 //! it. The other end deletes the SA that was to be replaced. Each end knows all four nonces, so both agree.
 
-use wire::ipsec::Spi;
+use negotiation::{Cx, DownReason};
+use wire::ipsec::{IkeSpi, Spi};
 
-use crate::endpoint::{Cx, DownReason, Tunnel};
-use crate::message::IkeSpi;
+use crate::endpoint::Tunnel;
 use crate::sa::child::ChildSa;
 use crate::sa::{IkeSa, Origin, Task};
 

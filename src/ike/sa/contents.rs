@@ -1,10 +1,9 @@
 //! A message's payloads, each in its place.
 
-use wire::ipsec::TrafficSelector;
-
-use crate::message::{
+use isakmp::{
     Auth, CertificatePayload, Delete, Identification, KeyExchange, Notify, NotifyType, Payload, PayloadType, Proposal,
 };
+use wire::ipsec::TrafficSelector;
 
 /// What a message says. Order among different payloads has no meaning (RFC 7296 2.5).
 #[derive(Debug, Default)]

@@ -11,22 +11,20 @@
 
 use std::time::Duration;
 
-use wire::Secret;
-use wire::ipsec::Spi;
-
-use crate::config::{ChildSelectors, Pfs};
-use crate::crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
-use crate::endpoint::{Cx, DownReason, Event, FlowId, RekeyKind, Tunnel};
-use crate::failure::{Failure, Phase as Negotiation, Theirs};
-use crate::message::{
-    ChildExchange, ExchangeType, IkeSpi, KeyExchange, Notify, NotifyType, Payload, ProtocolId, esp_proposals,
+use crypto::{Group, IkeKeys, KeyPair, Nonces, Pfs, Role};
+use isakmp::{ChildExchange, ExchangeType, KeyExchange, Notify, NotifyType, Payload, ProtocolId, esp_proposals};
+use negotiation::{
+    ChildSelectors, Cx, DownReason, Event, Failure, Outbound, Phase as Negotiation, RekeyKind, Theirs, between, list,
 };
-use crate::sa::child::{ChildPhase, Outbound};
+use wire::Secret;
+use wire::ipsec::{IkeSpi, Spi};
+
+use crate::endpoint::{FlowId, Tunnel};
+use crate::sa::child::ChildPhase;
 use crate::sa::collision::{Rival, loses};
 use crate::sa::contents::Contents;
 use crate::sa::followup::{FollowUp, Goal, Step};
-use crate::sa::negotiate::{NewChild, Refusal, Terms, judge_answer, judge_offer, list, protocol, refused_child};
-use crate::sa::retransmit::between;
+use crate::sa::negotiate::{NewChild, Refusal, Terms, judge_answer, judge_offer, protocol, refused_child};
 use crate::sa::{Pending, Phase, Task};
 
 /// How long the peer, once it has a new SA, may take to delete the old one before we switch by ourselves.
@@ -457,8 +455,7 @@ impl Tunnel {
         ike: IkeSpi,
         contents: &Contents,
     ) -> (Vec<Payload>, Option<Failure>) {
-        let is_ike =
-            |sa: &Vec<crate::message::Proposal>| sa.iter().any(|proposal| proposal.protocol == ProtocolId::IKE);
+        let is_ike = |sa: &Vec<isakmp::Proposal>| sa.iter().any(|proposal| proposal.protocol == ProtocolId::IKE);
         let answer = if contents.sa.as_ref().is_some_and(is_ike) {
             self.answer_ike_rekey(cx, ike, contents)
         } else {

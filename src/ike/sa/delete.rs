@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use wire::ipsec::Spi;
+use isakmp::{Delete, ExchangeType, Payload};
+use negotiation::{Cx, DownReason, Event};
+use wire::ipsec::{IkeSpi, Spi};
 
-use crate::endpoint::{Cx, DownReason, Event, Tunnel};
-use crate::message::{Delete, ExchangeType, IkeSpi, Payload};
+use crate::endpoint::Tunnel;
 use crate::sa::child::{ChildPhase, ChildSa, DRAIN, LINGER, LINGER_CLOSED};
 use crate::sa::contents::Contents;
 use crate::sa::exchange::release;

@@ -3,15 +3,16 @@
 //! Nothing changes before a message has proven authentic: not the window, not the peer's address, not the
 //! signs of life.
 
-use crate::crypto::Role;
-use crate::endpoint::{Cx, DownReason, Path, Tunnel};
-use crate::failure::{Failure, Waiting};
-use crate::message::{ExchangeType, Frame, IkeSpi, Notify, NotifyType, Payload};
+use crypto::Role;
+use isakmp::{ExchangeType, Frame, Notify, NotifyType, Payload};
+use negotiation::{Cx, DownReason, Failure, Path, Retransmit, Waiting};
+use wire::ipsec::IkeSpi;
+
+use crate::endpoint::Tunnel;
 use crate::sa::child::ChildSa;
 use crate::sa::contents::Contents;
 use crate::sa::negotiate::protocol;
 use crate::sa::protect::{Incoming, Rejected, header};
-use crate::sa::retransmit::Retransmit;
 use crate::sa::window::Arrival;
 use crate::sa::{IkeSa, Pending, Phase, Task};
 

@@ -19,13 +19,13 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use wire::ipsec::Spi;
+use crypto::{AdditionalKeyExchanges, Group, KeyPair};
+use isakmp::{KeyExchange, Notify, NotifyType, Payload};
+use negotiation::{Cx, Failure};
+use wire::ipsec::{IkeSpi, Spi};
 use wire::{Entropy, Secret};
 
-use crate::crypto::{AdditionalKeyExchanges, Group, KeyPair};
-use crate::endpoint::{Cx, Tunnel};
-use crate::failure::Failure;
-use crate::message::{IkeSpi, KeyExchange, Notify, NotifyType, Payload};
+use crate::endpoint::Tunnel;
 use crate::sa::contents::Contents;
 use crate::sa::create_child::{HalfChild, agree, key_payload};
 use crate::sa::negotiate::{Refusal, protocol};

@@ -15,28 +15,27 @@
 
 use std::time::{Duration, Instant};
 
-use wire::ipsec::Spi;
-
-use crate::config::{EncapsulationPolicy, IkeProposal, TunnelConfig};
-use crate::crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
-use crate::endpoint::{Cx, HalfOpen, Owner, Path, Slot, Tunnel};
-use crate::failure::{Failure, Phase as Negotiation, Theirs, Waiting};
-use crate::message::{
-    ChosenIke, ExchangeType, Frame, IkeSpi, KeyExchange, Message, NoProposalChosen, Notify, NotifyType, Payload,
-    accepted_ike, ike_proposals, select_ike,
+use crypto::{Group, IkeKeys, IkeProposal, KeyPair, Nonces, Role};
+use isakmp::{
+    ChosenIke, ExchangeType, Frame, KeyExchange, Message, NoProposalChosen, Notify, NotifyType, Payload, accepted_ike,
+    ike_proposals, select_ike,
 };
+use negotiation::{
+    ATTEMPT, Cx, EncapsulationPolicy, Failure, Nat, Owner, PORT_NAT, Path, Phase as Negotiation, Retransmit, Slot,
+    Theirs, TunnelConfig, Waiting, list,
+};
+use wire::ipsec::{IkeSpi, Spi};
+
+use crate::endpoint::{HalfOpen, Tunnel};
 use crate::sa::auth::ExpectAuthResponse;
 use crate::sa::certificates;
 use crate::sa::contents::Contents;
 use crate::sa::intermediate::{ExpectIntermediateResponse, Intermediate};
-use crate::sa::nat::{self, Nat, PORT_NAT};
-use crate::sa::negotiate::{list, no_proposal, protocol};
+use crate::sa::nat;
+use crate::sa::negotiate::{no_proposal, protocol};
 use crate::sa::proof::can_prove;
 use crate::sa::protect::{Protection, header};
-use crate::sa::retransmit::Retransmit;
 
-/// How long one attempt lasts.
-pub(crate) const ATTEMPT: Duration = Duration::from_secs(30);
 /// How long the real answer is welcome after an unauthenticated refusal.
 const DOUBT: Duration = Duration::from_secs(1);
 /// Cookies and group changes we follow in one attempt.
@@ -252,7 +251,7 @@ impl Tunnel {
             return;
         };
         let peer_spi = frame.header.responder_spi;
-        let nat = Nat::detect(contents, (spi, peer_spi), path);
+        let nat = nat::detect(contents, (spi, peer_spi), path);
         if nat.any() && self.config.encapsulation == EncapsulationPolicy::Never {
             self.abandon(cx, spi, Failure::NatForbidden { peer: path.remote });
             return;
@@ -486,7 +485,7 @@ pub(crate) fn answer_sa_init(
         began: cx.now,
         suite: chosen.proposal,
         // RFC 7296 2.23: the sender hashed with a responder's SPI of zero.
-        nat: Nat::detect(contents, (peer_spi, IkeSpi::ZERO), path),
+        nat: nat::detect(contents, (peer_spi, IkeSpi::ZERO), path),
         candidates: candidates.iter().map(|candidate| candidate.slot).collect(),
         request: frame.datagram().to_vec(),
         response,
@@ -505,7 +504,7 @@ pub(crate) fn answer_sa_init(
 /// The first suite in common with any tunnel the peer may mean, and that tunnel's encapsulation policy.
 fn choose(
     candidates: &[Candidate<'_>],
-    sa: &[crate::message::Proposal],
+    sa: &[isakmp::Proposal],
     intermediate: bool,
 ) -> Result<(ChosenIke, EncapsulationPolicy), InitRefusal> {
     let mut refusal = InitRefusal::Malformed;

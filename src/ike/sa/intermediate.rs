@@ -13,19 +13,19 @@
 //! authenticated yet: the responder keeps what it has in its bounded table of half-open SAs, and does no more of these
 //! computations for one of them than its suite has methods.
 
+use crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
+use isakmp::{ExchangeType, Frame, KeyExchange, Message, Notify, NotifyType, Payload, covered};
+use negotiation::{ATTEMPT, Cx, Failure, Path, Retransmit, Waiting};
+use wire::ipsec::IkeSpi;
 use wire::{Entropy, Secret};
 
-use crate::crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
-use crate::endpoint::{Cx, HalfOpen, Path, Tunnel};
-use crate::failure::{Failure, Waiting};
-use crate::message::{ExchangeType, Frame, IkeSpi, KeyExchange, Message, Notify, NotifyType, Payload, covered};
+use crate::endpoint::{HalfOpen, Tunnel};
 use crate::sa::auth::PlannedAuth;
 use crate::sa::contents::Contents;
 use crate::sa::create_child::key_payload;
-use crate::sa::init::{ATTEMPT, Attempt, FirstExchange, Stage};
+use crate::sa::init::{Attempt, FirstExchange, Stage};
 use crate::sa::negotiate::{Refusal, protocol};
 use crate::sa::protect::{Incoming, Protection, header};
-use crate::sa::retransmit::Retransmit;
 
 /// What these exchanges add to the proofs of identity.
 #[derive(Clone, Debug, Default)]
@@ -267,7 +267,7 @@ impl HalfOpen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::GroupId;
+    use crypto::GroupId;
 
     #[test]
     fn a_request_cut_into_other_fragments_is_known_again() {

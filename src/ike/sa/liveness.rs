@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::DpdAction;
-use crate::endpoint::{Cx, DownReason, Tunnel};
-use crate::failure::{Failure, Phase as Negotiation};
-use crate::message::IkeSpi;
+use negotiation::{Cx, DownReason, DpdAction, Failure, Phase as Negotiation, between};
+use wire::ipsec::IkeSpi;
+
+use crate::endpoint::Tunnel;
 use crate::sa::child::ChildPhase;
 use crate::sa::create_child::TEMPORARY;
-use crate::sa::retransmit::between;
 use crate::sa::{IkeSa, Pending, Phase, Task};
 
 /// How long a DELETE is repeated: what it is about is gone here anyway.
@@ -189,7 +188,7 @@ impl Tunnel {
 
     /// When anything on this IKE SA is due.
     pub(crate) fn ike_deadline(&self, sa: &IkeSa) -> Option<Instant> {
-        let under_way = sa.requests.under_way().and_then(crate::sa::retransmit::Retransmit::next);
+        let under_way = sa.requests.under_way().and_then(negotiation::Retransmit::next);
         match sa.phase {
             Phase::Current => {
                 let own = [sa.rekey_at, sa.expires_at, sa.reauthenticate_at, sa.gives_up_at()];

@@ -28,28 +28,22 @@ pub(crate) mod ppk;
 pub(crate) mod proof;
 pub(crate) mod protect;
 pub(crate) mod rekey_ike;
-pub(crate) mod retransmit;
 pub(crate) mod window;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use wire::ipsec::Spi;
+use crypto::{IkeKeys, IkeProposal, Role};
+use isakmp::Header;
+use negotiation::{Nat, Path, Waiting};
+use wire::ipsec::{IkeSpi, Spi};
 
-use crate::config::IkeProposal;
-use crate::crypto::{IkeKeys, Role};
-use crate::endpoint::{FlowId, Path};
-use crate::failure::Waiting;
-use crate::message::{Header, IkeSpi};
+use crate::endpoint::FlowId;
 use crate::sa::create_child::ExpectChildResponse;
 use crate::sa::followup::Unfinished;
-use crate::sa::nat::Nat;
 use crate::sa::protect::Protection;
 use crate::sa::rekey_ike::ExpectIkeRekeyResponse;
 use crate::sa::window::{Requests, Responses};
-
-/// IKE SAs that a tunnel may have at one time. Two replace one another, more come from a peer that deletes none.
-pub(crate) const MAX_IKE_SAS: usize = 8;
 
 /// Something an established SA has to ask of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

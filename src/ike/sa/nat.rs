@@ -3,43 +3,24 @@
 //! Each end sends hashes over the addresses it sees. A hash that does not match what arrived means that a NAT
 //! rewrote something on the way; an end that wants ESP in UDP anyway sends a hash that cannot match.
 
+use isakmp::{Notify, NotifyType, Payload};
+use negotiation::{EncapsulationPolicy, Nat, Path};
 use wire::Entropy;
+use wire::ipsec::IkeSpi;
 
-use crate::config::EncapsulationPolicy;
-use crate::crypto;
-use crate::endpoint::Path;
-use crate::message::{IkeSpi, Notify, NotifyType, Payload};
 use crate::sa::contents::Contents;
 
-/// Where IKE begins.
-pub(crate) const PORT_IKE: u16 = 500;
-/// Where IKE and ESP share a port behind NATs.
-pub(crate) const PORT_NAT: u16 = 4500;
-
-/// Who is behind a NAT, or says so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Nat {
-    pub(crate) local: bool,
-    pub(crate) remote: bool,
-}
-
-impl Nat {
-    pub(crate) const fn any(self) -> bool {
-        self.local || self.remote
-    }
-
-    /// What the notifications in `contents` say, received over `path`.
-    pub(crate) fn detect(contents: &Contents, spis: (IkeSpi, IkeSpi), path: Path) -> Self {
-        let among = |kind, hash: [u8; 20]| {
-            let mut seen = contents.notifies.iter().filter(|notify| notify.kind == kind).peekable();
-            seen.peek().is_none() || seen.any(|notify| notify.data == hash)
-        };
-        let hash = |address| crypto::nat_detection_hash(spis.0, spis.1, address);
-        Self {
-            // RFC 7296 2.23: any of several source hashes may match, for a sender with several addresses.
-            remote: !among(NotifyType::NAT_DETECTION_SOURCE_IP, hash(path.remote)),
-            local: !among(NotifyType::NAT_DETECTION_DESTINATION_IP, hash(path.local)),
-        }
+/// What the notifications in `contents` say, received over `path`.
+pub(crate) fn detect(contents: &Contents, spis: (IkeSpi, IkeSpi), path: Path) -> Nat {
+    let among = |kind, hash: [u8; 20]| {
+        let mut seen = contents.notifies.iter().filter(|notify| notify.kind == kind).peekable();
+        seen.peek().is_none() || seen.any(|notify| notify.data == hash)
+    };
+    let hash = |address| crypto::nat_detection_hash(spis.0, spis.1, address);
+    Nat {
+        // RFC 7296 2.23: any of several source hashes may match, for a sender with several addresses.
+        remote: !among(NotifyType::NAT_DETECTION_SOURCE_IP, hash(path.remote)),
+        local: !among(NotifyType::NAT_DETECTION_DESTINATION_IP, hash(path.local)),
     }
 }
 

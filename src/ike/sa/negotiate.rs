@@ -3,22 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wire::Entropy;
-use wire::ipsec::{Encapsulation, EspSuite, SaKeys, SaLifetime, SecurityAssociation, Spi, TrafficSelector};
-
-use crate::config::{ChildLifetime, ChildSelectors, EncapsulationPolicy, TunnelConfig};
-use crate::crypto::{ChildKeys, Group, Role};
-use crate::endpoint::{Cx, FlowId, Path, Tunnel};
-use crate::failure::{Failure, Phase as Negotiation, Theirs};
-use crate::message::{
-    ChildExchange, ChosenEsp, IkeSpi, NoProposalChosen, Notify, NotifyType, Payload, Proposal, accepted_esp, narrow,
-    select_esp,
+use crypto::{ChildKeys, Group, Role};
+use isakmp::{
+    ChildExchange, ChosenEsp, NoProposalChosen, Notify, NotifyType, Payload, Proposal, accepted_esp, narrow, select_esp,
 };
+use negotiation::{
+    ChildLifetime, ChildSelectors, Cx, EncapsulationPolicy, Failure, Outbound, PORT_IKE, PORT_NAT, Path,
+    Phase as Negotiation, Theirs, TunnelConfig, between, list, soft,
+};
+use wire::Entropy;
+use wire::ipsec::{Encapsulation, EspSuite, IkeSpi, SaKeys, SaLifetime, SecurityAssociation, Spi, TrafficSelector};
+
+use crate::endpoint::{FlowId, Tunnel};
 use crate::sa::IkeSa;
-use crate::sa::child::{ChildPhase, ChildSa, Outbound};
+use crate::sa::child::{ChildPhase, ChildSa};
 use crate::sa::contents::Contents;
-use crate::sa::nat::{PORT_IKE, PORT_NAT};
-use crate::sa::retransmit::between;
 
 /// What a CHILD SA will be.
 #[derive(Clone, Debug)]
@@ -144,7 +143,7 @@ pub(crate) fn refused_child(
             wanted: notify.wanted_group().map_or(0, |group| group.0),
             ours: list(&config.esp_proposals),
         },
-        kind => Failure::Refused { peer, what: crate::failure::Waiting::CreateChild, notify: kind },
+        kind => Failure::Refused { peer, what: negotiation::Waiting::CreateChild, notify: kind },
     }
 }
 
@@ -154,10 +153,6 @@ pub(crate) fn no_proposal(error: NoProposalChosen, phase: Negotiation, peer: Soc
 
 pub(crate) fn protocol(peer: SocketAddr, detail: &str) -> Failure {
     Failure::Protocol { peer, detail: detail.to_owned() }
-}
-
-pub(crate) fn list<T: ToString>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn selectors(ours: &ChildSelectors, theirs: Theirs, peer: SocketAddr) -> Failure {
@@ -253,17 +248,6 @@ pub(crate) fn esp_path(sa: &IkeSa, config: &TunnelConfig) -> Path {
         }
     }
     path
-}
-
-/// When a rekey starts: a margin before the end, enlarged at random.
-pub(crate) fn soft(lifetime: Duration, config: &TunnelConfig, entropy: &mut dyn Entropy) -> Option<Duration> {
-    if lifetime.is_zero() {
-        return None;
-    }
-    let margin = config.rekey_margin;
-    let most = margin + margin * u32::from(config.rekey_fuzz) / 100;
-    // A margin that eats up the lifetime would rekey without pause.
-    Some(lifetime.saturating_sub(between(margin, most, entropy)).max(lifetime / 4))
 }
 
 const PARTS: u64 = 10_000;

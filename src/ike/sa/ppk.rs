@@ -12,11 +12,11 @@
 
 use std::net::SocketAddr;
 
-use crate::config::Ppk;
-use crate::crypto::IkeKeys;
-use crate::failure::Failure;
-use crate::identity::Identity;
-use crate::message::{Notify, NotifyType, Payload};
+use crypto::IkeKeys;
+use identity::Identity;
+use isakmp::{Notify, NotifyType, Payload};
+use negotiation::{Failure, Ppk};
+
 use crate::sa::contents::Contents;
 
 /// RFC 8784 5.1: a name without structure, known to both ends.

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::certificate::{CertificateProblem, Peer, UnixTime, judge};
-use crate::config::{LocalAuth, RemoteAuth, TunnelConfig};
-use crate::crypto::{AuthInput, IkeKeys, Role};
-use crate::failure::Failure;
-use crate::identity::Identity;
-use crate::message::{Auth, AuthMethod, CertificatePayload};
+use certificate::{CertificateProblem, Peer, UnixTime, judge};
+use crypto::{AuthInput, IkeKeys, Role};
+use identity::Identity;
+use isakmp::{Auth, AuthMethod, CertificatePayload};
+use negotiation::{Failure, LocalAuth, RemoteAuth, TunnelConfig};
+
 use crate::sa::certificates;
 use crate::sa::contents::Contents;
 use crate::sa::negotiate::protocol;

@@ -1,24 +1,20 @@
 //! Sealing and opening the messages of one IKE SA, fragmented where both ends can (RFC 7383).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use wire::Entropy;
-
-use crate::crypto::SkCiphers;
-use crate::message::{
-    ExchangeType, Flags, Frame, Header, IkeSpi, MAX_OCTETS, Message, Notify, NotifyType, Opened, Payload, PayloadError,
+use crypto::SkCiphers;
+use isakmp::{
+    ExchangeType, Flags, Frame, Header, MAX_OCTETS, Message, Notify, NotifyType, Opened, Payload, PayloadError,
     Reassembly, Version,
 };
+use negotiation::max_datagram;
+use wire::Entropy;
+use wire::ipsec::IkeSpi;
+
 use crate::sa::contents::Contents;
 
-/// Longest IP packet we send unfragmented: what IPv6 guarantees, which tunnels on the way carry too.
-const MAX_PACKET: usize = 1280;
-const UDP_HEADER: usize = 8;
 /// Octets of a fragmented message held for a peer that has not authenticated: several certificates fit.
 const MAX_HALF_OPEN: usize = 24 * 1024;
-/// Non-ESP marker (RFC 3948 2.2).
-const MARKER: usize = 4;
-
 /// The ciphers of an IKE SA and the fragments of messages not yet complete.
 #[derive(Debug)]
 pub(crate) struct Protection {
@@ -149,15 +145,6 @@ fn collect(payloads: Result<Vec<Payload>, PayloadError>) -> Result<Contents, Rej
         detail: duplicate.to_string(),
         notify: Notify::new(NotifyType::INVALID_SYNTAX),
     })
-}
-
-/// Longest UDP payload that needs no IP fragmentation.
-pub(crate) const fn max_datagram(remote: IpAddr) -> usize {
-    let ip_header = match remote {
-        IpAddr::V4(_) => 20,
-        IpAddr::V6(_) => 40,
-    };
-    MAX_PACKET - ip_header - UDP_HEADER - MARKER
 }
 
 /// The header of one of our messages.

@@ -8,22 +8,24 @@
 
 use std::collections::VecDeque;
 
+use crypto::{Group, IkeKeys, IkeProposal, KeyPair, Nonces, Role};
+use isakmp::{ExchangeType, Notify, NotifyType, Payload, accepted_ike, ike_proposals, select_ike};
+use negotiation::{
+    Cx, DownReason, Event, Failure, MAX_IKE_SAS, Owner, Phase as Negotiation, RekeyKind, Theirs, Waiting, between,
+    list, soft,
+};
 use wire::Secret;
+use wire::ipsec::IkeSpi;
 
-use crate::config::IkeProposal;
-use crate::crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
-use crate::endpoint::{Cx, DownReason, Event, Owner, RekeyKind, Tunnel};
-use crate::failure::{Failure, Phase as Negotiation, Theirs, Waiting};
-use crate::message::{ExchangeType, IkeSpi, Notify, NotifyType, Payload, accepted_ike, ike_proposals, select_ike};
+use crate::endpoint::Tunnel;
 use crate::sa::collision::{Rival, loses};
 use crate::sa::contents::Contents;
 use crate::sa::create_child::{MAX_GROUP_CHANGES, OVERDUE, REKEY_RETRY, TEMPORARY, agree, busy, key_payload};
 use crate::sa::followup::{FollowUp, Goal, Step};
-use crate::sa::negotiate::{Refusal, list, no_proposal, protocol, soft};
+use crate::sa::negotiate::{Refusal, no_proposal, protocol};
 use crate::sa::protect::Protection;
-use crate::sa::retransmit::between;
 use crate::sa::window::{Requests, Responses};
-use crate::sa::{IkeSa, MAX_IKE_SAS, Pending, Phase, Task};
+use crate::sa::{IkeSa, Pending, Phase, Task};
 
 /// We asked for a new IKE SA.
 #[derive(Debug)]

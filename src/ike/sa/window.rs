@@ -5,7 +5,7 @@
 //!   peer's    expected = 9     9 is new, 8 the one answered last (sent again: the same answer again)
 //! ```
 
-use crate::sa::retransmit::Retransmit;
+use negotiation::Retransmit;
 
 /// Requests we send.
 #[derive(Debug, Default)]

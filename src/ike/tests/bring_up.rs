@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use crypto::{Group, Prf};
 use esp::{InboundSa, OutboundSa};
 use hex_literal::hex;
+use identity::Identity;
+use isakmp::ExchangeType;
+use negotiation::{EncapsulationPolicy, Event, StartAction, TunnelState};
 use wire::ipsec::{Encapsulation, Encryption, Integrity, TrafficSelector};
 
+use fixtures::Seeded;
+
 use super::network::*;
-use crate::config::{EncapsulationPolicy, StartAction};
-use crate::crypto::{Group, Prf};
-use crate::identity::Identity;
-use crate::message::ExchangeType;
-use crate::{Event, TunnelState};
 
 fn up_with_suites(seed: u64, ike: &str, esp: &str) {
     let (mut a, mut b) = (config_a(), config_b());
@@ -22,7 +23,7 @@ fn up_with_suites(seed: u64, ike: &str, esp: &str) {
     let network = Network::up_with(seed, a, b);
     let status = network.ends[A].endpoint.status(TUNNEL).unwrap();
     assert_eq!(status.ike[0].suite, ike.parse().unwrap());
-    assert_eq!(status.children[0].suite, esp.parse::<crate::config::EspProposal>().unwrap().suite);
+    assert_eq!(status.children[0].suite, esp.parse::<crypto::EspProposal>().unwrap().suite);
     network.assert_settled();
     carry(&network);
 }
@@ -249,7 +250,7 @@ fn crowd(network: &mut Network) {
         .collect();
     for stranger in &mut strangers {
         while let Some(output) = stranger.poll_output() {
-            if let crate::Output::Transmit { local, remote, datagram } = output {
+            if let negotiation::Output::Transmit { local, remote, datagram } = output {
                 network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
             }
         }
@@ -258,7 +259,7 @@ fn crowd(network: &mut Network) {
 
 #[test]
 fn a_cookie_demanded_twice_is_returned_once_with_all_else_unchanged() {
-    use crate::message::{Message, Notify, NotifyType, Payload};
+    use isakmp::{Message, Notify, NotifyType, Payload};
     let mut network = Network::bare(17);
     network.add(B, config_b());
     crowd(&mut network);
@@ -320,7 +321,7 @@ fn a_spoofed_flood_in_the_peers_name_does_not_keep_it_out() {
         forger.add_tunnel(TUNNEL, config_a(), network.now);
         forger.handle_timeout(network.now + Duration::from_secs(1));
         while let Some(output) = forger.poll_output() {
-            if let crate::Output::Transmit { local, remote, datagram } = output {
+            if let negotiation::Output::Transmit { local, remote, datagram } = output {
                 network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
             }
         }

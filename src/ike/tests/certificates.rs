@@ -3,22 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use certificate::{LocalCertificate, RsaPadding, TrustedCas, UnixTime};
+use fixtures::pki::{Ca, Leaf, WORLD};
+use isakmp::{ExchangeType, Message, Payload};
+use negotiation::{Authentication, Event, Failure, LocalAuth, RemoteAuth, TunnelConfig};
 use rcgen::{
     CertificateParams, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519,
     PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
 };
+use wire::Secret;
 
 use super::network::*;
-use crate::certificate::tests::pki::{Ca, NOW, WORLD};
-use crate::certificate::{TrustedCas, UnixTime};
-use crate::config::{Authentication, LocalAuth, RemoteAuth, TunnelConfig};
-use crate::message::{ExchangeType, Message, Payload};
-use crate::{Event, Failure};
 
 fn plain(_: &mut CertificateParams) {}
 
-fn trusted() -> Arc<TrustedCas> {
-    Arc::new(WORLD.root.trusted())
+fn trusted(ca: &Ca) -> RemoteAuth {
+    RemoteAuth::Certificate(Arc::new(TrustedCas::from_pem(ca.pem.as_bytes()).unwrap()))
+}
+
+fn local(leaf: &Leaf, above: &[&Ca]) -> LocalAuth {
+    let (chain, key) = (leaf.chain(above), Secret::from(leaf.key.as_bytes()));
+    LocalAuth::Certificate(Arc::new(LocalCertificate::from_pem(chain.as_bytes(), &key, RsaPadding::Pss).unwrap()))
 }
 
 fn shows(
@@ -27,13 +32,13 @@ fn shows(
     change: impl FnOnce(&mut CertificateParams),
 ) -> LocalAuth {
     let leaf = WORLD.issuing.leaf_with(algorithm, "gateway", names, change);
-    LocalAuth::Certificate(leaf.local(&[&WORLD.issuing]))
+    local(&leaf, &[&WORLD.issuing])
 }
 
 /// Two ends with certificates for their addresses, from a CA below the root that both trust.
 fn pair(algorithm: &'static SignatureAlgorithm) -> (TunnelConfig, TunnelConfig) {
     let (mut a, mut b) = (config_a(), config_b());
-    let remote = || RemoteAuth::Certificate(trusted());
+    let remote = || trusted(&WORLD.root);
     a.auth = Authentication { local: shows(algorithm, &["192.0.2.1"], plain), remote: remote() };
     b.auth = Authentication { local: shows(algorithm, &["198.51.100.2"], plain), remote: remote() };
     (a, b)
@@ -103,7 +108,7 @@ fn a_name_is_an_identity_in_either_order() {
 fn one_end_may_have_a_certificate_and_the_other_a_key() {
     for seed in 0..2 {
         let (mut a, mut b) = pair(&PKCS_RSA_SHA256);
-        let key = wire::Secret::from(b"correct horse battery staple".as_slice());
+        let key = Secret::from(b"correct horse battery staple".as_slice());
         let (shower, other) = if seed == 0 { (&mut a, &mut b) } else { (&mut b, &mut a) };
         shower.auth.remote = RemoteAuth::Psk(key.clone());
         other.auth.local = LocalAuth::Psk(key);
@@ -125,7 +130,7 @@ fn tunnels_with_keys_say_nothing_of_signatures() {
 
 #[test]
 fn a_key_where_a_certificate_is_due_is_named_and_the_reverse() {
-    let key = || Authentication::psk(wire::Secret::from(b"correct horse battery staple".as_slice()));
+    let key = || Authentication::psk(Secret::from(b"correct horse battery staple".as_slice()));
     let failures = fail(|a, _| a.auth = key());
     assert_eq!(reasons(&failures), ["auth", "auth_method"]);
     let text = failures[B].as_ref().unwrap().to_string();
@@ -141,8 +146,7 @@ type Change = fn(&mut TunnelConfig, &mut TunnelConfig);
 fn each_end_says_what_is_wrong_with_the_other_s_certificate() {
     let elsewhere = |config: &mut TunnelConfig| {
         let ca = Ca::root("Elsewhere");
-        config.auth.local =
-            LocalAuth::Certificate(ca.leaf("gateway", &["192.0.2.1", "198.51.100.2"], plain).local(&[]));
+        config.auth.local = local(&ca.leaf("gateway", &["192.0.2.1", "198.51.100.2"], plain), &[]);
     };
     let cases: [(&str, [&str; 2], Change); 7] = [
         ("the initiator's is for somebody else", ["auth", "cert_identity"], |a, _| {
@@ -160,14 +164,14 @@ fn each_end_says_what_is_wrong_with_the_other_s_certificate() {
             b.auth.local = shows(&PKCS_ECDSA_P256_SHA256, &["198.51.100.2"], wait);
         }),
         ("the initiator trusts another CA", ["cert_untrusted", "none"], |a, _| {
-            a.auth.remote = RemoteAuth::Certificate(Arc::new(Ca::root("Another").trusted()));
+            a.auth.remote = trusted(&Ca::root("Another"));
         }),
         ("the responder trusts another CA", ["auth", "cert_untrusted"], |_, b| {
-            b.auth.remote = RemoteAuth::Certificate(Arc::new(Ca::root("Another").trusted()));
+            b.auth.remote = trusted(&Ca::root("Another"));
         }),
         ("the intermediate one is not sent", ["auth", "cert_untrusted"], |a, _| {
             let leaf = WORLD.issuing.leaf("gateway", &["192.0.2.1"], plain);
-            a.auth.local = LocalAuth::Certificate(leaf.local(&[]));
+            a.auth.local = local(&leaf, &[]);
         }),
     ];
     for (case, expected, change) in cases {
@@ -193,7 +197,7 @@ fn without_a_clock_no_certificate_is_believed() {
 
 #[test]
 fn who_is_not_believed_is_counted() {
-    let key = wire::Secret::from(b"correct horse battery staple".as_slice());
+    let key = Secret::from(b"correct horse battery staple".as_slice());
     for local in [LocalAuth::Psk(key), shows(&PKCS_ECDSA_P256_SHA256, &["gw.example.net"], plain)] {
         let (mut a, b) = pair(&PKCS_ECDSA_P256_SHA256);
         a.auth.local = local;

@@ -3,12 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use negotiation::{Event, LimitReached, SelectorLayout};
 use wire::ipsec::{Direction, TrafficSelector};
 
 use super::children::net;
+use fixtures::Seeded;
+
 use super::network::*;
-use crate::config::SelectorLayout;
-use crate::{Endpoint, Event, LimitReached};
+use crate::Endpoint;
 
 type Operation = fn(&mut Endpoint, Instant);
 
@@ -74,7 +76,7 @@ const LINES: [(&str, (u64, u64, u64)); 5] = [
     ("all of it", (20, 30, 500)),
 ];
 
-fn several(children: bool) -> (crate::config::TunnelConfig, crate::config::TunnelConfig) {
+fn several(children: bool) -> (negotiation::TunnelConfig, negotiation::TunnelConfig) {
     let (mut a, mut b) = (config_a(), config_b());
     if children {
         let (ours, theirs): (Vec<TrafficSelector>, Vec<TrafficSelector>) = (vec![net(1), net(2)], vec![net(9)]);
@@ -134,7 +136,7 @@ fn ten_thousand_crossing_rekeys_lose_nothing() {
         let operation: Operation = if round % 50 == 49 { rekey_ike } else { rekey_child };
         let first = usize::from(random.percent(50));
         network.with(first, operation);
-        network.run(Duration::from_millis(random.next() % 25));
+        network.run(Duration::from_millis(random.number() % 25));
         network.with(1 - first, operation);
         network.run(Duration::from_millis(7_000));
         assert!(network.is_up(), "round {round}");

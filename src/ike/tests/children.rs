@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use isakmp::ExchangeType;
+use negotiation::{ChildSelectors, Event, LimitReached, SelectorLayout, StartAction, TunnelConfig};
 use wire::ipsec::{Direction, TrafficSelector};
 
 use super::network::*;
-use crate::config::{ChildSelectors, SelectorLayout, StartAction, TunnelConfig};
-use crate::message::ExchangeType;
-use crate::{Event, LimitReached};
 
 pub(super) fn net(third: u8) -> TrafficSelector {
     TrafficSelector::range([10, third, 0, 0].into(), [10, third, 255, 255].into())

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use isakmp::ExchangeType;
+use negotiation::{DownReason, Event, StartAction};
+
 use super::network::*;
-use crate::config::StartAction;
-use crate::message::ExchangeType;
-use crate::{DownReason, Endpoint, Event};
+use crate::Endpoint;
 
 /// Delays in milliseconds of requests and responses from A and from B.
 const DELAYS: [[u64; 4]; 8] = [
@@ -170,7 +171,7 @@ fn deleting_a_child_against_its_rekey_brings_a_new_one() {
             let spi = *network.ends[B].data.inbound.keys().next().unwrap();
             network.with(A, rekey_child);
             network.with(B, |endpoint, now| {
-                let limit = crate::LimitReached::Hard;
+                let limit = negotiation::LimitReached::Hard;
                 endpoint.handle_sa_limit(TUNNEL, wire::ipsec::Direction::Inbound, spi, limit, now);
             });
             network.run(Duration::from_secs(60));
@@ -187,7 +188,7 @@ fn crossing_deletes_of_a_child_end_well() {
         for end in [A, B] {
             let spi = *network.ends[end].data.inbound.keys().next().unwrap();
             network.with(end, |endpoint, now| {
-                let limit = crate::LimitReached::Hard;
+                let limit = negotiation::LimitReached::Hard;
                 endpoint.handle_sa_limit(TUNNEL, wire::ipsec::Direction::Inbound, spi, limit, now);
             });
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use negotiation::{DpdAction, Event, IkeVersion, StartAction, TunnelConfig, TunnelState, V1Mode};
+
 use super::network::*;
-use crate::config::{DpdAction, IkeVersion, StartAction, TunnelConfig, V1Mode};
-use crate::{Event, TunnelState};
 
 fn ends(start: StartAction, action: DpdAction) -> (TunnelConfig, TunnelConfig) {
     let (mut a, b) = (config_a(), config_b());

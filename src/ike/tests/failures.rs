@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use isakmp::ExchangeType;
+use negotiation::{Authentication, EncapsulationPolicy, Failure, TunnelConfig, TunnelState};
 use wire::Secret;
 use wire::ipsec::TrafficSelector;
 
 use super::network::*;
-use crate::config::{Authentication, EncapsulationPolicy, TunnelConfig};
-use crate::message::ExchangeType;
-use crate::{Failure, TunnelState};
 
 /// What each end reports first when the configurations differ as told.
 fn fail(change_a: impl FnOnce(&mut TunnelConfig), change_b: impl FnOnce(&mut TunnelConfig)) -> (Network, [Failure; 2]) {
@@ -50,7 +49,7 @@ fn a_responder_with_another_identity_is_refused_by_the_initiator() {
     assert_eq!(failure.reason(), "identity", "{failure}");
     // B held the SA for established and is told.
     assert_eq!(network.ends[B].endpoint.status(TUNNEL).unwrap().ike.len(), 0);
-    assert_eq!(network.downs(B).first(), Some(&crate::DownReason::PeerDeleted));
+    assert_eq!(network.downs(B).first(), Some(&negotiation::DownReason::PeerDeleted));
 }
 
 #[test]
@@ -143,7 +142,7 @@ fn a_nat_where_none_may_be_is_a_failure() {
 
 #[test]
 fn a_forged_refusal_does_not_stop_the_real_answer() {
-    use crate::message::{Frame, Message, Notify, NotifyType, Payload};
+    use isakmp::{Frame, Message, Notify, NotifyType, Payload};
     let mut network = Network::new(1, config_a(), config_b());
     network.fate = Box::new(|packet| Some(if packet.from == B { 500 } else { 10 }));
     network.run(Duration::from_millis(100));
@@ -167,7 +166,7 @@ fn a_stranger_is_refused_and_reported() {
     network.add(B, b);
     network.run(Duration::from_secs(3));
     assert_eq!(network.failures(A)[0].reason(), "ike_no_proposal");
-    let strangers = network.count(B, |event| matches!(event, crate::Event::Stranger { .. }));
+    let strangers = network.count(B, |event| matches!(event, negotiation::Event::Stranger { .. }));
     assert!(strangers > 0);
 }
 

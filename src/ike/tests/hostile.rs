@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use isakmp::{Message, NotifyType, Payload};
+use negotiation::StartAction;
 use proptest::prelude::*;
 
+use fixtures::Seeded;
+
 use super::network::*;
-use crate::config::StartAction;
-use crate::message::{Message, NotifyType, Payload};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
@@ -68,7 +70,7 @@ proptest! {
                 }
             }
             for mut packet in std::mem::take(&mut lost) {
-                let place = usize::try_from(random.next() % packet.datagram.len() as u64).unwrap();
+                let place = usize::try_from(random.number() % packet.datagram.len() as u64).unwrap();
                 packet.datagram[place] ^= flip;
                 let to = 1 - packet.from;
                 network.with(to, |endpoint, now| {
@@ -184,7 +186,7 @@ fn forged_beginnings_do_not_touch_an_established_tunnel() {
         forger.add_tunnel(TUNNEL, config_a(), network.now);
         forger.handle_timeout(network.now + Duration::from_secs(1));
         while let Some(output) = forger.poll_output() {
-            if let crate::Output::Transmit { local, remote, datagram } = output {
+            if let negotiation::Output::Transmit { local, remote, datagram } = output {
                 network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
             }
         }
@@ -200,14 +202,14 @@ fn refused_authentications_are_reported_at_a_limited_rate() {
     network.add(B, config_b());
     for seed in 0..60 {
         let mut other = config_a();
-        other.auth = crate::config::Authentication::psk(wire::Secret::from(b"guessed".as_slice()));
+        other.auth = negotiation::Authentication::psk(wire::Secret::from(b"guessed".as_slice()));
         let mut forger = crate::Endpoint::new(Box::new(Seeded::new(4000 + seed)));
         forger.add_tunnel(TUNNEL, other, network.now);
         forger.handle_timeout(network.now + Duration::from_secs(1));
         // First message, answer, authentication.
         for _ in 0..3 {
             while let Some(output) = forger.poll_output() {
-                if let crate::Output::Transmit { local, remote, datagram } = output {
+                if let negotiation::Output::Transmit { local, remote, datagram } = output {
                     network.sent.clear();
                     network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
                 }
@@ -224,12 +226,12 @@ fn refused_authentications_are_reported_at_a_limited_rate() {
 
 #[test]
 fn a_request_cut_into_smaller_fragments_is_answered_again() {
-    use crate::message::{Header, Notify};
     use crate::sa::protect::header;
+    use isakmp::{Header, Notify};
     let mut network = Network::up(10);
     let tunnel = network.ends[A].endpoint.tunnel(TUNNEL).unwrap();
     let (keys, role, spis) = (tunnel.sas[0].keys.clone(), tunnel.sas[0].role, tunnel.sas[0].spis());
-    let header: Header = header(spis, crate::message::ExchangeType::INFORMATIONAL, true, false, 2);
+    let header: Header = header(spis, isakmp::ExchangeType::INFORMATIONAL, true, false, 2);
     let note = Payload::Notify(Notify::with_data(NotifyType(50_000), vec![7; 3000]));
     let mut entropy = Seeded::new(99);
     let mut ciphers = keys.ciphers(role);

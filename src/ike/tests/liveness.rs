@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use isakmp::{ExchangeType, Frame, Message, Notify, NotifyType, Payload};
+use negotiation::{DownReason, Event, StartAction, TunnelState};
+
 use super::network::*;
-use crate::config::StartAction;
-use crate::message::{ExchangeType, Frame, Message, Notify, NotifyType, Payload};
-use crate::{DownReason, Event, TunnelState};
 
 fn liveness(network: &Network, end: usize) -> usize {
     let checks = network
@@ -179,7 +179,7 @@ fn one_lost_child_is_made_anew_on_the_ike_sa() {
     let mut network = Network::up(12);
     let spi = *network.ends[B].data.inbound.keys().next().unwrap();
     network.with(B, |endpoint, now| {
-        let limit = crate::LimitReached::Hard;
+        let limit = negotiation::LimitReached::Hard;
         endpoint.handle_sa_limit(TUNNEL, wire::ipsec::Direction::Inbound, spi, limit, now);
     });
     network.run(Duration::from_secs(10));

@@ -8,18 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use wire::ipsec::{Direction, SaAction, SecurityAssociation, Spi, TrafficSelector, TunnelId};
-use wire::{Entropy, Secret};
-
-use crate::certificate::tests::pki::NOW;
-use crate::config::{
-    Authentication, ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeVersion, SelectorLayout, StartAction,
-    TunnelConfig,
+use certificate::UnixTime;
+use fixtures::Seeded;
+use isakmp::{ExchangeType, Frame};
+use negotiation::{
+    Authentication, ChildLifetime, DownReason, Dpd, DpdAction, EncapsulationPolicy, Event, Failure, IkeVersion, Output,
+    SelectorLayout, StartAction, TunnelConfig, TunnelState, max_datagram,
 };
-use crate::message::{ExchangeType, Frame};
-use crate::sa::protect::max_datagram;
-use crate::{DownReason, Endpoint, Event, Failure, Output, TunnelState};
+use wire::Secret;
+use wire::ipsec::{Direction, SaAction, SecurityAssociation, Spi, TrafficSelector, TunnelId};
 
+use crate::Endpoint;
+
+/// What the clocks of both ends show at first.
+pub(super) const NOW: UnixTime = UnixTime(fixtures::pki::NOW);
 /// The number of the tunnel in both endpoints.
 pub(super) const TUNNEL: TunnelId = TunnelId(7);
 /// One end.
@@ -31,37 +33,6 @@ pub(super) const ADDRESS_A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 pub(super) const ADDRESS_B: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2));
 /// Where A appears when it is behind a NAT.
 pub(super) const ADDRESS_NAT: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 3));
-
-/// A small generator; quality does not matter, repeatability does.
-#[derive(Clone, Debug)]
-pub(super) struct Seeded(u64);
-
-impl Seeded {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    pub(super) fn percent(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-}
-
-impl Entropy for Seeded {
-    fn fill(&mut self, out: &mut [u8]) {
-        for chunk in out.chunks_mut(8) {
-            let octets = self.next().to_be_bytes();
-            chunk.copy_from_slice(&octets[..chunk.len()]);
-        }
-    }
-}
 
 /// A configuration that lets A begin, with everything slow enough not to be in the way.
 pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> TunnelConfig {
@@ -281,7 +252,7 @@ impl Network {
 
     /// Replaces an endpoint by a new one that knows nothing, as after SIGKILL.
     pub(super) fn restart(&mut self, end: usize, config: TunnelConfig) {
-        let seed = self.random.next() >> 1;
+        let seed = self.random.number() >> 1;
         self.ends[end] = End::new(seed);
         self.agreed = false;
         self.agreements.clear();
@@ -325,7 +296,7 @@ impl Network {
         let copies = 1 + usize::from(self.random.percent(self.repeat));
         for _ in 0..copies {
             let Some(delay) = (self.fate)(&packet).filter(|_| !self.random.percent(self.loss)) else { continue };
-            let jitter = if self.jitter == 0 { 0 } else { self.random.next() % self.jitter };
+            let jitter = if self.jitter == 0 { 0 } else { self.random.number() % self.jitter };
             self.sequence += 1;
             let at = self.now + Duration::from_millis(delay + jitter);
             self.wire.insert((at, self.sequence), packet.clone());
@@ -438,7 +409,7 @@ impl Network {
         }
         let (one, two) = (a.endpoint.status(TUNNEL).unwrap(), b.endpoint.status(TUNNEL).unwrap());
         assert_eq!((one.ike[0].our_spi, one.ike[0].peer_spi), (two.ike[0].peer_spi, two.ike[0].our_spi));
-        let spis = |status: &crate::TunnelStatus| -> BTreeSet<_> {
+        let spis = |status: &negotiation::TunnelStatus| -> BTreeSet<_> {
             status.children.iter().map(|child| (child.inbound, child.outbound)).collect()
         };
         assert_eq!(spis(&one), spis(&two).into_iter().map(|(inbound, outbound)| (outbound, inbound)).collect());

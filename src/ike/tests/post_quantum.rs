@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use isakmp::ExchangeType;
+use negotiation::{Event, Failure, Ppk, StartAction, TunnelConfig, TunnelState, TunnelStatus};
 use wire::Secret;
 
+use fixtures::Seeded;
+
 use super::network::*;
-use crate::config::{Ppk, StartAction, TunnelConfig};
-use crate::message::ExchangeType;
-use crate::{Event, Failure, TunnelState, TunnelStatus};
 
 const HYBRID: &str = "aes256gcm16-prfsha384-x25519-ke1_mlkem768";
 const HYBRID_OPTIONAL: &str = "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_none";
@@ -276,7 +277,7 @@ fn under_load_a_cookie_comes_before_any_kem() {
         forger.add_tunnel(TUNNEL, set(config_a()), network.now);
         forger.handle_timeout(network.now + Duration::from_secs(1));
         while let Some(output) = forger.poll_output() {
-            if let crate::Output::Transmit { local, remote, datagram } = output {
+            if let negotiation::Output::Transmit { local, remote, datagram } = output {
                 network.with(B, |endpoint, now| endpoint.handle_datagram(remote, local, &datagram, now));
             }
         }
@@ -398,7 +399,7 @@ fn another_psk_with_the_right_ppk_is_told_apart_where_it_can_be() {
         let psk = Secret::from(b"other".as_slice());
         let b = TunnelConfig {
             ppk: ppk("k1", &[7; 32], required),
-            auth: crate::config::Authentication::psk(psk),
+            auth: negotiation::Authentication::psk(psk),
             ..config_b()
         };
         let mut network = Network::new(1, a, b);

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use negotiation::{SelectorLayout, StartAction, TunnelConfig};
 use proptest::prelude::*;
 
 use super::children::net;
 use super::network::*;
-use crate::config::{SelectorLayout, StartAction, TunnelConfig};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -62,7 +62,7 @@ fn configs(both_initiate: bool, short: bool, pairs: bool) -> [TunnelConfig; 2] {
     [a, b]
 }
 
-fn limit(network: &mut Network, end: usize, limit: crate::LimitReached) {
+fn limit(network: &mut Network, end: usize, limit: negotiation::LimitReached) {
     let Some(spi) = network.ends[end].data.outbound.as_ref().map(|sa| sa.spi) else { return };
     network.with(end, |endpoint, now| {
         endpoint.handle_sa_limit(TUNNEL, wire::ipsec::Direction::Outbound, spi, limit, now);
@@ -85,11 +85,11 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
         Step::RekeyIke(end) => network.with(end, |endpoint, now| endpoint.rekey_ike(TUNNEL, now)),
         Step::Terminate(end) => network.with(end, |endpoint, now| endpoint.terminate(TUNNEL, now)),
         Step::Initiate(end) => network.with(end, |endpoint, now| endpoint.initiate(TUNNEL, now)),
-        Step::SoftLimit(end) => limit(network, end, crate::LimitReached::Soft),
+        Step::SoftLimit(end) => limit(network, end, negotiation::LimitReached::Soft),
         Step::HardLimit(end) => {
             // From one moment to the next, an SA that was in use is none: the other end cannot know yet.
             network.lenient_until = network.lenient_until.max(network.now + Duration::from_secs(10));
-            limit(network, end, crate::LimitReached::Hard);
+            limit(network, end, negotiation::LimitReached::Hard);
         }
         Step::Restart(end) => network.restart(end, configs[end].clone()),
         Step::Reconfigure(end) => network.add(end, configs[end].clone()),

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use isakmp::{Delete, ExchangeType, Notify, NotifyType, Payload};
+use negotiation::{DownReason, Event, Failure, LimitReached, StartAction, TunnelConfig};
 use wire::ipsec::Direction;
 
 use super::network::*;
-use crate::config::{StartAction, TunnelConfig};
-use crate::message::{Delete, ExchangeType, Notify, NotifyType, Payload};
 use crate::sa::Pending;
-use crate::{DownReason, Event, Failure, LimitReached};
 
 fn respond(mut config: TunnelConfig) -> TunnelConfig {
     config.start = StartAction::Respond;
@@ -66,8 +65,8 @@ fn ask(network: &mut Network, exchange: ExchangeType, payloads: Vec<Payload>) {
 fn both_ends_forget_an_ike_sa_without_delete_after_invalid_syntax() {
     let proposals = |network: &Network| {
         let config = &network.ends[A].endpoint.tunnel(TUNNEL).unwrap().config;
-        let exchange = crate::message::ChildExchange::Create;
-        let sa = crate::message::esp_proposals(&config.esp_proposals, wire::ipsec::Spi(4711), exchange);
+        let exchange = isakmp::ChildExchange::Create;
+        let sa = isakmp::esp_proposals(&config.esp_proposals, wire::ipsec::Spi(4711), exchange);
         let (local, remote) = (config.local_selectors.clone(), config.remote_selectors.clone());
         vec![Payload::Sa(sa), Payload::TsInitiator(local), Payload::TsResponder(remote)]
     };
@@ -110,9 +109,9 @@ fn claims_sole_contact(identities: &[&str]) -> bool {
     network.assert_settled();
     let auth = network.sent.iter().find(|packet| packet.exchange == ExchangeType::IKE_AUTH).unwrap();
     let tunnel = network.ends[B].endpoint.tunnel(TUNNEL).unwrap();
-    let protected = crate::message::Frame::decode(&auth.datagram).unwrap().protected().unwrap().unwrap();
+    let protected = isakmp::Frame::decode(&auth.datagram).unwrap().protected().unwrap().unwrap();
     let opened = protected.open(&tunnel.sas[0].keys.ciphers(tunnel.sas[0].role).inbound).unwrap();
-    let crate::message::Opened::Whole(plaintext) = opened else { panic!("a fragment") };
+    let isakmp::Opened::Whole(plaintext) = opened else { panic!("a fragment") };
     let is_claim =
         |payload: &Payload| matches!(payload, Payload::Notify(notify) if notify.kind == NotifyType::INITIAL_CONTACT);
     plaintext.payloads().unwrap().iter().any(is_claim)
@@ -212,7 +211,7 @@ fn an_ike_sa_that_the_peer_refuses_to_rekey_is_authenticated_anew_before_it_ends
     b.rekey_margin = Duration::from_secs(1);
     let proposals = b.ike_proposals.clone();
     let mut network = Network::up_with(21, a, b);
-    let change = |network: &mut Network, proposals: Vec<crate::config::IkeProposal>| {
+    let change = |network: &mut Network, proposals: Vec<crypto::IkeProposal>| {
         network.with(B, |endpoint, now| {
             endpoint.with(TUNNEL, now, |tunnel, _| tunnel.config.ike_proposals = proposals);
         });
@@ -220,7 +219,8 @@ fn an_ike_sa_that_the_peer_refuses_to_rekey_is_authenticated_anew_before_it_ends
     change(&mut network, vec!["aes256-sha512-modp2048".parse().unwrap()]);
     let attempts = |network: &Network| network.ends[A].endpoint.status(TUNNEL).unwrap().counters.attempts;
     network.run_until(Duration::from_secs(1800), |network| attempts(network) > 1);
-    let failed = network.count(A, |event| matches!(event, Event::RekeyFailed { kind: crate::RekeyKind::Ike, .. }));
+    let failed =
+        network.count(A, |event| matches!(event, Event::RekeyFailed { kind: negotiation::RekeyKind::Ike, .. }));
     assert!(failed > 3, "{failed} rekeys were refused");
     change(&mut network, proposals);
     network.run(Duration::from_secs(600));

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use isakmp::ExchangeType;
+use negotiation::{DownReason, Event, Failure, LimitReached, RekeyKind, TunnelConfig};
 use wire::ipsec::{Direction, Spi};
 
 use super::network::*;
-use crate::config::TunnelConfig;
-use crate::message::ExchangeType;
-use crate::{DownReason, Event, Failure, LimitReached, RekeyKind};
 
 fn outbound(network: &Network, end: usize) -> Spi {
     network.ends[end].data.outbound.as_ref().unwrap().spi

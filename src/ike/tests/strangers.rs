@@ -4,12 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use isakmp::{Message, Notify, NotifyType, Payload, Transform, TransformType};
+use negotiation::StartAction;
 use proptest::prelude::*;
 use wire::Secret;
 
 use super::network::*;
-use crate::config::StartAction;
-use crate::message::{Message, Notify, NotifyType, Payload, Transform, TransformType};
 
 /// The most octets sent for each octet of an unauthenticated request.
 const AMPLIFICATION: usize = 3;
@@ -173,7 +173,7 @@ fn with_cookie(datagram: &[u8], cookie: Vec<u8>) -> Vec<u8> {
 #[test]
 fn refused_peers_are_counted_by_source_and_tunnel() {
     let mut b = config_b();
-    b.auth = crate::config::Authentication::psk(Secret::from(b"another".as_slice()));
+    b.auth = negotiation::Authentication::psk(Secret::from(b"another".as_slice()));
     let mut network = Network::new(5, config_a(), b);
     network.run(Duration::from_secs(60));
     let [stranger] = network.ends[B].endpoint.strangers().try_into().unwrap();
@@ -231,13 +231,12 @@ fn a_peer_that_deletes_no_ike_sa_is_refused_at_the_eighth() {
     network.assert_settled();
     network.lenient_until = network.now + Duration::from_secs(10_000);
     for _ in 0..30 {
-        network.fate =
-            Box::new(|packet| (packet.exchange != crate::message::ExchangeType::INFORMATIONAL).then_some(10));
+        network.fate = Box::new(|packet| (packet.exchange != isakmp::ExchangeType::INFORMATIONAL).then_some(10));
         network.restart(A, config_a());
         network.run(Duration::from_millis(500));
     }
     let status = network.ends[B].endpoint.status(TUNNEL).unwrap();
-    assert!(status.ike.len() <= crate::sa::MAX_IKE_SAS, "{} IKE SAs", status.ike.len());
+    assert!(status.ike.len() <= negotiation::MAX_IKE_SAS, "{} IKE SAs", status.ike.len());
     assert!(network.failures(B).iter().any(|failure| failure.reason() == "too_many_sas"));
     network.fate = Box::new(|_| Some(10));
     network.run(Duration::from_secs(120));

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use ikev1::MAX_CHILDREN;
+use isakmp::ExchangeType;
+use isakmp::v1::{self, Payload, VendorId};
+use negotiation::{
+    DownReason, EncapsulationPolicy, Failure, IkeVersion, LimitReached, MAX_IKE_SAS, StartAction, TunnelConfig, V1Mode,
+};
 use wire::Secret;
 use wire::ipsec::{Direction, Encapsulation, TrafficSelector};
 
+use fixtures::Seeded;
+
 use super::network::*;
-use crate::config::{EncapsulationPolicy, IkeVersion, StartAction, TunnelConfig, V1Mode};
-use crate::failure::Failure;
-use crate::message::ExchangeType;
-use crate::sa::MAX_IKE_SAS;
-use crate::v1::MAX_CHILDREN;
-use crate::v1::message::{self, Payload, VendorId};
-use crate::{DownReason, LimitReached};
 
 const MODES: [V1Mode; 2] = [V1Mode::Main, V1Mode::Aggressive];
 const QUICK: ExchangeType = ExchangeType(32);
@@ -433,7 +434,7 @@ fn mismatches() -> Vec<Mismatch> {
     vec![
         Mismatch {
             name: "pre-shared key",
-            change: |config| config.auth = crate::config::Authentication::psk(Secret::from(b"another".as_slice())),
+            change: |config| config.auth = negotiation::Authentication::psk(Secret::from(b"another".as_slice())),
             ours: "undecryptable",
             theirs: "undecryptable",
         },
@@ -509,7 +510,7 @@ fn a_first_message_of_version_2_where_version_1_is_configured_is_told_so() {
 #[test]
 fn in_aggressive_mode_a_wrong_key_is_seen_by_whom_it_is_shown_first() {
     let (a, mut b) = pair(V1Mode::Aggressive);
-    b.auth = crate::config::Authentication::psk(Secret::from(b"another".as_slice()));
+    b.auth = negotiation::Authentication::psk(Secret::from(b"another".as_slice()));
     let mut network = Network::new(250, a, b);
     network.run(Duration::from_secs(8));
     assert!(network.failures(A).iter().any(|failure| failure.reason() == "psk"), "{:?}", network.failures(A));
@@ -532,11 +533,11 @@ fn aggressive_mode_finds_the_tunnel_by_name_wherever_the_peer_comes_from() {
 
 /// Moves the announcement of dead peer detection to the messages with the public values, where some devices have it.
 fn announced_late(datagram: &[u8]) -> Vec<u8> {
-    let frame = message::Frame::decode(datagram).unwrap();
+    let frame = v1::Frame::decode(datagram).unwrap();
     if frame.header.flags.encrypted {
         return datagram.to_vec();
     }
-    let chain = message::Chain::decode(frame.first, frame.body, false).unwrap();
+    let chain = v1::Chain::decode(frame.first, frame.body, false).unwrap();
     let mut payloads: Vec<_> = chain.payloads.into_iter().map(|located| located.payload).collect();
     let announcement = Payload::VendorId(VendorId::DeadPeerDetection.octets());
     if payloads.contains(&announcement) {
@@ -544,7 +545,7 @@ fn announced_late(datagram: &[u8]) -> Vec<u8> {
     } else {
         payloads.push(announcement);
     }
-    message::encode(&frame.header, &payloads).unwrap()
+    v1::encode(&frame.header, &payloads).unwrap()
 }
 
 #[test]
@@ -558,14 +559,14 @@ fn dead_peer_detection_may_be_announced_with_the_public_values() {
     ends[A].handle_timeout(now);
     for turn in 0..20 {
         while let Some(output) = ends[turn % 2].poll_output() {
-            if let crate::Output::Transmit { local, remote, datagram } = output {
+            if let negotiation::Output::Transmit { local, remote, datagram } = output {
                 ends[1 - turn % 2].handle_datagram(remote, local, &announced_late(&datagram), now);
             }
         }
     }
     for end in &ends {
-        let sa = end.v1_tunnel(TUNNEL).unwrap().current().expect("phase 1 is complete");
-        assert!(sa.abilities.dead_peer_detection && sa.abilities.fragmentation);
+        let abilities = end.v1_tunnel(TUNNEL).unwrap().abilities().expect("phase 1 is complete");
+        assert!(abilities.dead_peer_detection && abilities.fragmentation);
     }
 }
 
@@ -599,10 +600,8 @@ fn a_peer_that_renews_all_the_time_gets_no_more_than_so_many_sas() {
     network.run(Duration::from_secs(10));
     network.forget();
     let most = |network: &Network| {
-        let counts = network.ends.each_ref().map(|end| {
-            let tunnel = end.endpoint.v1_tunnel(TUNNEL).unwrap();
-            (tunnel.children.len(), tunnel.sas.len())
-        });
+        let counts =
+            network.ends.each_ref().map(|end| (end.data.inbound.len(), end.endpoint.status(TUNNEL).unwrap().ike.len()));
         (counts[A].0.max(counts[B].0), counts[A].1.max(counts[B].1))
     };
     let (mut children, mut sas) = (0, 0);

@@ -3,16 +3,12 @@
 
 use std::time::Duration;
 
+use isakmp::v1::{Attribute, Delete, Exchange, Identification, Notify, NotifyKind, Payload, PayloadKind};
+use negotiation::{LimitReached, StartAction, V1Mode};
 use proptest::prelude::*;
 
 use super::network::*;
 use super::version1::pair;
-use crate::LimitReached;
-use crate::config::{StartAction, V1Mode};
-use crate::v1::message::{
-    Attribute, Delete, Exchange, Flags, Header, Identification, Notify, NotifyKind, Payload, PayloadKind, assemble,
-    encode_body,
-};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -66,7 +62,7 @@ fn take(network: &mut Network, step: Step, mode: V1Mode, both: bool) {
     }
 }
 
-fn configs(mode: V1Mode, both: bool) -> (crate::config::TunnelConfig, crate::config::TunnelConfig) {
+fn configs(mode: V1Mode, both: bool) -> (negotiation::TunnelConfig, negotiation::TunnelConfig) {
     let (a, mut b) = pair(mode);
     if both {
         b.start = StartAction::Initiate;
@@ -135,24 +131,6 @@ fn payload() -> impl Strategy<Value = Payload> {
     ]
 }
 
-/// A message from A to B that is authentic, whatever it says.
-fn authentic(network: &Network, quick: bool, message_id: u32, payloads: &[Payload]) -> Option<Vec<u8>> {
-    let sa = network.ends[A].endpoint.v1_tunnel(TUNNEL)?.current()?;
-    let covered = encode_body(payloads).ok()?;
-    let hash = Payload::Hash(sa.keys.hash1(message_id, &covered).expose().to_vec());
-    let chain: Vec<_> = [hash].into_iter().chain(payloads.iter().cloned()).collect();
-    let mut body = encode_body(&chain).ok()?;
-    sa.keys.encrypt(&sa.first_iv(message_id), &mut body)?;
-    let header = Header {
-        initiator: sa.cookies.initiator,
-        responder: sa.cookies.responder,
-        exchange: if quick { Exchange::QUICK } else { Exchange::INFORMATIONAL },
-        flags: Flags { encrypted: true, ..Flags::default() },
-        message_id,
-    };
-    assemble(&header, PayloadKind::HASH, &body).ok()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -165,8 +143,10 @@ proptest! {
         let mut network = Network::up_with(seed, a, b);
         network.lenient_until = network.now + Duration::from_secs(100_000);
         for (quick, message_id, payloads) in &messages {
-            let Some(datagram) = authentic(&network, *quick, *message_id, payloads) else { continue };
-            let path = network.ends[A].endpoint.v1_tunnel(TUNNEL).unwrap().path();
+            let tunnel = network.ends[A].endpoint.v1_tunnel(TUNNEL).unwrap();
+            let exchange = if *quick { Exchange::QUICK } else { Exchange::INFORMATIONAL };
+            let (path, composed) = (tunnel.path(), tunnel.compose(exchange, *message_id, payloads));
+            let Some(datagram) = composed else { continue };
             network.with(B, |endpoint, now| endpoint.handle_datagram(path.remote, path.local, &datagram, now));
             network.run(Duration::from_millis(100));
         }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use negotiation::{Authentication, Event, Failure, Output, TunnelConfig, V1Mode};
 use wire::Secret;
+
+use fixtures::Seeded;
 
 use super::network::*;
 use super::version1::{pair, settle};
-use crate::config::{Authentication, TunnelConfig, V1Mode};
-use crate::failure::Failure;
-use crate::{Endpoint, Event, Output};
+use crate::Endpoint;
 
 /// 200 first messages to B, each by an endpoint of its own with this configuration.
 fn flood(network: &mut Network, config: &TunnelConfig, first_seed: u64) {

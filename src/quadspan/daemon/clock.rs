@@ -1,6 +1,6 @@
 //! The clock on the wall, which certificates are judged by.
 
-use ike::certificate::UnixTime;
+use certificate::UnixTime;
 
 /// What it shows now. It may be set at any time, so it is asked anew each time.
 pub(crate) fn unix_time() -> UnixTime {

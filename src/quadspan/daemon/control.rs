@@ -294,7 +294,7 @@ impl Control {
     async fn live_tunnel(&self, name: &str) -> Result<TunnelId, ControlError> {
         let id = self.tunnel(name)?;
         let ike = self.ike_statuses().await?;
-        let is_up = ike.get(&id).is_some_and(|status| status.state == ike::TunnelState::Up);
+        let is_up = ike.get(&id).is_some_and(|status| status.state == negotiation::TunnelState::Up);
         if is_up { Ok(id) } else { Err(ControlError::NotUp { name: name.to_owned() }) }
     }
 
@@ -321,7 +321,7 @@ impl Control {
         Ok(views::strangers(&counters, &strangers, &topology, Instant::now()))
     }
 
-    async fn ike_statuses(&self) -> Result<BTreeMap<TunnelId, ike::TunnelStatus>, ControlError> {
+    async fn ike_statuses(&self) -> Result<BTreeMap<TunnelId, negotiation::TunnelStatus>, ControlError> {
         let (reply, answer) = oneshot::channel();
         self.tell_ike(ike_task::Command::Status { reply }).await?;
         answer.await.map_err(|_| ControlError::Stopping)

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use dataplane::Dataplane;
-use ike::{Endpoint, EndpointCounters, Event, Output, Stranger, TunnelStatus};
+use ike::{Endpoint, EndpointCounters, Stranger};
+use negotiation::{Event, Output, TunnelStatus};
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
@@ -28,7 +29,7 @@ pub(super) enum Command {
     /// Begin to serve a tunnel.
     Add {
         tunnel: TunnelId,
-        config: Box<ike::config::TunnelConfig>,
+        config: Box<negotiation::TunnelConfig>,
         /// Its BGP session opens connections by itself: there is always traffic for it.
         eager: bool,
     },
@@ -179,8 +180,8 @@ impl Task {
             }
             dataplane::Event::SaLimit { tunnel, direction, spi, limit } => {
                 let limit = match limit {
-                    dataplane::Limit::Soft => ike::LimitReached::Soft,
-                    dataplane::Limit::Hard => ike::LimitReached::Hard,
+                    dataplane::Limit::Soft => negotiation::LimitReached::Soft,
+                    dataplane::Limit::Hard => negotiation::LimitReached::Hard,
                 };
                 self.endpoint.handle_sa_limit(tunnel, direction, spi, limit, now);
             }

@@ -113,7 +113,7 @@ pub(super) fn unmade_tunnel(unmade: &Unmade, now: Instant) -> TunnelView {
 pub(super) fn tunnel(
     part: &Part,
     interface: InterfaceInfo,
-    ike: Option<&ike::TunnelStatus>,
+    ike: Option<&negotiation::TunnelStatus>,
     bgp: Option<&bgp::PeerStatus>,
     counters: &TunnelCounters,
     sas: &[SaUsage],
@@ -150,7 +150,7 @@ pub(super) fn tunnel(
     }
 }
 
-fn certificate(summary: &ike::certificate::CertificateSummary) -> CertificateView {
+fn certificate(summary: &certificate::CertificateSummary) -> CertificateView {
     CertificateView {
         subject: summary.subject.clone(),
         issuer: summary.issuer.clone(),
@@ -163,18 +163,18 @@ fn certificate(summary: &ike::certificate::CertificateSummary) -> CertificateVie
     }
 }
 
-const fn state(state: ike::TunnelState) -> TunnelState {
+const fn state(state: negotiation::TunnelState) -> TunnelState {
     match state {
-        ike::TunnelState::Up => TunnelState::Up,
-        ike::TunnelState::Connecting | ike::TunnelState::Authenticating | ike::TunnelState::IkeOnly => {
-            TunnelState::Connecting
-        }
-        ike::TunnelState::Listening | ike::TunnelState::Idle => TunnelState::Waiting,
-        ike::TunnelState::Waiting | ike::TunnelState::Stopped => TunnelState::Down,
+        negotiation::TunnelState::Up => TunnelState::Up,
+        negotiation::TunnelState::Connecting
+        | negotiation::TunnelState::Authenticating
+        | negotiation::TunnelState::IkeOnly => TunnelState::Connecting,
+        negotiation::TunnelState::Listening | negotiation::TunnelState::Idle => TunnelState::Waiting,
+        negotiation::TunnelState::Waiting | negotiation::TunnelState::Stopped => TunnelState::Down,
     }
 }
 
-fn ike_sa(sa: &ike::IkeStatus, now: Instant) -> IkeView {
+fn ike_sa(sa: &negotiation::IkeStatus, now: Instant) -> IkeView {
     IkeView {
         role: if sa.initiator { "initiator" } else { "responder" }.to_owned(),
         suite: sa.suite.to_string(),
@@ -187,18 +187,18 @@ fn ike_sa(sa: &ike::IkeStatus, now: Instant) -> IkeView {
     }
 }
 
-fn child_sa(status: &ike::TunnelStatus, sas: &[SaUsage], now: Instant) -> Option<ChildView> {
+fn child_sa(status: &negotiation::TunnelStatus, sas: &[SaUsage], now: Instant) -> Option<ChildView> {
     let sa = status.children.iter().find(|child| child.carries_outbound).or(status.children.last())?;
     Some(child_view(status, sa, sas, now))
 }
 
-fn children(status: &ike::TunnelStatus, sas: &[SaUsage], now: Instant) -> Vec<ChildView> {
+fn children(status: &negotiation::TunnelStatus, sas: &[SaUsage], now: Instant) -> Vec<ChildView> {
     let carrying = status.children.iter().filter(|child| child.carries_outbound);
     carrying.map(|child| child_view(status, child, sas, now)).collect()
 }
 
-fn missing_children(status: &ike::TunnelStatus, now: Instant) -> Vec<MissingChildView> {
-    let view = |child: &ike::MissingChild| MissingChildView {
+fn missing_children(status: &negotiation::TunnelStatus, now: Instant) -> Vec<MissingChildView> {
+    let view = |child: &negotiation::MissingChild| MissingChildView {
         local_selectors: child.local_selectors.iter().map(ToString::to_string).collect(),
         remote_selectors: child.remote_selectors.iter().map(ToString::to_string).collect(),
         failure: child.failure.as_ref().map(|(failure, at)| ike_failure(failure, *at, now)),
@@ -207,7 +207,7 @@ fn missing_children(status: &ike::TunnelStatus, now: Instant) -> Vec<MissingChil
     status.missing.iter().map(view).collect()
 }
 
-fn ike_failure(failure: &ike::Failure, at: Instant, now: Instant) -> FailureView {
+fn ike_failure(failure: &negotiation::Failure, at: Instant, now: Instant) -> FailureView {
     FailureView {
         reason: failure.reason().to_owned(),
         text: failure.to_string(),
@@ -290,7 +290,12 @@ fn bfd_session(name: &str, path: &bfd::Path, status: &bfd::Status, now: Instant)
     }
 }
 
-fn child_view(status: &ike::TunnelStatus, sa: &ike::ChildStatus, sas: &[SaUsage], now: Instant) -> ChildView {
+fn child_view(
+    status: &negotiation::TunnelStatus,
+    sa: &negotiation::ChildStatus,
+    sas: &[SaUsage],
+    now: Instant,
+) -> ChildView {
     let carried = |direction, spi| sas.iter().find(|usage| (usage.direction, usage.spi) == (direction, spi));
     let inbound = carried(Direction::Inbound, sa.inbound);
     let outbound = carried(Direction::Outbound, sa.outbound);

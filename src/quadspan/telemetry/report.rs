@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ike::{DownReason, Event as IkeEvent};
 use ipnet::IpNet;
+use negotiation::{DownReason, Event as IkeEvent};
 use tracing::{debug, error, info, warn};
 use wire::ipsec::{Spi, TrafficSelector, TunnelId};
 

@@ -1,6 +1,0 @@
-//! Certificates made on the spot, and what becomes of them.
-
-pub(crate) mod pki;
-
-mod files;
-mod verdicts;
