@@ -1,320 +1,383 @@
-//! The names of the rules. Stable: people search for them and suppress them by name.
+//! The names of the rules. Stable: people search for them, and `quadspan explain` has a page for each.
+//!
+//! ```text
+//!   QS0048   the rule of row S0-48 of the documents that the clouds' users have; QS0117 that of S1-17
+//!   QS1001   all others, by subject: 10 shape, 11 router, 12 beyond, 13 networks, 14 addresses, 15 authentication,
+//!            16 suites, 17 timing, 18 BGP, 19 policies
+//! ```
+//!
+//! What a rule is about stands here, why it is one and what to do in `rules/`; `rule` reads that.
 
 use std::fmt;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal $text:literal,)*) => {
         /// Which rule a finding is about.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])* $name,)*
         }
 
         impl Code {
             /// Every rule there is.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The name of the rule.
+            /// The code, such as `QS0048`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
-                    $(Self::$name => concat!("qs::", $text),)*
+                    $(Self::$name => $code,)*
+                }
+            }
+
+            /// The rule in a few words, such as `inside-reserved`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// What the rule is about, in one sentence.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),*).trim(),)*
                 }
             }
         }
     };
 }
 
+impl Code {
+    /// The rule of this code or name: `QS0048`, `qs48`, `inside-reserved`.
+    #[must_use]
+    pub fn find(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let code = lower.strip_prefix("qs").and_then(|digits| digits.parse::<u16>().ok());
+        let code = code.map(|number| format!("QS{number:04}"));
+        Self::ALL.iter().copied().find(|rule| Some(rule.as_str()) == code.as_deref() || rule.name() == lower)
+    }
+}
+
 codes! {
     /// The file cannot be read.
-    Unreadable = "unreadable",
+    Unreadable = "QS1001" "unreadable",
     /// The text is not YAML.
-    YamlSyntax = "yaml-syntax",
+    YamlSyntax = "QS1002" "yaml-syntax",
     /// The document says nothing.
-    Empty = "empty",
+    Empty = "QS1003" "empty",
     /// The document is nested too deeply.
-    TooDeep = "too-deep",
+    TooDeep = "QS1004" "too-deep",
     /// The document is too large.
-    TooLarge = "too-large",
+    TooLarge = "QS1005" "too-large",
     /// A key is given twice.
-    DuplicateKey = "duplicate-key",
+    DuplicateKey = "QS1006" "duplicate-key",
     /// A key that nothing reads.
-    UnknownKey = "unknown-key",
+    UnknownKey = "QS1007" "unknown-key",
     /// A key that must be given is not.
-    MissingKey = "missing-key",
+    MissingKey = "QS1008" "missing-key",
     /// A value that is not of its kind.
-    Value = "value",
+    Value = "QS1009" "value",
 
     /// A name that cannot be used as one.
-    Name = "name",
+    Name = "QS1101" "name",
     /// Two tunnels have one name.
-    DuplicateName = "duplicate-name",
+    DuplicateName = "QS1102" "duplicate-name",
     /// An interface name that the kernel refuses.
-    Interface = "interface",
+    Interface = "QS1103" "interface",
     /// Two tunnels have one interface.
-    DuplicateInterface = "duplicate-interface",
+    DuplicateInterface = "QS1104" "duplicate-interface",
     /// There is no tunnel.
-    NoTunnels = "no-tunnels",
+    NoTunnels = "QS1105" "no-tunnels",
     /// There is only one tunnel (S0-16).
-    SingleTunnel = "single-tunnel",
+    SingleTunnel = "QS0016" "single-tunnel",
     /// A kernel table that is not ours to use.
-    KernelTable = "kernel-table",
+    KernelTable = "QS1106" "kernel-table",
     /// A socket path that cannot be used.
-    SocketPath = "socket-path",
+    SocketPath = "QS1107" "socket-path",
     /// Metrics are readable from anywhere.
-    MetricsExposed = "metrics-exposed",
+    MetricsExposed = "QS1108" "metrics-exposed",
 
     /// A reserved AS number.
-    AsnReserved = "asn-reserved",
+    AsnReserved = "QS1109" "asn-reserved",
     /// An AS number meant for documentation.
-    AsnDocumentation = "asn-documentation",
-    /// An AS number that Azure keeps for itself.
-    AsnAzure = "asn-azure",
-    /// An AS number beyond what AWS takes from a customer gateway.
-    AsnAws = "asn-aws",
+    AsnDocumentation = "QS1110" "asn-documentation",
+    /// An AS number that the peer's cloud takes from no customer (S1-10).
+    AsnCloud = "QS0110" "asn-cloud",
+    /// An AS number beyond what the peer's cloud takes.
+    AsnCloudMost = "QS1111" "asn-cloud-most",
+    /// Our AS number is a public one (S0-20).
+    AsnPublic = "QS0020" "asn-public",
     /// Both ends have one AS number (S4-11).
-    AsnEqual = "asn-equal",
+    AsnEqual = "QS0411" "asn-equal",
     /// A router id that cannot be one.
-    RouterId = "router-id",
+    RouterId = "QS1112" "router-id",
 
     /// A static route that leads nowhere, or both somewhere and nowhere.
-    StaticTarget = "static-target",
+    StaticTarget = "QS1201" "static-target",
     /// A next hop that is none.
-    StaticHop = "static-hop",
+    StaticHop = "QS1202" "static-hop",
     /// A static route to what is not routed.
-    StaticPrefix = "static-prefix",
+    StaticPrefix = "QS1203" "static-prefix",
     /// Two static routes to one prefix that are worth the same.
-    StaticDuplicate = "static-duplicate",
+    StaticDuplicate = "QS1204" "static-duplicate",
     /// A static route that leads a tunnel's own packets astray.
-    StaticCapture = "static-capture",
+    StaticCapture = "QS1205" "static-capture",
 
     /// A neighbour that no peer can be.
-    NeighborAddress = "neighbor-address",
+    NeighborAddress = "QS1206" "neighbor-address",
     /// AS numbers that a neighbour cannot have.
-    NeighborAsn = "neighbor-asn",
+    NeighborAsn = "QS1207" "neighbor-asn",
     /// A neighbour whose place in the network is not clear.
-    NeighborPlace = "neighbor-place",
+    NeighborPlace = "QS1208" "neighbor-place",
     /// Two neighbours that are one.
-    NeighborDuplicate = "neighbor-duplicate",
+    NeighborDuplicate = "QS1209" "neighbor-duplicate",
     /// A neighbour that is the peer of a tunnel.
-    NeighborInside = "neighbor-inside",
+    NeighborInside = "QS1210" "neighbor-inside",
 
     /// An originated prefix given twice.
-    NetworkDuplicate = "network-duplicate",
+    NetworkDuplicate = "QS1301" "network-duplicate",
     /// An originated prefix that must not be announced.
-    NetworkMartian = "network-martian",
+    NetworkMartian = "QS1302" "network-martian",
     /// An originated prefix that holds an inside link.
-    NetworkInside = "network-inside",
+    NetworkInside = "QS1303" "network-inside",
     /// An originated prefix that holds a peer's outside address.
-    NetworkOutside = "network-outside",
+    NetworkOutside = "QS1304" "network-outside",
     /// A default route is originated.
-    NetworkDefault = "network-default",
+    NetworkDefault = "QS1305" "network-default",
+    /// A prefix that the peer's cloud refuses.
+    NetworkCloud = "QS1306" "network-cloud",
+    /// One network is on both sides of a tunnel (S1-01).
+    NetworkOverlap = "QS0101" "network-overlap",
+    /// A network of public addresses (S1-02).
+    NetworkPublic = "QS0102" "network-public",
+    /// A network in 100.64.0.0/10 (S1-23).
+    NetworkShared = "QS0123" "network-shared",
     /// A default route is accepted into the table that our own packets to the peers are routed by.
-    ImportDefault = "import-default",
+    ImportDefault = "QS1307" "import-default",
     /// An originated prefix of a family that no session carries.
-    NetworkFamily = "network-family",
+    NetworkFamily = "QS1308" "network-family",
 
     /// An outside address that no tunnel can use (S1-09).
-    OutsideForbidden = "outside-forbidden",
+    OutsideForbidden = "QS0109" "outside-forbidden",
+    /// An outside address of ours that the peer's cloud refuses (S1-09).
+    OutsideCloud = "QS1401" "outside-cloud",
     /// Our own address is behind a carrier's NAT.
-    OutsideShared = "outside-shared",
+    OutsideShared = "QS1402" "outside-shared",
     /// The two outside addresses are of different families.
-    OutsideFamily = "outside-family",
+    OutsideFamily = "QS1403" "outside-family",
     /// The two outside addresses are one.
-    OutsideEqual = "outside-equal",
+    OutsideEqual = "QS1404" "outside-equal",
     /// Two tunnels that IKE cannot tell apart.
-    OutsideSamePair = "outside-same-pair",
+    OutsideSamePair = "QS1405" "outside-same-pair",
 
     /// The inside link is not a /30 in 169.254.0.0/16 (S0-47).
-    InsideRange = "inside-range",
+    InsideRange = "QS0047" "inside-range",
     /// The inside link is one that the clouds keep for themselves (S0-48).
-    InsideReserved = "inside-reserved",
-    /// The inside link is outside Azure's range (S4-06).
-    InsideAzureRange = "inside-azure-range",
+    InsideReserved = "QS0048" "inside-reserved",
+    /// The inside link is outside the ranges of the peer's cloud (S4-06).
+    InsideCloudRange = "QS0406" "inside-cloud-range",
     /// An inside address that is not a host of the link.
-    InsideAddress = "inside-address",
+    InsideAddress = "QS0049" "inside-address",
     /// Nothing says which end of the link is ours.
-    InsideSide = "inside-side",
+    InsideSide = "QS1406" "inside-side",
     /// The end of the link is not the one that the cloud leaves to us (S4-07).
-    InsideCloudSide = "inside-cloud-side",
+    InsideCloudSide = "QS0407" "inside-cloud-side",
     /// Two inside links overlap (S0-46).
-    InsideOverlap = "inside-overlap",
+    InsideOverlap = "QS0046" "inside-overlap",
+    /// Several tunnels end at one address of Azure (S4-03).
+    AzureOneAddress = "QS0403" "azure-one-address",
+    /// Azure's connections have to name their BGP addresses (S4-09).
+    AzureCustomAddress = "QS0409" "azure-custom-address",
 
     /// More or less than one way to the pre-shared key.
-    PskChoice = "psk-choice",
+    PskChoice = "QS1501" "psk-choice",
     /// The pre-shared key cannot be fetched.
-    PskUnavailable = "psk-unavailable",
+    PskUnavailable = "QS1502" "psk-unavailable",
     /// The pre-shared key is empty.
-    PskEmpty = "psk-empty",
+    PskEmpty = "QS1503" "psk-empty",
     /// The pre-shared key is written into the configuration.
-    PskInline = "psk-inline",
+    PskInline = "QS1504" "psk-inline",
     /// The pre-shared key's file is readable by others.
-    PskFileMode = "psk-file-mode",
+    PskFileMode = "QS1505" "psk-file-mode",
     /// The pre-shared key is easy to guess.
-    PskShort = "psk-short",
+    PskShort = "QS1506" "psk-short",
     /// The pre-shared key begins or ends with white space.
-    PskWhiteSpace = "psk-white-space",
+    PskWhiteSpace = "QS1507" "psk-white-space",
     /// The peer's cloud accepts no such key (S1-17).
-    PskCloud = "psk-cloud",
+    PskCloud = "QS0117" "psk-cloud",
     /// More or less than one way to the post-quantum pre-shared key.
-    PpkChoice = "ppk-choice",
+    PpkChoice = "QS1510" "ppk-choice",
     /// The post-quantum pre-shared key cannot be fetched.
-    PpkUnavailable = "ppk-unavailable",
+    PpkUnavailable = "QS1511" "ppk-unavailable",
     /// The post-quantum pre-shared key is empty.
-    PpkEmpty = "ppk-empty",
+    PpkEmpty = "QS1512" "ppk-empty",
     /// The post-quantum pre-shared key's file is readable by others.
-    PpkFileMode = "ppk-file-mode",
+    PpkFileMode = "QS1513" "ppk-file-mode",
     /// The post-quantum pre-shared key is too short to be what its name says.
-    PpkShort = "ppk-short",
+    PpkShort = "QS1514" "ppk-short",
     /// The post-quantum pre-shared key's name is too long.
-    PpkName = "ppk-name",
+    PpkName = "QS1515" "ppk-name",
     /// A post-quantum pre-shared key where IKEv1 is spoken.
-    PpkVersion = "ppk-version",
+    PpkVersion = "QS1516" "ppk-version",
     /// A pre-shared key and a certificate, and nothing says who uses which.
-    AuthChoice = "auth-choice",
+    AuthChoice = "QS1520" "auth-choice",
     /// More or less than one place to find a part of a certificate.
-    CertificateChoice = "certificate-choice",
+    CertificateChoice = "QS1521" "certificate-choice",
     /// A certificate or its key cannot be fetched.
-    CertificateUnavailable = "certificate-unavailable",
+    CertificateUnavailable = "QS1522" "certificate-unavailable",
     /// A certificate, its key or a CRL is of no use.
-    CertificateUnusable = "certificate-unusable",
+    CertificateUnusable = "QS1523" "certificate-unusable",
     /// The private key's file is readable by others.
-    CertificateKeyMode = "certificate-key-mode",
+    CertificateKeyMode = "QS1524" "certificate-key-mode",
     /// A certificate is, or soon will be, out of its time.
-    CertificateTime = "certificate-time",
+    CertificateTime = "QS1525" "certificate-time",
     /// A certificate that is not, or cannot be, for an identity.
-    CertificateIdentity = "certificate-identity",
+    CertificateIdentity = "QS1526" "certificate-identity",
     /// A certificate where IKEv1 takes none.
-    Ikev1Certificate = "ikev1-certificate",
+    Ikev1Certificate = "QS1527" "ikev1-certificate",
     /// An IKE identity equals the peer's.
-    IdentityEqual = "identity-equal",
+    IdentityEqual = "QS1528" "identity-equal",
+    /// An identity with spaces (S0-31).
+    IdentitySpace = "QS0031" "identity-space",
 
     /// A list of proposals without any.
-    SuiteNone = "suite-none",
+    SuiteNone = "QS1601" "suite-none",
     /// A suite with a weak algorithm, or with a broken one that is allowed.
-    SuiteLegacy = "suite-legacy",
+    SuiteLegacy = "QS0026" "suite-legacy",
     /// A suite with a broken algorithm.
-    SuiteBroken = "suite-broken",
-    /// AWS takes the weakest of several proposals.
-    SuiteAwsWeakest = "suite-aws-weakest",
+    SuiteBroken = "QS1602" "suite-broken",
+    /// The cloud uses the weakest of several proposals.
+    SuiteWeakest = "QS1603" "suite-weakest",
+    /// A suite that the peer's cloud has not (S0-25).
+    SuiteCloud = "QS0025" "suite-cloud",
     /// The first key exchange does not fit a packet.
-    SuiteTooLarge = "suite-too-large",
+    SuiteTooLarge = "QS1604" "suite-too-large",
     /// PFS is demanded of a cloud whose default policy offers none.
-    PfsAzure = "pfs-azure",
+    PfsCloud = "QS0038" "pfs-cloud",
 
     /// A mode without the version of IKE that has it.
-    Ikev1Mode = "ikev1-mode",
+    Ikev1Mode = "QS1610" "ikev1-mode",
     /// An algorithm that IKEv1 has no number for.
-    Ikev1Suite = "ikev1-suite",
+    Ikev1Suite = "QS1611" "ikev1-suite",
     /// An identity that main mode cannot use with a pre-shared key (S0-33).
-    Ikev1Identity = "ikev1-identity",
+    Ikev1Identity = "QS0033" "ikev1-identity",
     /// A pre-shared key that aggressive mode exposes to guessing.
-    Ikev1Aggressive = "ikev1-aggressive",
+    Ikev1Aggressive = "QS0024" "ikev1-aggressive",
     /// The cloud does not speak this mode of IKEv1.
-    Ikev1Cloud = "ikev1-cloud",
+    Ikev1Cloud = "QS1612" "ikev1-cloud",
     /// Two tunnels of main mode have one pair of addresses.
-    Ikev1SamePair = "ikev1-same-pair",
+    Ikev1SamePair = "QS1613" "ikev1-same-pair",
+    /// Several prefixes in one SA of IKEv1 (S0-14).
+    Ikev1Selectors = "QS0014" "ikev1-selectors",
+    /// IKEv1 where IKEv2 could be spoken (S0-23).
+    Ikev1Old = "QS0023" "ikev1-old",
 
     /// A lifetime of nothing (S0-30).
-    LifetimeZero = "lifetime-zero",
+    LifetimeZero = "QS0030" "lifetime-zero",
     /// A lifetime outside what the peer's cloud takes.
-    LifetimeCloud = "lifetime-cloud",
+    LifetimeCloud = "QS0039" "lifetime-cloud",
     /// The CHILD SA outlives the IKE SA.
-    LifetimeOrder = "lifetime-order",
+    LifetimeOrder = "QS1701" "lifetime-order",
     /// The rekey would start before the SA exists.
-    RekeyMargin = "rekey-margin",
+    RekeyMargin = "QS1702" "rekey-margin",
     /// A limit in octets or packets that leaves no room to rekey.
-    LifetimeVolume = "lifetime-volume",
+    LifetimeVolume = "QS0313" "lifetime-volume",
     /// An anti-replay window that cannot be.
-    ReplayWindow = "replay-window",
+    ReplayWindow = "QS1703" "replay-window",
     /// Liveness checks that cannot work.
-    Dpd = "dpd",
+    Dpd = "QS1704" "dpd",
     /// What is to become of a tunnel with a dead peer fits badly with the rest.
-    DpdAction = "dpd-action",
+    DpdAction = "QS0040" "dpd-action",
     /// A tunnel that begins on demand begins at once.
-    OnDemand = "on-demand",
+    OnDemand = "QS0116" "on-demand",
     /// BGP would not fit through the traffic selectors.
-    SelectorsInside = "selectors-inside",
+    SelectorsInside = "QS1705" "selectors-inside",
     /// A CHILD SA for each pair of selectors is not possible.
-    SelectorPairs = "selector-pairs",
+    SelectorPairs = "QS1706" "selector-pairs",
+    /// An MTU beyond what the peer's cloud carries.
+    MtuCloud = "QS1707" "mtu-cloud",
 
     /// BFD with a peer that is not known beforehand.
-    BfdRange = "bfd-range",
+    BfdRange = "QS1801" "bfd-range",
     /// BFD with a gateway that does not speak it.
-    BfdCloud = "bfd-cloud",
+    BfdCloud = "QS1802" "bfd-cloud",
     /// An interval that BFD cannot keep to.
-    BfdInterval = "bfd-interval",
+    BfdInterval = "QS1803" "bfd-interval",
     /// BFD that takes a moment of loss for a dead peer.
-    BfdHasty = "bfd-hasty",
+    BfdHasty = "QS1804" "bfd-hasty",
     /// BFD that is slower than BGP itself.
-    BfdSlow = "bfd-slow",
+    BfdSlow = "QS1805" "bfd-slow",
     /// A key for BFD that is not there or cannot be one.
-    BfdKey = "bfd-key",
+    BfdKey = "QS1806" "bfd-key",
     /// A key for BFD that others can read.
-    BfdKeyMode = "bfd-key-mode",
+    BfdKeyMode = "QS1807" "bfd-key-mode",
 
     /// A hold time that RFC 4271 forbids.
-    HoldTime = "hold-time",
+    HoldTime = "QS1810" "hold-time",
     /// A hold time of zero: nobody notices a dead session.
-    HoldTimeOff = "hold-time-off",
+    HoldTimeOff = "QS1811" "hold-time-off",
     /// Keepalives too rare for the hold time.
-    Keepalive = "keepalive",
-    /// Timers below those that Azure keeps to.
-    TimersAzure = "timers-azure",
-    /// We wait for a peer that never begins.
-    PassiveAzure = "passive-azure",
+    Keepalive = "QS1812" "keepalive",
+    /// Timers below those that the peer's cloud keeps to.
+    TimersCloud = "QS1813" "timers-cloud",
+    /// We wait for a session that the peer's cloud never opens.
+    PassiveCloud = "QS1814" "passive-cloud",
+    /// We wait for a tunnel that the peer's cloud never begins.
+    StartCloud = "QS0015" "start-cloud",
     /// A tunnel without a session: no route will ever lead into it.
-    NoSession = "no-session",
+    NoSession = "QS1815" "no-session",
     /// There are sessions, and nothing to announce in them.
-    NothingAnnounced = "nothing-announced",
+    NothingAnnounced = "QS1816" "nothing-announced",
     /// A prefix limit of nothing.
-    PrefixLimitZero = "prefix-limit-zero",
+    PrefixLimitZero = "QS1817" "prefix-limit-zero",
     /// We originate more than the limit lets out.
-    PrefixLimitOut = "prefix-limit-out",
+    PrefixLimitOut = "QS1818" "prefix-limit-out",
     /// More prefixes than the peer's cloud takes.
-    PrefixLimitCloud = "prefix-limit-cloud",
+    PrefixLimitCloud = "QS1819" "prefix-limit-cloud",
     /// A name that no list or policy can have.
-    PolicyName = "policy-name",
+    PolicyName = "QS1901" "policy-name",
     /// A list or policy that there is not.
-    PolicyUnknown = "policy-unknown",
+    PolicyUnknown = "QS1902" "policy-unknown",
     /// Policies that call each other in a circle, or too deeply.
-    PolicyLoop = "policy-loop",
+    PolicyLoop = "QS1903" "policy-loop",
     /// A rule that says too little or too much.
-    PolicyRule = "policy-rule",
+    PolicyRule = "QS1904" "policy-rule",
     /// Changes that contradict each other or have no effect.
-    PolicySet = "policy-set",
+    PolicySet = "QS1905" "policy-set",
     /// A rule that no route comes to.
-    PolicyUnreachable = "policy-unreachable",
+    PolicyUnreachable = "QS1906" "policy-unreachable",
     /// A line that an earlier one leaves nothing to.
-    PolicyShadowed = "policy-shadowed",
+    PolicyShadowed = "QS1907" "policy-shadowed",
     /// A list or policy that nothing refers to.
-    PolicyUnused = "policy-unused",
+    PolicyUnused = "QS1908" "policy-unused",
     /// A session that accepts nothing, for want of a policy (RFC 8212).
-    PolicyMissing = "policy-missing",
+    PolicyMissing = "QS1909" "policy-missing",
     /// Too many prefixes again at once.
-    PrefixRestart = "prefix-restart",
+    PrefixRestart = "QS1820" "prefix-restart",
     /// Several paths of a family that the session does not carry.
-    AddPath = "add-path",
+    AddPath = "QS1821" "add-path",
     /// A time of graceful restart that cannot be.
-    GracefulRestart = "graceful-restart",
+    GracefulRestart = "QS1822" "graceful-restart",
     /// A role that cannot be.
-    Role = "role",
+    Role = "QS1823" "role",
     /// A TCP MD5 key that cannot be.
-    Md5Key = "md5-key",
+    Md5Key = "QS1824" "md5-key",
     /// Two aggregates of one prefix.
-    AggregateDuplicate = "aggregate-duplicate",
+    AggregateDuplicate = "QS1310" "aggregate-duplicate",
     /// A prefix that cannot be an aggregate.
-    AggregatePrefix = "aggregate-prefix",
+    AggregatePrefix = "QS1311" "aggregate-prefix",
     /// An aggregate that would swallow a tunnel's own packets.
-    AggregateCapture = "aggregate-capture",
+    AggregateCapture = "QS1312" "aggregate-capture",
     /// An aggregate with a set of AS numbers (RFC 9774).
-    AggregateAsSet = "aggregate-as-set",
+    AggregateAsSet = "QS1313" "aggregate-as-set",
     /// An aggregate of what is announced anyway.
-    AggregateNetwork = "aggregate-network",
+    AggregateNetwork = "QS1314" "aggregate-network",
     /// A key about routes without effect in its session.
-    TreatmentIdle = "treatment-idle",
+    TreatmentIdle = "QS1825" "treatment-idle",
     /// IPv6 routes without an IPv6 link.
-    FamilyWithoutLink = "family-without-link",
+    FamilyWithoutLink = "QS1826" "family-without-link",
 }
 
 impl fmt::Display for Code {

@@ -8,17 +8,21 @@ use std::cell::RefCell;
 use std::fmt;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+use serde::Deserialize;
 
 use crate::code::Code;
 use crate::source::{Source, Span};
 
 /// Whether a finding prevents the configuration from being used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The configuration is refused.
     Error,
     /// The configuration is accepted; somebody should look.
     Warning,
+    /// The configuration is good; something could be better, or has to be remembered elsewhere.
+    Advice,
 }
 
 impl fmt::Display for Severity {
@@ -26,6 +30,7 @@ impl fmt::Display for Severity {
         f.write_str(match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Advice => "advice",
         })
     }
 }
@@ -115,13 +120,14 @@ impl std::error::Error for Diagnostic {}
 
 impl miette::Diagnostic for Diagnostic {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.finding.code))
+        Some(Box::new(format!("{} {}", self.finding.code, self.finding.code.name())))
     }
 
     fn severity(&self) -> Option<miette::Severity> {
         Some(match self.finding.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
+            Severity::Advice => miette::Severity::Advice,
         })
     }
 
@@ -211,6 +217,10 @@ impl Finding {
 
     pub(crate) fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, span, message.into())
+    }
+
+    pub(crate) fn advice(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Advice, code, span, message.into())
     }
 
     fn new(severity: Severity, code: Code, span: Span, message: String) -> Self {

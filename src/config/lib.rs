@@ -11,7 +11,7 @@
 //! reading finds all there is to find. Nothing here changes anything: `quadspan check` is [`load`] and a printout.
 //!
 //! * [`load`] and [`parse`] are the way in, [`Router`] is what comes out, [`Report`] what comes out otherwise.
-//! * `model` is the file as written, `profile` what is known about each cloud, `code` the list of rules.
+//! * `model` is the file as written, `profile` what is known about each cloud, `code` the list of rules, `rule` what is said of each.
 //! * [`schema()`] is the JSON Schema for editors, made from `model`.
 
 mod code;
@@ -28,6 +28,7 @@ mod policies;
 mod profile;
 mod resolve;
 mod router;
+mod rule;
 mod scalar;
 mod schema;
 mod secrets;
@@ -42,11 +43,12 @@ use std::path::Path;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Report, Severity};
-pub use profile::Profile;
+pub use profile::{Fact, Profile};
 pub use router::{
     DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace, Range, Router, Session,
     Transport, Tunnel,
 };
+pub use rule::Rule;
 pub use schema::schema;
 pub use secrets::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
 

@@ -134,7 +134,7 @@ pub(crate) struct LogSection {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "defaults")]
 pub(crate) struct Defaults {
-    /// What the peer is: `aws`, `azure` or `generic` (default).
+    /// What the peer is: `aws`, `aws-tgw`, `azure`, `gcp`, `alibaba`, `oci`, `cloudflare` or `generic` (default).
     pub(crate) profile: Leaf<Profile>,
     /// Our outside address.
     pub(crate) local: Leaf<IpAddr>,
@@ -177,7 +177,7 @@ pub(crate) struct Defaults {
 pub(crate) struct TunnelSection {
     /// Its name in logs, metrics and commands: letters, digits, `-`, `_` and `.`.
     pub(crate) name: Leaf<Text>,
-    /// What the peer is: `aws`, `azure` or `generic` (default).
+    /// What the peer is: `aws`, `aws-tgw`, `azure`, `gcp`, `alibaba`, `oci`, `cloudflare` or `generic` (default).
     pub(crate) profile: Leaf<Profile>,
     /// Name of the network interface, at most 15 characters; made from the tunnel's name by default.
     pub(crate) interface: Leaf<Text>,

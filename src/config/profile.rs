@@ -1,186 +1,141 @@
-//! What is known about the gateways of each cloud: defaults toward such a peer, and the bounds it keeps to.
+//! What is known about the gateways of each cloud: one YAML file each in `profiles/`, embedded and read once.
 //!
-//! Limits of clouds are data that changes; they are in this file and nowhere else. A profile names what the *peer*
-//! is: `aws` means that an AWS gateway is at the other end.
+//! ```text
+//!   profiles/aws.yaml --facts::Cloud--> defaults of `resolve`, bounds of `lint`
+//!                     --sheet---------> `quadspan profiles`
+//! ```
+//!
+//! Limits of clouds are data that changes; they are in those files and nowhere else, each section with its source. A
+//! profile names what the *peer* is: `aws` means that an AWS gateway is at the other end.
 
-use std::time::Duration;
+mod facts;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
 
 use ipnet::Ipv4Net;
+use serde_json::Value;
+use wire::Asn;
+
+pub(crate) use facts::{Begins, Cloud, DefaultRoute, OfSeveral, Side};
+pub use page::Fact;
 
 /// What kind of gateway the peer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {
-    /// AWS Site-to-Site VPN.
+    /// AWS Site-to-Site VPN on a virtual private gateway.
     Aws,
+    /// AWS Site-to-Site VPN on a transit gateway or Cloud WAN.
+    AwsTgw,
     /// Azure VPN Gateway.
     Azure,
+    /// Google Cloud HA VPN.
+    Gcp,
+    /// Alibaba Cloud VPN Gateway.
+    Alibaba,
+    /// Oracle Cloud Infrastructure.
+    Oci,
+    /// Cloudflare WAN.
+    Cloudflare,
     /// Anything else; nothing is assumed.
     Generic,
 }
 
 impl Profile {
+    /// All there are.
+    pub const ALL: [Self; 8] =
+        [Self::Aws, Self::AwsTgw, Self::Azure, Self::Gcp, Self::Alibaba, Self::Oci, Self::Cloudflare, Self::Generic];
+
     /// The word in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Aws => "aws",
+            Self::AwsTgw => "aws-tgw",
             Self::Azure => "azure",
+            Self::Gcp => "gcp",
+            Self::Alibaba => "alibaba",
+            Self::Oci => "oci",
+            Self::Cloudflare => "cloudflare",
             Self::Generic => "generic",
         }
     }
 
-    pub(crate) const fn cloud(self) -> &'static Cloud {
+    /// What it stands for, for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        &self.cloud().title
+    }
+
+    /// Whether the peer is AWS, whatever the tunnels end at there.
+    #[must_use]
+    pub const fn is_aws(self) -> bool {
         match self {
-            Self::Aws => &AWS,
-            Self::Azure => &AZURE,
-            Self::Generic => &GENERIC,
+            Self::Aws | Self::AwsTgw => true,
+            Self::Azure | Self::Gcp | Self::Alibaba | Self::Oci | Self::Cloudflare | Self::Generic => false,
+        }
+    }
+
+    /// Whether the first host of an inside link is ours where nothing else is said; `None` if that has to be said.
+    #[must_use]
+    pub fn takes_first_host(self) -> Option<bool> {
+        self.cloud().inside.our_host.map(|side| side == Side::First)
+    }
+
+    /// Whether a tunnel can have this pre-shared key; if not, what the cloud accepts.
+    ///
+    /// # Errors
+    ///
+    /// What would be accepted, to follow "accepts".
+    pub fn check_key(self, key: &[u8]) -> Result<(), &'static str> {
+        match &self.cloud().psk {
+            Some(rule) if !rule.fits(key) => Err(&rule.text),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether the cloud takes this AS number from no customer.
+    #[must_use]
+    pub fn keeps_asn(self, asn: Asn) -> bool {
+        self.cloud().asn.is_reserved(asn)
+    }
+
+    /// Whether the cloud can have this link inside a tunnel.
+    #[must_use]
+    pub fn takes_link(self, link: Ipv4Net) -> bool {
+        let inside = &self.cloud().inside;
+        inside.takes(link) && inside.reserved(link).is_none()
+    }
+
+    /// All that is known, with sources, as the file has it.
+    #[must_use]
+    pub fn sheet(self) -> Value {
+        serde_yaml::from_str(self.text()).unwrap_or_default()
+    }
+
+    pub(crate) fn cloud(self) -> &'static Cloud {
+        static CLOUDS: LazyLock<Vec<Cloud>> = LazyLock::new(|| {
+            Profile::ALL
+                .into_iter()
+                .map(|profile| facts::read(profile.text()).expect("tests read every file"))
+                .collect()
+        });
+        let position = Self::ALL.iter().position(|profile| *profile == self);
+        position.and_then(|position| CLOUDS.get(position)).expect("every profile is listed")
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Aws => include_str!("profiles/aws.yaml"),
+            Self::AwsTgw => include_str!("profiles/aws-tgw.yaml"),
+            Self::Azure => include_str!("profiles/azure.yaml"),
+            Self::Gcp => include_str!("profiles/gcp.yaml"),
+            Self::Alibaba => include_str!("profiles/alibaba.yaml"),
+            Self::Oci => include_str!("profiles/oci.yaml"),
+            Self::Cloudflare => include_str!("profiles/cloudflare.yaml"),
+            Self::Generic => include_str!("profiles/generic.yaml"),
         }
     }
 }
-
-/// Which host of the inside prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    First,
-    Second,
-}
-
-/// Defaults and bounds.
-pub(crate) struct Cloud {
-    /// To begin a sentence with.
-    pub(crate) name: &'static str,
-    /// Our host of the inside prefix.
-    pub(crate) our_side: Option<Side>,
-    pub(crate) ike_proposals: &'static [&'static str],
-    pub(crate) esp_proposals: &'static [&'static str],
-    pub(crate) ike_lifetime: Duration,
-    pub(crate) child_lifetime: Duration,
-    pub(crate) child_bytes: Option<u64>,
-    /// What the cloud takes, shortest and longest.
-    pub(crate) ike_lifetime_range: Option<(Duration, Duration)>,
-    pub(crate) child_lifetime_range: Option<(Duration, Duration)>,
-    pub(crate) dpd_interval: Duration,
-    pub(crate) dpd_timeout: Duration,
-    pub(crate) hold_time: Duration,
-    pub(crate) keepalive: Duration,
-    pub(crate) max_prefix_in: Option<u32>,
-    pub(crate) max_prefix_out: Option<u32>,
-    /// Whether all that it announces is accepted where nothing else is said (RFC 8212). What a cloud gateway announces is what its
-    /// owner attached to it.
-    pub(crate) trusted: bool,
-    /// More than this the cloud takes from nobody.
-    pub(crate) accepts_prefixes: Option<u32>,
-    pub(crate) psk: Option<PskRule>,
-}
-
-/// Which pre-shared keys a cloud accepts.
-pub(crate) struct PskRule {
-    pub(crate) shortest: usize,
-    pub(crate) longest: usize,
-    pub(crate) accepts: fn(u8) -> bool,
-    pub(crate) leading_zero: bool,
-    /// To follow "accepts".
-    pub(crate) text: &'static str,
-}
-
-/// S0-48, the same for AWS and Alibaba: used by the clouds themselves; the last holds the metadata service.
-pub(crate) const RESERVED_INSIDE: [Ipv4Net; 7] =
-    [slash30(0, 0), slash30(1, 0), slash30(2, 0), slash30(3, 0), slash30(4, 0), slash30(5, 0), slash30(169, 252)];
-
-/// S4-06: 169.254.21.0 to 169.254.22.255.
-pub(crate) const AZURE_INSIDE: [Ipv4Net; 2] = [
-    Ipv4Net::new_assert(std::net::Ipv4Addr::new(169, 254, 21, 0), 24),
-    Ipv4Net::new_assert(std::net::Ipv4Addr::new(169, 254, 22, 0), 24),
-];
-
-/// Azure keeps these for itself and takes none of them from a peer.
-pub(crate) const AZURE_ASNS: [u32; 8] = [8074, 8075, 12076, 65515, 65517, 65518, 65519, 65520];
-
-/// What AWS takes as the AS number of a customer gateway.
-pub(crate) const AWS_MAX_ASN: u32 = 2_147_483_647;
-
-const fn slash30(third: u8, fourth: u8) -> Ipv4Net {
-    Ipv4Net::new_assert(std::net::Ipv4Addr::new(169, 254, third, fourth), 30)
-}
-
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-/// One suite, since AWS takes the weakest it has in common with a peer, whatever the peer prefers.
-const AWS: Cloud = Cloud {
-    name: "AWS",
-    our_side: Some(Side::Second),
-    ike_proposals: &["aes256gcm16-prfsha384-ecp384"],
-    esp_proposals: &["aes256gcm16-ecp384"],
-    ike_lifetime: seconds(28_800),
-    child_lifetime: seconds(3_600),
-    child_bytes: None,
-    ike_lifetime_range: Some((seconds(900), seconds(28_800))),
-    child_lifetime_range: Some((seconds(900), seconds(3_600))),
-    dpd_interval: seconds(10),
-    dpd_timeout: seconds(30),
-    hold_time: seconds(30),
-    keepalive: seconds(10),
-    max_prefix_in: Some(5_000),
-    max_prefix_out: Some(100),
-    trusted: true,
-    accepts_prefixes: Some(1_000),
-    psk: Some(PskRule {
-        shortest: 8,
-        longest: 64,
-        accepts: |octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_'),
-        leading_zero: false,
-        text: "8 to 64 letters, digits, `.` and `_`, not beginning with `0`",
-    }),
-};
-
-/// The second and third IKE suite are for gateways without a custom IPsec policy: Azure's default policy knows group 2
-/// and, as responder, group 14. It offers no PFS when it initiates.
-const AZURE: Cloud = Cloud {
-    name: "Azure",
-    our_side: Some(Side::First),
-    ike_proposals: &["aes256gcm16-prfsha384-ecp384", "aes256-sha256-modp2048", "aes256-sha256-modp1024"],
-    esp_proposals: &["aes256gcm16-ecp384-modpnone"],
-    ike_lifetime: seconds(28_800),
-    child_lifetime: seconds(27_000),
-    child_bytes: Some(102_400_000 * 1024),
-    ike_lifetime_range: None,
-    child_lifetime_range: Some((seconds(300), seconds(172_799))),
-    dpd_interval: seconds(10),
-    dpd_timeout: seconds(45),
-    hold_time: seconds(180),
-    keepalive: seconds(60),
-    max_prefix_in: Some(4_000),
-    max_prefix_out: Some(4_000),
-    trusted: true,
-    accepts_prefixes: Some(4_000),
-    psk: Some(PskRule {
-        shortest: 1,
-        longest: 128,
-        accepts: |octet| matches!(octet, b' '..=b'~'),
-        leading_zero: true,
-        text: "1 to 128 printable ASCII characters",
-    }),
-};
-
-const GENERIC: Cloud = Cloud {
-    name: "the peer",
-    our_side: None,
-    ike_proposals: &["aes256gcm16-prfsha384-ecp384"],
-    esp_proposals: &["aes256gcm16-ecp384"],
-    ike_lifetime: seconds(28_800),
-    child_lifetime: seconds(3_600),
-    child_bytes: None,
-    ike_lifetime_range: None,
-    child_lifetime_range: None,
-    dpd_interval: seconds(10),
-    dpd_timeout: seconds(30),
-    hold_time: seconds(90),
-    keepalive: seconds(30),
-    max_prefix_in: None,
-    max_prefix_out: None,
-    trusted: false,
-    accepts_prefixes: None,
-    psk: None,
-};

@@ -458,9 +458,14 @@ macro_rules! keywords {
 pub(crate) use keywords;
 
 keywords! {
-    Profile, "`aws`, `azure` or `generic`", {
+    Profile, "`aws`, `aws-tgw`, `azure`, `gcp`, `alibaba`, `oci`, `cloudflare` or `generic`", {
         "aws" => Profile::Aws,
+        "aws-tgw" => Profile::AwsTgw,
         "azure" => Profile::Azure,
+        "gcp" => Profile::Gcp,
+        "alibaba" => Profile::Alibaba,
+        "oci" => Profile::Oci,
+        "cloudflare" => Profile::Cloudflare,
         "generic" => Profile::Generic,
     };
     Side, "`first` or `second`: which host of the inside prefix is ours", {

@@ -2,12 +2,14 @@
 
 mod beyond;
 mod certificates;
+mod clouds;
 mod diagnostics;
 mod examples;
 mod hostile;
 mod meaning;
 mod policies;
 mod routes;
+mod rules;
 mod speaker;
 
 use std::fmt::Write as _;

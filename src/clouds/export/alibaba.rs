@@ -1,6 +1,7 @@
 //! Alibaba: parameters of CreateCustomerGateway and CreateVpnConnection, as `aliyun vpc ... --cli-input` and SDKs take
 //! them. A connection has two tunnels: the first is the primary for good (S0-03, S0-04).
 
+use config::Profile;
 use crypto::Group;
 use negotiation::{IkeVersion, V1Mode};
 use serde_json::{Value, json};
@@ -10,9 +11,6 @@ use super::artifact::{Artifact, line};
 use super::peer::{Peer, hash, pfs, prf_follows};
 use super::quote::Quote;
 use crate::ExportError;
-
-/// S1-10: Alibaba's own, which it takes from no customer.
-const ALIBABA: u32 = 45104;
 
 pub(super) fn write(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<Vec<Artifact>, ExportError> {
     if peers.len() > 2 {
@@ -40,7 +38,8 @@ fn gateways(peers: &[Peer<'_>]) -> Result<Artifact, ExportError> {
         }
         let mut gateway = json!({ "Name": format!("quadspan-{}", list.len() + 1), "IpAddress": address });
         if let Some((_, ours)) = peer.asns() {
-            if ours.0 == ALIBABA {
+            // S1-10.
+            if Profile::Alibaba.keeps_asn(ours) {
                 return Err(peer.unsupported(format!("customer gateway with AS {ours}"), "any AS number but its own"));
             }
             // S0-18: without one BGP cannot be turned on later.
@@ -148,14 +147,11 @@ fn tunnel(file: &mut Artifact, peer: &Peer<'_>, index: usize) -> Result<(), Expo
     Ok(())
 }
 
-/// S1-17. Whether `.` is among them is unclear there, and the console takes it.
+/// S1-17.
 fn check_key(peer: &Peer<'_>) -> Result<(), ExportError> {
-    let key = peer.psk()?.expose();
-    let special = b"~!@#$%^&*()_-+={}[]\\|;:,<>/?.";
-    let good = (1..=100).contains(&key.len())
-        && key.iter().all(|octet| octet.is_ascii_alphanumeric() || special.contains(octet));
-    let reason = "1 to 100 letters, digits and ~!@#$%^&*()_-+={}[]\\|;:,<>/?.";
-    if good { Ok(()) } else { Err(ExportError::Key { tunnel: peer.name().to_owned(), target: "Alibaba", reason }) }
+    let name = || peer.name().to_owned();
+    let check = Profile::Alibaba.check_key(peer.psk()?.expose());
+    check.map_err(|reason| ExportError::Key { tunnel: name(), target: "Alibaba", reason })
 }
 
 const fn cipher(encryption: Encryption) -> Option<&'static str> {

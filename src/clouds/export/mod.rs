@@ -108,17 +108,17 @@ impl Target {
     }
 
     /// Whose tunnels it is about, unless some are named.
-    const fn profile(self) -> Option<Profile> {
+    const fn profiles(self) -> &'static [Profile] {
         match self {
-            Self::AwsCli | Self::AwsTerraform => Some(Profile::Aws),
-            Self::AzureCli | Self::AzureTerraform => Some(Profile::Azure),
+            Self::AwsCli | Self::AwsTerraform => &[Profile::Aws, Profile::AwsTgw],
+            Self::AzureCli | Self::AzureTerraform => &[Profile::Azure],
             Self::Alibaba
             | Self::SwanctlBird
             | Self::SwanctlFrr
             | Self::Libreswan
             | Self::CiscoIosXe
             | Self::H3c
-            | Self::Netsh => None,
+            | Self::Netsh => &[],
         }
     }
 }
@@ -206,14 +206,14 @@ fn selected<'a>(router: &'a Router, target: Target, options: &'a Options) -> Res
     }
     let wanted = |name: &str, profile: Profile| {
         if options.tunnels.is_empty() {
-            target.profile().is_none_or(|of| of == profile)
+            target.profiles().is_empty() || target.profiles().contains(&profile)
         } else {
             options.tunnels.iter().any(|wanted| wanted == name)
         }
     };
     let tunnels = router.tunnels.iter().filter(|tunnel| wanted(&tunnel.name, tunnel.profile));
     let peers: Vec<_> = tunnels.map(|tunnel| Peer { target, tunnel, router, options }).collect();
-    match (peers.is_empty(), target.profile()) {
+    match (peers.is_empty(), target.profiles().first()) {
         (true, Some(profile)) => Err(ExportError::NoTunnelFor { target: target.title(), profile: profile.as_str() }),
         (true, None) => Err(ExportError::Shape { target: target.title(), what: "there is no tunnel".to_owned() }),
         (false, _) => Ok(peers),

@@ -45,7 +45,7 @@ pub(super) fn read(texts: &[Text], notes: &mut Notes) -> Result<Site, ImportErro
 }
 
 fn connection(json: &Json<'_>, site: &mut Site, notes: &mut Notes) -> Result<(), ImportError> {
-    let mut whole = SiteTunnel::new("alibaba-1", json.place(), Profile::Generic);
+    let mut whole = SiteTunnel::new("alibaba-1", json.place(), Profile::Alibaba);
     let mut tunnels: Vec<(String, SiteTunnel)> = Vec::new();
     let mut sessions = Vec::new();
     for (key, value) in json.members()? {
@@ -53,7 +53,7 @@ fn connection(json: &Json<'_>, site: &mut Site, notes: &mut Notes) -> Result<(),
             "TunnelsConfig" => {
                 for item in list(&value, "TunnelConfig")? {
                     let name = format!("alibaba-{}", tunnels.len() + 1);
-                    let mut tunnel = SiteTunnel::new(&name, item.place(), Profile::Generic);
+                    let mut tunnel = SiteTunnel::new(&name, item.place(), Profile::Alibaba);
                     let id = one_tunnel(&item, &mut tunnel, notes)?;
                     tunnels.push((id, tunnel));
                 }

@@ -126,7 +126,7 @@ fn suites(tunnel: &mut SiteTunnel, suites: Suites, notes: &mut Notes) {
                 notes.assumed(format!("{} version", tunnel.name), "ikev2: the input does not say which IKE is spoken");
                 tunnel.version = Some(IkeVersion::V2);
             }
-            if tunnel.profile == Profile::Aws && !tunnel.ike.is_empty() {
+            if tunnel.profile.is_aws() && !tunnel.ike.is_empty() {
                 let why = "those of the file, which names the weakest that AWS takes: `--suites profile` takes the strong one";
                 notes.assumed(format!("{} suites", tunnel.name), why);
             }
@@ -171,22 +171,18 @@ fn links(site: &mut Site, options: &Options, notes: &mut Notes, asked: &mut Aske
 
 /// A link that no tunnel has, as far from those that people give as the cloud lets it be (S4-06).
 fn free(taken: &[Ipv4Net], profile: Profile) -> Option<Ipv4Net> {
-    let third = match profile {
-        Profile::Azure => 22,
-        Profile::Aws | Profile::Generic => 250,
-    };
-    let links = (0..64_u8).rev().filter_map(|number| Ipv4Net::new([169, 254, third, number * 4].into(), 30).ok());
-    links.into_iter().find(|prefix| !taken.contains(prefix))
+    let thirds = [250, 22];
+    let links = thirds.into_iter().flat_map(|third| {
+        (0..64_u8).rev().filter_map(move |number| Ipv4Net::new([169, 254, third, number * 4].into(), 30).ok())
+    });
+    links.into_iter().find(|prefix| profile.takes_link(*prefix) && !taken.contains(prefix))
 }
 
 /// S4-07: AWS has the first host, and so do we toward Azure.
 fn link(prefix: Ipv4Net, profile: Profile) -> Option<SiteLink> {
     let mut hosts = prefix.hosts();
     let (first, second) = (hosts.next()?, hosts.next()?);
-    let (local, peer) = match profile {
-        Profile::Azure => (first, second),
-        Profile::Aws | Profile::Generic => (second, first),
-    };
+    let (local, peer) = if profile.takes_first_host() == Some(true) { (first, second) } else { (second, first) };
     Some(SiteLink { prefix, local, peer })
 }
 

@@ -1,10 +1,12 @@
 //! AS numbers: which can be used at all, which a cloud takes, and that the two ends differ.
 
+use std::collections::BTreeSet;
+
 use wire::Asn;
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::profile::{AWS_MAX_ASN, AZURE_ASNS, Profile};
+use crate::profile::Profile;
 use crate::resolve::{NeighborDraft, RouterDraft, TunnelDraft};
 use crate::source::At;
 
@@ -82,23 +84,43 @@ fn usable(asn: At<Asn>, findings: &Findings) {
 }
 
 fn toward_clouds(own: At<Asn>, tunnels: &[TunnelDraft], findings: &Findings) {
-    let toward = |profile| tunnels.iter().any(|tunnel| tunnel.profile == profile);
-    if AZURE_ASNS.contains(&own.value.0) && toward(Profile::Azure) {
+    let clouds: BTreeSet<Profile> = tunnels.iter().map(|tunnel| tunnel.profile).collect();
+    let someone = clouds.iter().any(|cloud| *cloud != Profile::Generic);
+    if someone && is_public(own.value) {
+        // S0-20, S1-12.
         findings.push(
-            Finding::error(Code::AsnAzure, own.span, format!("Azure keeps AS {} for itself", own.value))
-                .label("and takes it from no peer")
-                .remedy("take 64512 to 65514, or 65521 to 65534"),
+            Finding::advice(Code::AsnPublic, own.span, format!("AS {} is a public number", own.value))
+                .label("is it yours?")
+                .remedy("unless it was assigned to you, take 64512 to 65534"),
         );
     }
-    if own.value.0 > AWS_MAX_ASN && toward(Profile::Aws) {
-        findings.push(
-            Finding::warning(
-                Code::AsnAws,
-                own.span,
-                format!("AWS may not take AS {} from a customer gateway", own.value),
-            )
-            .label(format!("above {AWS_MAX_ASN}"))
-            .remedy("take 64512 to 65534 to be on the safe side"),
-        );
+    for cloud in clouds.into_iter().map(Profile::cloud) {
+        if cloud.asn.is_reserved(own.value) {
+            // S1-10, and Azure's like.
+            findings.push(
+                Finding::error(
+                    Code::AsnCloud,
+                    own.span,
+                    format!("{} takes AS {} from no customer", cloud.name, own.value),
+                )
+                .label("its own, or reserved")
+                .remedy(format!("take {}", cloud.asn.take)),
+            );
+        } else if own.value.0 > cloud.asn.most {
+            findings.push(
+                Finding::warning(
+                    Code::AsnCloudMost,
+                    own.span,
+                    format!("{} may not take AS {} from a customer gateway", cloud.name, own.value),
+                )
+                .label(format!("above {}", cloud.asn.most))
+                .remedy(format!("take {} to be on the safe side", cloud.asn.take)),
+            );
+        }
     }
+}
+
+/// RFC 6996: neither private nor, RFC 5398, for documentation, nor reserved.
+fn is_public(asn: Asn) -> bool {
+    !matches!(asn.0, 0 | 23456 | 64496..=65551 | 4_200_000_000..)
 }

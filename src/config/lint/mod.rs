@@ -1,8 +1,10 @@
 //! What only shows when values are compared: tunnels with each other, tunnels with the router.
 
 mod asns;
+mod azure;
 mod neighbors;
 mod networks;
+mod overlap;
 mod routes;
 mod statics;
 mod tunnels;
@@ -20,6 +22,7 @@ pub(crate) fn lint(
     findings: &Findings,
 ) {
     tunnels::lint(tunnels, findings);
+    azure::lint(tunnels, findings);
     neighbors::lint(neighbors, tunnels, findings);
     asns::lint(router, tunnels, neighbors, findings);
     policies::unused(policies, findings);
@@ -30,6 +33,7 @@ pub(crate) fn lint(
     }
     if let Some(router) = router {
         networks::lint(router, tunnels, neighbors, findings);
+        overlap::lint(router, tunnels, findings);
         statics::lint(&router.statics, tunnels, findings);
         let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
         routes::lint(router, tunnels, within.chain(neighbors.iter().map(|neighbor| &neighbor.session)), findings);

@@ -187,7 +187,7 @@ fn default_beside_peers(router: &RouterDraft, session: &SessionDraft, findings: 
     }
 }
 
-fn exported(network: IpNet, export: Option<&Chain>) -> bool {
+pub(super) fn exported(network: IpNet, export: Option<&Chain>) -> bool {
     let Some(export) = export else { return true };
     let attributes = bgp::Attributes::default();
     let route = Route {

@@ -6,6 +6,7 @@ use negotiation::{IkeVersion, StartAction, V1Mode};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
+use crate::profile::Begins;
 use crate::resolve::{SessionDraft, TunnelDraft};
 use crate::source::At;
 
@@ -26,6 +27,7 @@ pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
         separate_links(tunnel, earlier, findings);
         distinct_identities(tunnel, findings);
         on_demand(tunnel, findings);
+        waits_in_vain(tunnel, findings);
         if tunnel.session.is_none() {
             findings.push(
                 Finding::warning(Code::NoSession, tunnel.at, format!("no BGP session in {}", tunnel.title()))
@@ -46,6 +48,23 @@ fn on_demand(tunnel: &TunnelDraft, findings: &Findings) {
                 .remedy("add `bgp: {passive: true}`, or write `start: initiate`"),
         );
     }
+}
+
+/// S0-15, S4-16: who begins is up to both ends.
+fn waits_in_vain(tunnel: &TunnelDraft, findings: &Findings) {
+    if tunnel.start.value != StartAction::Respond {
+        return;
+    }
+    let (cloud, span) = (tunnel.profile.cloud(), tunnel.start.span);
+    let name = &cloud.name;
+    let finding = match cloud.start.cloud {
+        Begins::Always => return,
+        Begins::IfTold => Finding::advice(Code::StartCloud, span, format!("{name} begins only if it is told to"))
+            .remedy("set the startup action there (AWS: start, Alibaba: effective immediately), or leave `start` out"),
+        Begins::Never => Finding::error(Code::StartCloud, span, format!("{name} never begins a tunnel"))
+            .remedy("leave `start` out: we then begin"),
+    };
+    findings.push(finding.label("we wait for the peer"));
 }
 
 fn unique_names(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Findings) {
@@ -150,6 +169,16 @@ fn separate_links(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Find
 }
 
 fn distinct_identities(tunnel: &TunnelDraft, findings: &Findings) {
+    for id in [&tunnel.local_id, &tunnel.remote_id].into_iter().flatten() {
+        if matches!(&id.value, Identity::Fqdn(name) if name.contains(char::is_whitespace)) {
+            // S0-31, S0-32.
+            findings.push(
+                Finding::warning(Code::IdentitySpace, id.span, "an identity with spaces")
+                    .label("clouds take addresses and names without spaces")
+                    .remedy("write the name without spaces, at both ends"),
+            );
+        }
+    }
     if let (Some(local), Some(remote)) = (&tunnel.local_id, &tunnel.remote_id)
         && local.value == remote.value
     {

@@ -63,16 +63,14 @@ fn check_place(span: Span, profile: Profile, over: Over, findings: &Findings) {
                 .remedy("leave `bfd` out, or make a neighbour with `address` of each peer that speaks it"),
         );
     }
-    match profile {
-        Profile::Aws | Profile::Azure => {
-            let name = profile.cloud().name;
-            findings.push(
-                Finding::warning(Code::BfdCloud, span, format!("the VPN gateways of {name} do not speak BFD"))
-                    .label("will never be up")
-                    .remedy("leave `bfd` out: liveness checks of the tunnel (`dpd`) notice a dead gateway"),
-            );
-        }
-        Profile::Generic => {}
+    let cloud = profile.cloud();
+    if !cloud.bgp.bfd {
+        let name = &cloud.name;
+        findings.push(
+            Finding::warning(Code::BfdCloud, span, format!("the VPN gateways of {name} do not speak BFD"))
+                .label("will never be up")
+                .remedy("leave `bfd` out: liveness checks of the tunnel (`dpd`) notice a dead gateway"),
+        );
     }
 }
 

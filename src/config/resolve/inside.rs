@@ -12,7 +12,7 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, OneOf, missing};
 use crate::model::InsideSection;
-use crate::profile::{AZURE_INSIDE, Profile, RESERVED_INSIDE, Side};
+use crate::profile::{Profile, Side};
 use crate::router::InsideLink;
 use crate::source::{At, Span};
 
@@ -62,7 +62,7 @@ fn by_side(
 ) -> Option<At<InsideLink>> {
     let cloud = profile.cloud();
     let net = prefix.value;
-    let Some(side) = written.map(|side| side.value).or(cloud.our_side) else {
+    let Some(side) = written.map(|side| side.value).or(cloud.inside.our_host) else {
         findings.push(
             Finding::error(Code::InsideSide, prefix.span, "nothing says which end of the inside link is ours")
                 .label("two hosts")
@@ -70,7 +70,7 @@ fn by_side(
         );
         return None;
     };
-    if let (Some(written), Some(left)) = (written, cloud.our_side)
+    if let (Some(written), Some(left)) = (written, cloud.inside.our_host.filter(|_| cloud.inside.our_host_is_fixed))
         && written.value != left
     {
         let taken = if left == Side::First { "second" } else { "first" };
@@ -141,7 +141,8 @@ fn hosts(net: Ipv4Net) -> String {
 
 fn check_range(link: At<InsideLink>, profile: Profile, findings: &Findings) {
     let net = link.value.prefix;
-    if let Some(reserved) = RESERVED_INSIDE.iter().find(|reserved| reserved.contains(&net) || net.contains(*reserved)) {
+    let cloud = profile.cloud();
+    if let Some(reserved) = cloud.inside.reserved(net) {
         // S0-48.
         let reason = if reserved.network().octets()[2] == 169 {
             "holds 169.254.169.254, where cloud machines ask for their metadata"
@@ -155,21 +156,22 @@ fn check_range(link: At<InsideLink>, profile: Profile, findings: &Findings) {
         );
         return;
     }
-    match profile {
-        Profile::Generic => {}
-        Profile::Aws | Profile::Azure => {
-            if net.prefix_len() != 30 || !net.network().is_link_local() {
-                // S0-47, S4-05.
-                findings.push(range_finding(At::new(net, link.span), "clouds take a /30 of 169.254.0.0/16"));
-            } else if profile == Profile::Azure && !AZURE_INSIDE.iter().any(|range| range.contains(&net)) {
-                // S4-06.
-                findings.push(
-                    Finding::error(Code::InsideAzureRange, link.span, format!("Azure cannot use {net}"))
-                        .label("outside 169.254.21.0 to 169.254.22.255")
-                        .remedy("take one of the 128 /30s from 169.254.21.0/30 to 169.254.22.252/30"),
-                );
-            }
-        }
+    let length = net.prefix_len();
+    let lengths = &cloud.inside.lengths;
+    let link_local = cloud.inside.ranges.iter().all(|range| range.network().is_link_local());
+    if (!lengths.is_empty() && !lengths.contains(&length)) || (link_local && !net.network().is_link_local()) {
+        // S0-47, S4-05.
+        let reason = if link_local { "clouds take a /30 of 169.254.0.0/16" } else { "clouds take a /30 or a /31" };
+        findings.push(range_finding(At::new(net, link.span), reason));
+    } else if !cloud.inside.takes(net) {
+        // S4-06.
+        let ranges = cloud.inside.ranges.iter().map(|range| format!("{} to {}", range.network(), range.broadcast()));
+        let ranges = ranges.collect::<Vec<_>>().join(", ");
+        findings.push(
+            Finding::error(Code::InsideCloudRange, link.span, format!("{} cannot use {net}", cloud.name))
+                .label(format!("outside {ranges}"))
+                .remedy(format!("take a link within {ranges}")),
+        );
     }
 }
 

@@ -19,11 +19,11 @@ pub(super) fn resolve(
 ) -> Option<At<InsideLink6>> {
     let At { value, span } = field.at()?;
     let link = match value {
-        OneOf::Short(prefix) => by_side(prefix.0, profile.cloud().our_side),
+        OneOf::Short(prefix) => by_side(prefix.0, profile.cloud().inside.our_host),
         OneOf::Long(Inside6Section { prefix, side, local, peer }) => {
             match (local.value(), peer.value(), prefix.value()) {
                 (Some(local), Some(peer), prefix) => by_addresses(local, peer, prefix),
-                (None, None, Some(prefix)) => by_side(prefix, side.value().or(profile.cloud().our_side)),
+                (None, None, Some(prefix)) => by_side(prefix, side.value().or(profile.cloud().inside.our_host)),
                 (Some(_), None, _) | (None, Some(_), _) | (None, None, None) => {
                     Err(Reason(Code::InsideAddress, "needs `local` and `peer`, or `prefix` and `side`"))
                 }
@@ -68,17 +68,15 @@ fn by_addresses(local: Ipv6Addr, peer: Ipv6Addr, prefix: Option<Ipv6Net>) -> Res
 }
 
 fn check_range(link: InsideLink6, span: Span, profile: Profile, findings: &Findings) {
-    let unique_local = link.prefix.network().is_unique_local();
-    match profile {
-        Profile::Generic => {}
-        Profile::Aws if link.prefix.prefix_len() == 126 && unique_local => {}
-        Profile::Aws | Profile::Azure => {
-            let reason = if profile == Profile::Aws { "AWS takes a /126 of fd00::/8" } else { "Azure has none" };
-            findings.push(
-                Finding::error(Code::InsideRange, span, format!("{} cannot be an inside link", link.prefix))
-                    .label(reason)
-                    .remedy("leave `inside6` out, or toward AWS take a /126 of fd00::/8"),
-            );
-        }
-    }
+    let cloud = profile.cloud();
+    let reason = match &cloud.inside.ipv6 {
+        Some(ipv6) if ipv6.takes(link.prefix) => return,
+        Some(ipv6) => format!("{} takes a /{} of {}", cloud.name, ipv6.lengths.0, ipv6.within),
+        None => format!("{} has none", cloud.name),
+    };
+    findings.push(
+        Finding::error(Code::InsideRange, span, format!("{} cannot be an inside link", link.prefix))
+            .label(reason)
+            .remedy("leave `inside6` out, or toward AWS take a /126 of fd00::/8"),
+    );
 }

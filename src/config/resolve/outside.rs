@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Leaf;
+use crate::profile::Profile;
 use crate::source::{At, Span};
 
 type Address = Option<At<IpAddr>>;
@@ -12,6 +13,7 @@ type Address = Option<At<IpAddr>>;
 pub(super) fn resolve(
     local: Leaf<IpAddr>,
     remote: Leaf<IpAddr>,
+    profile: Profile,
     owner: Span,
     findings: &Findings,
 ) -> (Address, Address) {
@@ -20,6 +22,19 @@ pub(super) fn resolve(
     for (address, ours) in [(local, true), (remote, false)] {
         let Some(address) = address else { continue };
         let Some(reason) = forbidden(address.value) else { continue };
+        let cloud = profile.cloud();
+        if let Some(range) = cloud.outside.forbidden(address.value).filter(|_| ours && reason == SHARED) {
+            findings.push(
+                Finding::error(
+                    Code::OutsideCloud,
+                    address.span,
+                    format!("{} takes no customer at {}", cloud.name, address.value),
+                )
+                .label(format!("in {range}"))
+                .remedy("give the cloud the address that a NAT turns it into, and use another one here"),
+            );
+            continue;
+        }
         if ours && reason == SHARED {
             findings.push(
                 Finding::warning(Code::OutsideShared, address.span, format!("{} is a shared address", address.value))

@@ -142,10 +142,7 @@ fn check_key(key: &[u8], profile: Profile, span: Span, findings: &Findings) {
     let cloud = profile.cloud();
     let Some(rule) = &cloud.psk else { return };
     // S1-17 and its like.
-    let fits = (rule.shortest..=rule.longest).contains(&key.len())
-        && key.iter().all(|octet| (rule.accepts)(*octet))
-        && (rule.leading_zero || key.first() != Some(&b'0'));
-    if !fits {
+    if !rule.fits(key) {
         findings.push(
             Finding::warning(Code::PskCloud, span, format!("{} does not take this pre-shared key", cloud.name))
                 .label("the two ends cannot have the same")

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use negotiation::{IkeVersion, SelectorLayout};
 use ipnet::IpNet;
 use negotiation::SelectorLayout;
 use wire::ipsec::TrafficSelector;
@@ -22,11 +23,13 @@ pub(super) struct Selectors {
 
 pub(super) fn resolve(
     field: Field<SelectorsSection>,
+    version: IkeVersion,
     inside: Option<&At<InsideLink>>,
     ipv6: bool,
     session: bool,
     findings: &Findings,
 ) -> Selectors {
+    let at = field.span();
     let section = field.at().map(|at| at.value).unwrap_or_default();
     let link = inside.filter(|_| session).map(|link| link.value);
     let layout = section.layout.scalar();
@@ -35,6 +38,16 @@ pub(super) fn resolve(
         remote: side(section.remote, link.map(|link| link.peer), ipv6, findings),
         layout: layout.map_or(SelectorLayout::Together, |layout| layout.value),
     };
+    if let (Some(at), IkeVersion::V1(_), SelectorLayout::Together) = (at, version, selectors.layout)
+        && selectors.local.len().max(selectors.remote.len()) > 1
+    {
+        // S0-14, S1-15.
+        findings.push(
+            Finding::warning(Code::Ikev1Selectors, at, "IKEv1 carries one pair of prefixes per SA")
+                .label("several prefixes on a side")
+                .remedy("write `version: ikev2`, or `layout: per-pair` for one SA per pair"),
+        );
+    }
     if let (SelectorLayout::PerPair, Some(layout)) = (selectors.layout, layout) {
         pairs(&selectors, layout.span, findings);
     }

@@ -66,7 +66,7 @@ pub(super) fn resolve(
     let transport = transport::resolve(&section, secrets, findings);
     let extended = section.extended_next_hop.clone().value().unwrap_or(false);
     let families = families(section.families.clone(), over, extended, findings);
-    let hold = section.hold_time.clone().value().unwrap_or(cloud.hold_time);
+    let hold = section.hold_time.clone().value().unwrap_or(cloud.bgp.hold.0);
     let offers = offers::resolve(&section, &families, hold, findings);
     let asn = section.asn.require("asn", at, "give the peer's AS number, here or in `defaults`", findings);
     let (hold_time, keepalive) = timers(section.hold_time, section.keepalive, profile, findings);
@@ -120,12 +120,12 @@ fn timers(
     if let Some(hold) = written_hold {
         check_hold_time(hold, findings);
     }
-    let hold = written_hold.map_or(cloud.hold_time, |at| at.value);
+    let hold = written_hold.map_or(cloud.bgp.hold.0, |at| at.value);
     let third = hold / 3;
     let keepalive = match (written_keepalive, written_hold) {
         (Some(at), _) => at.value,
         (None, Some(_)) => third,
-        (None, None) => cloud.keepalive,
+        (None, None) => cloud.bgp.keepalive.0,
     };
     // RFC 4271 10: a third of the hold time.
     if let Some(at) = written_keepalive.filter(|at| !hold.is_zero() && (at.value > third || at.value.is_zero())) {
@@ -136,10 +136,12 @@ fn timers(
         );
     }
     let written = written_hold.or(written_keepalive);
-    if let Some(at) = written.filter(|_| profile == Profile::Azure && !hold.is_zero() && hold < cloud.hold_time) {
+    let own = (cloud.bgp.hold.0, cloud.bgp.keepalive.0);
+    if let Some(at) = written.filter(|_| cloud.bgp.cloud_keeps_to_its_timers && !hold.is_zero() && hold < own.0) {
+        let name = &cloud.name;
         findings.push(
-            Finding::warning(Code::TimersAzure, at.span, "these timers are shorter than Azure's own")
-                .label("Azure keeps to 60 s and 180 s and may not be persuaded")
+            Finding::warning(Code::TimersCloud, at.span, format!("these timers are shorter than {name}'s own"))
+                .label(format!("{name} keeps to {:?} and {:?} and may not be persuaded", own.1, own.0))
                 .remedy("leave `hold-time` and `keepalive` out; a dead tunnel is noticed by DPD long before"),
         );
     }
@@ -166,10 +168,11 @@ fn check_hold_time(hold: At<Duration>, findings: &Findings) {
 
 fn passive(written: Leaf<bool>, profile: Profile, findings: &Findings) -> bool {
     let Some(passive) = written.scalar() else { return false };
-    if passive.value && profile == Profile::Azure {
+    let cloud = profile.cloud();
+    if passive.value && !cloud.bgp.cloud_opens {
         findings.push(
-            Finding::error(Code::PassiveAzure, passive.span, "the session would never begin")
-                .label("Azure does not open sessions to 169.254 addresses")
+            Finding::error(Code::PassiveCloud, passive.span, "the session would never begin")
+                .label(format!("{} does not open sessions to 169.254 addresses", cloud.name))
                 .remedy("leave `passive` out: we then connect and listen at once"),
         );
     }
@@ -213,7 +216,7 @@ fn limits(section: Field<MaxPrefixSection>, cloud: &Cloud, owner: Span, findings
     let MaxPrefixSection { inbound, outbound, warn: _ } = section.section(owner).value;
     let inbound = limit(inbound, findings);
     let outbound = limit(outbound, findings);
-    if let (Some(limit), Some(accepted), Some(usual)) = (outbound, cloud.accepts_prefixes, cloud.max_prefix_out) {
+    if let (Some(limit), Some(accepted), Some(usual)) = (outbound, cloud.routes.out_most, cloud.routes.out) {
         let finding = if limit.value > accepted {
             Some(Finding::error(
                 Code::PrefixLimitCloud,
@@ -236,8 +239,8 @@ fn limits(section: Field<MaxPrefixSection>, cloud: &Cloud, owner: Span, findings
         }
     }
     (
-        inbound.map(|at| at.value).or(cloud.max_prefix_in),
-        outbound.map(|at| (at.value, Some(at.span))).or(cloud.max_prefix_out.map(|limit| (limit, None))),
+        inbound.map(|at| at.value).or(cloud.routes.inbound),
+        outbound.map(|at| (at.value, Some(at.span))).or(cloud.routes.out.map(|limit| (limit, None))),
     )
 }
 
@@ -256,7 +259,7 @@ fn limit(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> Option<
 /// What is accepted where nothing was written. RFC 8212 2: on external sessions nothing, unless the profile states
 /// otherwise.
 fn stated_import(profile: Profile, external: bool) -> Chain {
-    match (external, profile.cloud().trusted) {
+    match (external, profile.cloud().routes.trusted) {
         (false, _) => Chain::everything().on(Basis::Internal),
         (true, true) => Chain::everything().on(Basis::Profile(profile.as_str())),
         (true, false) => Chain::missing(),

@@ -7,9 +7,9 @@ use wire::ipsec::{Encryption, EspSuite, Integrity};
 use super::version;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf, Scalar};
+use crate::field::{Field, Leaf, Word};
 use crate::model::EspSection;
-use crate::profile::Profile;
+use crate::profile::{OfSeveral, Profile};
 use crate::scalar::Legacy;
 use crate::source::{At, Span};
 
@@ -20,11 +20,12 @@ pub(super) fn ike(
     legacy: Legacy,
     findings: &Findings,
 ) -> Option<Vec<IkeProposal>> {
+    let suites = &profile.cloud().suites;
     let defaults = match version {
-        IkeVersion::V2 => profile.cloud().ike_proposals,
-        IkeVersion::V1(_) => version::V1_IKE_PROPOSALS,
+        IkeVersion::V2 => &suites.ike,
+        IkeVersion::V1(_) => &suites.ikev1_ike,
     };
-    let Some(span) = written.span() else { return parse(defaults) };
+    let Some(span) = written.span() else { return Some(unwrapped(defaults)) };
     let proposals = listed(written, span, profile, findings)?;
     if let IkeVersion::V1(_) = version {
         report_obstacles(&proposals, version::ike_obstacle, findings);
@@ -38,6 +39,8 @@ pub(super) fn ike(
         };
         parts.judge(legacy, *span, findings);
         report_too_large(value, *span, findings);
+        let obstacle = suites.accepts.as_ref().and_then(|accepts| accepts.obstacle_ike(value));
+        report_not_taken(obstacle, profile, *span, findings);
     }
     Some(proposals.into_iter().map(|proposal| proposal.value).collect())
 }
@@ -61,11 +64,12 @@ pub(super) fn esp(
     legacy: Legacy,
     findings: &Findings,
 ) -> Option<Vec<EspProposal>> {
+    let cloud = profile.cloud();
     let defaults = match version {
-        IkeVersion::V2 => profile.cloud().esp_proposals,
-        IkeVersion::V1(_) => version::V1_ESP_PROPOSALS,
+        IkeVersion::V2 => &cloud.suites.esp,
+        IkeVersion::V1(_) => &cloud.suites.ikev1_esp,
     };
-    let Some(span) = section.proposals.span() else { return parse(defaults) };
+    let Some(span) = section.proposals.span() else { return Some(unwrapped(defaults)) };
     let proposals = listed(section.proposals, span, profile, findings)?;
     if let IkeVersion::V1(_) = version {
         report_obstacles(&proposals, version::esp_obstacle, findings);
@@ -78,13 +82,20 @@ pub(super) fn esp(
         groups.extend(value.additional.groups());
         let EspSuite { encryption, integrity, esn: _ } = value.suite;
         Parts { encryption, integrity, prf: None, groups }.judge(legacy, *span, findings);
-        if let (Profile::Azure, Pfs::Required(_)) = (profile, value.pfs) {
+        if let (true, Pfs::Required(_)) = (cloud.suites.pfs_may_be_absent(), value.pfs) {
+            let name = &cloud.name;
             findings.push(
-                Finding::warning(Code::PfsAzure, *span, "Azure's default policy offers no PFS when it rekeys")
-                    .label("comes up, and fails at the first rekey that Azure begins")
-                    .remedy(format!("write `{value}-modpnone`, or give the Azure connection a custom IPsec policy")),
+                Finding::warning(
+                    Code::PfsCloud,
+                    *span,
+                    format!("{name}'s default policy offers no PFS when it rekeys"),
+                )
+                .label(format!("comes up, and fails at the first rekey that {name} begins"))
+                .remedy(format!("write `{value}-modpnone`, or give the connection a custom IPsec policy there")),
             );
         }
+        let obstacle = cloud.suites.accepts.as_ref().and_then(|accepts| accepts.obstacle_esp(value));
+        report_not_taken(obstacle, profile, *span, findings);
     }
     Some(proposals.into_iter().map(|proposal| proposal.value).collect())
 }
@@ -97,8 +108,19 @@ fn report_obstacles<T>(proposals: &[At<T>], obstacle: fn(&T) -> Option<(String, 
     }
 }
 
-fn parse<T: Scalar>(suites: &[&str]) -> Option<Vec<T>> {
-    suites.iter().map(|suite| T::parse(suite).ok()).collect()
+fn unwrapped<T: Clone>(suites: &[Word<T>]) -> Vec<T> {
+    suites.iter().map(|Word(suite)| suite.clone()).collect()
+}
+
+/// S0-25, S0-27, S0-29, S0-35 to S0-37, and what other clouds state.
+fn report_not_taken(obstacle: Option<String>, profile: Profile, span: Span, findings: &Findings) {
+    let Some(obstacle) = obstacle else { return };
+    let (cloud, word) = (profile.cloud(), profile.as_str());
+    findings.push(
+        Finding::warning(Code::SuiteCloud, span, format!("{} has no {obstacle}", cloud.name))
+            .label("will not be agreed on")
+            .remedy(format!("leave `proposals` out, or choose from what `quadspan profiles {word}` lists")),
+    );
 }
 
 fn listed<T>(written: Field<Vec<Leaf<T>>>, span: Span, profile: Profile, findings: &Findings) -> Option<Vec<At<T>>> {
@@ -110,11 +132,17 @@ fn listed<T>(written: Field<Vec<Leaf<T>>>, span: Span, profile: Profile, finding
                 .remedy("leave the key out to use the profile's suites"),
         );
     }
-    if let (Profile::Aws, [_, second, ..]) = (profile, proposals.as_slice()) {
+    let cloud = profile.cloud();
+    if let (OfSeveral::Weakest, [_, second, ..]) = (cloud.suites.of_several, proposals.as_slice()) {
+        let name = &cloud.name;
         findings.push(
-            Finding::warning(Code::SuiteAwsWeakest, second.span().unwrap_or(span), "several proposals toward AWS")
-                .label("AWS takes the weakest it accepts, whatever the order")
-                .remedy("offer the one suite that you want"),
+            Finding::warning(
+                Code::SuiteWeakest,
+                second.span().unwrap_or(span),
+                format!("several proposals toward {name}"),
+            )
+            .label(format!("{name} takes the weakest it accepts, whatever the order"))
+            .remedy("offer the one suite that you want"),
         );
     }
     Some(proposals.into_iter().filter_map(Leaf::scalar).collect())

@@ -11,7 +11,7 @@ use negotiation::{ChildLifetime, Dpd, DpdAction, StartAction};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::field::Leaf;
+use crate::field::{Leaf, Word};
 use crate::model::{DpdSection, EspSection, IkeSection, RekeySection};
 use crate::profile::Cloud;
 use crate::scalar::Within;
@@ -39,11 +39,11 @@ pub(super) fn resolve(sections: Sections, cloud: &Cloud, findings: &Findings) ->
     let Sections { ike, esp, rekey, dpd, start } = sections;
     let ike_lifetime = ike.lifetime.scalar();
     let child_lifetime = esp.lifetime.scalar();
-    let mut sound = lifetime(ike_lifetime, cloud, cloud.ike_lifetime_range, findings);
-    sound &= lifetime(child_lifetime, cloud, cloud.child_lifetime_range, findings);
-    let ike_time = ike_lifetime.map_or(cloud.ike_lifetime, |at| at.value);
+    let mut sound = lifetime(ike_lifetime, cloud, cloud.lifetimes.ike_range.as_ref(), findings);
+    sound &= lifetime(child_lifetime, cloud, cloud.lifetimes.child_range.as_ref(), findings);
+    let ike_time = ike_lifetime.map_or(cloud.lifetimes.ike.0, |at| at.value);
     // A default never outlives what was written.
-    let child_time = child_lifetime.map_or_else(|| cloud.child_lifetime.min(ike_time), |at| at.value);
+    let child_time = child_lifetime.map_or_else(|| cloud.lifetimes.child.0.min(ike_time), |at| at.value);
     if let Some(at) = child_lifetime.or(ike_lifetime).filter(|_| sound && child_time > ike_time) {
         findings.push(
             Finding::warning(Code::LifetimeOrder, at.span, "a CHILD SA would outlive the IKE SA above it")
@@ -55,18 +55,18 @@ pub(super) fn resolve(sections: Sections, cloud: &Cloud, findings: &Findings) ->
     volume(bytes, MIN_BYTES, "octets", findings);
     let packets = esp.packets.scalar().map(|at| At::new(at.value.0, at.span));
     volume(packets, MIN_PACKETS, "packets", findings);
-    let (rekey_margin, rekey_fuzz) = margin(rekey, ike_time.min(child_time), sound, findings);
+    let (rekey_margin, rekey_fuzz) = margin(rekey, cloud, ike_time.min(child_time), sound, findings);
     Timing {
         ike_lifetime: ike_time,
         child_lifetime: ChildLifetime {
             time: child_time,
-            bytes: bytes.map(|at| at.value).or(cloud.child_bytes),
+            bytes: bytes.map(|at| at.value).or(cloud.lifetimes.child_bytes.map(|Word(bytes)| bytes.0)),
             packets: packets.map(|at| at.value),
         },
         rekey_margin,
         rekey_fuzz,
         dpd: liveness(dpd, start, cloud, findings),
-        replay_window: replay_window(esp.replay_window, findings),
+        replay_window: replay_window(esp.replay_window, cloud, findings),
     }
 }
 
@@ -77,7 +77,7 @@ const MIN_PACKETS: u64 = 1_000;
 fn lifetime(
     written: Option<At<Duration>>,
     cloud: &Cloud,
-    range: Option<(Duration, Duration)>,
+    range: Option<&(Word<Duration>, Word<Duration>)>,
     findings: &Findings,
 ) -> bool {
     let Some(At { value, span }) = written else { return true };
@@ -90,6 +90,7 @@ fn lifetime(
         );
         return false;
     }
+    let range = range.map(|(Word(shortest), Word(longest))| (*shortest, *longest));
     if let Some((shortest, longest)) = range.filter(|(shortest, longest)| !(*shortest..=*longest).contains(&value)) {
         findings.push(
             Finding::warning(Code::LifetimeCloud, span, format!("{} has no lifetime like this", cloud.name))
@@ -110,11 +111,17 @@ fn volume(written: Option<At<u64>>, least: u64, unit: &str, findings: &Findings)
     }
 }
 
-fn margin(section: RekeySection, shortest: Duration, sound: bool, findings: &Findings) -> (Duration, u8) {
+fn margin(
+    section: RekeySection,
+    cloud: &Cloud,
+    shortest: Duration,
+    sound: bool,
+    findings: &Findings,
+) -> (Duration, u8) {
     let (margin, fuzz) = (section.margin.scalar(), section.fuzz.scalar());
     let span = margin.map(|at| at.span).or(fuzz.map(|at| at.span));
-    let margin = margin.map_or_else(|| (shortest / 10).min(MAX_DEFAULT_MARGIN), |at| at.value);
-    let percent = fuzz.map_or(100, |at| at.value.0);
+    let margin = margin.map_or_else(|| (shortest / 10).min(cloud.rekey.margin.0), |at| at.value);
+    let percent = fuzz.map_or(u32::from(cloud.rekey.fuzz), |at| at.value.0);
     let earliest = margin.saturating_mul(100 + percent) / 100;
     if let Some(span) = span.filter(|_| sound && (margin.is_zero() || earliest >= shortest)) {
         let finding = if margin.is_zero() {
@@ -128,8 +135,6 @@ fn margin(section: RekeySection, shortest: Duration, sound: bool, findings: &Fin
     }
     (margin, u8::try_from(percent).unwrap_or(100))
 }
-
-const MAX_DEFAULT_MARGIN: Duration = Duration::from_secs(270);
 
 fn liveness(section: DpdSection, start: StartAction, cloud: &Cloud, findings: &Findings) -> Dpd {
     let action = dpd_action(&section, start, findings);
@@ -145,8 +150,8 @@ fn liveness(section: DpdSection, start: StartAction, cloud: &Cloud, findings: &F
         at.map_or(default, |at| at.value)
     };
     Dpd {
-        interval: positive(section.interval, cloud.dpd_interval),
-        timeout: positive(section.timeout, cloud.dpd_timeout),
+        interval: positive(section.interval, cloud.dpd.interval.0),
+        timeout: positive(section.timeout, cloud.dpd.timeout.0),
         action,
     }
 }
@@ -181,8 +186,8 @@ fn dpd_action(section: &DpdSection, start: StartAction, findings: &Findings) -> 
     action
 }
 
-fn replay_window(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> u32 {
-    let Some(At { value: Within(window), span }) = written.scalar() else { return DEFAULT_WINDOW };
+fn replay_window(written: Leaf<Within<0, { u32::MAX }>>, cloud: &Cloud, findings: &Findings) -> u32 {
+    let Some(At { value: Within(window), span }) = written.scalar() else { return cloud.replay.window };
     let remedy = "give 64 to 4096 packets; 1024 (default) suits most lines";
     match window {
         0 => findings.push(
@@ -200,5 +205,3 @@ fn replay_window(written: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) ->
     }
     window
 }
-
-const DEFAULT_WINDOW: u32 = 1024;

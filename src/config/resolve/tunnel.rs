@@ -24,7 +24,7 @@ use crate::model::{Defaults, TunnelSection};
 use crate::policies::PoliciesDraft;
 use crate::profile::Profile;
 use crate::router::{InsideLink, InsideLink6, Tunnel};
-use crate::scalar::{Legacy, Text};
+use crate::scalar::{Legacy, Text, Within};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
 
@@ -49,6 +49,8 @@ pub(crate) struct TunnelDraft {
     esp_proposals: Option<Vec<EspProposal>>,
     timing: Timing,
     selectors: Selectors,
+    /// What was written to be behind the peer.
+    pub(crate) far: Vec<At<IpNet>>,
     pub(crate) start: At<StartAction>,
     early_rekey: bool,
     encapsulation: EncapsulationPolicy,
@@ -70,10 +72,10 @@ pub(super) fn resolve(
     let adrift = section.profile.is_unreadable();
     let profile = section.profile.value().unwrap_or(Profile::Generic);
     let legacy = section.legacy.value().unwrap_or(Legacy::Refuse);
-    let (local, remote) = outside::resolve(section.local, section.remote, at, findings);
+    let (local, remote) = outside::resolve(section.local, section.remote, profile, at, findings);
     let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, findings) };
     let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
-    let start = section.start.scalar().unwrap_or(At::new(StartAction::Initiate, at));
+    let start = section.start.scalar().unwrap_or(At::new(profile.cloud().start.ours.0, at));
     let early_rekey = section.esp.get().and_then(|esp| esp.early_rekey.clone().value());
     let over = Over::Tunnel { ipv6: inside6.is_some() };
     let session = section.bgp.at().map(|bgp| session::resolve(bgp, profile, over, policies, secrets, findings));
@@ -109,6 +111,7 @@ pub(super) fn resolve(
         early_rekey: early_rekey.unwrap_or_else(|| has_group(esp_proposals.as_deref())),
         esp_proposals,
         version,
+        mtu: mtu(section.mtu, profile, findings),
         timing: timing::resolve(
             timing::Sections {
                 ike,
@@ -120,8 +123,10 @@ pub(super) fn resolve(
             profile.cloud(),
             findings,
         ),
+        far: section.selectors.get().and_then(|selectors| selectors.remote.clone().scalars()).unwrap_or_default(),
         selectors: selectors::resolve(
             section.selectors,
+            version.value,
             inside.as_ref(),
             inside6.is_some(),
             session.is_some(),
@@ -134,12 +139,24 @@ pub(super) fn resolve(
         session,
         start,
         encapsulation: section.encapsulation.value().unwrap_or(EncapsulationPolicy::Auto),
-        mtu: section.mtu.value().map(|mtu| mtu.0),
         outer: OuterHeader {
             dscp: section.dscp.value().unwrap_or_default(),
             dont_fragment: section.df.value().unwrap_or_default(),
         },
     }
+}
+
+fn mtu(written: Leaf<Within<576, 9200>>, profile: Profile, findings: &Findings) -> Option<u32> {
+    let At { value: Within(mtu), span } = written.scalar()?;
+    let cloud = profile.cloud();
+    if let Some(most) = cloud.mtu.most.filter(|most| mtu > *most) {
+        findings.push(
+            Finding::warning(Code::MtuCloud, span, format!("{} carries no packets of {mtu} octets", cloud.name))
+                .label("larger than what fits through the tunnel")
+                .remedy(format!("leave `mtu` out, or give at most {most}")),
+        );
+    }
+    Some(mtu)
 }
 
 fn name(written: Leaf<Text>, at: Span, findings: &Findings) -> Option<At<String>> {

@@ -14,15 +14,11 @@ use wire::ipsec::Encryption;
 use super::auth::AuthDraft;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
+use crate::field::Word;
 use crate::model::IkeSection;
 use crate::profile::Profile;
 use crate::scalar::IkeGeneration;
 use crate::source::{At, Span};
-
-/// What IKEv1 offers unless suites are written: what practically every gateway has.
-pub(super) const V1_IKE_PROPOSALS: &[&str] = &["aes256-sha256-modp2048"];
-/// The same for ESP.
-pub(super) const V1_ESP_PROPOSALS: &[&str] = &["aes256-sha256-modp2048"];
 
 /// A key of fewer octets, even if random, deserves stronger words where it can be guessed off-line.
 const GUESSABLE: usize = 20;
@@ -33,6 +29,21 @@ pub(super) fn resolve(ike: &IkeSection, at: Span, profile: Profile, findings: &F
     let mode = ike.mode.clone().scalar();
     let generation = version.as_ref().map_or(IkeGeneration::V2, |version| version.value);
     let span = version.as_ref().map_or(at, |version| version.span);
+    if generation == IkeGeneration::V1 && speaks_v1(profile) && profile != Profile::Generic {
+        // S0-23.
+        findings.push(
+            Finding::advice(Code::Ikev1Old, span, format!("{} speaks IKEv2, too", profile.cloud().name))
+                .label("needs fewer messages, and carries several prefixes")
+                .remedy("write `version: ikev2` here, and choose it there"),
+        );
+    }
+    if generation == IkeGeneration::V1 && !speaks_v1(profile) {
+        findings.push(
+            Finding::error(Code::Ikev1Cloud, span, format!("{} does not speak IKEv1", profile.cloud().name))
+                .label("never answered")
+                .remedy("write `version: ikev2`"),
+        );
+    }
     match (generation, mode) {
         (IkeGeneration::V2, None) => At::new(IkeVersion::V2, span),
         (IkeGeneration::V2, Some(mode)) => {
@@ -45,16 +56,25 @@ pub(super) fn resolve(ike: &IkeSection, at: Span, profile: Profile, findings: &F
         }
         (IkeGeneration::V1, None) => At::new(IkeVersion::V1(V1Mode::Main), span),
         (IkeGeneration::V1, Some(mode)) => {
-            if (profile, mode.value) == (Profile::Aws, V1Mode::Aggressive) {
+            let cloud = profile.cloud();
+            if speaks_v1(profile) && !cloud.ike.ikev1_modes.iter().any(|Word(known)| *known == mode.value) {
                 findings.push(
-                    Finding::error(Code::Ikev1Cloud, mode.span, "AWS speaks IKEv1 in main mode only")
-                        .label("never answered")
-                        .remedy("write `mode: main`, or better `version: ikev2`"),
+                    Finding::error(
+                        Code::Ikev1Cloud,
+                        mode.span,
+                        format!("{} speaks IKEv1 in main mode only", cloud.name),
+                    )
+                    .label("never answered")
+                    .remedy("write `mode: main`, or better `version: ikev2`"),
                 );
             }
             At::new(IkeVersion::V1(mode.value), mode.span)
         }
     }
+}
+
+fn speaks_v1(profile: Profile) -> bool {
+    profile.cloud().ike.versions.iter().any(|Word(version)| *version == IkeGeneration::V1)
 }
 
 /// Main mode with a pre-shared key knows no identities but addresses (S0-33).

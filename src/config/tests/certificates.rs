@@ -154,5 +154,5 @@ fn a_tunnel_takes_from_the_defaults_what_its_certificate_does_not_say() {
 fn a_private_key_in_the_configuration_is_never_shown() {
     let inline = "certificate: {chain: gateway.pem, key: \"-----BEGIN PRIVATE KEY-----hunter2\", ca: root.pem, x: 1}";
     let shown = super::rendered(&changed(GOOD, "psk: {file: good.psk}", inline));
-    assert!(shown.contains("qs::") && !shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("QS1007") && !shown.contains("hunter2"), "{shown}");
 }

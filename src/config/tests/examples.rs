@@ -31,8 +31,10 @@ fn every_example_is_without_findings() {
     assert!(names.len() >= 5, "{names:?}");
     for name in names {
         let (text, loaded) = example(&name);
-        let warnings: Vec<_> = loaded.warnings.iter().map(crate::Diagnostic::brief).collect();
-        assert!(warnings.is_empty(), "{name}: {warnings:#?}");
+        // What has to be remembered at the other end is no fault of the file.
+        let findings = loaded.warnings.iter().filter(|warning| warning.severity() != crate::Severity::Advice);
+        let findings: Vec<_> = findings.map(crate::Diagnostic::brief).collect();
+        assert!(findings.is_empty(), "{name}: {findings:#?}");
         assert!(text.starts_with("# yaml-language-server: $schema=quadspan.schema.json\n"), "{name}");
     }
 }

@@ -97,7 +97,7 @@ fn no_rendering_shows_a_secret() {
     ] {
         let text = changed(GOOD, "psk: {file: good.psk}", psk);
         let shown = rendered(&text) + &format!("{:?}", check(&text));
-        assert!(shown.contains("qs::"), "{psk}");
+        assert!(shown.contains("QS1"), "{psk}");
         assert!(!shown.contains("hunter2"), "{psk}\n{shown}");
     }
 }

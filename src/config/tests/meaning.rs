@@ -95,7 +95,7 @@ fn the_aws_profile_fills_what_is_not_written() {
     let session = tunnel.bgp.unwrap();
     assert_eq!((session.peer.timers.hold, session.peer.timers.keepalive), (seconds(30), seconds(10)));
     assert_eq!((session.peer.passive, session.peer.families), (false, vec![Family::Ipv4Unicast]));
-    assert_eq!((session.policy.max_prefix_in, session.policy.max_prefix_out), (Some(5000), Some(100)));
+    assert_eq!((session.policy.max_prefix_in, session.policy.max_prefix_out), (Some(1000), Some(100)));
     assert_eq!((session.policy.local_preference, session.policy.prepend), (100, 0));
 }
 

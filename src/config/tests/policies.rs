@@ -150,12 +150,26 @@ fn counting_goes_on_over_a_reload_that_changes_nothing() {
     assert_ne!(other.tunnels, running.tunnels);
 }
 
+fn text(changes: &[(&str, &str)]) -> String {
+    let base = with("import: from-aws, export: [to-aws, networks]");
+    changes.iter().fold(base, |text, (from, to)| changed(&text, from, to))
+}
+
+/// The configurations of all cases.
+pub(super) fn every_case() -> Vec<String> {
+    CASES.iter().map(|(_, changes)| text(changes)).collect()
+}
+
+/// What is found in the configuration that the cases are made from.
+pub(super) fn codes_of_the_good_one() -> Vec<Code> {
+    super::diagnostics::codes(&text(&[]))
+}
+
 #[test]
 fn every_mistake_in_a_policy_looks_like_this() {
     let mut all = String::new();
     for (code, changes) in CASES {
-        let base = with("import: from-aws, export: [to-aws, networks]");
-        let text = changes.iter().fold(base, |text, (from, to)| changed(&text, from, to));
+        let text = text(changes);
         let shown = rendered(&text);
         assert!(shown.contains(code.as_str()), "{code} is not among\n{shown}");
         writeln!(all, "==== {code}\n\n{shown}").unwrap();

@@ -15,6 +15,7 @@ use ipnet::{IpNet, Ipv4Net};
 use wire::{Asn, Secret};
 use zeroize::Zeroizing;
 
+use super::check::finding;
 use super::files::{NewFile, write_all};
 use super::{OutputFormat, complain, print, render, rendered_report};
 
@@ -212,15 +213,7 @@ fn table(imported: &Imported, written: &[PathBuf], next: &str) -> String {
 }
 
 fn json(imported: &Imported, written: &[PathBuf], next: &str) -> String {
-    let warnings: Vec<_> = imported
-        .warnings
-        .iter()
-        .map(|warning| {
-            serde_json::json!({
-                "code": warning.code().as_str(), "message": warning.message(), "remedy": warning.remedy(),
-            })
-        })
-        .collect();
+    let warnings: Vec<_> = imported.warnings.iter().map(finding).collect();
     let tunnels: Vec<_> = imported.site.tunnels.iter().map(|tunnel| &tunnel.name).collect();
     let value = serde_json::json!({
         "format": imported.format.as_str(), "tunnels": tunnels, "files": written, "notes": imported.notes,

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! `run`, `check`, `schema`, `import` and `export` work by themselves; everything else asks a running router over its control socket.
+//! `run`, `check`, `profiles`, `explain`, `schema`, `import` and `export` work by themselves; everything else asks a running router over its control socket.
 
 mod ask;
 mod bgp;
@@ -10,7 +10,9 @@ mod export;
 mod files;
 mod import;
 mod neighbors;
+mod profiles;
 mod render;
+mod rules;
 mod run;
 
 use std::io::Write as _;
@@ -38,7 +40,14 @@ enum Command {
     Check {
         /// The configuration file.
         file: PathBuf,
+        /// How to answer.
+        #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+        output: OutputFormat,
     },
+    /// What is known about each cloud's gateways: suites, limits, timers, addresses, each with its source.
+    Profiles(profiles::ProfilesArgs),
+    /// What a rule of `check` is about: why it is one, and what to do.
+    Explain(rules::ExplainArgs),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Make a configuration out of what a cloud or another gateway hands out; keys go to files of mode 0600.
@@ -207,7 +216,9 @@ impl Cli {
     pub fn execute(self) -> ExitCode {
         match self.command {
             Command::Run(args) => run::run(&args),
-            Command::Check { file } => check::check(&file),
+            Command::Check { file, output } => check::check(&file, output),
+            Command::Profiles(args) => profiles::run(&args),
+            Command::Explain(args) => rules::run(&args),
             Command::Schema => {
                 print(&config::schema());
                 ExitCode::SUCCESS

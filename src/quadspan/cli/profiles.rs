@@ -1,0 +1,108 @@
+//! `quadspan profiles`: what is known about the gateways of each cloud, with the source of each fact.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use config::Profile;
+use serde_json::{Map, Value};
+
+use super::{OutputFormat, complain, print, render};
+
+#[derive(Debug, Args)]
+pub(super) struct ProfilesArgs {
+    /// Only this profile, in full.
+    name: Option<String>,
+    /// How to answer.
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    output: OutputFormat,
+}
+
+/// 0 if there is such a profile, 2 if not.
+pub(super) fn run(args: &ProfilesArgs) -> ExitCode {
+    let Some(name) = &args.name else {
+        print(&match args.output {
+            OutputFormat::Table => overview(),
+            OutputFormat::Json => {
+                let all = Profile::ALL.map(|profile| (profile.as_str().to_owned(), profile.sheet()));
+                format!("{:#}", Value::Object(Map::from_iter(all)))
+            }
+        });
+        return ExitCode::SUCCESS;
+    };
+    let Some(profile) = Profile::ALL.into_iter().find(|profile| profile.as_str() == name) else {
+        let known = Profile::ALL.map(Profile::as_str).join(", ");
+        complain(&format!("quadspan: there is no profile `{name}`\n  remedy: choose one of {known}"));
+        return ExitCode::from(2);
+    };
+    print(&match args.output {
+        OutputFormat::Table => page(profile),
+        OutputFormat::Json => format!("{:#}", profile.sheet()),
+    });
+    ExitCode::SUCCESS
+}
+
+fn overview() -> String {
+    let mut table = render::plain(["PROFILE", "PEER", "SUITE", "HOLD TIME", "ROUTES OUT", "INSIDE LINKS"]);
+    for profile in Profile::ALL {
+        let facts = profile.facts();
+        let fact = |section: &str, name: &str| {
+            let found = facts.iter().find(|fact| fact.section == section && fact.name == name);
+            found.map_or_else(|| "-".to_owned(), |fact| fact.value.clone())
+        };
+        let suite = fact("suites", "IKE, proposed");
+        table.add_row([
+            profile.as_str().to_owned(),
+            profile.title().to_owned(),
+            suite.split(' ').next().unwrap_or_default().to_owned(),
+            fact("bgp", "hold time"),
+            fact("routes", "out, at most"),
+            fact("inside", "ranges"),
+        ]);
+    }
+    format!("{table}\n\nquadspan profiles NAME tells all that is known, and where it is from.")
+}
+
+fn page(profile: Profile) -> String {
+    let mut text = format!("{}: {}\n\n", profile.as_str(), profile.title());
+    for note in profile.notes() {
+        text.push_str(&format!("* {note}\n"));
+    }
+    let mut table = render::plain(["SECTION", "FACT", "VALUE"]);
+    let mut sources = render::plain(["SECTION", "SOURCE"]);
+    let mut section = "";
+    for fact in profile.facts() {
+        let first = fact.section != section;
+        if first {
+            section = fact.section;
+            sources.add_row([fact.section, fact.source]);
+        }
+        table.add_row([if first { fact.section } else { "" }, fact.name, &fact.value]);
+    }
+    format!("{text}\n{table}\n\n{sources}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overview_has_every_profile_and_a_page_every_source() {
+        let text = overview();
+        for profile in Profile::ALL {
+            assert!(text.contains(profile.title()), "{}", profile.as_str());
+            let page = page(profile);
+            for fact in profile.facts() {
+                assert!(page.contains(fact.name), "{}: {}", profile.as_str(), fact.name);
+            }
+            assert!(page.contains("SOURCE"), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_page_tells_the_rules_of_the_cloud() {
+        let page = page(Profile::Azure);
+        for part in ["169.254.21.0/24 169.254.22.0/24", "65517-65520", "only we", "1 to 128 printable", "45 s"] {
+            assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+    }
+}
