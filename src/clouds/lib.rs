@@ -10,12 +10,14 @@
 //!
 //! * [`import`] reads eight formats. Whatever a file says is read, assumed about, or listed as not mapped.
 //! * [`export`] writes the other side's input for eleven targets.
+//! * [`plan`] makes four tunnels of a few facts about two clouds, and verifies such plans.
 //! * [`site`] is what all formats have in common; [`site::Site::mirrored`] looks at it from the other end.
 
 mod error;
 pub mod export;
 pub mod import;
 mod note;
+pub mod plan;
 pub mod site;
 mod words;
 

@@ -239,8 +239,6 @@ codes! {
     Ikev1Certificate = "QS1527" "ikev1-certificate",
     /// An IKE identity equals the peer's.
     IdentityEqual = "QS1528" "identity-equal",
-    /// An identity with spaces (S0-31).
-    IdentitySpace = "QS0031" "identity-space",
 
     /// A list of proposals without any.
     SuiteNone = "QS1601" "suite-none",

@@ -51,6 +51,7 @@ pub use router::{
 pub use rule::Rule;
 pub use schema::schema;
 pub use secrets::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
+pub use yaml::document;
 
 use diagnostic::{Finding, Findings};
 use source::{Source, Span};

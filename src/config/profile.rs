@@ -15,10 +15,12 @@ mod tests;
 
 use std::sync::LazyLock;
 
+use crypto::{EspProposal, IkeProposal};
 use ipnet::Ipv4Net;
 use serde_json::Value;
 use wire::Asn;
 
+use crate::yaml;
 pub(crate) use facts::{Begins, Cloud, DefaultRoute, OfSeveral, Side};
 pub use page::Fact;
 
@@ -109,10 +111,28 @@ impl Profile {
         inside.takes(link) && inside.reserved(link).is_none()
     }
 
+    /// Whether the cloud leaves no choice between the two hosts of a link.
+    #[must_use]
+    pub fn leaves_no_choice_of_host(self) -> bool {
+        self.cloud().inside.our_host_is_fixed
+    }
+
+    /// Whether the cloud has all algorithms of an IKE suite.
+    #[must_use]
+    pub fn takes_ike(self, suite: &IkeProposal) -> bool {
+        self.cloud().suites.accepts.as_ref().is_none_or(|accepts| accepts.obstacle_ike(suite).is_none())
+    }
+
+    /// Whether the cloud has all algorithms of an ESP suite.
+    #[must_use]
+    pub fn takes_esp(self, suite: &EspProposal) -> bool {
+        self.cloud().suites.accepts.as_ref().is_none_or(|accepts| accepts.obstacle_esp(suite).is_none())
+    }
+
     /// All that is known, with sources, as the file has it.
     #[must_use]
     pub fn sheet(self) -> Value {
-        serde_yaml::from_str(self.text()).unwrap_or_default()
+        yaml::document(self.text()).unwrap_or_default()
     }
 
     pub(crate) fn cloud(self) -> &'static Cloud {

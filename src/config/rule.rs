@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::code::Code;
 use crate::diagnostic::Severity;
+use crate::yaml;
 
 /// All that is to be said about a rule.
 #[derive(Debug, Deserialize)]
@@ -39,7 +40,7 @@ const FILES: [&str; 9] = [
 type Rules = BTreeMap<String, Rule>;
 
 fn read() -> Result<Vec<Rules>, String> {
-    FILES.iter().map(|text| serde_yaml::from_str(text).map_err(|error| error.to_string())).collect()
+    FILES.iter().map(|text| yaml::document(text)).collect()
 }
 
 impl Code {

@@ -4,6 +4,7 @@ mod beyond;
 mod certificates;
 mod clouds;
 mod diagnostics;
+mod documents;
 mod examples;
 mod hostile;
 mod meaning;

@@ -9,6 +9,7 @@
 //! The two readers implement different revisions of YAML. A document that they understand differently is refused:
 //! nobody should have to know which of them was right.
 
+use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use crate::code::Code;
@@ -46,6 +47,18 @@ pub(crate) fn read(text: &str) -> Result<Node, Vec<Finding>> {
                 .remedy("begin with a `router:` section; configs/ has examples"),
         ]),
     }
+}
+
+/// Reads a document that is no configuration: a profile, the pages of rules, a plan.
+///
+/// # Errors
+///
+/// What is wrong with it, in words.
+pub fn document<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    if text.len() > MAX_TEXT {
+        return Err(format!("the text has more than {MAX_TEXT} octets"));
+    }
+    serde_yaml::from_str(text).map_err(|error| error.to_string())
 }
 
 /// As `marks` puts it, which knows both places of a duplicate key; as `serde_yaml` puts it where that is stricter.

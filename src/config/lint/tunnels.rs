@@ -169,16 +169,6 @@ fn separate_links(tunnel: &TunnelDraft, earlier: &[TunnelDraft], findings: &Find
 }
 
 fn distinct_identities(tunnel: &TunnelDraft, findings: &Findings) {
-    for id in [&tunnel.local_id, &tunnel.remote_id].into_iter().flatten() {
-        if matches!(&id.value, Identity::Fqdn(name) if name.contains(char::is_whitespace)) {
-            // S0-31, S0-32.
-            findings.push(
-                Finding::warning(Code::IdentitySpace, id.span, "an identity with spaces")
-                    .label("clouds take addresses and names without spaces")
-                    .remedy("write the name without spaces, at both ends"),
-            );
-        }
-    }
     if let (Some(local), Some(remote)) = (&tunnel.local_id, &tunnel.remote_id)
         && local.value == remote.value
     {

@@ -3,15 +3,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ike::config::{EspProposal, IkeProposal, Pfs, StartAction, V1Mode};
-use ike::crypto::Prf;
+use crypto::{EspProposal, IkeProposal, Pfs, Prf};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use negotiation::{StartAction, V1Mode};
 use serde::Deserialize;
 use wire::Asn;
 use wire::ipsec::Integrity;
 
 use crate::field::Word;
 use crate::scalar::{AsnRange, IkeGeneration, Octets};
+use crate::yaml;
 
 /// Reads a profile's file.
 ///
@@ -19,7 +20,7 @@ use crate::scalar::{AsnRange, IkeGeneration, Octets};
 ///
 /// What is wrong with it, in words.
 pub(super) fn read(text: &str) -> Result<Cloud, String> {
-    serde_yaml::from_str(text).map_err(|error| error.to_string())
+    yaml::document(text)
 }
 
 macro_rules! sections {

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use ike::config::StartAction;
+use negotiation::StartAction;
 
 use super::Profile;
 use super::facts::{Begins, Characters, Cloud, DefaultPfs, DefaultRoute, OfSeveral, Side};

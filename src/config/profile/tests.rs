@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ike::config::{EspProposal, IkeProposal};
+use crypto::{EspProposal, IkeProposal};
 
 use super::*;
 use crate::field::Word;

@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
-use negotiation::{IkeVersion, SelectorLayout};
 use ipnet::IpNet;
-use negotiation::SelectorLayout;
+use negotiation::{IkeVersion, SelectorLayout};
 use wire::ipsec::TrafficSelector;
 
 use crate::code::Code;

@@ -48,7 +48,6 @@ pub(super) const CASES: &[Case] = &[
     ),
     (Code::OutsideCloud, &[("profile: aws", "profile: alibaba"), ("local: 192.0.2.10", "local: 100.64.0.1")]),
     (Code::MtuCloud, &[("profile: aws", "profile: azure\n  mtu: 1438")]),
-    (Code::IdentitySpace, &[t1!("local-id: edge one")]),
     (Code::Ikev1Selectors, &[t1!("ike: {version: ikev1}\n    selectors: {local: [10.1.0.0/16, 169.254.21.0/30]}")]),
     (Code::Ikev1Old, &[t1!("ike: {version: ikev1}")]),
     (

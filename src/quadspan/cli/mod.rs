@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! `run`, `check`, `profiles`, `explain`, `schema`, `import` and `export` work by themselves; everything else asks a running router over its control socket.
+//! `run`, `check`, `profiles`, `explain`, `schema`, `import`, `export` and `plan` work by themselves; everything else asks a running router over its control socket.
 
 mod ask;
 mod bgp;
@@ -10,6 +10,7 @@ mod export;
 mod files;
 mod import;
 mod neighbors;
+mod plan;
 mod profiles;
 mod render;
 mod rules;
@@ -54,6 +55,9 @@ enum Command {
     Import(import::ImportArgs),
     /// Write what the other end of our tunnels is to be given.
     Export(export::ExportArgs),
+    /// Plan four tunnels between two clouds, or verify such a plan.
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
     /// How the router is: verdict, tunnels, sessions.
     Status(AskArgs),
     /// Show tunnels, peers, routes, the FIB or strangers.
@@ -225,6 +229,7 @@ impl Cli {
             }
             Command::Import(args) => import::run(&args),
             Command::Export(args) => export::run(&args),
+            Command::Plan(command) => plan::run(&command),
             Command::Status(ask) => ask::status(&ask),
             Command::Show(Show::Tunnels(ask)) => ask::tunnels(&ask),
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),
