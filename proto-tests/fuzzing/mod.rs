@@ -38,6 +38,7 @@ pub mod inner_packet;
 mod input;
 pub mod names;
 mod pair;
+pub mod plan_file;
 pub mod rib_life;
 pub mod subjects;
 
@@ -61,7 +62,7 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 20] = targets![
+pub const TARGETS: [Target; 21] = targets![
     bfd_packets,
     bgp_message,
     bgp_peer,
@@ -81,6 +82,7 @@ pub const TARGETS: [Target; 20] = targets![
     import_gateway,
     inner_packet,
     names,
+    plan_file,
     rib_life,
 ];
 

@@ -111,6 +111,9 @@ impl Side {
             networks: all(&networks, "networks", "a prefix such as 10.1.0.0/16")?,
             name: crate::site::safe_name(&name),
         };
+        if ["plan", "keys"].contains(&side.name.as_str()) {
+            return Err(value("name", &side.name, "another name: the plan has files of this one"));
+        }
         if side.networks.is_empty() {
             return Err(value("networks", "", "the prefixes behind this side"));
         }

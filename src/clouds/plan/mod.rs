@@ -30,6 +30,7 @@ pub use matrix::{Matrix, Row, read};
 pub use texts::table;
 pub use write::{PlanFile, PlanFiles, write};
 
+use config::Profile;
 use crypto::{EspProposal, IkeProposal};
 
 /// Plans four tunnels.
@@ -65,6 +66,9 @@ fn arranged(sides: [Side; 2]) -> Result<[Side; 2], PlanError> {
     }
     if endpoints.profile.is_aws() && endpoints.outside.len() != 4 {
         return Err(count(&endpoints, "four at AWS: two connections with two tunnels each"));
+    }
+    if endpoints.profile == Profile::Azure && endpoints.outside.len() != 2 {
+        return Err(count(&endpoints, "two at Azure: a gateway has two instances"));
     }
     if instances.profile.is_aws() {
         return Err(count(&instances, "four at AWS: a connection has two tunnels, each with an address of its own"));

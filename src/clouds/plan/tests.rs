@@ -98,6 +98,7 @@ fn what_cannot_be_planned_is_refused_with_a_remedy() {
     for (one, other, expected) in [
         (AZURE, aws_two, "four at AWS"),
         (AWS, AWS, "two on one of the sides"),
+        ("oci:65001:192.0.2.1,192.0.2.2:10.1.0.0/16", &AWS.replace("aws", "azure"), "two at Azure"),
         (AZURE, "azure:65001:203.0.113.1,203.0.113.2:10.2.0.0/16", "second host"),
         (AZURE, cloudflare, "no inside link left"),
         (AZURE, "generic:65000:203.0.113.1,203.0.113.2:10.2.0.0/16", "both ends are AS 65000"),

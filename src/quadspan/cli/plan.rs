@@ -125,12 +125,16 @@ fn rows(matrix: &Matrix) -> String {
     // A plan with Azure has two columns more.
     if let Ok(header) = <[String; 8]>::try_from(header.clone()) {
         let mut table = render::plain(header.each_ref().map(String::as_str));
-        rows.into_iter().for_each(|row| drop(table.add_row(row)));
+        for row in rows {
+            table.add_row(row);
+        }
         return format!("{table}\n");
     }
     let header: Vec<&str> = header.iter().map(String::as_str).chain(["", ""]).collect();
     let mut table = render::plain::<6>(std::array::from_fn(|column| header.get(column).copied().unwrap_or_default()));
-    rows.into_iter().for_each(|row| drop(table.add_row(row)));
+    for row in rows {
+        table.add_row(row);
+    }
     format!("{table}\n")
 }
 
