@@ -98,7 +98,7 @@ impl World {
         let (open, closed) = (Vec::new(), BTreeSet::new());
         let stale = BTreeSet::new();
         let mut world = Self { peer, now, opening: None, open, closed, established: false, stale };
-        world.peer.set_restarted();
+        world.peer.set_restarted(true);
         world.peer.start(now);
         world.drain();
         world

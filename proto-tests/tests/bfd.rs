@@ -164,21 +164,17 @@ fn bgp_goes_on_when_an_operator_ends_bfd() {
         let shown = peer(lab, 1)?;
         ensure(shown["state"] == "Established" && shown["flaps"] == 0, "BGP goes on", || shown.to_string())?;
         lab.expect_fib(&[0, 1, 2, 3])?;
-        // We take BFD out of a tunnel's configuration: the peer hears AdminDown. BIRD 2.0.12 and FRR 8.4.4 take that for a
-        // failure of the path, though RFC 5882 3.2 says otherwise; we do not end the session, and it comes back.
+        // We take BFD out of a tunnel's configuration. FRR 8.4.4, and BIRD 2.0.12, would take AdminDown for a failure of the
+        // path, though RFC 5882 3.2 says otherwise; so it hears nothing of it.
         lab.file.tunnels[3].bfd = None;
         lab.reload()?;
-        wait_for(SOON, "FRR hears of it", || {
-            let shown = lab.clouds[3].frr()?.ask_bfdd("show bfd peers")?;
-            ensure(!shown.contains("Status: up"), "its session is down", || shown.clone())
-        })?;
-        wait_for(SOON, "BGP goes on without BFD", || {
-            let shown = peer(lab, 3)?;
-            let kept = shown["state"] == "Established" && shown["messages"]["notification_out"] == 0;
-            ensure(kept && shown["prefixes"]["accepted"] != 0, "its routes are there", || shown.to_string())
-        })?;
         ensure(session(lab, TUNNELS[3].name).is_err(), "BFD is gone here", String::new)?;
-        lab.wait_fib(&[0, 1, 2, 3], SOON)
+        std::thread::sleep(Duration::from_secs(3));
+        let shown = lab.clouds[3].frr()?.ask_bfdd("show bfd peers")?;
+        ensure(shown.contains("Status: up"), "and goes on there", || shown)?;
+        let shown = peer(lab, 3)?;
+        ensure(shown["state"] == "Established" && shown["flaps"] == 0, "BGP goes on", || shown.to_string())?;
+        lab.expect_fib(&[0, 1, 2, 3])
     });
 }
 

@@ -12,8 +12,9 @@ use wire::{Entropy, LinkId};
 
 use crate::config::Config;
 use crate::discard::Discard;
-use crate::packet::ControlPacket;
+use crate::packet::{ControlPacket, State};
 use crate::session::{Event, Output, Session, Status};
+use crate::verdict::Verdict;
 use crate::{MULTI_HOP_PORT, SINGLE_HOP_PORT, TTL};
 
 /// A session's number within the process; not what packets carry.
@@ -123,6 +124,8 @@ struct Entry {
     deadline: Option<Instant>,
     /// Removed, and saying so until then.
     leaves: Option<Instant>,
+    /// Nobody here wants to know of it any more; see [`Endpoint::retire`].
+    retired: bool,
 }
 
 /// All sessions.
@@ -168,7 +171,7 @@ impl Endpoint {
         let session = Session::new(config, discriminator, self.entropy.random_u64(), now);
         self.by_discriminator.insert(discriminator, id);
         self.by_path.insert(path.key(), id);
-        self.sessions.insert(id, Entry { session, path, deadline: None, leaves: None });
+        self.sessions.insert(id, Entry { session, path, deadline: None, leaves: None, retired: false });
         self.settle(id);
     }
 
@@ -193,6 +196,30 @@ impl Endpoint {
         entry.session.admin_down(now);
         entry.leaves = Some(now + entry.session.farewell());
         self.settle(id);
+    }
+
+    /// Takes no more interest in a session, without the peer noticing. AdminDown should be no failure to it (RFC 5882 3.2),
+    /// and yet there are peers that end BGP for it. So a session that is up goes on in silence, until the peer ends it or
+    /// is not heard; then [`EndpointEvent::Gone`] follows. One that is not up is removed.
+    pub fn retire(&mut self, id: SessionId, now: Instant) {
+        match self.sessions.get_mut(&id) {
+            Some(entry) if entry.session.state() == State::Up => entry.retired = true,
+            Some(_) => self.remove(id, now),
+            None => {}
+        }
+    }
+
+    /// Takes up again what was retired on the same path, and says that the path is usable; whether there is such a session.
+    pub fn resume(&mut self, id: SessionId, path: &Path, config: &Config, now: Instant) -> bool {
+        let Some(entry) = self.sessions.get_mut(&id).filter(|entry| entry.retired && entry.path == *path) else {
+            return false;
+        };
+        entry.retired = false;
+        entry.session.reconfigure(config.clone(), now);
+        let event = EndpointEvent::Session(Event::Verdict(Verdict::Usable));
+        self.outputs.push_back(EndpointOutput::Event { session: id, event });
+        self.settle(id);
+        true
     }
 
     /// A datagram came.
@@ -271,7 +298,7 @@ impl Endpoint {
 
     /// How every session is that was not removed.
     pub fn statuses(&self) -> impl Iterator<Item = (SessionId, Path, Status)> {
-        let here = self.sessions.iter().filter(|(_, entry)| entry.leaves.is_none());
+        let here = self.sessions.iter().filter(|(_, entry)| entry.leaves.is_none() && !entry.retired);
         here.map(|(id, entry)| (*id, entry.path, entry.session.status()))
     }
 
@@ -293,8 +320,14 @@ impl Endpoint {
         while let Some(output) = entry.session.poll_output() {
             self.outputs.push_back(match output {
                 Output::Transmit(octets) => EndpointOutput::Transmit { session: id, octets },
+                Output::Event(_) if entry.retired => continue,
                 Output::Event(event) => EndpointOutput::Event { session: id, event: EndpointEvent::Session(event) },
             });
+        }
+        if entry.retired && entry.session.state() != State::Up {
+            self.forget(id);
+            self.gone(id);
+            return;
         }
         let deadline = entry.session.poll_timeout().into_iter().chain(entry.leaves).min();
         if entry.deadline == deadline {

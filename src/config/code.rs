@@ -88,8 +88,10 @@ codes! {
     Interface = "QS1103" "interface",
     /// Two tunnels have one interface.
     DuplicateInterface = "QS1104" "duplicate-interface",
-    /// There is no tunnel.
+    /// There is neither a tunnel nor a neighbour.
     NoTunnels = "QS1105" "no-tunnels",
+    /// Another AS number of ours that cannot be ours toward this peer (RFC 7705).
+    LocalAsn = "QS1113" "local-asn",
     /// There is only one tunnel (S0-16).
     SingleTunnel = "QS0016" "single-tunnel",
     /// A kernel table that is not ours to use.
@@ -118,6 +120,8 @@ codes! {
     StaticTarget = "QS1201" "static-target",
     /// A next hop that is none.
     StaticHop = "QS1202" "static-hop",
+    /// BFD where a static route's next hop cannot be watched by itself.
+    StaticBfd = "QS1211" "static-bfd",
     /// A static route to what is not routed.
     StaticPrefix = "QS1203" "static-prefix",
     /// Two static routes to one prefix that are worth the same.

@@ -14,6 +14,7 @@
 //! * `model` is the file as written, `profile` what is known about each cloud, `code` the list of rules, `rule` what is said of each.
 //! * [`schema()`] is the JSON Schema for editors, made from `model`.
 
+mod asn_range;
 mod code;
 mod de;
 mod diagnostic;
@@ -46,7 +47,7 @@ pub use diagnostic::{Diagnostic, Report, Severity};
 pub use profile::{Fact, Profile};
 pub use router::{
     DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace, Range, Router, Session,
-    Transport, Tunnel,
+    Transport, Tunnel, Watch,
 };
 pub use rule::Rule;
 pub use schema::schema;

@@ -34,18 +34,18 @@ use crate::scalar::{
 pub(crate) use self::bfd::{BfdAuthSection, BfdField, BfdSection};
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
 pub(crate) use routes::{AggregateSection, BestPathSection};
-pub(crate) use speaker::{AddPathSection, GracefulRestartSection};
+pub(crate) use speaker::{AddPathSection, GracefulRestartSection, LocalAsnSection};
 
 /// A Quadspan router.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(extend("required" = ["router", "tunnels"]))]
+#[schemars(extend("required" = ["router"], "anyOf" = [{"required": ["tunnels"]}, {"required": ["neighbors"]}]))]
 pub(crate) struct Document {
     /// The router itself.
     pub(crate) router: Field<RouterSection>,
     /// What all tunnels have in common; each may say otherwise, key by key.
     pub(crate) defaults: Field<Defaults>,
-    /// One entry per tunnel.
+    /// One entry per tunnel; there may be none if there are neighbours.
     pub(crate) tunnels: Field<Vec<Field<TunnelSection>>>,
     /// BGP peers outside the tunnels.
     pub(crate) neighbors: Field<Vec<Field<NeighborSection>>>,
@@ -150,8 +150,7 @@ pub(crate) struct Defaults {
     pub(crate) ike: Field<IkeSection>,
     /// The CHILD SAs.
     pub(crate) esp: Field<EspSection>,
-    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed, and a peer may sign with RSA and SHA-1: `refuse`
-    /// (default) or `allow`.
+    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed: `refuse` (default) or `allow`.
     pub(crate) legacy: Leaf<Legacy>,
     /// When SAs are renewed.
     pub(crate) rekey: Field<RekeySection>,
@@ -206,8 +205,7 @@ pub(crate) struct TunnelSection {
     pub(crate) ike: Field<IkeSection>,
     /// The CHILD SAs.
     pub(crate) esp: Field<EspSection>,
-    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed, and a peer may sign with RSA and SHA-1: `refuse`
-    /// (default) or `allow`.
+    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed: `refuse` (default) or `allow`.
     pub(crate) legacy: Leaf<Legacy>,
     /// When SAs are renewed.
     pub(crate) rekey: Field<RekeySection>,
@@ -527,6 +525,9 @@ layered! {
         tcp_mss: Leaf<Within<536, 65535>>,
         /// How often our own AS number may be in the AS path of a route that we take; never by default.
         allowas_in: Leaf<Within<1, 10>>,
+        /// Another AS number that we have toward this peer, as after a merger (RFC 7705), or a section; the router's own
+        /// by default.
+        local_asn: Field<OneOf<Asn, LocalAsnSection>>,
         /// Put our AS number in place of the peer's in what we announce, so that another site of its AS takes it;
         /// `false` by default.
         as_override: Leaf<bool>,

@@ -36,12 +36,14 @@ pub struct Router {
     pub install: bool,
     /// For the routing tables.
     pub rib: rib::RibConfig,
-    /// The tunnels in the order of the file; at least one.
+    /// The tunnels in the order of the file; there may be none if there are neighbours.
     pub tunnels: Vec<Tunnel>,
     /// The BGP peers outside the tunnels, in the order of the file.
     pub neighbors: Vec<Neighbor>,
     /// The static routes, in the order of the file.
     pub statics: Vec<StaticRoute>,
+    /// Next hops of static routes that BFD watches.
+    pub watches: Vec<Watch>,
     /// Interfaces whose networks are known to the routing tables.
     pub connected: ConnectedRule,
     /// All policies, those that no session uses too.
@@ -220,6 +222,27 @@ pub struct Range {
     pub asns: Vec<RangeInclusive<u32>>,
     /// How many at once.
     pub limit: usize,
+}
+
+/// A next hop of static routes that BFD watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// What it is called where people look.
+    pub name: String,
+    /// The interface it is behind, if that is said.
+    pub interface: Option<String>,
+    /// The next hop.
+    pub address: IpAddr,
+    /// How it is watched.
+    pub config: bfd::Config,
+}
+
+impl Watch {
+    /// Whether both are of the same next hop.
+    #[must_use]
+    pub fn is_of(&self, other: &Self) -> bool {
+        (&self.interface, self.address) == (&other.interface, other.address)
+    }
 }
 
 /// One BGP session.

@@ -31,13 +31,6 @@ pub(crate) struct Within<const MIN: u32, const MAX: u32>(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AllInterfaces;
 
-/// AS numbers from one to another, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AsnRange {
-    pub(crate) first: u32,
-    pub(crate) last: u32,
-}
-
 /// A number of octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Octets(pub(crate) u64);
@@ -147,23 +140,6 @@ impl Scalar for AllInterfaces {
 
     fn schema() -> Schema {
         json_schema!({ "const": "all" })
-    }
-}
-
-impl Scalar for AsnRange {
-    const EXPECTED: &'static str = "an AS number such as `65010`, or a part such as `65010-65019`";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let Some((first, last)) = text.split_once('-') else {
-            let asn = Asn::parse(text)?.0;
-            return Ok(Self { first: asn, last: asn });
-        };
-        let (first, last) = (Asn::parse(first.trim())?.0, Asn::parse(last.trim())?.0);
-        if first > last { Err(format!("`{text}` ends before it begins")) } else { Ok(Self { first, last }) }
-    }
-
-    fn schema() -> Schema {
-        json_schema!({ "anyOf": [Asn::schema(), { "type": "string", "pattern": "^[0-9.]+ ?- ?[0-9.]+$" }] })
     }
 }
 

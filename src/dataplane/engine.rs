@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
@@ -93,7 +93,7 @@ impl Dataplane {
         let control = Control { registry: Arc::clone(&registry), crew, outbox };
         let control = start_control(control).map_err(Error::Start)?;
         // The family with the longer header decides what fits at first.
-        let least_outer = config.local_addresses.iter().copied().max().ok_or(Error::NoLocalAddress)?;
+        let least_outer = config.local_addresses.iter().copied().max().unwrap_or(Ipv6Addr::UNSPECIFIED.into());
         let outer_mtu = config.outer_mtu as usize;
         let inner = Inner { start, outer_mtu, least_outer, sockets, workers, registry, counters, control, events };
         Ok(Self(Arc::new(inner)))
@@ -218,7 +218,7 @@ fn start_workers(
             outbound::Worker::new(outbound::Setup { poller, outbox, counters, nat_keepalive })
         })?;
     }
-    let count = count.min(config.local_addresses.len());
+    let count = count.min(config.local_addresses.len().max(1));
     for index in 0..count {
         let (outbox, counters) = (Outbox::new(events.clone()), Arc::clone(counters));
         let own = |socket: &&Arc<Socket>| shard(sockets, socket.local().ip()) % count == index;

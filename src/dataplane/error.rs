@@ -8,9 +8,6 @@ use wire::ipsec::TunnelId;
 /// A request the data plane could not carry out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No local address was given, so there is nothing to listen on.
-    #[error("no local address to listen on")]
-    NoLocalAddress,
     /// `0.0.0.0` or `::` is refused: other programs may own port 500 of other addresses.
     #[error("{0} is not a specific address")]
     UnspecifiedAddress(std::net::IpAddr),

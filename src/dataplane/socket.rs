@@ -124,7 +124,7 @@ impl Sockets {
                 sockets.push(Arc::new(Socket::open(kind, *address, buffer)?));
             }
         }
-        if sockets.is_empty() { Err(Error::NoLocalAddress) } else { Ok(Self(sockets)) }
+        Ok(Self(sockets))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Socket>> {

@@ -26,7 +26,6 @@ mod fragment;
 mod frame;
 mod header;
 mod identification;
-mod message_id_sync;
 mod narrow;
 mod notify;
 mod payload;
@@ -51,7 +50,6 @@ pub use fragment::{Fragment, FragmentRefused, MAX_FRAGMENTS, MAX_OCTETS, Reassem
 pub use frame::{Frame, Opened, Plaintext, Protected};
 pub use header::{Flags, HEADER_LEN, Header, Version};
 pub use identification::Identification;
-pub use message_id_sync::MessageIdSync;
 pub use narrow::narrow;
 pub use notify::Notify;
 pub use payload::{Auth, KeyExchange, Payload, RawPayload};

@@ -18,7 +18,6 @@ mod lifetime;
 mod limits;
 mod nat;
 mod outbound;
-mod remedy;
 mod retransmit;
 mod status;
 

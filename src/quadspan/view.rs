@@ -330,6 +330,9 @@ pub struct PeerView {
     pub address: IpAddr,
     /// The peer's autonomous system number.
     pub asn: u32,
+    /// The number that the peer knows us by, where it is not the router's own (RFC 7705).
+    #[serde(default)]
+    pub local_asn: Option<u32>,
     /// FSM state in the words of RFC 4271 8.2.2: `Idle` to `Established`.
     pub state: String,
     /// Seconds in this state.

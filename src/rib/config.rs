@@ -11,7 +11,7 @@ use wire::{Asn, RouterId};
 use crate::Reach;
 pub use crate::aggregate::Aggregate;
 pub use crate::decision::{DecisionRules, MultipathPaths};
-pub use crate::treatment::{PrivateAs, SendPaths, Treatment};
+pub use crate::treatment::{LocalAs, PrivateAs, SendPaths, Treatment};
 
 /// Of the whole router.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -174,8 +174,15 @@ impl Export<'_> {
             },
         };
         let attributes = best.attributes();
-        let route =
-            policy::Route { prefix: *prefix, attributes, local_preference, next_hop, source, peer, repeat: self.asn };
+        let route = policy::Route {
+            prefix: *prefix,
+            attributes,
+            local_preference,
+            next_hop,
+            source,
+            peer,
+            repeat: self.behind(),
+        };
         let export = &self.policy.export;
         match if self.counts { export.judge(&route) } else { export.consider(&route) } {
             Verdict::Accept(accepted) => Ok(accepted.changes),
@@ -209,9 +216,19 @@ impl Export<'_> {
             return Err(Withheld::NoExportSubconfed);
         }
         if let Some(role) = self.session.role.filter(|_| self.ebgp) {
-            role.export(attributes.only_to_customer, self.asn)?;
+            role.export(attributes.only_to_customer, self.front())?;
         }
         Ok(())
+    }
+
+    /// The number that the peer knows us by.
+    fn front(&self) -> Asn {
+        self.policy.treatment.local_as.filter(|_| self.ebgp).map_or(self.asn, |local| local.asn)
+    }
+
+    /// The number that stands for us in AS paths, behind [`front`](Self::front) if that is another one.
+    fn behind(&self) -> Asn {
+        self.policy.treatment.local_as.filter(|local| local.replace).map_or(self.asn, |_| self.front())
     }
 
     /// The attributes and next hop as this peer gets them, with the changes that policy asks for.
@@ -233,9 +250,9 @@ impl Export<'_> {
     fn external(&self, mut out: Attributes, changes: &Changes) -> Attributes {
         let treatment = &self.policy.treatment;
         if treatment.as_override {
-            override_as(&mut out.as_path, self.policy.peer_asn, self.asn);
+            override_as(&mut out.as_path, self.policy.peer_asn, self.behind());
         }
-        treat_private(&mut out.as_path, treatment.private_as, self.asn);
+        treat_private(&mut out.as_path, treatment.private_as, self.behind());
         // RFC 4271 5.1.4: a received MED does not go on to other ASes.
         out.med = self.policy.med;
         // RFC 4456 8: both are non-transitive.
@@ -243,18 +260,21 @@ impl Export<'_> {
         out.cluster_list.clear();
         // RFC 4360 6
         out.extended_communities.retain(|community| community[0] & NON_TRANSITIVE == 0);
-        changes.make(&mut out, self.asn);
+        changes.make(&mut out, self.behind());
         if self.drain {
             mark_leaving(&mut out);
             out.med = Some(u32::MAX);
         }
+        let (front, behind) = (self.front(), self.behind());
+        // RFC 7705 3.1
+        as_path::prepend(&mut out.as_path, behind, usize::from(front != behind));
         // RFC 4271 5.1.2 b), and once more for every prepend that was asked for.
-        as_path::prepend(&mut out.as_path, self.asn, 1 + usize::from(self.policy.prepend));
+        as_path::prepend(&mut out.as_path, front, 1 + usize::from(self.policy.prepend));
         // RFC 4271 5.1.5
         out.local_preference = None;
         // RFC 9234 5, egress 1; what may not go at all was withheld.
         if let Some(role) = self.session.role {
-            out.only_to_customer = role.export(out.only_to_customer, self.asn).unwrap_or(out.only_to_customer);
+            out.only_to_customer = role.export(out.only_to_customer, self.front()).unwrap_or(out.only_to_customer);
         }
         out
     }

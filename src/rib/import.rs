@@ -135,8 +135,11 @@ impl<'a> Import<'a> {
     pub(crate) fn judge_route(&self, family: Family, attributes: &Attributes, next_hop: IpAddr) -> Result<(), Refusal> {
         self.judge_next_hop(family, next_hop)?;
         // RFC 4271 9.1.2: an AS loop, beyond what is allowed here.
-        if as_path::count(&attributes.as_path, self.config.asn) > usize::from(self.policy.treatment.own_as_in) {
-            return Err(Refusal::OwnAsInPath(self.config.asn));
+        let treatment = &self.policy.treatment;
+        let ours = [Some(self.config.asn), treatment.local_as.map(|local| local.asn)];
+        let too_often = |asn: &Asn| as_path::count(&attributes.as_path, *asn) > usize::from(treatment.own_as_in);
+        if let Some(asn) = ours.into_iter().flatten().find(too_often) {
+            return Err(Refusal::OwnAsInPath(asn));
         }
         let own = self.config.router_id;
         // RFC 4456 8: both attributes mean something inside an AS only.
@@ -241,7 +244,9 @@ impl<'a> Import<'a> {
             Some(_) | None => otc,
         };
         let mut changed = None;
-        if !changes.is_none() || admitted != otc {
+        // RFC 7705 3.2
+        let before = self.policy.treatment.local_as.filter(|local| self.ebgp && !local.no_prepend);
+        if !changes.is_none() || admitted != otc || before.is_some() {
             let received = attributes.local_preference;
             let mut new = Attributes { local_preference: Some(local_preference), ..attributes.clone() };
             changes.make(&mut new, self.policy.peer_asn);
@@ -249,6 +254,7 @@ impl<'a> Import<'a> {
             // What counts is beside the attributes, so that those may stay as they came.
             new.local_preference = received;
             new.only_to_customer = admitted;
+            before.iter().for_each(|local| as_path::prepend(&mut new.as_path, local.asn, 1));
             changed = (new != *attributes).then(|| Box::new(new));
         }
         // RFC 8326 4.2: the lowest LOCAL_PREF, so that any other path is preferred.

@@ -61,8 +61,8 @@ mod view;
 
 pub use change::{FibChange, MAX_WEIGHT, NextHop, NextHopSet};
 pub use config::{
-    Aggregate, DecisionRules, GracefulShutdown, Inside6, MultipathPaths, PeerPolicy, PrivateAs, RibConfig, SendPaths,
-    Treatment,
+    Aggregate, DecisionRules, GracefulShutdown, Inside6, LocalAs, MultipathPaths, PeerPolicy, PrivateAs, RibConfig,
+    SendPaths, Treatment,
 };
 pub use decision::{Barrier, Step};
 pub use export::Withheld;

@@ -168,6 +168,9 @@ impl Rib {
 
     /// Looks up where doubtful next hops lead; prefixes with such are decided again if that changed.
     pub(crate) fn look_up_next_hops(&mut self) {
+        if std::mem::take(&mut self.loose_moved) {
+            self.refresh_sources();
+        }
         if self.unsure.is_empty() {
             return;
         }
@@ -235,7 +238,7 @@ impl Rib {
     }
 
     /// What peers in tunnels and on networks of ours have for a prefix: its distance and next hops.
-    fn learned_directly(&self, entry: &Entry) -> Option<(u8, Vec<NextHop>)> {
+    pub(crate) fn learned_directly(&self, entry: &Entry) -> Option<(u8, Vec<NextHop>)> {
         let direct: Vec<(&Path, &Peer)> = entry
             .paths
             .iter()

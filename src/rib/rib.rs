@@ -21,7 +21,7 @@ use crate::reach::{Egress, Interfaces};
 use crate::settle::{Scratch, Sets};
 use crate::source::{ConnectedRule, StaticRoute};
 use crate::table::Table;
-use crate::{LinkState, Output, PeerId, PeerPolicy, PeerSession, Reach, RibConfig};
+use crate::{LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, Reach, RibConfig};
 
 /// Adj-RIB-In, Loc-RIB and Adj-RIB-Out of all sessions.
 ///
@@ -37,6 +37,12 @@ pub struct Rib {
     pub(crate) interfaces: Interfaces,
     pub(crate) statics: Vec<StaticRoute>,
     pub(crate) connected: ConnectedRule,
+    /// Next hops of static routes that name no interface.
+    pub(crate) loose: BTreeSet<IpAddr>,
+    /// A prefix around one of them was decided again.
+    pub(crate) loose_moved: bool,
+    /// What BFD has found dead of what static routes lead to.
+    pub(crate) dead_hops: BTreeSet<NextHop>,
     /// There are peers several hops away.
     pub(crate) far: bool,
     /// Next hops of peers several hops away that have to be looked up again.
@@ -81,6 +87,9 @@ impl Rib {
             interfaces: Interfaces::new(),
             statics: Vec::new(),
             connected: ConnectedRule::default(),
+            loose: BTreeSet::new(),
+            loose_moved: false,
+            dead_hops: BTreeSet::new(),
             far: false,
             unsure: BTreeSet::new(),
             links: Vec::new(),

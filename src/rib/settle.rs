@@ -69,7 +69,9 @@ impl Rib {
     }
 
     fn settle_prefix(&mut self, id: u32, scratch: &mut Scratch) {
-        let Self { config, peers, table, locals, sets, vacant, ready, summaries, unsure, far, .. } = self;
+        let Self {
+            config, peers, table, locals, sets, vacant, ready, summaries, unsure, far, loose, loose_moved, ..
+        } = self;
         let entry = table.entry_mut(id);
         if *far {
             track_next_hops(entry, peers, unsure);
@@ -94,6 +96,10 @@ impl Rib {
         }
         if entry.is_vacant() {
             vacant.insert(id);
+        }
+        if !loose.is_empty() {
+            let prefix = &entry.prefix;
+            *loose_moved |= loose.range(prefix.network()..=prefix.broadcast()).next().is_some();
         }
         if *far {
             Self::doubt(peers, unsure, &entry.prefix);

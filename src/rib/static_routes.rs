@@ -2,7 +2,11 @@
 //!
 //! The next hop of a static route leads through the interface it names, or through the one with the narrowest
 //! network around its address. An address on no network is looked up among the static routes that name an
-//! interface or a tunnel themselves, and only among these, so that no route hangs on itself.
+//! interface or a tunnel themselves, and among the routes of peers in tunnels and on networks of ours; the longest prefix
+//! counts, and a learned default route does not. Neither kind hangs on static routes like this one, so that no route
+//! hangs on itself.
+//!
+//! A way that BFD has found dead is none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,6 +42,8 @@ pub enum StaticStanding {
     Standby,
     /// None of its next hops is reached.
     NoWay,
+    /// Its next hops are reached, and BFD hears none of them.
+    Dead,
     /// It would lead the packets of a tunnel into a tunnel; the address is that of the tunnel's peer.
     Captures(IpAddr),
 }
@@ -48,6 +54,7 @@ impl fmt::Display for StaticStanding {
             Self::Active => f.write_str("active"),
             Self::Standby => f.write_str("stands by: another source has a lower distance"),
             Self::NoWay => f.write_str("unusable: no next hop is reached"),
+            Self::Dead => f.write_str("unusable: BFD hears no next hop; see `show bfd`"),
             Self::Captures(address) => write!(f, "refused: would lead packets to {address} into a tunnel"),
         }
     }
@@ -56,9 +63,27 @@ impl fmt::Display for StaticStanding {
 impl Rib {
     /// Replaces the static routes, and the rule for which interfaces' networks are known.
     pub fn set_sources(&mut self, statics: Vec<StaticRoute>, connected: ConnectedRule) {
+        let hops = |route: &StaticRoute| match &route.target {
+            StaticTarget::Blackhole => Vec::new(),
+            StaticTarget::Via(hops) => {
+                hops.iter().filter(|hop| hop.interface.is_none()).map(|hop| hop.address).collect()
+            }
+        };
+        self.loose = statics.iter().flat_map(hops).collect();
         self.statics = statics;
         self.connected = connected;
         self.refresh_sources();
+    }
+
+    /// What BFD says of an address behind a link, for static routes that lead there. One that nothing is said of is up.
+    pub fn handle_hop(&mut self, hop: NextHop, state: LinkState) {
+        let changed = match state {
+            LinkState::Up => self.dead_hops.remove(&hop),
+            LinkState::Down => self.dead_hops.insert(hop),
+        };
+        if changed {
+            self.refresh_sources();
+        }
     }
 
     /// All static routes in the order of the configuration.
@@ -70,6 +95,7 @@ impl Rib {
             let wins = id.is_some_and(|id| self.table.entry(id).local);
             let standing = match (&next_hops, self.captured_by(route)) {
                 (None, Some(address)) => StaticStanding::Captures(address),
+                (None, None) if self.leads_anywhere(route) => StaticStanding::Dead,
                 (None, None) => StaticStanding::NoWay,
                 (Some(_), _) if wins && held.is_some_and(|held| held.distance == route.distance) => {
                     StaticStanding::Active
@@ -146,8 +172,22 @@ impl Rib {
         }
     }
 
-    /// The ways to a static next hop.
+    /// Whether a next hop is reached, dead or not.
+    fn leads_anywhere(&self, route: &StaticRoute) -> bool {
+        match &route.target {
+            StaticTarget::Blackhole => true,
+            StaticTarget::Via(hops) => hops.iter().any(|hop| !self.any_way(hop).is_empty()),
+        }
+    }
+
+    /// The ways to a static next hop that are not dead.
     fn way(&self, hop: &StaticHop) -> Vec<NextHop> {
+        let mut ways = self.any_way(hop);
+        ways.retain(|way| !self.dead_hops.contains(way));
+        ways
+    }
+
+    fn any_way(&self, hop: &StaticHop) -> Vec<NextHop> {
         if let Some(name) = &hop.interface {
             return self.link_named(name).map(|link| NextHop { link, address: hop.address }).into_iter().collect();
         }
@@ -166,8 +206,17 @@ impl Rib {
             if let Some(ways) = ways.into_iter().find(|ways| !ways.is_empty()) {
                 return ways;
             }
+            if let Some(ways) = self.learned_ways(&cover) {
+                return ways;
+            }
         }
         Vec::new()
+    }
+
+    /// Where peers in tunnels and on networks of ours say that a prefix is, which is not the default route.
+    fn learned_ways(&self, cover: &IpNet) -> Option<Vec<NextHop>> {
+        let id = self.table.find(cover).filter(|_| cover.prefix_len() > 0)?;
+        self.learned_directly(self.table.entry(id)).map(|(_, hops)| hops)
     }
 }
 

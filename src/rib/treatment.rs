@@ -24,6 +24,26 @@ pub struct Treatment {
     pub send_paths: SendPaths,
     /// Percentage of `max_prefix_in` from which on a warning is due.
     pub warn_percent: Option<u8>,
+    /// Another number that we have toward this external peer.
+    pub local_as: Option<LocalAs>,
+}
+
+/// Another AS number of ours, that of a network which became part of ours (RFC 7705).
+///
+/// ```text
+///                announced           accepted
+///    by default  [local, own, ...]   [local, peer, ...]
+///    no_prepend  [local, own, ...]   [peer, ...]
+///    replace     [local, ...]        [local, peer, ...]
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAs {
+    /// As the peer knows us.
+    pub asn: Asn,
+    /// RFC 7705 3.3: it is not put in front of what we accept.
+    pub no_prepend: bool,
+    /// RFC 7705 3.3: it stands in place of our own number in what we announce.
+    pub replace: bool,
 }
 
 impl Default for Treatment {
@@ -36,6 +56,7 @@ impl Default for Treatment {
             default_originate: false,
             send_paths: SendPaths::Best,
             warn_percent: None,
+            local_as: None,
         }
     }
 }

@@ -189,3 +189,70 @@ fn events_carry_their_session() {
     let outputs: Vec<_> = std::iter::from_fn(|| endpoint.poll_output()).collect();
     assert!(outputs.contains(&EndpointOutput::Event { session: SessionId(2), event: changed }));
 }
+
+/// The first session up, as the peer sees it too, at a later moment.
+fn up(endpoint: &mut Endpoint, now: Instant) {
+    for said in [State::Down, State::Init, State::Up] {
+        let yours = discriminator(endpoint, 1);
+        endpoint.handle_datagram(&arrival(1), &packet(said, yours).encode(), now).unwrap();
+    }
+    assert_eq!(state(endpoint, 1), State::Up);
+    sent(endpoint);
+}
+
+fn events(endpoint: &mut Endpoint) -> Vec<(u32, EndpointEvent)> {
+    let outputs = std::iter::from_fn(|| endpoint.poll_output());
+    let event = |output| match output {
+        EndpointOutput::Event { session, event } => Some((session.0, event)),
+        EndpointOutput::Transmit { .. } => None,
+    };
+    outputs.filter_map(event).collect()
+}
+
+#[test]
+fn a_session_that_is_retired_goes_on_for_the_peer_and_ends_with_it() {
+    let (mut endpoint, now) = two();
+    up(&mut endpoint, now);
+    let yours = discriminator(&endpoint, 1);
+    endpoint.retire(SessionId(1), now);
+    assert_eq!(endpoint.statuses().count(), 1, "nobody here sees it");
+    let mut at = now;
+    for _ in 0..20 {
+        at += ms(200);
+        endpoint.handle_datagram(&arrival(1), &packet(State::Up, yours).encode(), at).unwrap();
+        endpoint.handle_timeout(at);
+        let said = sent(&mut endpoint);
+        for (_, octets) in said.iter().filter(|(id, _)| *id == 1) {
+            assert_eq!(ControlPacket::decode(octets).unwrap().state, State::Up);
+        }
+    }
+    endpoint.handle_datagram(&arrival(1), &packet(State::AdminDown, yours).encode(), at).unwrap();
+    assert_eq!(events(&mut endpoint), [(1, EndpointEvent::Gone)], "and nothing of why");
+}
+
+#[test]
+fn a_retired_session_ends_with_the_peers_silence_and_one_that_is_not_up_at_once() {
+    let (mut endpoint, now) = two();
+    up(&mut endpoint, now);
+    endpoint.retire(SessionId(1), now);
+    endpoint.handle_timeout(now + ms(10_000));
+    let gone = |events: Vec<(u32, EndpointEvent)>, id| events.contains(&(id, EndpointEvent::Gone));
+    assert!(gone(events(&mut endpoint), 1));
+    endpoint.retire(SessionId(2), now + ms(10_000));
+    endpoint.handle_timeout(now + ms(60_000));
+    assert!(gone(events(&mut endpoint), 2));
+}
+
+#[test]
+fn what_was_retired_is_taken_up_again_as_it_is() {
+    let (mut endpoint, now) = two();
+    up(&mut endpoint, now);
+    let before = discriminator(&endpoint, 1);
+    assert!(!endpoint.resume(SessionId(1), &path(1, Hops::One), &Config::default(), now), "it is not retired");
+    endpoint.retire(SessionId(1), now);
+    assert!(!endpoint.resume(SessionId(1), &path(3, Hops::One), &Config::default(), now), "another path");
+    assert!(endpoint.resume(SessionId(1), &path(1, Hops::One), &Config::default(), now));
+    assert_eq!((discriminator(&endpoint, 1), state(&endpoint, 1)), (before, State::Up));
+    let usable = EndpointEvent::Session(Event::Verdict(crate::Verdict::Usable));
+    assert_eq!(events(&mut endpoint), [(1, usable)]);
+}

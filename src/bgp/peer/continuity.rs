@@ -8,8 +8,9 @@
 //!                                  └─ kept it ──► stale until End-of-RIB, or our time is over
 //! ```
 //!
-//! The other way round: after a restart of our own that left the routes in the kernel, OPEN says so (the R and F bits)
-//! until a session was Established.
+//! The other way round: after a restart of our own OPEN says so (the R bit), and whether packets went on meanwhile (the F
+//! bit), until a session was Established. Packets of a session inside a tunnel did not: the tunnel's keys were those of the
+//! process that ended.
 
 use std::time::{Duration, Instant};
 
@@ -39,10 +40,11 @@ pub(super) struct Continuity {
 }
 
 impl Peer {
-    /// This process took over from a predecessor, whose routes are still in use: the peer is told so, and waits for our
-    /// End-of-RIB. To be called before the first start.
-    pub const fn set_restarted(&mut self) {
-        self.continuity.flags = Flags { restarted: true, forwarding: true };
+    /// This process took over from a predecessor: the peer is told so, and waits for our End-of-RIB. `forwarding` says
+    /// whether what the peer sent us was forwarded meanwhile (RFC 4724 4.1), so that it may go on sending it. To be called
+    /// before the first start.
+    pub const fn set_restarted(&mut self, forwarding: bool) {
+        self.continuity.flags = Flags { restarted: true, forwarding };
     }
 
     /// Whether routes are held for a peer that restarts: from the end of its session until it has said all it has, or

@@ -7,7 +7,7 @@ use wire::Asn;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::profile::Profile;
-use crate::resolve::{NeighborDraft, RouterDraft, TunnelDraft};
+use crate::resolve::{NeighborDraft, RouterDraft, SessionDraft, TunnelDraft};
 use crate::source::At;
 
 pub(super) fn lint(
@@ -22,6 +22,10 @@ pub(super) fn lint(
         toward_clouds(own, tunnels, findings);
     }
     roles(own, tunnels, neighbors, findings);
+    let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
+    for session in within.chain(neighbors.iter().map(|neighbor| &neighbor.session)) {
+        own.iter().for_each(|own| toward_one(*own, session, findings));
+    }
     // A neighbour may well be of our own AS.
     for asn in neighbors.iter().filter_map(|neighbor| neighbor.session.asn) {
         usable(asn, findings);
@@ -57,6 +61,29 @@ fn roles(own: Option<At<Asn>>, tunnels: &[TunnelDraft], neighbors: &[NeighborDra
     }
 }
 
+/// RFC 7705: another number is for sessions with other ASes, and is neither end's.
+fn toward_one(own: At<Asn>, session: &SessionDraft, findings: &Findings) {
+    let (Some(local), Some(peer)) = (session.local_asn.map(|local| local.asn), session.asn) else { return };
+    usable(local, findings);
+    let wrong = if local.value == own.value {
+        Some((own.span, "our own number as it is", "leave `local-asn` out"))
+    } else if local.value == peer.value {
+        Some((peer.span, "the peer's number", "give the number of ours that the peer is configured with"))
+    } else if peer.value == own.value {
+        Some((peer.span, "the peer is of our own AS", "leave `local-asn` out: inside an AS there is one number"))
+    } else {
+        None
+    };
+    if let Some((span, reason, remedy)) = wrong {
+        findings.push(
+            Finding::error(Code::LocalAsn, local.span, format!("AS {} cannot be ours toward this peer", local.value))
+                .label(reason)
+                .also(span, "compare")
+                .remedy(remedy),
+        );
+    }
+}
+
 fn usable(asn: At<Asn>, findings: &Findings) {
     let reason = match asn.value.0 {
         // RFC 7607.
@@ -83,6 +110,19 @@ fn usable(asn: At<Asn>, findings: &Findings) {
     );
 }
 
+/// What peers with this profile see of us: our own number, unless another one stands in its place.
+fn seen(own: At<Asn>, tunnels: &[TunnelDraft], profile: Profile) -> Vec<At<Asn>> {
+    let of = |tunnel: &TunnelDraft| {
+        let local = tunnel.session.as_ref().and_then(|session| session.local_asn);
+        let behind = local.is_none_or(|local| !local.replaces()).then_some(own);
+        local.map(|local| local.asn).into_iter().chain(behind).collect::<Vec<_>>()
+    };
+    let mut seen: Vec<At<Asn>> = tunnels.iter().filter(|tunnel| tunnel.profile == profile).flat_map(of).collect();
+    seen.sort_by_key(|at| at.value);
+    seen.dedup_by_key(|at| at.value);
+    seen
+}
+
 fn toward_clouds(own: At<Asn>, tunnels: &[TunnelDraft], findings: &Findings) {
     let clouds: BTreeSet<Profile> = tunnels.iter().map(|tunnel| tunnel.profile).collect();
     let someone = clouds.iter().any(|cloud| *cloud != Profile::Generic);
@@ -94,24 +134,30 @@ fn toward_clouds(own: At<Asn>, tunnels: &[TunnelDraft], findings: &Findings) {
                 .remedy("unless it was assigned to you, take 64512 to 65534"),
         );
     }
-    for cloud in clouds.into_iter().map(Profile::cloud) {
-        if cloud.asn.is_reserved(own.value) {
+    for (cloud, seen) in clouds.into_iter().flat_map(|profile| {
+        let seen = seen(own, tunnels, profile);
+        seen.into_iter().map(move |seen| (profile.cloud(), seen))
+    }) {
+        if cloud.asn.is_reserved(seen.value) {
             // S1-10, and Azure's like.
             findings.push(
                 Finding::error(
                     Code::AsnCloud,
-                    own.span,
-                    format!("{} takes AS {} from no customer", cloud.name, own.value),
+                    seen.span,
+                    format!("{} takes AS {} from no customer", cloud.name, seen.value),
                 )
                 .label("its own, or reserved")
-                .remedy(format!("take {}", cloud.asn.take)),
+                .remedy(format!(
+                    "take {}; `local-asn` with `replace-as` shows another one to it alone",
+                    cloud.asn.take
+                )),
             );
-        } else if own.value.0 > cloud.asn.most {
+        } else if seen.value.0 > cloud.asn.most {
             findings.push(
                 Finding::warning(
                     Code::AsnCloudMost,
-                    own.span,
-                    format!("{} may not take AS {} from a customer gateway", cloud.name, own.value),
+                    seen.span,
+                    format!("{} may not take AS {} from a customer gateway", cloud.name, seen.value),
                 )
                 .label(format!("above {}", cloud.asn.most))
                 .remedy(format!("take {} to be on the safe side", cloud.asn.take)),

@@ -21,7 +21,7 @@ pub(crate) fn lint(
     policies: &PoliciesDraft,
     findings: &Findings,
 ) {
-    tunnels::lint(tunnels, findings);
+    tunnels::lint(tunnels, router.map_or(&[], |router| &router.statics), findings);
     azure::lint(tunnels, findings);
     neighbors::lint(neighbors, tunnels, findings);
     asns::lint(router, tunnels, neighbors, findings);
@@ -34,7 +34,7 @@ pub(crate) fn lint(
     if let Some(router) = router {
         networks::lint(router, tunnels, neighbors, findings);
         overlap::lint(router, tunnels, findings);
-        statics::lint(&router.statics, tunnels, findings);
+        statics::lint(&router.statics, tunnels, neighbors, findings);
         let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
         routes::lint(router, tunnels, within.chain(neighbors.iter().map(|neighbor| &neighbor.session)), findings);
     }

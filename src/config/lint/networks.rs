@@ -146,11 +146,24 @@ fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Finding
     let is_announced = |network: &&At<IpNet>| {
         session.families.contains(&Family::of(&network.value)) && exported(network.value, session.export.as_ref())
     };
-    let own = router.networks.iter().filter(is_announced).count();
+    let inside = |prefix: &IpNet, aggregate: &IpNet| aggregate.contains(prefix) && aggregate != prefix;
+    let covering = router.aggregates.iter().map(|draft| draft.aggregate.value).filter(|draft| draft.summary_only);
+    let shown = |network: &&At<IpNet>| {
+        !covering.clone().any(|aggregate| inside(&network.value, &aggregate.prefix)) && is_announced(network)
+    };
+    let own = router.networks.iter().filter(shown).count();
+    // What learned routes bring about is seen at run time.
+    let aggregates = router.aggregates.iter().map(|draft| At::new(draft.aggregate.value.prefix, draft.aggregate.span));
+    let aggregates = aggregates.filter(|aggregate| {
+        let mut networks = router.networks.iter();
+        networks.any(|network| inside(&network.value, &aggregate.value))
+            && router.networks.iter().all(|network| network.value != aggregate.value)
+            && is_announced(&aggregate)
+    });
     let statics = router.statics.iter().filter(|route| route.announce).filter_map(|route| route.prefix);
     let statics = statics.filter(|prefix| is_announced(&prefix)).count();
     let defaults = if session.treatment.originates_default() { session.families.len() } else { 0 };
-    let announced = own + statics + defaults;
+    let announced = own + aggregates.count() + statics + defaults;
     if u32::try_from(announced).is_ok_and(|announced| announced <= limit) {
         return;
     }

@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use crate::code::Code;
 use crate::de::nearest;
 use crate::diagnostic::{Finding, Findings};
-use crate::resolve::{HopDraft, StaticDraft, TunnelDraft};
+use crate::resolve::{HopDraft, NeighborDraft, StaticDraft, TunnelDraft};
 use crate::source::At;
 
 use super::networks::martian;
 
-pub(super) fn lint(statics: &[StaticDraft], tunnels: &[TunnelDraft], findings: &Findings) {
+pub(super) fn lint(statics: &[StaticDraft], tunnels: &[TunnelDraft], neighbors: &[NeighborDraft], findings: &Findings) {
     for (index, route) in statics.iter().enumerate() {
         alone(route, statics.get(..index).unwrap_or_default(), findings);
         for hop in &route.hops {
             way(route, hop, tunnels, findings);
         }
+        watched(route, statics, neighbors, findings);
         inside(route, tunnels, findings);
         capture(route, statics, tunnels, findings);
     }
@@ -40,6 +41,45 @@ fn alone(route: &StaticDraft, earlier: &[StaticDraft], findings: &Findings) {
                 .also(first.at, "first")
                 .remedy("list all next hops in one entry, or give the second a higher `distance` to let it stand by"),
         );
+    }
+}
+
+/// There is one BFD session between two addresses (RFC 5881 3).
+fn watched(route: &StaticDraft, statics: &[StaticDraft], neighbors: &[NeighborDraft], findings: &Findings) {
+    for (hop, bfd) in route.hops.iter().filter_map(|hop| Some((hop, hop.bfd.as_ref()?))) {
+        let finding = |message: &str| Finding::error(Code::StaticBfd, bfd.span, message);
+        if hop.tunnel.is_some() {
+            findings.push(
+                finding("a tunnel is not watched by its static routes")
+                    .label("the next hop is a tunnel")
+                    .remedy("leave `bfd` out: the liveness checks of the tunnel (`dpd`) take the route away with it"),
+            );
+        }
+        let Some(address) = hop.address else { continue };
+        let session = neighbors.iter().find(|neighbor| {
+            neighbor.session.has_bfd() && neighbor.address.is_some_and(|other| other.value == address.value)
+        });
+        if let Some(session) = session {
+            findings.push(
+                finding("this next hop is watched already")
+                    .label("second BFD session with it")
+                    .also(session.at, "the neighbour there has BFD")
+                    .remedy("leave `bfd` out here: static routes follow what the neighbour's BFD says"),
+            );
+        }
+        let same = |other: &HopDraft| {
+            let interface = |hop: &HopDraft| hop.interface.as_ref().map(|at| at.value.clone());
+            other.address.is_some_and(|other| other.value == address.value) && interface(other) == interface(hop)
+        };
+        let others = statics.iter().flat_map(|route| &route.hops).filter(|other| same(other));
+        if let Some(other) = others.filter_map(|other| other.bfd.as_ref()).find(|other| other.value != bfd.value) {
+            findings.push(
+                finding("one next hop is watched in two ways")
+                    .label("one way")
+                    .also(other.span, "another")
+                    .remedy("give the same `bfd` in both places, or in one alone"),
+            );
+        }
     }
 }
 

@@ -7,10 +7,10 @@ use negotiation::{IkeVersion, StartAction, V1Mode};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::profile::Begins;
-use crate::resolve::{SessionDraft, TunnelDraft};
+use crate::resolve::{SessionDraft, StaticDraft, TunnelDraft};
 use crate::source::At;
 
-pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
+pub(super) fn lint(tunnels: &[TunnelDraft], statics: &[StaticDraft], findings: &Findings) {
     if let [only] = tunnels {
         // S0-16.
         findings.push(
@@ -28,14 +28,26 @@ pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
         distinct_identities(tunnel, findings);
         on_demand(tunnel, findings);
         waits_in_vain(tunnel, findings);
-        if tunnel.session.is_none() {
+        if tunnel.session.is_none() && !statics.iter().any(|route| leads_into(route, tunnel)) {
             findings.push(
                 Finding::warning(Code::NoSession, tunnel.at, format!("no BGP session in {}", tunnel.title()))
                     .label("no route will lead into this tunnel")
-                    .remedy("add `bgp: {asn: ...}` with the peer's AS number"),
+                    .remedy("add `bgp: {asn: ...}` with the peer's AS number, or a static route with `via: [{tunnel: ...}]`"),
             );
         }
     }
+}
+
+/// Whether a static route names the tunnel, its interface, or an address inside it as next hop.
+fn leads_into(route: &StaticDraft, tunnel: &TunnelDraft) -> bool {
+    let same = |one: &Option<At<String>>, other: &Option<At<String>>| match (one, other) {
+        (Some(one), Some(other)) => one.value == other.value,
+        (_, _) => false,
+    };
+    route.hops.iter().any(|hop| {
+        let inside = hop.address.is_some_and(|address| tunnel.links().any(|link| link.value.contains(&address.value)));
+        same(&hop.tunnel, &tunnel.name) || same(&hop.interface, &tunnel.interface) || inside
+    })
 }
 
 /// S1-16: a negotiation that begins when there is traffic begins at once if the router itself makes traffic.

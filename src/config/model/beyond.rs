@@ -6,9 +6,10 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::BgpSection;
+use super::{BfdField, BgpSection};
+use crate::asn_range::AsnRange;
 use crate::field::{Field, Leaf, OneOf};
-use crate::scalar::{AllInterfaces, AsnRange, Text, Within};
+use crate::scalar::{AllInterfaces, Text, Within};
 
 /// `all`, or a list of names.
 pub(crate) type ConnectedField = Field<OneOf<AllInterfaces, Vec<Leaf<Text>>>>;
@@ -44,6 +45,8 @@ pub(crate) struct StaticHopSection {
     pub(crate) interface: Leaf<Text>,
     /// Its share of the traffic, 1 by default.
     pub(crate) weight: Leaf<Within<1, 256>>,
+    /// Bidirectional forwarding detection with the router there, as in a session: while it is not heard, this is no way.
+    pub(crate) bfd: BfdField,
 }
 
 /// A BGP peer outside the tunnels: `address`, or `range` for peers that are not known beforehand.
@@ -57,7 +60,8 @@ pub(crate) struct NeighborSection {
     pub(crate) address: Leaf<IpAddr>,
     /// Peers may connect from any address in this prefix; sessions with them come and go.
     pub(crate) range: Leaf<IpNet>,
-    /// The peer's AS number; with `range` also a list, and parts such as `65010-65019`.
+    /// The peer's AS number; with `range` also a list, parts such as `65010-65019`,
+    /// `external` (any but ours) or `any`.
     pub(crate) asn: Field<OneOf<AsnRange, Vec<Leaf<AsnRange>>>>,
     /// Most sessions with peers of `range` at once; 64 by default.
     pub(crate) limit: Leaf<Within<1, 4096>>,

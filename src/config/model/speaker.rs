@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use wire::Asn;
 
 use crate::field::Leaf;
 use crate::scalar::{PathDirections, RestartMode};
@@ -25,7 +26,8 @@ pub(crate) struct AddPathSection {
 #[schemars(rename = "graceful-restart")]
 pub(crate) struct GracefulRestartSection {
     /// `helper` keeps the routes of a peer that restarts, `full` (default here) also asks the peer to keep ours, `off`
-    /// says nothing of it.
+    /// says nothing of it. In a tunnel our own restart is never without loss: its keys go with the process, and the peer
+    /// is told so.
     pub(crate) mode: Leaf<RestartMode>,
     /// How long the peer is asked to wait for us; at most 4095s, 120s by default.
     pub(crate) restart_time: Leaf<Duration>,
@@ -34,4 +36,17 @@ pub(crate) struct GracefulRestartSection {
     pub(crate) stale_time: Leaf<Duration>,
     /// Whether routes are kept over a NOTIFICATION, too (RFC 8538); `true` by default.
     pub(crate) notification: Leaf<bool>,
+}
+
+/// Another AS number of ours toward one peer (RFC 7705).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "local-asn", extend("required" = ["asn"]))]
+pub(crate) struct LocalAsnSection {
+    /// The number that the peer knows us by.
+    pub(crate) asn: Leaf<Asn>,
+    /// Leave it out of the AS path of what the peer announces; `false` by default: others see both numbers.
+    pub(crate) no_prepend: Leaf<bool>,
+    /// Put it in place of the router's own number in what the peer is told; `false` by default: the peer sees both.
+    pub(crate) replace_as: Leaf<bool>,
 }

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use wire::Asn;
 use wire::ipsec::Integrity;
 
+use crate::asn_range::AsnRange;
 use crate::field::Word;
-use crate::scalar::{AsnRange, IkeGeneration, Octets};
+use crate::scalar::{IkeGeneration, Octets};
 use crate::yaml;
 
 /// Reads a profile's file.
@@ -342,7 +343,7 @@ fn integrities(names: &[String]) -> impl Iterator<Item = Integrity> {
 impl AsnRules {
     /// Whether the cloud takes this number from nobody.
     pub(crate) fn is_reserved(&self, asn: Asn) -> bool {
-        self.reserved.iter().any(|Word(range)| (range.first..=range.last).contains(&asn.0))
+        self.reserved.iter().any(|Word(range)| range.contains(asn))
     }
 }
 

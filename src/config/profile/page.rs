@@ -165,9 +165,7 @@ fn speaker(cloud: &'static Cloud) -> Vec<Fact> {
         ("refused", some(listed(&routes.refuses))),
     ]);
     let asn = &cloud.asn;
-    let reserved = asn.reserved.iter().map(|Word(range)| {
-        if range.first == range.last { range.first.to_string() } else { format!("{}-{}", range.first, range.last) }
-    });
+    let reserved = asn.reserved.iter().map(|Word(range)| range.to_string());
     let asn_rows = Section("asn", &asn.source).rows([
         ("the cloud's, by default", asn.cloud_default.map(|asn| asn.to_string())),
         ("taken from nobody", some(reserved.collect::<Vec<_>>().join(" "))),

@@ -8,6 +8,7 @@ mod bfd;
 mod certificate;
 mod inside;
 mod inside6;
+mod local_asn;
 mod neighbors;
 mod offers;
 mod outside;
@@ -58,10 +59,12 @@ pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, fin
     if router.span().is_none() {
         findings.push(missing("router", at, "begin with a `router:` section: name, asn, router-id"));
     }
-    let router = router.at().map(|section| router::resolve(section, findings));
+    let router = router.at().map(|section| router::resolve(section, secrets, findings));
     let defaults = defaults.section(at).value;
-    let tunnels = tunnel_drafts(tunnels, &defaults, &policies, at, secrets, findings);
     let neighbors = neighbors::resolve(neighbors, &policies, secrets, findings);
+    // Without tunnels it is a plain router, or a route server: somebody has to be there to exchange routes with.
+    let alone = neighbors.is_empty().then_some(at);
+    let tunnels = tunnel_drafts(tunnels, &defaults, &policies, alone, secrets, findings);
     lint::lint(router.as_ref(), &tunnels, &neighbors, &policies, findings);
     if findings.has_errors() {
         return None;
@@ -73,16 +76,16 @@ fn tunnel_drafts(
     tunnels: Field<Vec<Field<crate::model::TunnelSection>>>,
     defaults: &Defaults,
     policies: &PoliciesDraft,
-    owner: Span,
+    alone: Option<Span>,
     secrets: &dyn SecretSource,
     findings: &Findings,
 ) -> Vec<TunnelDraft> {
-    let at = tunnels.span().unwrap_or(owner);
-    let absent = tunnels.span().is_none();
+    let written = tunnels.span();
     let sections = tunnels.at().map(|list| list.value);
-    if absent || sections.as_ref().is_some_and(Vec::is_empty) {
+    let none = written.is_none() || sections.as_ref().is_some_and(Vec::is_empty);
+    if let Some(owner) = alone.filter(|_| none) {
         findings.push(
-            Finding::error(Code::NoTunnels, at, "there is no tunnel")
+            Finding::error(Code::NoTunnels, written.unwrap_or(owner), "there is no tunnel, and no neighbour either")
                 .label("nothing to connect")
                 .remedy("add at least one entry below `tunnels:`; two or more make the router redundant"),
         );

@@ -9,6 +9,7 @@ use wire::{Asn, LinkId, RouterId};
 
 use super::place::{Over, Place};
 use super::{SessionDraft, name_finding, session};
+use crate::asn_range::AsnRange;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf, OneOf, Word};
@@ -16,7 +17,6 @@ use crate::model::NeighborSection;
 use crate::policies::PoliciesDraft;
 use crate::profile::Profile;
 use crate::router::{Neighbor, NeighborPlace, Range};
-use crate::scalar::AsnRange;
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
 
@@ -62,11 +62,14 @@ fn one(
     }
     let (address, range) = (section.address.scalar(), section.range.scalar());
     who(at, address, range, findings);
+    if section.interface.span().is_none() {
+        scoped(address.map(|at| At::new(at.value.into(), at.span)).or(range), findings);
+    }
     let asns = asns(section.asn, range.is_some(), findings);
     let mut bgp = section.bgp.section(at);
     // The session is with one AS; with a range that has several, which one is found out when a peer connects.
     if let Some(first) = asns.first() {
-        bgp.value.asn = Leaf::written(Word(Asn(first.value.first)), first.span);
+        bgp.value.asn = Leaf::written(Word(first.value.first()), first.span);
     }
     let family = address.map(|at| Family::of(&at.value.into())).or(range.map(|at| Family::of(&at.value)));
     let over = Over::Neighbor { family: family.unwrap_or(Family::Ipv4Unicast), accepts: range.is_some() };
@@ -119,14 +122,23 @@ fn who(at: Span, address: Option<At<IpAddr>>, range: Option<At<IpNet>>, findings
     }
 }
 
+/// RFC 4007 6: an address of link scope means something on one link only.
+fn scoped(peer: Option<At<IpNet>>, findings: &Findings) {
+    let link_scope = |net: &At<IpNet>| matches!(net.value, IpNet::V6(v6) if v6.addr().is_unicast_link_local());
+    if let Some(peer) = peer.filter(link_scope) {
+        findings.push(
+            Finding::error(Code::NeighborPlace, peer.span, "this address is there once on every link")
+                .label("of link scope")
+                .remedy("add `interface:` with the name of the interface that the peer is behind"),
+        );
+    }
+}
+
 fn useless(address: IpAddr) -> Option<&'static str> {
-    let scoped = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
     if address.is_unspecified() || address.is_multicast() {
         Some("not the address of a machine")
     } else if address.is_loopback() {
         Some("means this machine")
-    } else if scoped {
-        Some("sessions over link-local addresses are not supported")
     } else {
         None
     }
@@ -142,12 +154,12 @@ fn asns(
         OneOf::Short(word) => vec![At::new(word.0, span)],
         OneOf::Long(list) => list.into_iter().filter_map(Leaf::scalar).collect(),
     };
-    let several = asns.len() > 1 || asns.first().is_some_and(|asn| asn.value.first != asn.value.last);
+    let several = asns.len() > 1 || asns.first().is_some_and(|asn| !asn.value.is_one());
     if asns.is_empty() || (several && !is_range) {
         findings.push(
             Finding::error(Code::NeighborAsn, span, "one neighbour is of one AS")
                 .label(if asns.is_empty() { "no AS number" } else { "several AS numbers" })
-                .remedy("give one number; lists and parts such as `65010-65019` go with `range`"),
+                .remedy("give one number; lists, parts such as `65010-65019`, `external` and `any` go with `range`"),
         );
     }
     asns
@@ -155,14 +167,6 @@ fn asns(
 
 impl NeighborDraft {
     fn check_place(&self, findings: &Findings) {
-        let protected = self.session.transport.md5.is_some() || self.session.transport.ttl_security.is_some();
-        if protected && !self.session.connects() {
-            findings.push(
-                Finding::error(Code::NeighborPlace, self.at, "this session could never be opened")
-                    .label("waits for the peer, and asks for TCP MD5 or TTL security")
-                    .remedy("outside tunnels such sessions are opened from our side: leave `passive` or `range` out"),
-            );
-        }
         if let (Some(hops), Some(interface)) = (self.multihop, &self.interface) {
             findings.push(
                 Finding::error(Code::NeighborPlace, interface.span, "a peer several hops away is behind no interface")
@@ -212,7 +216,7 @@ impl NeighborDraft {
             place: NeighborPlace { interface, local_address: local, multihop: self.multihop.map(|hops| hops.value) },
             range: range.map(|range| Range {
                 range,
-                asns: asns.iter().map(|asns| asns.first..=asns.last).collect(),
+                asns: asns.iter().flat_map(|asns| asns.numbers(own.0)).collect(),
                 limit: usize::try_from(self.limit).unwrap_or(usize::MAX),
             }),
         })

@@ -15,8 +15,9 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Leaf;
 use crate::model::{ApiSection, LogSection, MetricsSection, RouterSection};
-use crate::router::{DataplaneChoice, FIRST_NEIGHBOR, Log, LogFormat, Router};
+use crate::router::{DataplaneChoice, FIRST_NEIGHBOR, Log, LogFormat, Router, Watch};
 use crate::scalar::Within;
+use crate::secrets::SecretSource;
 use crate::source::{At, Span};
 
 /// What could be made out of the `router` section.
@@ -43,7 +44,7 @@ pub(crate) struct RouterDraft {
     log: Log,
 }
 
-pub(super) fn resolve(section: At<RouterSection>, findings: &Findings) -> RouterDraft {
+pub(super) fn resolve(section: At<RouterSection>, secrets: &dyn SecretSource, findings: &Findings) -> RouterDraft {
     let At { value: section, span: at } = section;
     let name = section.name.require("name", at, "name the router, for logs and metrics", findings);
     let name = name.map(|name| At::new(name.value.0, name.span));
@@ -65,7 +66,7 @@ pub(super) fn resolve(section: At<RouterSection>, findings: &Findings) -> Router
             && section.networks.get().is_none_or(Vec::is_empty)
             && section.connected.span().is_none()
             && section.statics.span().is_none(),
-        statics: statics::resolve(section.statics, findings),
+        statics: statics::resolve(section.statics, secrets, findings),
         connected: statics::connected(section.connected),
         networks: section.networks.scalars().unwrap_or_default(),
         dataplane: section.dataplane.value().unwrap_or(DataplaneChoice::Auto),
@@ -174,6 +175,12 @@ impl RouterDraft {
             .zip(neighbors)
             .map(|(number, neighbor)| neighbor.finish(rib::PeerId(number), (asn, router_id)))
             .collect::<Option<Vec<_>>>()?;
+        let mut watches: Vec<Watch> = Vec::new();
+        for watch in self.statics.iter().flat_map(StaticDraft::watches) {
+            if !watches.iter().any(|other| other.is_of(&watch)) {
+                watches.push(watch);
+            }
+        }
         let statics = self.statics.into_iter().map(|route| route.finish(&tunnels)).collect::<Option<Vec<_>>>()?;
         let ecmp_width = usize::try_from(self.ecmp).ok()?;
         Some(Router {
@@ -198,6 +205,7 @@ impl RouterDraft {
             tunnels,
             neighbors,
             statics,
+            watches,
             connected: self.connected,
             policies,
             metrics_listen: self.metrics_listen,

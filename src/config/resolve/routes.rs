@@ -1,6 +1,6 @@
 //! What is done to routes: best paths, aggregates, and the treatment of one session's routes.
 
-use rib::{Aggregate, DecisionRules, MultipathPaths, PrivateAs, SendPaths, Treatment};
+use rib::{Aggregate, DecisionRules, LocalAs, MultipathPaths, PrivateAs, SendPaths, Treatment};
 
 use crate::diagnostic::Findings;
 use crate::field::{Field, Leaf};
@@ -45,7 +45,7 @@ pub(super) fn treatment(keys: TreatmentKeys) -> TreatmentDraft {
 }
 
 impl TreatmentDraft {
-    pub(super) fn finish(&self) -> Treatment {
+    pub(super) fn finish(&self, local_as: Option<LocalAs>) -> Treatment {
         let usual = Treatment::default();
         let octet = |number: Option<At<u32>>| number.and_then(|number| u8::try_from(number.value).ok());
         Treatment {
@@ -56,6 +56,7 @@ impl TreatmentDraft {
             default_originate: self.originates_default(),
             send_paths: self.send_paths.map_or(SendPaths::All, |at| at.value),
             warn_percent: octet(self.warn),
+            local_as,
         }
     }
 

@@ -7,6 +7,7 @@ use policy::{Basis, Chain};
 use rib::PeerPolicy;
 use wire::{Asn, RouterId};
 
+use super::local_asn::{self, LocalAsnDraft};
 use super::offers::{self, OffersDraft};
 use super::place::{Over, Place};
 use super::routes::{self, TreatmentDraft, TreatmentKeys};
@@ -50,6 +51,7 @@ pub(crate) struct SessionDraft {
     prepend: u8,
     bfd: Option<bfd::Config>,
     pub(crate) treatment: TreatmentDraft,
+    pub(crate) local_asn: Option<LocalAsnDraft>,
 }
 
 pub(super) fn resolve(
@@ -103,6 +105,7 @@ pub(super) fn resolve(
         prepend: section.prepend.value().and_then(|prepend| u8::try_from(prepend.0).ok()).unwrap_or(0),
         bfd: super::bfd::resolve(section.bfd, profile, over, hold_time, secrets, findings),
         treatment: routes::treatment(keys),
+        local_asn: local_asn::resolve(section.local_asn, findings),
     }
 }
 
@@ -272,14 +275,20 @@ impl SessionDraft {
         self.max_prefix_in.is_some()
     }
 
+    /// Whether BFD watches its path.
+    pub(crate) const fn has_bfd(&self) -> bool {
+        self.bfd.is_some()
+    }
+
     /// Whether the session opens TCP connections itself.
     pub(crate) const fn connects(&self) -> bool {
         !self.passive
     }
 
     /// The session at `place`; `None` if a part is missing, which was reported.
-    pub(super) fn finish(self, name: &str, (local_asn, router_id): (Asn, RouterId), place: Place) -> Option<Session> {
+    pub(super) fn finish(self, name: &str, (own_asn, router_id): (Asn, RouterId), place: Place) -> Option<Session> {
         let peer_asn = self.asn?.value;
+        let local_as = self.local_asn.map(LocalAsnDraft::finish);
         let shutdown = self.offers.shutdown();
         let (timers, offers) = self.offers.finish(self.hold_time, self.keepalive, self.connect_retry);
         Some(Session {
@@ -287,7 +296,7 @@ impl SessionDraft {
             name: name.to_owned(),
             peer: PeerConfig {
                 name: name.to_owned(),
-                local_asn,
+                local_asn: local_as.map_or(own_asn, |local| local.asn),
                 peer_asn,
                 router_id,
                 local_address: place.local,
@@ -306,10 +315,10 @@ impl SessionDraft {
                 local_address: place.local,
                 peer_address: place.peer,
                 inside6: place.inside6,
-                import: self.import.unwrap_or_else(|| stated_import(self.profile, peer_asn != local_asn)),
+                import: self.import.unwrap_or_else(|| stated_import(self.profile, peer_asn != own_asn)),
                 export: self.export.unwrap_or_else(|| Chain::networks().on(Basis::Profile(self.profile.as_str()))),
                 graceful_shutdown: rib::GracefulShutdown {
-                    honor: self.graceful_shutdown.map_or(peer_asn != local_asn, |word| word == GracefulShutdown::Honor),
+                    honor: self.graceful_shutdown.map_or(peer_asn != own_asn, |word| word == GracefulShutdown::Honor),
                     drain: self.drain,
                 },
                 max_prefix_in: self.max_prefix_in,
@@ -317,7 +326,7 @@ impl SessionDraft {
                 local_preference: self.local_preference,
                 med: self.med,
                 prepend: self.prepend,
-                treatment: self.treatment.finish(),
+                treatment: self.treatment.finish(local_as),
             },
             bfd: self.bfd,
             transport: self.transport,

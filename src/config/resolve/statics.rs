@@ -1,15 +1,20 @@
 //! Static routes and connected networks.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use bgp::Family;
 use ipnet::IpNet;
 use rib::{ConnectedRule, Distance, StaticHop, StaticRoute, StaticTarget};
 
+use super::place::Over;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, OneOf};
 use crate::model::{ConnectedField, StaticHopSection, StaticSection};
-use crate::router::Tunnel;
+use crate::profile::Profile;
+use crate::router::{Tunnel, Watch};
+use crate::secrets::SecretSource;
 use crate::source::{At, Span};
 
 /// What could be made out of one entry of `static`.
@@ -31,14 +36,19 @@ pub(crate) struct HopDraft {
     pub(crate) address: Option<At<IpAddr>>,
     pub(crate) interface: Option<At<String>>,
     weight: u16,
+    pub(crate) bfd: Option<At<bfd::Config>>,
 }
 
-pub(super) fn resolve(written: Field<Vec<Field<StaticSection>>>, findings: &Findings) -> Vec<StaticDraft> {
+pub(super) fn resolve(
+    written: Field<Vec<Field<StaticSection>>>,
+    secrets: &dyn SecretSource,
+    findings: &Findings,
+) -> Vec<StaticDraft> {
     let sections = written.at().map(|list| list.value).unwrap_or_default();
-    sections.into_iter().filter_map(Field::at).map(|section| one(section, findings)).collect()
+    sections.into_iter().filter_map(Field::at).map(|section| one(section, secrets, findings)).collect()
 }
 
-fn one(section: At<StaticSection>, findings: &Findings) -> StaticDraft {
+fn one(section: At<StaticSection>, secrets: &dyn SecretSource, findings: &Findings) -> StaticDraft {
     let At { value: section, span: at } = section;
     let prefix = section.prefix.require("prefix", at, "give the destination, such as `10.8.0.0/16`", findings);
     let blackhole = section.blackhole.value().unwrap_or(false);
@@ -50,7 +60,7 @@ fn one(section: At<StaticSection>, findings: &Findings) -> StaticDraft {
         .unwrap_or_default()
         .into_iter()
         .filter_map(Field::at)
-        .map(|hop| one_hop(hop, findings))
+        .map(|hop| one_hop(hop, secrets, findings))
         .collect();
     let wrong = match (via, blackhole) {
         (Some(span), true) => Some((span, "packets cannot be both sent and dropped")),
@@ -75,14 +85,19 @@ fn one(section: At<StaticSection>, findings: &Findings) -> StaticDraft {
     }
 }
 
-fn one_hop(hop: At<OneOf<IpAddr, StaticHopSection>>, findings: &Findings) -> HopDraft {
+fn one_hop(hop: At<OneOf<IpAddr, StaticHopSection>>, secrets: &dyn SecretSource, findings: &Findings) -> HopDraft {
     let At { value, span: at } = hop;
     let section = match value {
         OneOf::Short(address) => {
-            return HopDraft { at, tunnel: None, address: Some(At::new(address.0, at)), interface: None, weight: 1 };
+            let address = Some(At::new(address.0, at));
+            return HopDraft { at, tunnel: None, address, interface: None, weight: 1, bfd: None };
         }
         OneOf::Long(section) => section,
     };
+    let family = section.address.clone().value().map_or(Family::Ipv4Unicast, |address| Family::of(&address.into()));
+    let over = Over::Neighbor { family, accepts: false };
+    let bfd_at = section.bfd.span();
+    let bfd = super::bfd::resolve(section.bfd, Profile::Generic, over, Duration::ZERO, secrets, findings);
     let text = |at: At<crate::scalar::Text>| At::new(at.value.0, at.span);
     let hop = HopDraft {
         at,
@@ -90,6 +105,7 @@ fn one_hop(hop: At<OneOf<IpAddr, StaticHopSection>>, findings: &Findings) -> Hop
         address: section.address.scalar(),
         interface: section.interface.scalar().map(text),
         weight: section.weight.value().and_then(|within| u16::try_from(within.0).ok()).unwrap_or(1),
+        bfd: bfd_at.and_then(|at| Some(At::new(bfd?, at))),
     };
     let clear = match (&hop.tunnel, &hop.address, &hop.interface) {
         (Some(_), None, None) | (None, Some(_), _) => true,
@@ -118,6 +134,15 @@ pub(super) fn connected(written: ConnectedField) -> ConnectedRule {
 }
 
 impl StaticDraft {
+    /// The next hops that are asked whether they are there.
+    pub(super) fn watches(&self) -> impl Iterator<Item = Watch> + '_ {
+        self.hops.iter().filter_map(|hop| {
+            let (address, config) = (hop.address?.value, hop.bfd.clone()?.value);
+            let interface = hop.interface.as_ref().map(|name| name.value.clone());
+            Some(Watch { name: format!("static-{address}"), interface, address, config })
+        })
+    }
+
     /// The route; `None` if a part is missing, which was reported.
     pub(super) fn finish(self, tunnels: &[Tunnel]) -> Option<StaticRoute> {
         let prefix = self.prefix?.value;

@@ -130,3 +130,66 @@ fn a_session_between_ipv6_addresses_has_ipv4_routes_where_next_hops_may_be_of_ei
     assert_eq!(families("bgp: {extended-next-hop: true, families: [ipv4]}"), [Family::Ipv4Unicast]);
     assert_eq!(families("bgp: {extended-next-hop: true, families: [ipv6, ipv4]}"), both);
 }
+
+#[test]
+fn without_tunnels_neighbours_suffice() {
+    let head = "router: {name: rs, asn: 65000, router-id: 10.1.0.1, install: false}\n";
+    let neighbors = "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {import: all, export: all}}\n";
+    let router = router(&format!("{head}{neighbors}"));
+    assert_eq!((router.tunnels.len(), router.neighbors.len(), router.local_addresses().len()), (0, 1, 0));
+    assert!(check(&format!("{head}{neighbors}tunnels: []\n")).is_ok());
+    assert!(check(head).is_err());
+}
+
+#[test]
+fn a_tunnel_that_a_static_route_leads_into_needs_no_session() {
+    let text = changed(GOOD, "  bgp: {asn: 64512}\n", "");
+    let lines = |via: &str| format!("  networks: [10.1.0.0/16]\n  static: [{{prefix: 10.8.0.0/16, via: [{via}]}}]\n");
+    let warned = |via: &str| {
+        let text = changed(&text, "  networks: [10.1.0.0/16]\n", &lines(via));
+        super::rendered(&text).matches("no BGP session in").count()
+    };
+    assert_eq!(warned("10.1.0.9"), 2);
+    for one in ["{tunnel: t1}", "{address: 169.254.21.1, interface: qs-t1}", "169.254.21.1"] {
+        assert_eq!(warned(one), 1, "{one}");
+    }
+    assert_eq!(warned("{tunnel: t1}, {tunnel: t2}"), 0);
+}
+
+#[test]
+fn a_peer_may_know_us_by_another_number() {
+    let neighbor = |local: &str| {
+        let lines =
+            format!("neighbors:\n  - {{name: a, asn: 65010, address: 10.1.0.9, bgp: {{local-asn: {local}}}}}\n");
+        router(&changed(GOOD, "tunnels:\n", &format!("{lines}tunnels:\n"))).neighbors.swap_remove(0).session
+    };
+    let local = |no_prepend, replace| Some(rib::LocalAs { asn: Asn(64999), no_prepend, replace });
+    let short = neighbor("64999");
+    assert_eq!((short.peer.local_asn, short.policy.treatment.local_as), (Asn(64999), local(false, false)));
+    let long = neighbor("{asn: 64999, no-prepend: true, replace-as: true}");
+    assert_eq!(long.policy.treatment.local_as, local(true, true));
+}
+
+#[test]
+fn peers_of_a_range_may_be_of_any_as() {
+    let asns = |asn: &str| {
+        let lines = format!("neighbors:\n  - {{name: a, asn: {asn}, range: 10.7.0.0/24}}\ntunnels:\n");
+        router(&changed(GOOD, "tunnels:\n", &lines)).neighbors.swap_remove(0).range.unwrap().asns
+    };
+    assert_eq!(asns("any"), [1..=u32::MAX - 1]);
+    assert_eq!(asns("external"), [1..=64999, 65001..=u32::MAX - 1]);
+    assert_eq!(asns("[external, 65000]").len(), 3);
+}
+
+#[test]
+fn a_cloud_sees_another_number_in_place_of_one_that_it_refuses() {
+    let text = changed(&changed(GOOD, "profile: aws", "profile: azure"), "asn: 65000", "asn: 65515");
+    let refused = |local: &str| {
+        let text = changed(&text, "{asn: 64512}", &format!("{{asn: 64512, {local}}}"));
+        super::rendered(&text).matches("from no customer").count()
+    };
+    assert_eq!(refused("import: all"), 1);
+    assert_eq!(refused("local-asn: 65001"), 1, "it is behind the other one");
+    assert_eq!(refused("local-asn: {asn: 65001, replace-as: true}"), 0);
+    assert_eq!(refused("local-asn: {asn: 65517, replace-as: true}"), 1);
+}

@@ -141,6 +141,18 @@ const BEYOND: &[Case] = &[
             "  static:\n    - {prefix: 10.8.0.0/16, via: [10.1.0.9]}\n    - {prefix: 10.8.0.0/16, blackhole: true}\n",
         )],
     ),
+    (
+        Code::StaticBfd,
+        &[
+            (
+                ROUTER_END,
+                "  static:\n    - {prefix: 10.8.0.0/16, via: [{tunnel: t1, bfd: true}]}\n    \
+                 - {prefix: 10.9.0.0/16, via: [{address: 10.1.0.9, bfd: true}, {address: 10.1.0.10, bfd: true}]}\n    \
+                 - {prefix: 10.10.0.0/16, via: [{address: 10.1.0.10, bfd: {interval: 1s}}]}\n",
+            ),
+            (ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {bfd: true}}\ntunnels:\n"),
+        ],
+    ),
     (Code::StaticCapture, &[(ROUTER_END, "  static:\n    - {prefix: 203.0.113.0/24, via: [{tunnel: t1}]}\n")]),
     (Code::Value, &[(ROUTER_END, "  connected: eth0\n")]),
     (Code::NeighborAddress, &[(ROOT, "neighbors:\n  - {name: core, asn: 65010}\ntunnels:\n")]),
@@ -152,9 +164,10 @@ const BEYOND: &[Case] = &[
         Code::NeighborAddress,
         &[(
             ROOT,
-            "neighbors:\n  - {name: a, asn: 65010, address: 'fe80::1'}\n  - {name: b, asn: 1, range: 0.0.0.0/0}\ntunnels:\n",
+            "neighbors:\n  - {name: a, asn: 65010, address: 'ff02::1'}\n  - {name: b, asn: 1, range: 0.0.0.0/0}\ntunnels:\n",
         )],
     ),
+    (Code::NeighborPlace, &[(ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 'fe80::1'}\ntunnels:\n")]),
     (Code::NeighborAsn, &[(ROOT, "neighbors:\n  - {name: core, asn: 65010-65019, address: 10.1.0.9}\ntunnels:\n")]),
     (Code::MissingKey, &[(ROOT, "neighbors:\n  - {name: core, address: 10.1.0.9}\ntunnels:\n")]),
     (
@@ -169,10 +182,12 @@ const BEYOND: &[Case] = &[
         &[(ROOT, "neighbors:\n  - {name: core, asn: 65010, address: 10.1.0.9, local-address: 'fd00::1'}\ntunnels:\n")],
     ),
     (
-        Code::NeighborPlace,
+        Code::LocalAsn,
         &[(
             ROOT,
-            "neighbors:\n  - {name: a, asn: 65010, range: 10.1.0.0/24, bgp: {md5: {file: good.psk}}}\ntunnels:\n",
+            "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {local-asn: 65000}}\n  \
+             - {name: b, asn: 65010, address: 10.1.0.10, bgp: {local-asn: {asn: 65010, replace-as: true}}}\n  \
+             - {name: c, asn: 65000, address: 10.1.0.11, bgp: {local-asn: 64999}}\ntunnels:\n",
         )],
     ),
     (

@@ -52,3 +52,18 @@ fn aggregates_and_the_choice_of_paths_are_the_routers() {
     let multipath = MultipathPaths::SameLength;
     assert_eq!(router.rib.decision, DecisionRules { always_compare_med: true, multipath, weighted: true });
 }
+
+#[test]
+fn aggregates_count_against_the_limit_in_place_of_what_they_cover() {
+    let over = |limit: u32, summary_only: bool| {
+        let lines = format!(
+            "  networks: [10.20.1.0/24, 10.20.2.0/24, 10.30.0.0/16]\n  aggregates: [{{prefix: 10.20.0.0/16, summary-only: \
+             {summary_only}}}, {{prefix: 10.40.0.0/16}}]\n"
+        );
+        let text = changed(GOOD, "  networks: [10.1.0.0/16]\n", &lines);
+        let text = changed(&text, "{asn: 64512}", &format!("{{asn: 64512, max-prefix: {{out: {limit}}}}}"));
+        super::rendered(&text).contains("prefixes to announce")
+    };
+    assert!(over(3, false) && !over(4, false), "three networks and one aggregate; the other has nothing in it yet");
+    assert!(over(1, true) && !over(2, true), "one network and the aggregate around the others");
+}

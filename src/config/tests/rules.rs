@@ -68,6 +68,11 @@ const PASSES: &[Case] = &[
              tunnels:\n",
         )],
     ),
+    (
+        Code::LocalAsn,
+        &[(ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {local-asn: 65001}}\ntunnels:\n")],
+    ),
+    (Code::StaticBfd, &[(NETWORKS, "  static:\n    - {prefix: 10.8.0.0/16, via: [{address: 10.1.0.9, bfd: true}]}\n")]),
     (Code::NeighborInside, &[(ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 169.254.23.1}\ntunnels:\n")]),
     (Code::NetworkDuplicate, &[("[10.1.0.0/16]", "[10.1.0.0/16, 10.1.0.0/17]")]),
     (Code::NetworkMartian, &[("[10.1.0.0/16]", "[169.253.0.0/16]")]),

@@ -29,6 +29,9 @@ fn neighbor(peer: &PeerView) -> String {
         let hold = peer.hold_time.unwrap_or_default();
         line("agreed", format!("router id {id}, hold time {hold} s, families {}", peer.families.join(" ")));
     }
+    if let Some(asn) = peer.local_asn {
+        line("our AS here", asn.to_string());
+    }
     if let Some(role) = &peer.role {
         line("our role", role.clone());
     }
@@ -74,6 +77,7 @@ mod tests {
             draining: false,
             address: "169.254.21.1".parse().unwrap(),
             asn: 64512,
+            local_asn: Some(64999),
             state: "Idle".into(),
             since: 12,
             router_id: None,
@@ -107,6 +111,7 @@ mod tests {
         for part in [
             "aws-1 (169.254.21.1), AS 64512: Idle for 12 s",
             "waiting              out the pause after a failure, for 3 s more",
+            "our AS here          64999",
             "our role             customer",
             "stale routes kept    ipv4-unicast",
             "Administrative Shutdown (6/2): \"upgrade\" (12 s ago)",

@@ -13,7 +13,8 @@
 //! them can make the key exchange wait: FIB and RIB take a level, and a session always takes commands.
 //!
 //! A tunnel's next hop is used while the tunnel is up *and* BFD, where it is configured, has nothing against it. Outside
-//! the tunnels several peers share an interface, so there BFD ends the session, and its routes go with it.
+//! the tunnels several peers share an interface, so there BFD ends the session, and its routes go with it, and static
+//! routes to the same address do. BFD may also watch the next hop of a static route by itself.
 //!
 //! While routes are held for a peer that restarts (RFC 4724), BFD is not asked: our BFD shares the fate of our control
 //! plane, as the peer's may, so its silence says nothing about forwarding (RFC 5882 4.3.2). What it said holds from the
@@ -24,14 +25,16 @@ use std::sync::Arc;
 
 use bfd::{Hops, Obstacle, Path, Verdict};
 use config::Session;
-use rib::PeerId;
+use rib::{NextHop, PeerId};
 use tokio::sync::Mutex;
 use wire::ipsec::TunnelId;
 
 use super::bfd_task::{self, Add};
 use super::link_states::LinkStates;
+use super::neighbors::Where;
 use super::session;
 use super::topology::{Part, TopologyReader};
+use super::watches::WatchPart;
 use crate::telemetry::report::Reporter;
 
 /// The three that follow a tunnel's state, and BFD.
@@ -98,6 +101,9 @@ impl Coupling {
     /// BFD has come to an opinion.
     pub(super) async fn bfd_verdict(&self, peer: PeerId, verdict: Verdict) {
         let topology = self.topology.borrow().clone();
+        if let Some(Ok(hop)) = topology.watches.get(&peer).map(WatchPart::hop) {
+            return self.note_hop(hop, verdict);
+        }
         let Some(session) = topology.session(peer) else { return };
         let mut gates = self.gates.lock().await;
         let mut overruled = self.overruled.lock().await;
@@ -127,8 +133,17 @@ impl Coupling {
                 if verdict.is_usable() { self.use_link(*id, part) } else { self.leave_link(*id) }
             }
         }
+        if let Some(part) = topology.neighbors.get(&peer)
+            && let Ok(Where { link, interface: Some(_), .. }) = part.spot
+        {
+            self.note_hop(NextHop { link, address: part.session.peer.peer_address }, verdict);
+        }
         let command = if verdict.is_usable() { session::Command::BfdUp } else { session::Command::BfdDown };
         drop(session.commands.send(command).await);
+    }
+
+    fn note_hop(&self, hop: NextHop, verdict: Verdict) {
+        self.rib.set_hop(hop, if verdict.is_usable() { rib::LinkState::Up } else { rib::LinkState::Down });
     }
 
     /// What BFD said while routes were held for the peer counts once they no longer are.
@@ -170,7 +185,8 @@ impl Coupling {
                     self.tell_bfd(bfd_task::Command::Start(peer)).await;
                 }
             }
-            (Some((peer, _)), None, _) => {
+            (Some((peer, _)), None, Some(_)) => self.go_on_without_bfd(peer).await,
+            (Some((peer, _)), None, None) => {
                 self.tell_bfd(bfd_task::Command::Remove(peer)).await;
                 self.bfd_verdict(peer, Verdict::Usable).await;
             }
@@ -193,7 +209,19 @@ impl Coupling {
         self.tell_bfd(bfd_task::Command::Reconfigure(peer, Box::new(config))).await;
     }
 
-    /// It is nowhere any more, or over, or goes on without BFD.
+    /// A session goes on and BFD does not. The peer, which still has it, is not to take that for a failure.
+    pub(super) async fn go_on_without_bfd(&self, peer: PeerId) {
+        self.tell_bfd(bfd_task::Command::Retire(peer)).await;
+        self.bfd_verdict(peer, Verdict::Usable).await;
+    }
+
+    /// The next hop of static routes is watched no more.
+    pub(super) async fn unwatch_hop(&self, watch: PeerId) {
+        self.tell_bfd(bfd_task::Command::Remove(watch)).await;
+        self.bfd_verdict(watch, Verdict::Usable).await;
+    }
+
+    /// It is nowhere any more, or over.
     pub(super) async fn unwatch_outside(&self, session: &Session) {
         if session.bfd.is_some() {
             self.tell_bfd(bfd_task::Command::Remove(session.id)).await;

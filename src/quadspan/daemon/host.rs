@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use bgp::Family;
 use config::Router;
 
 /// A setting, the value it needs and why.
@@ -65,14 +66,15 @@ struct Replaced {
 }
 
 impl HostSettings {
-    /// Makes all settings; what can't be made becomes a warning, not a failure. IPv6 is touched only if a tunnel
-    /// carries it.
+    /// Makes all settings; what can't be made becomes a warning, not a failure. IPv6 is touched only if a tunnel or a
+    /// session carries it.
     pub(super) fn apply(router: &Router) -> Self {
         let mut settings = Self::default();
         for need in &NEEDS {
             settings.set(need);
         }
-        if router.tunnels.iter().any(|tunnel| tunnel.inside6.is_some()) {
+        let inside = router.tunnels.iter().any(|tunnel| tunnel.inside6.is_some());
+        if inside || router.sessions().any(|session| session.peer.families.contains(&Family::Ipv6Unicast)) {
             settings.keep_advertisements();
             settings.set(&FORWARD_V6);
         }

@@ -1,4 +1,4 @@
-//! Which links carry traffic, as a level and not as a queue: whoever sets it never waits, whoever reads it gets the
+//! Which links carry traffic, and which next hops behind them are alive, as a level and not as a queue: whoever sets it never waits, whoever reads it gets the
 //! latest.
 //!
 //! A queue here would let a busy routing table hold up the key exchange of all tunnels.
@@ -6,29 +6,43 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use rib::LinkState;
+use rib::{LinkState, NextHop};
 use tokio::sync::Notify;
 use wire::LinkId;
 
 /// Changes that the routing tables have not seen yet.
 #[derive(Debug, Default)]
 pub(super) struct LinkStates {
-    latest: Mutex<BTreeMap<LinkId, LinkState>>,
+    latest: Mutex<Changes>,
     changed: Notify,
+}
+
+/// The latest of what changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub(super) links: BTreeMap<LinkId, LinkState>,
+    /// Where BFD has an opinion.
+    pub(super) hops: BTreeMap<NextHop, LinkState>,
 }
 
 impl LinkStates {
     /// Notes a link's state.
     pub(super) fn set(&self, link: LinkId, state: LinkState) {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).insert(link, state);
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).links.insert(link, state);
+        self.changed.notify_one();
+    }
+
+    /// Notes the state of a next hop behind a link.
+    pub(super) fn set_hop(&self, hop: NextHop, state: LinkState) {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).hops.insert(hop, state);
         self.changed.notify_one();
     }
 
     /// Waits for changes and takes them all.
-    pub(super) async fn take(&self) -> BTreeMap<LinkId, LinkState> {
+    pub(super) async fn take(&self) -> Changes {
         loop {
             let taken = std::mem::take(&mut *self.latest.lock().unwrap_or_else(PoisonError::into_inner));
-            if !taken.is_empty() {
+            if taken != Changes::default() {
                 return taken;
             }
             self.changed.notified().await;
@@ -46,7 +60,7 @@ mod tests {
         states.set(LinkId(1), LinkState::Up);
         states.set(LinkId(2), LinkState::Up);
         states.set(LinkId(1), LinkState::Down);
-        let taken = states.take().await;
+        let taken = states.take().await.links;
         assert_eq!(taken, [(LinkId(1), LinkState::Down), (LinkId(2), LinkState::Up)].into());
     }
 }

@@ -47,6 +47,7 @@ mod sleep;
 mod topology;
 
 mod views;
+mod watches;
 
 pub use control::{Control, ControlError};
 pub use error::StartError;

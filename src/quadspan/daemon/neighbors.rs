@@ -23,7 +23,7 @@ use wire::LinkId;
 
 use super::bfd_task::Add;
 use super::interfaces::Interfaces;
-use super::reception::{Accepted, Reception};
+use super::reception::{Accepted, Post, Reception};
 use super::reload::Supervisor;
 use super::topology::Topology;
 use super::{rib_task, session};
@@ -75,6 +75,7 @@ impl Supervisor {
     pub(super) async fn follow_interfaces(&mut self, interfaces: Arc<Interfaces>) {
         self.change_topology(|topology| topology.interfaces = interfaces);
         self.place_neighbors().await;
+        self.place_watches().await;
     }
 
     /// Ends what is not configured any more, and what has to begin anew; in words what was done.
@@ -254,7 +255,7 @@ impl Supervisor {
     async fn change_neighbor_bfd(&mut self, id: PeerId, old: &Session, new: Option<&bfd::Config>) {
         match (&old.bfd, new) {
             (None, Some(_)) => self.watch_neighbor(id).await,
-            (Some(_), None) => self.coupling.unwatch_outside(old).await,
+            (Some(_), None) => self.coupling.go_on_without_bfd(id).await,
             (Some(old), Some(new)) if old != new => self.coupling.change_outside(id, new.clone()).await,
             (Some(_), Some(_)) | (None, None) => {}
         }
@@ -330,13 +331,18 @@ fn link(place: &NeighborPlace, session: &Session, spot: &Where) -> session::Link
 }
 
 /// The addresses at which somebody may connect.
-fn listening(topology: &Topology) -> BTreeSet<IpAddr> {
-    let placed = topology.neighbors.values().filter_map(|part| Some(part.spot.as_ref().ok()?.local));
+fn listening(topology: &Topology) -> BTreeSet<Post> {
+    let spots = topology.neighbors.values().filter_map(|part| part.spot.as_ref().ok());
+    let placed = spots.map(|spot| Post::new(spot.local, spot.interface.as_deref()));
     let ranges = topology.router.neighbors.iter().filter_map(|neighbor| Some((neighbor, neighbor.range.as_ref()?)));
     let interfaces = &topology.interfaces;
-    let open = ranges.flat_map(|(neighbor, range)| match neighbor.place.local_address {
-        Some(local) => interfaces.have(local).then_some(local).into_iter().collect(),
-        None => interfaces.toward(range.range, neighbor.place.interface.as_deref()).collect::<Vec<_>>(),
+    let open = ranges.flat_map(|(neighbor, range)| {
+        let interface = neighbor.place.interface.as_deref();
+        let addresses = match neighbor.place.local_address {
+            Some(local) => interfaces.have(local).then_some(local).into_iter().collect(),
+            None => interfaces.toward(range.range, interface).collect::<Vec<_>>(),
+        };
+        addresses.into_iter().map(move |local| Post::new(local, interface))
     });
     placed.chain(open).collect()
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp::message::{HEADER_LEN, MAX_MESSAGE_LEN, Open};
-use config::{Neighbor, Session, Transport};
+use config::{Neighbor, Session};
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -30,6 +30,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause after a failure to listen.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
+/// An address of ours to listen at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Post {
+    pub(super) local: IpAddr,
+    /// Where the address is of link scope (RFC 4007), the interface that has it: others may have it, too.
+    pub(super) interface: Option<String>,
+}
+
+impl Post {
+    pub(super) fn new(local: IpAddr, interface: Option<&str>) -> Self {
+        let scoped = matches!(local, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        Self { local, interface: interface.filter(|_| scoped).map(ToOwned::to_owned) }
+    }
+
+    /// Whether peers behind this interface connect here.
+    fn serves(&self, interface: Option<&str>) -> bool {
+        self.interface.is_none() || self.interface.as_deref() == interface
+    }
+}
+
 /// A peer that is not known beforehand has connected.
 #[derive(Debug)]
 pub(super) struct Accepted {
@@ -45,7 +65,7 @@ pub(super) struct Accepted {
 #[derive(Debug)]
 pub(super) struct Reception {
     door: Door,
-    open: BTreeMap<IpAddr, (Keys, JoinHandle<()>)>,
+    open: BTreeMap<Post, (Keys, JoinHandle<()>)>,
 }
 
 /// Who has to sign connections, with which key.
@@ -69,37 +89,38 @@ impl Reception {
     }
 
     /// Listens at exactly these addresses, with the keys that are configured now.
-    pub(super) fn listen_at(&mut self, addresses: &BTreeSet<IpAddr>) {
-        self.open.retain(|address, (_, task)| {
-            let stays = addresses.contains(address);
+    pub(super) fn listen_at(&mut self, posts: &BTreeSet<Post>) {
+        self.open.retain(|post, (_, task)| {
+            let stays = posts.contains(post);
             if !stays {
                 task.abort();
             }
             stays
         });
         let topology = Arc::clone(&self.door.topology.borrow());
-        for address in addresses {
-            let keys = keys(&topology.router.neighbors, *address);
-            let before = match self.open.remove(address) {
+        for post in posts {
+            let keys = keys(&topology.router.neighbors, post);
+            let before = match self.open.remove(post) {
                 Some((same, task)) if same == keys => {
-                    self.open.insert(*address, (same, task));
+                    self.open.insert(post.clone(), (same, task));
                     continue;
                 }
                 before => before.map(|(_, task)| task),
             };
-            let door = self.door.clone().serve(*address, keys.clone(), before);
-            self.open.insert(*address, (keys, tokio::spawn(door)));
+            let door = self.door.clone().serve(post.clone(), keys.clone(), before);
+            self.open.insert(post.clone(), (keys, tokio::spawn(door)));
         }
     }
 }
 
-/// Keys of those who connect to `local` signed (RFC 2385).
-fn keys(neighbors: &[Neighbor], local: IpAddr) -> Keys {
+/// Keys of those who connect there signed (RFC 2385).
+fn keys(neighbors: &[Neighbor], post: &Post) -> Keys {
     let of = |neighbor: &Neighbor| {
         let key = neighbor.session.transport.md5.clone()?;
         let peer = neighbor.session.peer.peer_address;
         let who = neighbor.range.as_ref().map_or_else(|| peer.into(), |range| range.range);
-        (peer.is_ipv4() == local.is_ipv4()).then_some((who, key))
+        let comes_here = peer.is_ipv4() == post.local.is_ipv4() && post.serves(neighbor.place.interface.as_deref());
+        comes_here.then_some((who, key))
     };
     neighbors.iter().filter_map(of).collect()
 }
@@ -112,23 +133,23 @@ impl Drop for Reception {
 
 impl Door {
     /// Takes over from `before`, which had other keys: the kernel has no list of the keys of a socket to correct.
-    async fn serve(self, local: IpAddr, keys: Keys, before: Option<JoinHandle<()>>) {
+    async fn serve(self, post: Post, keys: Keys, before: Option<JoinHandle<()>>) {
         if let Some(before) = before {
             before.abort();
             drop(before.await);
         }
         loop {
-            let error = match session::listen_plain(local) {
-                Ok(listener) => self.accept_all(local, &listener, &keys).await,
+            let error = match session::listen_plain(post.local, post.interface.clone()) {
+                Ok(listener) => self.accept_all(&post, &listener, &keys).await,
                 Err(error) => error,
             };
-            self.reporter.neighbors_listen_failed(local, &error);
+            self.reporter.neighbors_listen_failed(post.local, &error);
             tokio::time::sleep(LISTEN_AGAIN).await;
         }
     }
 
     /// Until the socket fails.
-    async fn accept_all(&self, local: IpAddr, listener: &TcpListener, keys: &Keys) -> std::io::Error {
+    async fn accept_all(&self, post: &Post, listener: &TcpListener, keys: &Keys) -> std::io::Error {
         // The keys have to be there before those who sign connect.
         for (who, key) in keys {
             if let Err(error) = session::sign(listener, *who, key) {
@@ -137,32 +158,39 @@ impl Door {
         }
         loop {
             match listener.accept().await {
-                Ok((stream, from)) => self.admit(local, from, stream).await,
+                Ok((stream, from)) => self.admit(post, from, stream).await,
                 Err(error) => return error,
             }
         }
     }
 
-    async fn admit(&self, local: IpAddr, from: SocketAddr, stream: TcpStream) {
-        let topology = Arc::clone(&self.topology.borrow());
+    async fn admit(&self, post: &Post, from: SocketAddr, stream: TcpStream) {
+        let (topology, local) = (Arc::clone(&self.topology.borrow()), post.local);
         let known = topology.neighbors.values().find(|part| {
             let peer = &part.session.peer;
-            peer.local_address == local && peer.peer_address == from.ip()
+            let interface = part.spot.as_ref().ok().and_then(|spot| spot.interface.as_deref());
+            peer.local_address == local && peer.peer_address == from.ip() && post.serves(interface)
         });
         if let Some(part) = known {
-            if let Some(reason) = unprotected(&part.session) {
+            if let Some(reason) = too_far(&part.session, &stream) {
                 self.reporter.neighbor_refused(local, from, reason);
                 return;
             }
             drop(part.handle.commands.send(session::Command::Accepted(stream, from)).await);
             return;
         }
-        let of_range =
-            |neighbor: &&Neighbor| neighbor.range.as_ref().is_some_and(|range| range.range.contains(&from.ip()));
+        let of_range = |neighbor: &&Neighbor| {
+            let within = neighbor.range.as_ref().is_some_and(|range| range.range.contains(&from.ip()));
+            within && post.serves(neighbor.place.interface.as_deref())
+        };
         let Some(neighbor) = topology.router.neighbors.iter().find(of_range) else {
             self.reporter.neighbor_refused(local, from, "nobody with this address is a neighbour");
             return;
         };
+        if let Some(reason) = too_far(&neighbor.session, &stream) {
+            self.reporter.neighbor_refused(local, from, reason);
+            return;
+        }
         let Ok(permit) = Arc::clone(&self.undecided).try_acquire_owned() else {
             self.reporter.neighbor_refused(local, from, "too many others have connected and said nothing yet");
             return;
@@ -193,12 +221,11 @@ impl Door {
     }
 }
 
-/// Why a connection is not taken that came without the protection a session asks for: the socket that listens is
-/// shared and asks for none, so such sessions are opened by us alone.
-fn unprotected(session: &Session) -> Option<&'static str> {
-    let Transport { md5, ttl_security, .. } = &session.transport;
-    let protected = md5.is_some() || ttl_security.is_some();
-    protected.then_some("a session with TCP MD5 or TTL security outside tunnels is opened from our side")
+/// Why a connection is not taken of a session with TTL security: the socket that listens is shared and takes packets
+/// from anywhere, so that the first one of a connection is looked at afterwards. A key is asked for by the kernel.
+fn too_far(session: &Session, stream: &TcpStream) -> Option<&'static str> {
+    let hops = session.transport.ttl_security?;
+    (!session::came_from_within(stream, hops)).then_some("it came from farther away than `ttl-security` permits")
 }
 
 /// The AS in the peer's OPEN, which stays to be read.
@@ -253,15 +280,24 @@ mod tests {
 
     #[test]
     fn the_keys_of_an_address_change_with_the_configuration() {
-        let local = "10.7.0.1".parse().unwrap();
-        let of = |bgp| keys(&neighbors(bgp), local);
+        let post = |text: &str| Post::new(text.parse().unwrap(), Some("eth0"));
+        let of = |bgp| keys(&neighbors(bgp), &post("10.7.0.1"));
         let one = of(["md5: {inline: first-key-of-a}", ""]);
         assert_eq!(one, [("10.7.0.9/32".parse().unwrap(), Secret::from(b"first-key-of-a".as_slice()))]);
         assert_eq!(one, of(["md5: {inline: first-key-of-a}", "hold-time: 30s"]), "nothing that matters here");
         assert_ne!(one, of(["md5: {inline: other-key-of-a}", ""]));
         assert_ne!(one, of(["", ""]));
         assert_eq!(of(["md5: {inline: first-key-of-a}", "md5: {inline: key-of-b}"]).len(), 2);
-        assert_eq!(keys(&neighbors(["md5: {inline: first-key-of-a}", ""]), "::1".parse().unwrap()), []);
+        assert_eq!(keys(&neighbors(["md5: {inline: first-key-of-a}", ""]), &post("::1")), []);
+    }
+
+    #[test]
+    fn an_address_of_link_scope_is_one_of_its_interface() {
+        let post = |text: &str, interface| Post::new(text.parse().unwrap(), Some(interface));
+        assert_ne!(post("fe80::1", "eth0"), post("fe80::1", "eth1"));
+        assert_eq!(post("fd00::1", "eth0"), post("fd00::1", "eth1"));
+        assert!(post("fe80::1", "eth0").serves(Some("eth0")) && !post("fe80::1", "eth0").serves(Some("eth1")));
+        assert!(post("10.7.0.1", "eth0").serves(Some("eth1")) && post("10.7.0.1", "eth0").serves(None));
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Supervisor {
         self.carry_out(plan, &router).await;
         let (old, new) = (&current.router, &router);
         let neighbors = self.change_neighbors(old, new).await;
-        let sources = (old.statics != new.statics || old.connected != new.connected)
+        let sources = (old.statics != new.statics || old.watches != new.watches || old.connected != new.connected)
             .then(|| "static and connected routes changed".to_owned());
         self.tell_rib(rib_task::Command::Sources(new.statics.clone(), new.connected.clone())).await;
         for part in neighbors.into_iter().chain(sources) {
@@ -113,6 +113,7 @@ impl Supervisor {
             topology.making.clear();
         });
         self.place_neighbors().await;
+        self.place_watches().await;
         let unmade = self.topology.borrow().unmade.clone();
         if unmade.is_empty() {
             return Ok(summary);
@@ -172,16 +173,6 @@ impl Supervisor {
         for tunnel in plan.policy {
             self.change_policy(tunnel).await;
         }
-        for tunnel in plan.credentials {
-            self.change_credentials(tunnel).await;
-        }
-    }
-
-    /// Renewed certificates: the tunnel stays up, and the ends authenticate anew.
-    async fn change_credentials(&mut self, tunnel: Tunnel) {
-        let (id, auth) = (tunnel.id, Box::new(tunnel.ike.auth.clone()));
-        self.change_policy(tunnel).await;
-        drop(self.ike.send(ike_task::Command::Credentials { tunnel: id, auth }).await);
     }
 
     /// Makes a tunnel, or keeps it in mind. One tunnel that can't be made must not keep others from being made.
@@ -311,8 +302,6 @@ struct Plan {
     remove: Vec<TunnelId>,
     add: Vec<Tunnel>,
     policy: Vec<Tunnel>,
-    /// Those with other certificates or CAs, and maybe another policy.
-    credentials: Vec<Tunnel>,
     replaced: usize,
     networks: bool,
 }
@@ -330,7 +319,6 @@ impl Plan {
                 None => plan.add.push(tunnel.clone()),
                 Some((_, part)) if *part.tunnel == *tunnel => {}
                 Some((_, part)) if same_but_policy(&part.tunnel, tunnel) => plan.policy.push(tunnel.clone()),
-                Some((_, part)) if same_but_certificates(&part.tunnel, tunnel) => plan.credentials.push(tunnel.clone()),
                 Some((id, _)) => {
                     plan.replaced += 1;
                     plan.remove.push(id);
@@ -344,15 +332,11 @@ impl Plan {
     fn summary(&self) -> String {
         let added = self.add.len() - self.replaced;
         let removed = self.remove.len() - self.replaced;
-        if added + removed + self.replaced + self.policy.len() + self.credentials.len() == 0 && !self.networks {
+        if added + removed + self.replaced + self.policy.len() == 0 && !self.networks {
             return NOTHING.to_owned();
         }
-        let renewed = match self.credentials.len() {
-            0 => String::new(),
-            count => format!(", {count} with other certificates"),
-        };
         format!(
-            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session{renewed}; networks {}",
+            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session; networks {}",
             self.replaced,
             self.policy.len(),
             if self.networks { "changed" } else { "unchanged" }
@@ -368,10 +352,12 @@ fn inside_addresses(tunnel: &Tunnel) -> Vec<IpNet> {
     addresses
 }
 
-/// How to leave a peer: without a word if we will be back, and it keeps our routes meanwhile (RFC 4724 4.1).
+/// How to leave a peer: without a word if we will be back, and it keeps our routes meanwhile (RFC 4724 4.1). In a tunnel
+/// it had better not: nothing comes through before the next key exchange, and there may be another way.
 fn farewell(returning: bool, session: &config::Session) -> StopReason {
+    let forwards = session.policy.reach != rib::Reach::Tunnel;
     match session.peer.offers.graceful_restart {
-        Some(restart) if returning && restart.time.is_some() => StopReason::Restarting,
+        Some(restart) if returning && forwards && restart.time.is_some() => StopReason::Restarting,
         Some(_) | None => StopReason::AdminShutdown("router is stopping".to_owned()),
     }
 }
@@ -391,16 +377,6 @@ fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
     let (policy, transport, bfd) = (old_bgp.policy.clone(), old_bgp.transport.clone(), old_bgp.bfd.clone());
     with_old_policy.bgp = Some(config::Session { policy, peer, transport, bfd, ..new_bgp.clone() });
     with_old_policy == *old
-}
-
-/// Whether two tunnels differ in certificates or trusted CAs, and else in nothing that would restart the tunnel.
-fn same_but_certificates(old: &Tunnel, new: &Tunnel) -> bool {
-    if !old.ike.auth.uses_certificates() || !new.ike.auth.uses_certificates() {
-        return false;
-    }
-    let mut with_old = new.clone();
-    with_old.ike.auth = old.ike.auth.clone();
-    with_old == *old || same_but_policy(old, &with_old)
 }
 
 /// Some settings belong to the process; changing them under running sessions would drop everything anyway.

@@ -189,8 +189,11 @@ impl Task {
             tokio::select! {
                 biased;
                 changed = states.take() => {
-                    for (link, state) in changed {
+                    for (link, state) in changed.links {
                         self.rib.handle_link(link, state);
+                    }
+                    for (hop, state) in changed.hops {
+                        self.rib.handle_hop(hop, state);
                     }
                 }
                 Some((peer, room)) = self.room.next() => self.send_backlog(peer, room),

@@ -14,6 +14,7 @@ use wire::ipsec::TunnelId;
 use super::interfaces::Interfaces;
 use super::neighbors::Neighbors;
 use super::session;
+use super::watches::Watches;
 use crate::telemetry::report::TunnelNames;
 
 /// The router's parts at one moment.
@@ -27,6 +28,8 @@ pub(super) struct Topology {
     pub(super) tunnels: BTreeMap<TunnelId, Part>,
     /// Sessions outside tunnels.
     pub(super) neighbors: Neighbors,
+    /// Next hops of static routes that BFD watches, by the number of their BFD session.
+    pub(super) watches: Watches,
     /// The plain interfaces of the machine.
     pub(super) interfaces: Arc<Interfaces>,
     /// Tunnels that could not be made; tried again by the supervisor.
@@ -60,6 +63,7 @@ impl Topology {
             making: Vec::new(),
             tunnels: BTreeMap::new(),
             neighbors: BTreeMap::new(),
+            watches: Watches::new(),
             interfaces: Arc::default(),
             unmade: BTreeMap::new(),
         }

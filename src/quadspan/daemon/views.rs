@@ -362,6 +362,7 @@ pub(super) fn session(bgp: &Session, status: &bgp::PeerStatus, counts: rib::Peer
         interface: None,
         address: bgp.peer.peer_address,
         asn: bgp.peer.peer_asn.0,
+        local_asn: bgp.policy.treatment.local_as.map(|local| local.asn.0),
         state: status.state.to_string(),
         since: status.since.map_or(0, |since| seconds(now, since)),
         router_id: status.negotiated.as_ref().map(|session| session.peer_router_id.to_string()),

@@ -29,6 +29,8 @@ pub struct Metrics {
     pub notifications: IntCounterVec,
     /// By tunnel and reason.
     pub bfd_failures: IntCounterVec,
+    /// By session: times that the peer came near the limit of what it may announce.
+    pub prefix_warnings: IntCounterVec,
     /// By tunnel: times it was lost.
     pub failovers: IntCounterVec,
     /// By result.
@@ -54,6 +56,11 @@ impl Metrics {
                 &["tunnel", "direction", "code", "subcode"],
             ),
             bfd_failures: vec("bfd_failures_total", "BFD sessions lost by reason.", &["tunnel", "reason"]),
+            prefix_warnings: vec(
+                "bgp_prefix_warnings_total",
+                "Times that a peer has announced nearly as many prefixes as it may.",
+                &["tunnel"],
+            ),
             failovers: vec("failovers_total", "Times a tunnel in use was lost and its routes moved.", &["tunnel"]),
             reloads: vec("config_reload_total", "Configuration reloads by result.", &["result"]),
             reload_success_time: IntGauge::new(
@@ -80,6 +87,7 @@ impl Metrics {
             &self.rekeys,
             &self.notifications,
             &self.failovers,
+            &self.prefix_warnings,
             &self.reloads,
         ];
         for vector in vectors {
@@ -98,6 +106,11 @@ impl Metrics {
                 self.rekeys.with_label_values(&[tunnel, kind, result]);
             }
         }
+    }
+
+    /// The same for a session.
+    pub fn know_session(&self, session: &str) {
+        self.prefix_warnings.with_label_values(&[session]);
     }
 }
 

@@ -5,5 +5,6 @@
 
 pub mod logging;
 pub mod metrics;
+mod policies;
 pub mod report;
 mod snapshot;

@@ -164,6 +164,7 @@ impl Reporter {
         match event {
             bgp::Event::Established(established) => {
                 let hold = established.hold_time.as_secs();
+                self.metrics.know_session(tunnel);
                 info!(tunnel, %peer, asn = %config.peer_asn, router_id = %established.peer_router_id, hold, "BGP established");
             }
             bgp::Event::Down { reason, was_established: true, retry_in, .. } => {
@@ -273,6 +274,7 @@ impl Reporter {
 
     pub(crate) fn prefix_limit_near(&self, tunnel: &str, count: u32, limit: u32) {
         let remedy = "raise `max-prefix: {in: ..}`, or accept less: one route more than that ends the session";
+        self.metrics.prefix_warnings.with_label_values(&[tunnel]).inc();
         warn!(tunnel, count, limit, remedy, "the peer has announced nearly as many routes as it may");
     }
 

@@ -1,11 +1,11 @@
 //! How things are at the moment of a scrape, as metric families.
 
-use dataplane::EngineCounters;
 use prometheus::core::{AtomicF64, AtomicU64};
 use prometheus::core::{Collector as _, GenericCounterVec, GenericGaugeVec};
 use prometheus::{Opts, proto::MetricFamily};
 
 use super::metrics::name;
+use super::policies;
 use crate::daemon::{Control, ControlError};
 use crate::view::{
     BfdView, ChildView, FibView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState, TunnelView,
@@ -26,12 +26,12 @@ pub(super) async fn gather(control: &Control) -> Result<Vec<MetricFamily>, Contr
     strangers(&control.strangers().await?, &mut families);
     certificates(&status.tunnels, &mut families);
     traffic(&status.tunnels, &mut families);
-    engine(&control.engine_counters(), &mut families);
     peers(&status.peers, &mut families);
     bfd(&control.bfd().await?, &mut families);
     prefixes(&status.peers, &mut families);
     messages(&status.peers, &mut families);
     tables(&status, &fib, &mut families);
+    policies::gather(&control.policies(), &mut families);
     Ok(families)
 }
 
@@ -157,30 +157,6 @@ fn traffic(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
     for family in [bytes, packets, replays, drops] {
         families.extend(family.collect());
     }
-}
-
-fn engine(counters: &EngineCounters, families: &mut Vec<MetricFamily>) {
-    let datagrams = counter(
-        "dataplane_datagrams_total",
-        "Datagrams that belong to no tunnel, or to none yet. `unknown_spi` is ESP without an SA; `early` are those of them \
-         whose SA came within two seconds, so that nothing was lost.",
-        &["kind"],
-    );
-    let EngineCounters { unknown_spi, early, malformed, keepalives_in, keepalives_out, ike_in, ike_dropped } =
-        *counters;
-    let kinds = [
-        ("unknown_spi", unknown_spi),
-        ("early", early),
-        ("malformed", malformed),
-        ("keepalive_in", keepalives_in),
-        ("keepalive_out", keepalives_out),
-        ("ike_in", ike_in),
-        ("ike_dropped", ike_dropped),
-    ];
-    for (kind, count) in kinds {
-        datagrams.with_label_values(&[kind]).inc_by(count);
-    }
-    families.extend(datagrams.collect());
 }
 
 fn certificates(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
@@ -338,7 +314,7 @@ fn gauge(suffix: &str, help: &str, labels: &[&str]) -> GenericGaugeVec<AtomicF64
     GenericGaugeVec::new(Opts::new(name(suffix), help), labels).expect("names and labels are valid")
 }
 
-fn counter(suffix: &str, help: &str, labels: &[&str]) -> GenericCounterVec<AtomicU64> {
+pub(super) fn counter(suffix: &str, help: &str, labels: &[&str]) -> GenericCounterVec<AtomicU64> {
     GenericCounterVec::new(Opts::new(name(suffix), help), labels).expect("names and labels are valid")
 }
 

@@ -11,7 +11,7 @@ use policy::{
     RuleId, Set, Then,
 };
 
-use crate::{GracefulShutdown, Inside6, PrivateAs, Treatment};
+use crate::{GracefulShutdown, Inside6, LocalAs, PrivateAs, Treatment};
 
 fn session(families: &[Family]) -> &'static PeerSession {
     Box::leak(Box::new(PeerSession::new(families.to_vec(), RouterId([1, 1, 1, 1].into()))))
@@ -205,6 +205,20 @@ fn treated(treatment: Treatment, path: &[u32]) -> AsPath {
 fn another_site_of_the_peers_as_gets_our_number_in_place_of_its_own() {
     let treatment = Treatment { as_override: true, ..Treatment::default() };
     assert_eq!(treated(treatment, &[65515, 7, 65515]), sequence(&[65000, 65000, 7, 65000]));
+}
+
+#[test]
+fn a_peer_that_knows_us_by_another_number_sees_it_first() {
+    let local = |replace| LocalAs { asn: Asn(64999), no_prepend: false, replace };
+    let with = |treatment: Treatment, replace| Treatment { local_as: Some(local(replace)), ..treatment };
+    assert_eq!(treated(with(Treatment::default(), false), &[7]), sequence(&[64999, 65000, 7]));
+    assert_eq!(treated(with(Treatment::default(), true), &[7]), sequence(&[64999, 7]));
+    let overriding = || Treatment { as_override: true, ..Treatment::default() };
+    assert_eq!(treated(with(overriding(), false), &[65515]), sequence(&[64999, 65000, 65000]));
+    assert_eq!(treated(with(overriding(), true), &[65515]), sequence(&[64999, 64999]));
+    let twice = PeerPolicy { prepend: 1, treatment: with(Treatment::default(), false), ..policy() };
+    let sent = export(&twice).outgoing(&net("10.2.0.0/16"), originated(), &Changes::None);
+    assert_eq!(sent.attributes.as_path, sequence(&[64999, 64999, 65000]));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use policy::{
 };
 
 use super::*;
-use crate::{DecisionRules, GracefulShutdown, Inside6, Treatment};
+use crate::{DecisionRules, GracefulShutdown, Inside6, LocalAs, Treatment};
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -322,4 +322,22 @@ fn routes_about_to_go_away_get_the_lowest_preference() {
     let staying = received("169.254.21.1", &[64512]);
     assert_eq!((preference(true, false, &leaving), preference(false, false, &leaving)), (0, 100));
     assert_eq!((preference(true, false, &staying), preference(true, true, &staying)), (100, 0));
+}
+
+#[test]
+fn what_comes_to_another_number_of_ours_says_so() {
+    let known_as = |no_prepend| LocalAs { asn: Asn(64999), no_prepend, replace: false };
+    let with = |no_prepend| PeerPolicy {
+        treatment: Treatment { local_as: Some(known_as(no_prepend)), ..Treatment::default() },
+        ..policy()
+    };
+    let judged = |no_prepend, path: &[u32]| {
+        let judged = judge_with(&with(no_prepend), "10.2.0.0/16", &received("169.254.21.1", path), |_| ());
+        judged.map(|effective| effective.attributes.map(|attributes| attributes.as_path))
+    };
+    let path = AsPath(vec![AsPathSegment::Sequence(vec![Asn(64999), Asn(64512), Asn(7)])]);
+    assert_eq!(judged(false, &[64512, 7]), Ok(Some(path)));
+    assert_eq!(judged(true, &[64512, 7]), Ok(None), "as received");
+    assert_eq!(judged(true, &[64512, 64999]), Err(Refusal::OwnAsInPath(Asn(64999))));
+    assert_eq!(judged(true, &[64512, 65000]), Err(Refusal::OwnAsInPath(Asn(65000))));
 }

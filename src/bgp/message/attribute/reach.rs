@@ -38,7 +38,7 @@ pub(in crate::message) fn decode_reach(value: &[u8], terms: &Terms) -> Result<Re
     let (Some(next_hop), Some(field)) = (rest.get(..next_hop_len), rest.get(next_hop_len + 1..)) else {
         return Err(length("as much as its next hop takes").reset());
     };
-    let next_hop = decode_next_hop(family, next_hop, terms.extended_next_hop)?;
+    let next_hop = decode_next_hop(family, next_hop, terms)?;
     let prefixes = nlri::decode(family, terms.receives_path_ids(family), field).map_err(Problem::reset)?;
     Ok(Reach { next_hop, prefixes })
 }
@@ -61,26 +61,31 @@ fn negotiated(afi: u16, safi: u8, families: &[Family]) -> Result<Family, Defect>
 }
 
 // RFC 7606 7.11: a next hop of another length than the family's leaves the prefixes unknown.
-fn decode_next_hop(family: Family, octets: &[u8], extended: bool) -> Result<IpAddr, Defect> {
+fn decode_next_hop(family: Family, octets: &[u8], terms: &Terms) -> Result<IpAddr, Defect> {
+    let on_link = matches!(terms.local_address, IpAddr::V6(ours) if ours.is_unicast_link_local());
     let length = |expected| Problem::Length { found: octets.len(), expected }.reset();
     match family {
         // RFC 8950 3: the length tells which family the next hop is of.
         Family::Ipv4Unicast => match <[u8; 4]>::try_from(octets) {
             Ok(address) => Ok(IpAddr::from(address)),
-            Err(_) if extended => decode_v6(octets).ok_or_else(|| length("a next hop of 4, 16 or 32 octets")),
+            Err(_) if terms.extended_next_hop => {
+                decode_v6(octets, on_link).ok_or_else(|| length("a next hop of 4, 16 or 32 octets"))
+            }
             Err(_) => Err(length("a next hop of 4 octets")),
         },
-        Family::Ipv6Unicast => decode_v6(octets).ok_or_else(|| length("a next hop of 16 or 32 octets")),
+        Family::Ipv6Unicast => decode_v6(octets, on_link).ok_or_else(|| length("a next hop of 16 or 32 octets")),
     }
 }
 
-fn decode_v6(octets: &[u8]) -> Option<IpAddr> {
+/// `on_link`: the session is between addresses of link scope, so that one is the way to the peer whatever else it has.
+fn decode_v6(octets: &[u8], on_link: bool) -> Option<IpAddr> {
     match octets.as_chunks::<16>() {
         ([global], []) => Some(IpAddr::from(*global)),
         // RFC 2545 3: the global address, then the link-local one. Some put the unspecified address first.
         ([global, local], []) => {
-            let global = Ipv6Addr::from(*global);
-            Some(IpAddr::V6(if global.is_unspecified() { Ipv6Addr::from(*local) } else { global }))
+            let (global, local) = (Ipv6Addr::from(*global), Ipv6Addr::from(*local));
+            let scoped = on_link && local.is_unicast_link_local();
+            Some(IpAddr::V6(if global.is_unspecified() || scoped { local } else { global }))
         }
         (_, _) => None,
     }

@@ -134,6 +134,9 @@ fn a_link_local_next_hop_may_follow_the_global_one() {
     only_local[7..23].fill(0);
     let update = good(&body(&[], &[&only_local, ORIGIN, PATH], &[]), &terms());
     assert_eq!(update.announced[0].next_hop, "fe80::1".parse::<IpAddr>().unwrap());
+    let on_link = Terms { local_address: "fe80::2".parse().unwrap(), ..terms() };
+    let update = good(&body(&[], &[&both, ORIGIN, PATH], &[]), &on_link);
+    assert_eq!(update.announced[0].next_hop, "fe80::1".parse::<IpAddr>().unwrap(), "between addresses of link scope");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::config::Restart;
 use crate::message::{Capability, KEEPALIVE, Notification, Open, RouteRefresh, encode_update};
 use crate::peer::negotiate;
 use crate::{
-    Announcement, AsPath, AsPathSegment, Attributes, ConnectionId, DownReason, Event, Family, Offers, Output,
-    PeerConfig, State, StopReason, Update,
+    Announcement, AsPath, AsPathSegment, Attributes, DownReason, Event, Family, Offers, Output, PeerConfig, State,
+    StopReason, Update,
 };
 
 fn seconds(seconds: u64) -> Duration {
@@ -385,6 +385,20 @@ fn a_refresh_asked_for_again_and_again_is_answered_once_more_when_it_is_done() {
     assert_eq!(counted(&mut rig), (0, 1), "the end");
     rig.receive(id, &RouteRefresh::request(Family::Ipv4Unicast).encode());
     assert_eq!(counted(&mut rig), (1, 1), "and a new one");
+}
+
+#[test]
+fn after_a_restart_of_ours_the_peer_learns_whether_packets_went_on() {
+    for forwarding in [true, false] {
+        let restart = Restart { time: Some(seconds(60)), stale: seconds(120), notification: false };
+        let offers = Offers { graceful_restart: Some(restart), ..Offers::default() };
+        let mut rig = Rig::new(PeerConfig { offers, ..local() });
+        rig.peer.set_restarted(forwarding);
+        rig.bring_to(State::OpenSent);
+        let said = rig.peer.status().offered.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        assert!(said.contains("restarting"), "{said}");
+        assert_eq!(said.contains("ipv4-unicast forwarding"), forwarding, "{said}");
+    }
 }
 
 #[test]

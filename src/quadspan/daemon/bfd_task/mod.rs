@@ -53,6 +53,8 @@ pub(super) enum Command {
     Reconfigure(PeerId, Box<bfd::Config>),
     /// Tell the peer that BFD ends, and forget the session.
     Remove(PeerId),
+    /// Take no more interest in the session: what it says counts no more, and the peer notices nothing.
+    Retire(PeerId),
     /// The path below is there.
     Start(PeerId),
     /// The path below is gone.
@@ -190,6 +192,10 @@ impl Task {
                 self.unopened.remove(&session(peer));
                 self.endpoint.remove(session(peer), now);
             }
+            Command::Retire(peer) => {
+                self.unopened.remove(&session(peer));
+                self.endpoint.retire(session(peer), now);
+            }
             Command::Start(peer) => {
                 self.unopened.insert(session(peer));
                 self.open_sockets();
@@ -207,8 +213,11 @@ impl Task {
     fn add(&mut self, add: Add, now: Instant) {
         let Add { peer, name, path, interface, config } = add;
         let id = session(peer);
-        self.close(id);
         self.reporter.bfd_added(&name);
+        if self.endpoint.resume(id, &path, &config, now) {
+            return;
+        }
+        self.close(id);
         self.endpoint.add(id, path, config, now);
         self.served.insert(id, Served { name, path, interface, sender: None, hears: false });
     }

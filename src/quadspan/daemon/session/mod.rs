@@ -29,7 +29,7 @@ use super::rib_task;
 use super::sleep::sleep_until;
 use crate::telemetry::report::Reporter;
 use connection::{Connection, IoEvent, Sending};
-pub(super) use protect::sign;
+pub(super) use protect::{came_from_within, sign};
 pub(super) use socket::{Link, listen_plain};
 
 /// Commands waiting for one session: a handful ever exist.
@@ -80,7 +80,7 @@ pub(super) enum Command {
 pub(super) enum Life {
     /// As long as it is configured.
     Configured,
-    /// As long as the connection it was made for.
+    /// As long as the connection it was made for, and as the peer may come back to its routes (RFC 4724).
     OneConnection,
 }
 
@@ -119,7 +119,9 @@ pub(super) fn spawn(
     let config::Session { id, peer: config, transport, .. } = configured.clone();
     let mut peer = Peer::new(config.clone(), system_entropy());
     if restarted {
-        peer.set_restarted();
+        // RFC 4724 4.1: a tunnel carries nothing between the end of one process and the key exchange of the next. Its
+        // interface goes with the process, so that traffic takes another way meanwhile, if there is one.
+        peer.set_restarted(configured.policy.reach != rib::Reach::Tunnel);
     }
     let (stale_tx, stale) = watch::channel(false);
     let session = Session {
@@ -181,7 +183,8 @@ impl Session {
     ) {
         loop {
             self.drain_outputs();
-            self.stopping |= self.life == Life::OneConnection && self.met && self.connections.is_empty();
+            let over = self.met && self.connections.is_empty() && !self.peer.holds_stale_routes();
+            self.stopping |= self.life == Life::OneConnection && over;
             self.note_sending();
             if self.stopping && self.to_rib.is_empty() {
                 break;

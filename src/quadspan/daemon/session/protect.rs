@@ -31,6 +31,31 @@ pub(super) fn bound_distance(socket: &SockRef<'_>, local: SocketAddr, hops: u8) 
     }
 }
 
+/// Has connections that come in know the packet that opened them; see [`came_from_within`].
+pub(super) fn keep_first_packets(listener: &impl AsRawFd) -> io::Result<()> {
+    set(listener, libc::IPPROTO_TCP, TCP_SAVE_SYN, &1_i32.to_ne_bytes())
+}
+
+/// Whether the packet that opened an accepted connection came from at most `hops` hops away, where 1 is a neighbour. One
+/// that the kernel did not keep, as under a flood of them, came from anywhere.
+pub(in crate::daemon) fn came_from_within(stream: &impl AsRawFd, hops: u8) -> bool {
+    let mut packet = [0; LONGEST_FIRST_PACKET];
+    let Ok(packet) = get(stream, libc::IPPROTO_TCP, TCP_SAVED_SYN, &mut packet) else { return false };
+    let left = match packet {
+        [first, ..] if first >> 4 == 4 => packet.get(8),
+        [first, ..] if first >> 4 == 6 => packet.get(7),
+        _ => None,
+    };
+    // RFC 5082 3
+    left.is_some_and(|left| *left >= u8::MAX - (hops.max(1) - 1))
+}
+
+/// `linux/tcp.h`
+const TCP_SAVE_SYN: libc::c_int = 27;
+const TCP_SAVED_SYN: libc::c_int = 28;
+/// Octets of the headers of IPv6 with some extensions, and TCP.
+const LONGEST_FIRST_PACKET: usize = 512;
+
 /// `linux/tcp.h`: with a prefix of addresses instead of one.
 const TCP_MD5SIG_EXT: libc::c_int = 32;
 const FLAG_PREFIX: u8 = 1;
@@ -79,6 +104,16 @@ fn set(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: &[u8
     }
 }
 
+#[expect(unsafe_code, reason = "no library knows these options")]
+fn get<'a>(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    let mut length = libc::socklen_t::try_from(value.len()).map_err(io::Error::other)?;
+    // SAFETY: the pointer and the length are those of `value`, which the kernel writes at most all of before it returns.
+    match unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &raw mut length) } {
+        0 => value.get(..usize::try_from(length).map_err(io::Error::other)?).ok_or(io::ErrorKind::InvalidData.into()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +153,26 @@ mod tests {
         assert!(connect(b"one", 1).is_ok());
         assert!(connect(b"two", 1).is_err(), "another key");
         assert!(connect(b"one", 2).is_err(), "from two hops away");
+    }
+
+    #[test]
+    fn how_far_a_connection_came_is_seen_from_its_first_packet() {
+        for local in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = std::net::TcpListener::bind(local).unwrap();
+            keep_first_packets(&listener).unwrap();
+            let local = listener.local_addr().unwrap();
+            let accepted = |ttl: u32| {
+                let domain = socket2::Domain::for_address(local);
+                let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
+                if local.is_ipv4() { socket.set_ttl_v4(ttl) } else { socket.set_unicast_hops_v6(ttl) }.unwrap();
+                socket.connect(&local.into()).unwrap();
+                listener.accept().unwrap().0
+            };
+            assert!(came_from_within(&accepted(255), 1));
+            assert!(!came_from_within(&accepted(254), 1) && came_from_within(&accepted(254), 2));
+            assert!(!came_from_within(&accepted(64), 191) && came_from_within(&accepted(64), 192));
+            let unknown = std::net::TcpStream::connect(local).unwrap();
+            assert!(!came_from_within(&unknown, 254), "nothing was kept of a connection of our own");
+        }
     }
 }

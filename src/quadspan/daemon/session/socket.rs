@@ -87,10 +87,14 @@ async fn within(attempt: impl Future<Output = io::Result<TcpStream>>) -> io::Res
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer to the TCP handshake")))
 }
 
-/// Listens at an address that sessions share.
-pub(in crate::daemon) fn listen_plain(local: IpAddr) -> io::Result<TcpListener> {
-    let link = Link { interface: None, mss: None, hops: None, listens: true };
-    let socket = bound(&link, SocketAddr::new(local, BGP_PORT))?;
+/// Listens at an address that sessions share; at one of link scope on one interface.
+pub(in crate::daemon) fn listen_plain(local: IpAddr, interface: Option<String>) -> io::Result<TcpListener> {
+    let link = Link { interface, mss: None, hops: None, listens: true };
+    let address = SocketAddr::new(local, BGP_PORT);
+    let socket = bound(&link, address)?;
+    // RFC 5082 3: a peer that asks for TTL security asks it of our answer to its first packet already.
+    limit_hops(&socket, address, u8::MAX)?;
+    protect::keep_first_packets(&socket)?;
     socket.listen(PLAIN_BACKLOG)?;
     TcpListener::from_std(socket.into())
 }

@@ -411,3 +411,51 @@ fn only_a_way_that_there_is_lets_a_tunnels_packets_past_the_tunnels() {
         assert!(!router.kernel.contains_key(&net("203.0.113.0/24")), "the narrower one leads to no plain interface");
     }
 }
+
+#[test]
+fn a_static_route_may_lead_over_a_learned_one_but_not_over_a_learned_default() {
+    let mut router = router();
+    let statics = vec![
+        fixed("10.60.0.0/16", via(&[(None, "10.2.7.9")])),
+        // Its own prefix is no way to its next hop.
+        fixed("10.2.7.0/24", via(&[(None, "10.2.7.9")])),
+        fixed("10.61.0.0/16", via(&[(None, "10.9.9.9")])),
+    ];
+    router.rib.set_sources(statics, ConnectedRule::default());
+    let core = core_up(&mut router);
+    router.drain();
+    assert!(router.kernel.is_empty());
+    for prefix in ["10.2.0.0/16", "0.0.0.0/0"] {
+        router.rib.handle_update(core, announce(&lan_policy(), attributes(&[CORE]), &[net(prefix)]));
+    }
+    router.drain();
+    for prefix in ["10.60.0.0/16", "10.2.7.0/24"] {
+        assert_eq!(router.kernel[&net(prefix)], [hop(LAN, "10.1.0.9")], "{prefix}");
+    }
+    assert!(!router.kernel.contains_key(&net("10.61.0.0/16")));
+    router.rib.handle_update(core, withdraw(&[net("10.2.0.0/16")]));
+    router.drain();
+    assert!(!router.kernel.contains_key(&net("10.60.0.0/16")) && !router.kernel.contains_key(&net("10.2.7.0/24")));
+}
+
+#[test]
+fn a_next_hop_that_bfd_finds_dead_is_none_for_static_routes() {
+    let mut router = router();
+    let standby = StaticRoute { distance: 250, ..fixed("10.50.0.0/16", via(&[(Some("qs-t0"), "169.254.21.1")])) };
+    let statics = vec![fixed("10.50.0.0/16", via(&[(None, "10.1.0.9"), (Some("lan0"), "10.1.0.10")])), standby];
+    router.rib.set_sources(statics, ConnectedRule::default());
+    router.drain();
+    let (first, second) = (hop(LAN, "10.1.0.9"), hop(LAN, "10.1.0.10"));
+    assert_eq!(router.kernel[&net("10.50.0.0/16")], [first, second]);
+    router.rib.handle_hop(first, LinkState::Down);
+    router.drain();
+    assert_eq!(router.kernel[&net("10.50.0.0/16")], [second]);
+    router.rib.handle_hop(second, LinkState::Down);
+    router.drain();
+    assert_eq!(router.kernel[&net("10.50.0.0/16")], [hop(LinkId(0), "169.254.21.1")]);
+    assert_eq!(router.rib.statics().map(|view| view.standing).collect::<Vec<_>>()[0], StaticStanding::Dead);
+    router.rib.handle_hop(first, LinkState::Up);
+    router.rib.handle_hop(second, LinkState::Up);
+    router.drain();
+    assert_eq!(router.kernel[&net("10.50.0.0/16")], [first, second]);
+}

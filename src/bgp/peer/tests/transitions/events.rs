@@ -88,7 +88,7 @@ events! {
     ConfiguredPassive: "configured to wait for the peer", set_config, |rig, _| {
         rig.peer.set_config(PeerConfig { passive: true, ..gentler() }, rig.now);
     };
-    Restarted: "told that we have restarted", set_restarted, |rig, _| rig.peer.set_restarted();
+    Restarted: "told that we have restarted", set_restarted, |rig, _| rig.peer.set_restarted(true);
     // TCP.
     Connected: "connected", handle_connected, |rig, id| rig.peer.handle_connected(id, rig.now);
     ConnectFailed: "connect failed", handle_connect_failed, |rig, id| {
