@@ -188,6 +188,8 @@ pub struct TrustedCas {
     anchors: Vec<TrustAnchor<'static>>,
     crls: Vec<CertRevocationList<'static>>,
     crl_octets: Vec<Vec<u8>>,
+    /// Whether peers may sign with SHA-1.
+    sha1: bool,
 }
 
 impl TrustedCas {
@@ -209,7 +211,7 @@ impl TrustedCas {
         let mut hashes: Vec<_> = authorities.iter().map(Certificate::authority).collect();
         hashes.sort_unstable();
         hashes.dedup();
-        Ok(Self { authorities, hashes, anchors, crls: Vec::new(), crl_octets: Vec::new() })
+        Ok(Self { authorities, hashes, anchors, crls: Vec::new(), crl_octets: Vec::new(), sha1: false })
     }
 
     /// Adds lists of what is revoked, PEM or one in DER.
@@ -239,6 +241,16 @@ impl TrustedCas {
             self.crl_octets.push(octets);
         }
         Ok(())
+    }
+
+    /// Takes signatures by which peers prove themselves with RSA PKCS#1 and SHA-1 too: all that AUTH method 1 knew before
+    /// RFC 7427, and broken (RFC 8247 3.2). Certificates signed so are still refused.
+    pub const fn take_sha1(&mut self) {
+        self.sha1 = true;
+    }
+
+    pub(super) const fn takes_sha1(&self) -> bool {
+        self.sha1
     }
 
     /// The CAs.

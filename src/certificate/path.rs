@@ -49,7 +49,7 @@ pub fn judge(peer: &Peer<'_>, trusted: &TrustedCas, now: UnixTime) -> Result<Cer
         return Err(CertificateProblem::ChainTooLong { subject: leaf.subject_text() });
     }
     // One signature tells whether the peer has the key of what it shows; looking for a path may take many.
-    prove_possession(&leaf, peer)?;
+    prove_possession(&leaf, peer, trusted.takes_sha1())?;
     check_time(&leaf, now)?;
     check_path(&leaf, above, trusted, now)?;
     if !leaf.may_sign() {
@@ -62,8 +62,8 @@ pub fn judge(peer: &Peer<'_>, trusted: &TrustedCas, now: UnixTime) -> Result<Cer
 }
 
 /// The peer has signed with the key of its certificate.
-fn prove_possession(leaf: &Certificate, peer: &Peer<'_>) -> Result<(), CertificateProblem> {
-    match verify(leaf.key(), leaf.public_key(), peer.auth, peer.octets) {
+fn prove_possession(leaf: &Certificate, peer: &Peer<'_>, sha1: bool) -> Result<(), CertificateProblem> {
+    match verify(leaf.key(), leaf.public_key(), peer.auth, peer.octets, sha1) {
         Ok(()) => Ok(()),
         Err(SchemeError::Wrong) => Err(CertificateProblem::Signature { subject: leaf.subject_text() }),
         Err(SchemeError::Unsupported(theirs)) => {

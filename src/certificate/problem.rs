@@ -168,7 +168,8 @@ impl CertificateProblem {
             Self::Invalid { .. } => "reissue the certificate",
             Self::Signature { .. } => "let the peer use the private key that belongs to its certificate",
             Self::Scheme { .. } => {
-                "let the peer sign with RSA or ECDSA and SHA2-256, SHA2-384 or SHA2-512, or with Ed25519"
+                "let the peer sign with RSA or ECDSA and SHA2-256, SHA2-384 or SHA2-512, or with Ed25519; for one that knows only \
+                 RSA with SHA1, write `legacy: allow`"
             }
             Self::NoCommonHash { .. } => "use a certificate with another kind of key, or let the peer take more hashes",
         }

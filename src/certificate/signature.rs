@@ -256,8 +256,8 @@ fn pss_hash(identifier: &AlgorithmIdentifierRef<'_>) -> Option<Sha2> {
     fits.then_some(hash)
 }
 
-/// Judges an AUTH payload over `octets` with a certificate's key.
-pub(crate) fn verify(kind: KeyKind, key: &[u8], auth: &Auth, octets: &[u8]) -> Result<(), SchemeError> {
+/// Judges an AUTH payload over `octets` with a certificate's key; `sha1` takes what old peers sign with.
+pub(crate) fn verify(kind: KeyKind, key: &[u8], auth: &Auth, octets: &[u8], sha1: bool) -> Result<(), SchemeError> {
     let holds = |algorithm: &'static dyn VerificationAlgorithm, signature: &[u8]| {
         UnparsedPublicKey::new(algorithm, key).verify(octets, signature).is_ok()
     };
@@ -280,9 +280,12 @@ pub(crate) fn verify(kind: KeyKind, key: &[u8], auth: &Auth, octets: &[u8]) -> R
             if schemes.into_iter().any(|algorithm| holds(algorithm, &auth.data)) {
                 return Ok(());
             }
-            // Only to say why it is refused.
-            let sha1 = holds(&aws::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, &auth.data);
-            Err(if sha1 { SchemeError::Unsupported("RSA PKCS#1 with SHA1".to_owned()) } else { SchemeError::Wrong })
+            // RFC 7296 3.8: SHA-1 unless the ends agree otherwise. RFC 8247 3.2: it must not be. We never sign so.
+            match (holds(&aws::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, &auth.data), sha1) {
+                (true, true) => Ok(()),
+                (true, false) => Err(SchemeError::Unsupported("RSA PKCS#1 with SHA1".to_owned())),
+                (false, _) => Err(SchemeError::Wrong),
+            }
         }
         AuthMethod::ECDSA_P256 | AuthMethod::ECDSA_P384 | AuthMethod::ECDSA_P521 => {
             let curve = match auth.method {
@@ -419,5 +422,36 @@ mod tests {
         assert_eq!(list.encode(), hex!("0002 0003 0004 0005"));
         assert_eq!(HashList::decode(&list.encode()), list);
         assert_eq!(HashList::decode(&[0, 2, 9]), HashList(vec![HashId::SHA2_256]));
+    }
+
+    /// By OpenSSL: `openssl dgst -sha1 -sign KEY`.
+    const KEY: [u8; 270] = hex!(
+        "3082010a0282010100e690e80a11d489e095acefe621a6a4c72392aa0a56fddf51e830b7479e81c3ebe9ac8124d1f1e08848"
+        "2ef9da1b8cf3b8d4ad066bc27bcc33e584fc8b55dd5ed2576aa272337d4da4251c2e3c07209da67010317d3ac76f296546b0"
+        "87f0a1c67a9b2e1901034f2fdf8449b10e617a7c6ace475fe33b04c7ba7df63767128d57ce5c4ebaf2c177b963ca034a225b"
+        "65161548933fb65bfa24a3fa463b8f9f4ff7643895da30f51ad3f6343805395e9f9a124a13610121a0f2126af743878ab717"
+        "a63f9b9788bf951f929a382cf41baaae391048e036ffb7a02dc8989e0a74db377c96e63ed7300b1f931bb9a4a7d686473deb"
+        "cbf67a615243718cb67cbb40f74b430203010001"
+    );
+    const SIGNED_WITH_SHA1: [u8; 256] = hex!(
+        "38154389a019e68d62077cd1177e5e4b52842d7339c2d613853051e78178a81e76acf256c8b7ea5b89739d5f3fa29a1cbdb4"
+        "5881c248ff169a0b1100eb07431de807e266f843ce1dd628c601f6f5a113e2bbf4ad0185e3e23a563f3df3664979c9f7e115"
+        "b176e28da674a5544f623535eeacab69031bfd96aa705f0ad17917211aa063a56f789883e06d5342aa4230542f43ffd64492"
+        "462dc69eaa90deff390d16114fb47e10ee70263b2d2de8e46b0a1167dd24106139a437504f3261fac7accfb2d6e2cc117ea1"
+        "629a5ea6d4f6c8fa8c2d9a903a0f3654c4a5b1e9f9d4bc3eb118487d12eddc04142a5196efa6856272ab615c67287f402cee"
+        "40ec40b9587b"
+    );
+
+    #[test]
+    fn sha1_is_taken_only_where_it_is_allowed() {
+        let auth = Auth { method: AuthMethod::RSA_SIGNATURE, data: SIGNED_WITH_SHA1.to_vec() };
+        let verdict = |octets: &[u8], sha1| verify(KeyKind::Rsa(2048), &KEY, &auth, octets, sha1);
+        let octets = b"message, nonce, identity";
+        assert_eq!(verdict(octets, true), Ok(()));
+        let refused = verdict(octets, false).unwrap_err().to_string();
+        assert!(refused.contains("SHA1"), "{refused}");
+        assert_eq!(verdict(b"another", true), Err(SchemeError::Wrong));
+        let of_7427 = Auth { method: AuthMethod::DIGITAL_SIGNATURE, ..auth.clone() };
+        assert!(verify(KeyKind::Rsa(2048), &KEY, &of_7427, octets, true).is_err());
     }
 }

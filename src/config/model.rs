@@ -150,7 +150,8 @@ pub(crate) struct Defaults {
     pub(crate) ike: Field<IkeSection>,
     /// The CHILD SAs.
     pub(crate) esp: Field<EspSection>,
-    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed: `refuse` (default) or `allow`.
+    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed, and a peer may sign with RSA and SHA-1: `refuse`
+    /// (default) or `allow`.
     pub(crate) legacy: Leaf<Legacy>,
     /// When SAs are renewed.
     pub(crate) rekey: Field<RekeySection>,
@@ -205,7 +206,8 @@ pub(crate) struct TunnelSection {
     pub(crate) ike: Field<IkeSection>,
     /// The CHILD SAs.
     pub(crate) esp: Field<EspSection>,
-    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed: `refuse` (default) or `allow`.
+    /// Whether DES, MD5 and the groups 1 and 22 to 24 may be proposed, and a peer may sign with RSA and SHA-1: `refuse`
+    /// (default) or `allow`.
     pub(crate) legacy: Leaf<Legacy>,
     /// When SAs are renewed.
     pub(crate) rekey: Field<RekeySection>,

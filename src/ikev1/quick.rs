@@ -13,18 +13,17 @@ use std::time::{Duration, Instant};
 
 use crypto::{Group, KeyPair, Nonces, Role};
 use isakmp::narrow;
-use isakmp::v1::{Delete, Exchange, Frame, Identification, Notify, NotifyKind, Payload};
-use negotiation::{
-    ATTEMPT, Cx, Failure, Outbound, PORT_IKE, PORT_NAT, Path, Phase, Retransmit, Theirs, Waiting, between, soft,
-};
+use isakmp::v1::{Exchange, Frame, Identification, Notify, NotifyKind, Payload};
+use negotiation::{ATTEMPT, Cx, Failure, Path, Phase, Retransmit, Theirs};
 use wire::Secret;
-use wire::ipsec::{Encapsulation, IkeSpi, SaKeys, SaLifetime, SecurityAssociation, Spi};
+use wire::ipsec::{IkeSpi, Spi};
 
 use crate::children::{CROSSING, Child, Selectors};
 use crate::contents::Contents;
+use crate::install::{Parts, encapsulation};
 use crate::keys::holds;
 use crate::sa::{Sa, Sealed, is_authentic};
-use crate::select::{ChosenEsp, EspOffer, Lifetimes, accepted_esp, esp_offer, esp_offers, select_esp};
+use crate::select::{EspOffer, Lifetimes, accepted_esp, esp_offer, esp_offers, select_esp};
 use crate::tunnel::Tunnel;
 
 /// Exchanges that the peer may have under way at once.
@@ -53,7 +52,7 @@ pub(crate) struct Quick {
     answers: Vec<u8>,
     /// Our last message.
     datagrams: Vec<Vec<u8>>,
-    retransmit: Option<Retransmit>,
+    pub(super) retransmit: Option<Retransmit>,
     pub(crate) crossing: bool,
     pub(crate) stage: Stage,
 }
@@ -76,14 +75,6 @@ pub(crate) struct AwaitAnswer {
     key: Option<KeyPair>,
 }
 
-/// The parts of a new pair.
-struct Parts {
-    chosen: ChosenEsp,
-    inbound: SaKeys,
-    outbound: SaKeys,
-    lifetime: Lifetimes,
-}
-
 impl Quick {
     pub(crate) const fn is_pending(&self) -> bool {
         !matches!(self.stage, Stage::Done)
@@ -97,24 +88,6 @@ impl Quick {
         let next = self.retransmit.as_ref().and_then(Retransmit::next);
         next.map_or(self.deadline, |next| next.min(self.deadline))
     }
-}
-
-/// Whether ESP under this SA travels in UDP.
-pub(crate) fn encapsulation(sa: &Sa) -> Encapsulation {
-    if sa.nat.any() { Encapsulation::Udp } else { Encapsulation::Esp }
-}
-
-/// The addresses of ESP under this SA.
-fn esp_path(sa: &Sa) -> Path {
-    let mut path = sa.path;
-    if encapsulation(sa) == Encapsulation::Udp {
-        for address in [&mut path.local, &mut path.remote] {
-            if address.port() == PORT_IKE {
-                address.set_port(PORT_NAT);
-            }
-        }
-    }
-    path
 }
 
 impl Tunnel {
@@ -159,7 +132,7 @@ impl Tunnel {
     }
 
     /// The suites of one group: the group cannot be negotiated. After a refusal it is another one's turn.
-    fn offers_of_turn(&self) -> Vec<EspOffer> {
+    pub(super) fn offers_of_turn(&self) -> Vec<EspOffer> {
         let offers = esp_offers(&self.config.esp_proposals);
         let mut groups: Vec<Option<Group>> = Vec::new();
         for offer in &offers {
@@ -427,149 +400,6 @@ impl Tunnel {
         quick.stage = Stage::Done;
         self.quicks.push(quick);
         self.complete_child(cx, spi);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "what both roles know about a new pair")]
-    fn install_parts(
-        &mut self,
-        cx: &mut Cx<'_>,
-        cookie: IkeSpi,
-        spi: Spi,
-        selectors: Selectors,
-        initiator: bool,
-        nonce: Vec<u8>,
-        crossing: bool,
-        parts: Parts,
-    ) {
-        let Some(sa) = self.sas.iter().find(|sa| sa.cookie == cookie) else { return };
-        let Parts { chosen, inbound, outbound, lifetime } = parts;
-        let (encapsulation, path, now) = (encapsulation(sa), esp_path(sa), cx.now);
-        let limits = self.limits(cx, lifetime);
-        let association = |spi, keys| SecurityAssociation {
-            spi,
-            suite: chosen.suite,
-            keys,
-            local: path.local,
-            remote: path.remote,
-            encapsulation,
-            replay_window: self.config.replay_window,
-            lifetime: limits,
-            local_selectors: vec![selectors.local],
-            remote_selectors: vec![selectors.remote],
-        };
-        let (inbound, outbound) = (association(spi, inbound), association(chosen.spi, outbound));
-        let child = Child {
-            spi,
-            peer_spi: chosen.spi,
-            selectors,
-            initiator,
-            nonce,
-            crossing,
-            suite: chosen.suite,
-            group: chosen.group,
-            encapsulation,
-            outbound: Outbound::Held(Box::new(outbound)),
-            began: now,
-            established_at: now,
-            complete: false,
-            rekey_at: limits.soft_time.map(|soft| now + soft),
-            expires_at: limits.hard_time.map(|hard| now + hard),
-            delete_at: None,
-            adopt_at: None,
-            lingers_until: None,
-        };
-        self.add_child(cx, child, inbound);
-    }
-
-    /// The limits of a pair whose lifetime was agreed on.
-    fn limits(&self, cx: &mut Cx<'_>, lifetime: Lifetimes) -> SaLifetime {
-        let time = lifetime.time.unwrap_or_default();
-        let share = between(Duration::from_millis(850), Duration::from_millis(900), cx.entropy).as_millis();
-        let share = u64::try_from(share).unwrap_or(900);
-        let part = |hard: u64| hard / 1000 * share + hard % 1000 * share / 1000;
-        let packets = self.config.child_lifetime.packets;
-        SaLifetime {
-            soft_time: soft(time, &self.config, cx.entropy),
-            hard_time: (!time.is_zero()).then_some(time),
-            soft_bytes: lifetime.bytes.map(part),
-            hard_bytes: lifetime.bytes,
-            soft_packets: packets.map(part),
-            hard_packets: packets,
-        }
-    }
-
-    /// Our exchange came to nothing.
-    pub(crate) fn quick_failed(&mut self, cx: &mut Cx<'_>, quick: &Quick, failure: Failure) {
-        cx.names.release_esp(quick.spi);
-        if matches!(failure, Failure::NoProposalChosen { .. }) {
-            self.esp_turn += 1;
-        }
-        let is_pair = self.children.iter().any(|child| child.selectors == quick.selectors && child.is_installed());
-        if is_pair {
-            self.renewal_failed(cx, quick.selectors, failure);
-        } else {
-            self.pair_failed(cx, quick.selectors, failure);
-        }
-    }
-
-    /// A notification that may be about an exchange of ours: the one it names, or the only one.
-    pub(crate) fn quick_refused(&mut self, cx: &mut Cx<'_>, cookie: IkeSpi, notify: &Notify) {
-        let ours = |quick: &&Quick| quick.sa == cookie && quick.is_ours();
-        let named = |quick: &&Quick| ours(quick) && notify.spi.ends_with(&quick.spi.0.to_be_bytes());
-        let found = self.quicks.iter().find(named).or_else(|| self.quicks.iter().find(ours));
-        let Some(message_id) = found.map(|quick| quick.message_id) else { return };
-        let position = self.quicks.iter().position(|quick| quick.sa == cookie && quick.message_id == message_id);
-        let Some(quick) = position.map(|index| self.quicks.remove(index)) else { return };
-        let peer = self.path().remote;
-        let failure = match notify.kind {
-            NotifyKind::NO_PROPOSAL_CHOSEN | NotifyKind::ATTRIBUTES_NOT_SUPPORTED => {
-                let ours = self.offers_of_turn().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                Failure::NoProposalChosen { phase: Phase::Child, peer, ours, theirs: Theirs::Unknown }
-            }
-            NotifyKind::INVALID_ID_INFORMATION => {
-                let Selectors { local, remote } = quick.selectors;
-                let ours = format!("{local} === {remote}");
-                Failure::SelectorsUnacceptable { peer, ours, theirs: Theirs::Unknown }
-            }
-            kind => Failure::RefusedV1 { peer, what: Waiting::QuickMode, notify: kind },
-        };
-        self.quick_failed(cx, &quick, failure);
-    }
-
-    /// Does what is due on the exchanges.
-    pub(crate) fn handle_quick_timeouts(&mut self, cx: &mut Cx<'_>) {
-        for mut quick in std::mem::take(&mut self.quicks) {
-            let sa = self.sas.iter().find(|sa| sa.cookie == quick.sa);
-            let path = sa.map(|sa| sa.path);
-            if quick.deadline <= cx.now || path.is_none() {
-                self.end_quick(cx, quick);
-                continue;
-            }
-            let due = quick.retransmit.as_mut().and_then(|sent| sent.due(cx.now, cx.entropy));
-            if let (Some(datagrams), Some(path)) = (due, path) {
-                let datagrams = datagrams.to_vec();
-                cx.transmit(path, &datagrams);
-                self.counters.retransmissions += 1;
-            }
-            self.quicks.push(quick);
-        }
-    }
-
-    fn end_quick(&mut self, cx: &mut Cx<'_>, quick: Quick) {
-        let tries = quick.retransmit.as_ref().map_or(1, Retransmit::tries);
-        let (peer, what) = (self.path().remote, Waiting::QuickMode);
-        match quick.stage {
-            Stage::Answer(_) => self.quick_failed(cx, &quick, Failure::PeerSilent { peer, what, tries }),
-            Stage::Confirmation(_) => {
-                // Should the peer have it, it must not go on sending with it.
-                if let Some(sa) = self.sas.iter_mut().find(|sa| sa.cookie == quick.sa) {
-                    sa.bid_farewell(cx, vec![Payload::Delete(Delete::esp(&[quick.spi]))]);
-                }
-                let reason = negotiation::DownReason::Failed(Failure::PeerSilent { peer, what, tries });
-                self.drop_child(cx, quick.spi, &reason);
-            }
-            Stage::Done => {}
-        }
     }
 }
 

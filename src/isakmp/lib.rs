@@ -26,6 +26,7 @@ mod fragment;
 mod frame;
 mod header;
 mod identification;
+mod message_id_sync;
 mod narrow;
 mod notify;
 mod payload;
@@ -50,6 +51,7 @@ pub use fragment::{Fragment, FragmentRefused, MAX_FRAGMENTS, MAX_OCTETS, Reassem
 pub use frame::{Frame, Opened, Plaintext, Protected};
 pub use header::{Flags, HEADER_LEN, Header, Version};
 pub use identification::Identification;
+pub use message_id_sync::MessageIdSync;
 pub use narrow::narrow;
 pub use notify::Notify;
 pub use payload::{Auth, KeyExchange, Payload, RawPayload};

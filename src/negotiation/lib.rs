@@ -18,6 +18,7 @@ mod lifetime;
 mod limits;
 mod nat;
 mod outbound;
+mod remedy;
 mod retransmit;
 mod status;
 

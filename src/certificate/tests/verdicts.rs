@@ -290,3 +290,20 @@ fn what_a_stranger_calls_itself_is_not_repeated_at_length() {
     assert!(text.contains("xxx..."), "{text}");
     assert!(text.len() < 2000, "{} octets", text.len());
 }
+
+#[test]
+fn a_second_path_is_found_where_the_first_one_ends_nowhere() {
+    let (other, issuing) = (Ca::root("Other root"), &WORLD.issuing);
+    let leaf = issuing.leaf("gateway", &[NAME], plain);
+    // The same CA, vouched for by a root that nobody trusts, by the trusted one no longer, and by the trusted one.
+    let untrusted = other.vouch_for(issuing, "Issuing", 2040);
+    let expired = WORLD.root.vouch_for(issuing, "Issuing", 2021);
+    let verdict = |above: &[&[u8]]| {
+        let chain: Vec<&[u8]> = std::iter::once(leaf.der.as_slice()).chain(above.iter().copied()).collect();
+        verdict_at(&leaf, &chain, &trusted(&WORLD.root), NAME, TODAY)
+    };
+    assert!(verdict(&[&untrusted.der]).is_err());
+    assert!(verdict(&[&expired.der]).is_err());
+    assert_eq!(verdict(&[&untrusted.der, &expired.der, &issuing.der]), Ok(()));
+    assert_eq!(verdict(&[&issuing.der, &untrusted.der]), Ok(()));
+}

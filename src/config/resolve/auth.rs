@@ -14,7 +14,7 @@ use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, missing};
 use crate::model::{AuthSection, CertificateSection, PskSection};
 use crate::profile::Profile;
-use crate::scalar::AuthKind;
+use crate::scalar::{AuthKind, Legacy};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
 
@@ -25,6 +25,7 @@ pub(super) struct Sections {
     pub(super) auth: Field<AuthSection>,
     pub(super) local_id: Option<At<Identity>>,
     pub(super) remote_id: Option<At<Identity>>,
+    pub(super) legacy: Legacy,
 }
 
 /// What could be made of it.
@@ -58,7 +59,7 @@ pub(super) fn resolve(
     findings: &Findings,
 ) -> Option<AuthDraft> {
     let (ours, theirs) = kinds(&sections, owner, findings)?;
-    let Sections { psk, certificate, local_id, remote_id, .. } = sections;
+    let Sections { psk, certificate, local_id, remote_id, legacy, .. } = sections;
     let key = || psk::resolve(psk, profile, owner, secrets, findings);
     let key: Option<Secret> = if ours == AuthKind::Psk || theirs == AuthKind::Psk { Some(key()?) } else { None };
     if (ours == AuthKind::Certificate || theirs == AuthKind::Certificate) && certificate.span().is_none() {
@@ -71,8 +72,10 @@ pub(super) fn resolve(
     // Both are looked at before either is given up, so that all findings come at once.
     let shown: Option<At<Arc<LocalCertificate>>> =
         section.as_ref().filter(|_| ours == AuthKind::Certificate).and_then(|section| reader.local(section));
-    let trusted =
-        section.as_ref().filter(|_| theirs == AuthKind::Certificate).and_then(|section| reader.trusted(section));
+    let trusted = section
+        .as_ref()
+        .filter(|_| theirs == AuthKind::Certificate)
+        .and_then(|section| reader.trusted(section, legacy));
     if let (Some(id), Some(shown)) = (&local_id, &shown) {
         certificate::check_identity(id, &shown.value, findings);
     }

@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, OneOf, missing};
 use crate::model::{CertificateSection, OriginSection};
+use crate::scalar::Legacy;
 use crate::secrets::{FoundSecret, SecretReference, SecretSource};
 use crate::source::{At, Span};
 
@@ -67,7 +68,7 @@ impl Reader<'_> {
     }
 
     /// The CAs that the peer's certificate may come from.
-    pub(super) fn trusted(&self, section: &CertificateSection) -> Option<Arc<TrustedCas>> {
+    pub(super) fn trusted(&self, section: &CertificateSection, legacy: Legacy) -> Option<Arc<TrustedCas>> {
         let ca = self.fetch("ca", section.ca.clone(), "ca: peer-ca.pem")?;
         let mut trusted = TrustedCas::from_pem(ca.value.secret.expose())
             .map_err(|error| self.unusable("CA", &error, ca.span))
@@ -76,6 +77,9 @@ impl Reader<'_> {
         if section.crl.span().is_some() {
             let crl = self.fetch("crl", section.crl.clone(), "crl: peer-ca.crl")?;
             trusted.add_crls(crl.value.secret.expose()).map_err(|error| self.unusable("CRL", &error, crl.span)).ok()?;
+        }
+        if legacy == Legacy::Allow {
+            trusted.take_sha1();
         }
         Some(Arc::new(trusted))
     }

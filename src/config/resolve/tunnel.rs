@@ -91,6 +91,7 @@ pub(super) fn resolve(
             auth: section.auth,
             local_id: local_id.clone(),
             remote_id: remote_id.clone(),
+            legacy,
         },
         profile,
         at,

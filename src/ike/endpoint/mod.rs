@@ -25,7 +25,8 @@ use certificate::{UnixTime, WallClock};
 use identity::Identity;
 use isakmp::{ExchangeType, Frame, Version};
 use negotiation::{
-    Cx, DownReason, IkeVersion, LimitReached, Names, Output, Owner, Path, Slot, TunnelConfig, TunnelStatus,
+    Authentication, Cx, DownReason, IkeVersion, LimitReached, Names, Output, Owner, Path, Slot, TunnelConfig,
+    TunnelStatus,
 };
 use wire::Entropy;
 use wire::ipsec::{Direction, IkeSpi, Spi, TunnelId};
@@ -204,6 +205,12 @@ impl Endpoint {
         if slots.is_empty() {
             self.by_identities.remove(identities);
         }
+    }
+
+    /// New certificates, or other CAs to trust, for a tunnel that stays up: each is used from the next authentication on. Where
+    /// we began, that is now, before the old IKE SA goes; else the peer begins it.
+    pub fn set_credentials(&mut self, id: TunnelId, auth: Authentication, now: Instant) {
+        self.with(id, now, |tunnel, cx| tunnel.set_credentials(cx.now, auth));
     }
 
     /// Brings a tunnel up now, whoever is to begin it.

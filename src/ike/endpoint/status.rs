@@ -4,8 +4,8 @@ use negotiation::{ChildStatus, IkeStatus, MissingChild, TunnelState, TunnelStatu
 
 use super::tunnel::Tunnel;
 use super::will::Will;
+use crate::sa::attempt::Stage;
 use crate::sa::child::{ChildPhase, ChildSa};
-use crate::sa::init::Stage;
 use crate::sa::{IkeSa, Phase};
 
 impl Tunnel {

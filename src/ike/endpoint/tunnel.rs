@@ -16,8 +16,8 @@ use wire::ipsec::{Direction, IkeSpi, Spi, TunnelId};
 
 use super::flow::{self, Flow};
 use super::will::Will;
+use crate::sa::attempt::{Attempt, Stage};
 use crate::sa::child::ChildSa;
-use crate::sa::init::{Attempt, Stage};
 use crate::sa::{IkeSa, Pending, Task};
 
 /// Pause before we connect again after an operator took the tunnel down.

@@ -7,28 +7,23 @@
 //!                               | SK { N(AUTHENTICATION_FAILED) }
 //! ```
 
-use std::time::Duration;
-
 use certificate::UnixTime;
 use crypto::{AuthInput, IkeKeys, Nonces, Role};
 use identity::Identity;
 use isakmp::{Auth, ChildExchange, ExchangeType, Frame, Notify, NotifyType, Payload, esp_proposals};
-use negotiation::{Cx, DownReason, Event, Failure, Owner, Path, Retransmit, Waiting, between, soft};
+use negotiation::{Cx, DownReason, Failure, Path, Retransmit, Waiting};
 use wire::ipsec::{IkeSpi, Spi};
 
 use crate::endpoint::{FlowId, HalfOpen, Tunnel};
+use crate::sa::attempt::{Attempt, Stage};
 use crate::sa::contents::Contents;
-use crate::sa::init::{Attempt, FirstExchange, Stage};
+use crate::sa::establish::NewIke;
+use crate::sa::init::FirstExchange;
 use crate::sa::negotiate::{NewChild, Refusal, judge_answer, judge_offer, protocol, refused_child};
 use crate::sa::proof::{Claim, can_prove, method, prove, verify};
 use crate::sa::protect::{Incoming, Protection, header};
 use crate::sa::window::{Requests, Responses};
-use crate::sa::{IkeSa, Origin, Phase, Task, certificates, ppk};
-
-/// Pause before the rekey that tries whether rekeys work.
-const EARLY_REKEY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
-/// A shorter lifetime would have us authenticate without pause.
-const LEAST_GRANT: Duration = Duration::from_secs(60);
+use crate::sa::{Phase, Task, certificates, ppk, sync};
 
 /// We sent `IKE_AUTH`.
 #[derive(Debug)]
@@ -58,19 +53,6 @@ pub(crate) struct PlannedAuth {
     pub(crate) sole: bool,
     pub(crate) first: FirstExchange,
     pub(crate) protection: Protection,
-}
-
-/// An IKE SA about to be established.
-pub(crate) struct NewIke {
-    pub(crate) spi: IkeSpi,
-    pub(crate) peer_spi: IkeSpi,
-    pub(crate) role: Role,
-    pub(crate) path: Path,
-    pub(crate) first: FirstExchange,
-    pub(crate) protection: Protection,
-    pub(crate) began: std::time::Instant,
-    pub(crate) requests: Requests,
-    pub(crate) responses: Responses,
 }
 
 impl Tunnel {
@@ -106,6 +88,7 @@ impl Tunnel {
             Payload::TsInitiator(selectors.local),
             Payload::TsResponder(selectors.remote),
         ]);
+        payloads.push(sync::supported());
         payloads.extend(notifies);
         let header = header(spis, ExchangeType::IKE_AUTH, true, false, first.intermediate.next_id());
         let datagrams = protection.seal(header, payloads, path.remote, cx.entropy);
@@ -228,8 +211,10 @@ impl Tunnel {
                 responses: Responses::starting_at(0),
             },
         );
+        self.note_sync(spi, &contents);
         self.note_peer_certificate(&contents);
         self.note_auth_lifetime(cx, spi, &contents);
+        self.plan_before_expiry(cx, spi);
         let judged = match contents.error() {
             Some(notify) => Err(refused_child(&self.config, &self.selectors_of(flow), notify, path.remote)),
             None => judge_answer(&self.config, &self.selectors_of(flow), &contents, ChildExchange::Auth, path.remote),
@@ -253,18 +238,6 @@ impl Tunnel {
                     self.fail(cx, failure);
                 }
             }
-        }
-    }
-
-    /// The keys of the first CHILD SA come from the IKE SA, without a group: whether the ends agree about that shows
-    /// at the first rekey, so that one is done while somebody is looking.
-    fn plan_early_rekey(&mut self, cx: &mut Cx<'_>, spi: Spi) {
-        if !self.config.early_rekey {
-            return;
-        }
-        let at = cx.now + between(EARLY_REKEY.0, EARLY_REKEY.1, cx.entropy);
-        if let Some(child) = self.child_mut(spi).filter(|child| child.rekey_at.is_some_and(|regular| at < regular)) {
-            child.regular_rekey_at = child.rekey_at.replace(at);
         }
     }
 
@@ -297,70 +270,6 @@ impl Tunnel {
             cx.names.release(spi);
         }
         self.fail(cx, failure);
-    }
-
-    fn new_ike(&self, cx: &mut Cx<'_>, new: NewIke) -> IkeSa {
-        let NewIke { spi, peer_spi, role, path, first, protection, began, requests, responses } = new;
-        let lifetime = self.config.ike_lifetime;
-        IkeSa {
-            spi,
-            peer_spi,
-            role,
-            path,
-            nat: first.nat,
-            suite: first.suite,
-            keys: first.keys,
-            protection,
-            origin: Origin {
-                ours: role == Role::Initiator,
-                began,
-                authenticated: cx.now,
-                low_nonce: first.nonce_i.min(first.nonce_r),
-            },
-            phase: Phase::Current,
-            heir: None,
-            forgotten: false,
-            confirmed: role == Role::Initiator,
-            requests,
-            responses,
-            pending: None,
-            queue: std::collections::VecDeque::new(),
-            unfinished: Vec::new(),
-            ppk: first.ppk,
-            established_at: cx.now,
-            rekey_at: soft(lifetime, &self.config, cx.entropy).map(|soft| cx.now + soft),
-            expires_at: (!lifetime.is_zero()).then(|| cx.now + lifetime),
-            reauthenticate_at: None,
-            last_heard: cx.now,
-        }
-    }
-
-    fn establish(&mut self, cx: &mut Cx<'_>, new: NewIke) {
-        let sa = self.new_ike(cx, new);
-        cx.names.claim(sa.spi, Owner::Tunnel(self.slot));
-        cx.event(Event::IkeUp {
-            tunnel: self.id,
-            peer: sa.path.remote,
-            initiator: sa.origin.ours,
-            suite: sa.suite,
-            ppk: sa.ppk,
-            nat: sa.nat.any(),
-        });
-        self.counters.ike_established += 1;
-        self.sas.push(sa);
-    }
-
-    /// RFC 4478: the initiator authenticates anew before the time the responder grants is over.
-    pub(crate) fn note_auth_lifetime(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, contents: &Contents) {
-        let seconds = contents
-            .notify(NotifyType::AUTH_LIFETIME)
-            .and_then(|notify| <[u8; 4]>::try_from(notify.data.as_slice()).ok())
-            .map(u32::from_be_bytes);
-        let now = cx.now;
-        if let Some((seconds, sa)) = seconds.zip(self.sa_mut(spi).filter(|sa| sa.origin.ours)) {
-            let granted = Duration::from_secs(seconds.into()).max(LEAST_GRANT);
-            sa.reauthenticate_at = Some(now + granted * 9 / 10);
-        }
     }
 
     /// Who asks is who we expect: proven by identity and key; whether by our post-quantum pre-shared key, too.
@@ -490,12 +399,14 @@ impl Tunnel {
                 responses: Responses::starting_at(message_id),
             },
         );
+        self.note_sync(spi, contents);
         self.note_peer_certificate(contents);
         let mut payloads = vec![Payload::IdResponder(id)];
         payloads.extend(certificates::shown(&self.config.auth.local));
         payloads.push(Payload::Auth(proof));
         // RFC 8784 3: an empty identity says that the one the initiator named is mixed in.
         payloads.extend(mixed.then(|| Payload::Notify(Notify::new(NotifyType::PPK_IDENTITY))));
+        payloads.extend(sync::is_supported(contents).then(sync::supported));
         payloads.extend(self.answer_first_child(cx, spi, &keys, (&nonces.0, &nonces.1), contents));
         self.respond(cx, spi, ExchangeType::IKE_AUTH, message_id, path, key, payloads);
         // RFC 7296 2.4: the peer has nothing else of ours. What was authenticated while this was under way is

@@ -13,9 +13,9 @@
 use negotiation::{Cx, DownReason};
 use wire::ipsec::{IkeSpi, Spi};
 
-use crate::endpoint::Tunnel;
+use crate::endpoint::{FlowId, Tunnel};
 use crate::sa::child::ChildSa;
-use crate::sa::{IkeSa, Origin, Task};
+use crate::sa::{IkeSa, Origin, Pending, Task};
 
 /// What the peer made in the meantime out of the SA that we are replacing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +137,28 @@ fn stays(a: &Origin, b: &Origin) -> bool {
         true
     } else {
         a.low_nonce > b.low_nonce
+    }
+}
+
+impl Tunnel {
+    /// If we are asking for the same thing, the nonces decide when our answer comes.
+    pub(super) fn note_rival(&mut self, ike: IkeSpi, old: Option<Spi>, flow: FlowId, rival: Rival<Spi>) {
+        if let Some(Pending::Child(expect)) = self.sa_mut(ike).and_then(|sa| sa.pending.as_mut())
+            && expect.replaces == old
+            && expect.flow == flow
+        {
+            expect.rival = Some(rival);
+        }
+    }
+
+    /// The peer has replaced `old` and will delete it.
+    pub(super) fn supersede(&mut self, ike: IkeSpi, old: Spi) {
+        if let Some(child) = self.child_mut(old) {
+            child.rekey_at = None;
+        }
+        if let Some(sa) = self.sa_mut(ike) {
+            sa.queue.retain(|task| *task != Task::RekeyChild(old));
+        }
     }
 }
 

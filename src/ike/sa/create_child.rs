@@ -12,10 +12,8 @@
 use std::time::Duration;
 
 use crypto::{Group, IkeKeys, KeyPair, Nonces, Pfs, Role};
-use isakmp::{ChildExchange, ExchangeType, KeyExchange, Notify, NotifyType, Payload, ProtocolId, esp_proposals};
-use negotiation::{
-    ChildSelectors, Cx, DownReason, Event, Failure, Outbound, Phase as Negotiation, RekeyKind, Theirs, between, list,
-};
+use isakmp::{ChildExchange, ExchangeType, Notify, NotifyType, Payload, ProtocolId, esp_proposals};
+use negotiation::{ChildSelectors, Cx, Event, Failure, Outbound, Phase as Negotiation};
 use wire::Secret;
 use wire::ipsec::{IkeSpi, Spi};
 
@@ -24,7 +22,8 @@ use crate::sa::child::ChildPhase;
 use crate::sa::collision::{Rival, loses};
 use crate::sa::contents::Contents;
 use crate::sa::followup::{FollowUp, Goal, Step};
-use crate::sa::negotiate::{NewChild, Refusal, Terms, judge_answer, judge_offer, protocol, refused_child};
+use crate::sa::key_exchange::{agree, busy, key_payload};
+use crate::sa::negotiate::{NewChild, Refusal, Terms, judge_answer, judge_offer, protocol};
 use crate::sa::{Pending, Phase, Task};
 
 /// How long the peer, once it has a new SA, may take to delete the old one before we switch by ourselves.
@@ -51,32 +50,32 @@ pub(crate) struct ExpectChildResponse {
     pub(crate) replaces: Option<Spi>,
     pub(crate) offered: ChildSelectors,
     /// The peer refused what is in use, so that all that is configured is offered.
-    widened: bool,
+    pub(super) widened: bool,
     /// The SPI we will receive on.
     pub(crate) spi: Spi,
     nonce: Vec<u8>,
-    key: Option<KeyPair>,
+    pub(super) key: Option<KeyPair>,
     /// What was settled, while further keys are exchanged.
     follow: Option<(HalfChild, FollowUp)>,
-    group_changes: u8,
+    pub(super) group_changes: u8,
     pub(crate) rival: Option<Rival<Spi>>,
     /// What the peer deleted meanwhile and we never had: maybe what its answer, still on its way, brings.
     deleted: Vec<Spi>,
 }
 
 /// What to ask for.
-struct Ask {
-    flow: FlowId,
-    replaces: Option<Spi>,
-    group: Option<Group>,
-    group_changes: u8,
-    rival: Option<Rival<Spi>>,
-    widened: bool,
+pub(super) struct Ask {
+    pub(super) flow: FlowId,
+    pub(super) replaces: Option<Spi>,
+    pub(super) group: Option<Group>,
+    pub(super) group_changes: u8,
+    pub(super) rival: Option<Rival<Spi>>,
+    pub(super) widened: bool,
 }
 
 impl ExpectChildResponse {
     /// The same again, with another group.
-    fn again(self, group: Option<Group>) -> Ask {
+    pub(super) fn again(self, group: Option<Group>) -> Ask {
         let Self { flow, replaces, group_changes, rival, widened, .. } = self;
         Ask { flow, replaces, group, group_changes: group_changes + 1, rival, widened }
     }
@@ -126,7 +125,7 @@ impl Tunnel {
 
     /// RFC 7296 2.9.2: a rekey asks for what is in use; some peers take that for another policy than the one they
     /// negotiated first and want to see the whole of it again.
-    fn offered(&self, ask: &Ask) -> ChildSelectors {
+    pub(super) fn offered(&self, ask: &Ask) -> ChildSelectors {
         let old = ask.replaces.filter(|_| !ask.widened).and_then(|old| self.child(old));
         old.map_or_else(
             || self.selectors_of(ask.flow),
@@ -134,7 +133,7 @@ impl Tunnel {
         )
     }
 
-    fn ask_for_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, ask: Ask) {
+    pub(super) fn ask_for_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, ask: Ask) {
         let offered = self.offered(&ask);
         let Ask { flow, replaces, group, group_changes, rival, widened } = ask;
         let groups = self.child_groups();
@@ -165,7 +164,7 @@ impl Tunnel {
         self.request(cx, ike, ExchangeType::CREATE_CHILD_SA, payloads, Pending::Child(Box::new(expect)));
     }
 
-    fn child_groups(&self) -> Vec<Group> {
+    pub(super) fn child_groups(&self) -> Vec<Group> {
         let group = |pfs| match pfs {
             Pfs::Off => None,
             Pfs::Required(group) | Pfs::Preferred(group) => Some(group),
@@ -242,135 +241,12 @@ impl Tunnel {
         }
     }
 
-    /// The peer's exchange replaces the same SA and goes on in our stead. Should it not come to an end, we try again.
-    fn give_way(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
-        let at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
-        let up = self.is_up();
-        match expect.replaces.and_then(|old| self.child_mut(old)) {
-            Some(old) if old.is_live() => old.rekey_at = Some(at),
-            Some(_) => {}
-            None if up => {
-                if let Some(flow) = self.flow_mut(expect.flow) {
-                    flow.retry_at = Some(at);
-                }
-            }
-            None => self.retry_at = Some(at),
-        }
-    }
-
-    fn child_refused(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, expect: ExpectChildResponse, notify: &Notify) {
-        let Some(peer) = self.sa(ike).map(|sa| sa.path.remote) else { return };
-        match notify.kind {
-            NotifyType::INVALID_KE_PAYLOAD if expect.group_changes < MAX_GROUP_CHANGES => {
-                // RFC 7296 1.3: again, with the group the peer wants if it is one of ours.
-                let wanted = notify.wanted_group().and_then(Group::from_id);
-                let tried = expect.key.as_ref().map(KeyPair::group);
-                let wanted = wanted.filter(|group| self.child_groups().contains(group) && tried != Some(*group));
-                let still_wanted = expect
-                    .replaces
-                    .map_or(!self.has_usable(ike, expect.flow), |old| self.child(old).is_some_and(|old| old.is_live()));
-                match wanted {
-                    Some(group) if still_wanted => self.ask_for_child(cx, ike, expect.again(Some(group))),
-                    Some(_) => {}
-                    None => {
-                        let failure = self.refused_rekey(&expect, notify, peer);
-                        self.child_failed(cx, ike, expect.flow, expect.replaces, failure);
-                    }
-                }
-            }
-            NotifyType::TS_UNACCEPTABLE if expect.replaces.is_some() && !expect.widened => {
-                let group = expect.key.as_ref().map(KeyPair::group);
-                self.ask_for_child(cx, ike, Ask { widened: true, ..expect.again(group) });
-            }
-            // RFC 7296 2.25: the peer is busy with the same SAs. RFC 9370 2.2.4: it has given our exchange up.
-            NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND => self.try_child_later(cx, &expect),
-            NotifyType::CHILD_SA_NOT_FOUND => {
-                // RFC 7296 2.25.1: the peer has no such SA any more. What is missing then is made anew.
-                if let Some(old) = expect.replaces {
-                    self.retire_child(cx, old, &DownReason::PeerDeleted);
-                }
-            }
-            _ => {
-                let failure = self.refused_rekey(&expect, notify, peer);
-                self.child_failed(cx, ike, expect.flow, expect.replaces, failure);
-            }
-        }
-    }
-
-    /// What a refusal means. The peer has taken the cipher of an SA that it refuses to rekey: what is left is the
-    /// group.
-    fn refused_rekey(&self, expect: &ExpectChildResponse, notify: &Notify, peer: std::net::SocketAddr) -> Failure {
-        let known = expect.replaces.is_some()
-            && matches!(notify.kind, NotifyType::NO_PROPOSAL_CHOSEN | NotifyType::INVALID_KE_PAYLOAD);
-        if !known {
-            return refused_child(&self.config, &expect.offered, notify, peer);
-        }
-        let wanted =
-            notify.wanted_group().map(|id| Group::from_id(id).map_or_else(|| id.0.to_string(), |g| g.to_string()));
-        let theirs = wanted.map_or(Theirs::Unknown, Theirs::Listed);
-        Failure::PfsMismatch { peer, ours: list(&self.config.esp_proposals), theirs }
-    }
-
-    fn try_child_later(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
-        match expect.rival.as_ref().map(|rival| rival.spi) {
-            // The peer has made what is to come.
-            Some(rival) if self.child(rival).is_some() => return,
-            // It is about to; should that not come to an end, it is for us again.
-            Some(_) => return self.give_way(cx, expect),
-            None => {}
-        }
-        let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
-        let up = self.is_up();
-        match expect.replaces.and_then(|old| self.child_mut(old)) {
-            Some(old) if old.is_live() => old.rekey_at = Some(at),
-            Some(_) => {}
-            None if up => {
-                if let Some(flow) = self.flow_mut(expect.flow) {
-                    flow.retry_at = Some(at);
-                }
-            }
-            None => self.retry_at = Some(at),
-        }
-    }
-
     /// The peer deleted an SA that we do not have.
     pub(crate) fn note_unknown_delete(&mut self, ike: IkeSpi, peer_spi: Spi) {
         if let Some(Pending::Child(expect)) = self.sa_mut(ike).and_then(|sa| sa.pending.as_mut())
             && expect.deleted.len() < MAX_DELETED
         {
             expect.deleted.push(peer_spi);
-        }
-    }
-
-    /// The SA to be replaced stays in use. Where there is none at all, the IKE SA is of no use: another attempt from
-    /// the start negotiates the CHILD SA in another way, without a group.
-    fn child_failed(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, flow: FlowId, replaces: Option<Spi>, failure: Failure) {
-        let Some(old) = replaces else {
-            if self.is_up() {
-                self.flow_failed(cx, flow, failure);
-            } else if !self.try_other_flow(cx, ike, flow, &failure) {
-                self.close_politely(cx, ike, &DownReason::Failed(failure.clone()));
-                self.fail(cx, failure);
-            }
-            return;
-        };
-        let mut retry_at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
-        if let Some(old) = self.child_mut(old).filter(|old| old.is_live()) {
-            // An early rekey that failed has told what it was for; the rest has time.
-            retry_at = old.regular_rekey_at.take().unwrap_or(retry_at);
-            old.rekey_at = Some(retry_at);
-            let ends = old.expires_at;
-            self.renew_before(cx, ends);
-        }
-        self.rekey_failed(cx, RekeyKind::Child, failure, retry_at);
-    }
-
-    /// The peer refuses to rekey what `ends` soon: rather than let the tunnel go down we authenticate anew, which
-    /// negotiates everything in another way.
-    pub(crate) fn renew_before(&mut self, cx: &mut Cx<'_>, ends: Option<std::time::Instant>) {
-        let soon = ends.is_some_and(|ends| ends <= cx.now + self.config.rekey_margin / 2);
-        if soon && self.attempt.is_none() && self.is_up() {
-            self.begin_attempt(cx, false);
         }
     }
 
@@ -580,26 +456,6 @@ impl Tunnel {
             }),
         }
     }
-
-    /// If we are asking for the same thing, the nonces decide when our answer comes.
-    fn note_rival(&mut self, ike: IkeSpi, old: Option<Spi>, flow: FlowId, rival: Rival<Spi>) {
-        if let Some(Pending::Child(expect)) = self.sa_mut(ike).and_then(|sa| sa.pending.as_mut())
-            && expect.replaces == old
-            && expect.flow == flow
-        {
-            expect.rival = Some(rival);
-        }
-    }
-
-    /// The peer has replaced `old` and will delete it.
-    fn supersede(&mut self, ike: IkeSpi, old: Spi) {
-        if let Some(child) = self.child_mut(old) {
-            child.rekey_at = None;
-        }
-        if let Some(sa) = self.sa_mut(ike) {
-            sa.queue.retain(|task| *task != Task::RekeyChild(old));
-        }
-    }
 }
 
 /// What comes after a response.
@@ -623,41 +479,5 @@ impl crate::sa::child::ChildSa {
     /// The peer made it, and we do not send on it yet.
     pub(crate) fn awaits_switch(&self) -> bool {
         self.is_live() && !self.redundant && matches!(self.outbound, Outbound::Held(_))
-    }
-}
-
-pub(crate) fn key_payload(key: &KeyPair) -> Payload {
-    Payload::KeyExchange(KeyExchange { group: key.group().id(), data: key.public().to_vec() })
-}
-
-/// Our half of a key exchange with the peer's value; nothing where no group was chosen.
-pub(crate) fn agree(
-    cx: &mut Cx<'_>,
-    group: Option<Group>,
-    theirs: Option<&KeyExchange>,
-    peer: std::net::SocketAddr,
-) -> Result<Option<(Payload, Secret)>, Refusal> {
-    let Some(group) = group else { return Ok(None) };
-    let Some(theirs) = theirs.filter(|theirs| theirs.group == group.id()) else {
-        // RFC 7296 1.3: the peer guessed wrong; this is the group we chose.
-        return Err(Refusal {
-            notify: Notify::invalid_ke_payload(group.id()),
-            failure: protocol(peer, "its key exchange is of another group"),
-        });
-    };
-    let bad = |_| Refusal {
-        notify: Notify::new(NotifyType::INVALID_SYNTAX),
-        failure: Failure::BadPublicValue { peer, group },
-    };
-    let key = group.answer(&theirs.data, cx.entropy).map_err(bad)?;
-    let payload = key_payload(&key);
-    Ok(Some((payload, key.agree(&theirs.data).map_err(bad)?)))
-}
-
-/// RFC 7296 2.25: "not now".
-pub(crate) fn busy(peer: std::net::SocketAddr) -> Refusal {
-    Refusal {
-        notify: Notify::new(NotifyType::TEMPORARY_FAILURE),
-        failure: protocol(peer, "it asks for what is being replaced or deleted"),
     }
 }

@@ -27,6 +27,10 @@ impl Tunnel {
             }
             return;
         }
+        if sa.sync.concerns(frame) && self.handle_sync(cx, spi, frame, path) {
+            return;
+        }
+        let Some(sa) = self.sa_mut(spi) else { return };
         let arrival = match sa.responses.judge(id, frame.datagram()) {
             // RFC 7383 2.5.2: a sender that got no answer may have cut its request into smaller fragments.
             Arrival::Altered if sa.protection.is_first_fragment(frame) => Arrival::Repeated,
@@ -232,7 +236,7 @@ impl Tunnel {
     }
 
     /// An authentic message arrived: a sign of life, maybe from a new address.
-    fn heard(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, path: Path) {
+    pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, path: Path) {
         let now = cx.now;
         let Some(sa) = self.sa_mut(spi) else { return };
         sa.last_heard = now;

@@ -27,7 +27,8 @@ use wire::{Entropy, Secret};
 
 use crate::endpoint::Tunnel;
 use crate::sa::contents::Contents;
-use crate::sa::create_child::{HalfChild, agree, key_payload};
+use crate::sa::create_child::HalfChild;
+use crate::sa::key_exchange::{agree, key_payload};
 use crate::sa::negotiate::{Refusal, protocol};
 use crate::sa::rekey_ike::HalfIke;
 use crate::sa::{IkeSa, Task};

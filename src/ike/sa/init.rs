@@ -13,8 +13,6 @@
 //! An error in the answer may be forged by whoever sees our request. It ends the attempt only after a moment in
 //! which the real answer is still welcome, and has no effect on anything but the attempt.
 
-use std::time::{Duration, Instant};
-
 use crypto::{Group, IkeKeys, IkeProposal, KeyPair, Nonces, Role};
 use isakmp::{
     ChosenIke, ExchangeType, Frame, KeyExchange, Message, NoProposalChosen, Notify, NotifyType, Payload, accepted_ike,
@@ -24,51 +22,27 @@ use negotiation::{
     ATTEMPT, Cx, EncapsulationPolicy, Failure, Nat, Owner, PORT_NAT, Path, Phase as Negotiation, Retransmit, Slot,
     Theirs, TunnelConfig, Waiting, list,
 };
-use wire::ipsec::{IkeSpi, Spi};
+use wire::ipsec::IkeSpi;
 
 use crate::endpoint::{HalfOpen, Tunnel};
-use crate::sa::auth::ExpectAuthResponse;
+use crate::sa::attempt::{Attempt, Stage};
 use crate::sa::certificates;
 use crate::sa::contents::Contents;
-use crate::sa::intermediate::{ExpectIntermediateResponse, Intermediate};
+use crate::sa::intermediate::Intermediate;
 use crate::sa::nat;
 use crate::sa::negotiate::{no_proposal, protocol};
 use crate::sa::proof::can_prove;
 use crate::sa::protect::{Protection, header};
 
-/// How long the real answer is welcome after an unauthenticated refusal.
-const DOUBT: Duration = Duration::from_secs(1);
 /// Cookies and group changes we follow in one attempt.
 const MAX_RESTARTS: u8 = 6;
-
-/// Our initiation under way.
-#[derive(Debug)]
-pub(crate) struct Attempt {
-    pub(crate) spi: IkeSpi,
-    pub(crate) path: Path,
-    pub(crate) began: Instant,
-    pub(crate) deadline: Instant,
-    /// An unauthenticated reason to give up at the deadline.
-    pub(crate) verdict: Option<Failure>,
-    /// The peer is believed to have lost what it had of ours.
-    pub(crate) sole: bool,
-    pub(crate) stage: Stage,
-}
-
-/// How far it got.
-#[derive(Debug)]
-pub(crate) enum Stage {
-    SaInit(Box<ExpectSaInitResponse>),
-    Intermediate(Box<ExpectIntermediateResponse>),
-    Auth(Box<ExpectAuthResponse>),
-}
 
 /// We sent `IKE_SA_INIT`.
 #[derive(Debug)]
 pub(crate) struct ExpectSaInitResponse {
     offer: Offer,
     request: Vec<u8>,
-    transmission: Retransmit,
+    pub(super) transmission: Retransmit,
 }
 
 /// What a first message holds besides the proposals.
@@ -80,60 +54,6 @@ struct Offer {
     cookie: Option<Vec<u8>>,
     /// Cookies and group changes followed so far.
     restarts: u8,
-}
-
-impl Stage {
-    /// The exchange and message ID of the answer under way.
-    pub(crate) fn awaits(&self) -> (ExchangeType, u32) {
-        match self {
-            Self::SaInit(_) => (ExchangeType::IKE_SA_INIT, 0),
-            Self::Intermediate(state) => (ExchangeType::IKE_INTERMEDIATE, state.message_id()),
-            Self::Auth(state) => (ExchangeType::IKE_AUTH, state.message_id()),
-        }
-    }
-}
-
-impl Attempt {
-    pub(crate) fn transmission(&self) -> &Retransmit {
-        match &self.stage {
-            Stage::SaInit(state) => &state.transmission,
-            Stage::Intermediate(state) => &state.transmission,
-            Stage::Auth(state) => &state.transmission,
-        }
-    }
-
-    pub(crate) fn transmission_mut(&mut self) -> &mut Retransmit {
-        match &mut self.stage {
-            Stage::SaInit(state) => &mut state.transmission,
-            Stage::Intermediate(state) => &mut state.transmission,
-            Stage::Auth(state) => &mut state.transmission,
-        }
-    }
-
-    /// The CHILD SA it would bring.
-    pub(crate) fn child(&self) -> Option<Spi> {
-        match &self.stage {
-            Stage::SaInit(_) | Stage::Intermediate(_) => None,
-            Stage::Auth(state) => Some(state.child),
-        }
-    }
-
-    /// What to blame when the deadline passes.
-    pub(crate) fn failure(&self) -> Failure {
-        let what = match self.stage {
-            Stage::SaInit(_) => Waiting::SaInit,
-            Stage::Intermediate(_) => Waiting::Intermediate,
-            Stage::Auth(_) => Waiting::Auth,
-        };
-        let silent = Failure::PeerSilent { peer: self.path.remote, what, tries: self.transmission().tries() };
-        self.verdict.clone().unwrap_or(silent)
-    }
-
-    /// Remembers an unauthenticated refusal.
-    pub(crate) fn doubt(&mut self, failure: Failure, now: Instant) {
-        self.deadline = self.deadline.min(now + DOUBT);
-        self.verdict = Some(failure);
-    }
 }
 
 impl Tunnel {

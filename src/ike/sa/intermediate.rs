@@ -20,10 +20,11 @@ use wire::ipsec::IkeSpi;
 use wire::{Entropy, Secret};
 
 use crate::endpoint::{HalfOpen, Tunnel};
+use crate::sa::attempt::{Attempt, Stage};
 use crate::sa::auth::PlannedAuth;
 use crate::sa::contents::Contents;
-use crate::sa::create_child::key_payload;
-use crate::sa::init::{Attempt, FirstExchange, Stage};
+use crate::sa::init::FirstExchange;
+use crate::sa::key_exchange::key_payload;
 use crate::sa::negotiate::{Refusal, protocol};
 use crate::sa::protect::{Incoming, Protection, header};
 

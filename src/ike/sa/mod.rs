@@ -10,6 +10,7 @@
 //! An established SA works off a queue of [`Task`]s, one request at a time; what it awaits is a [`Pending`],
 //! whose variants hold exactly what is needed to take the answer.
 
+pub(crate) mod attempt;
 pub(crate) mod auth;
 pub(crate) mod certificates;
 pub(crate) mod child;
@@ -17,17 +18,21 @@ pub(crate) mod collision;
 pub(crate) mod contents;
 pub(crate) mod create_child;
 pub(crate) mod delete;
+pub(crate) mod establish;
 pub(crate) mod exchange;
 pub(crate) mod followup;
 pub(crate) mod init;
 pub(crate) mod intermediate;
+pub(crate) mod key_exchange;
 pub(crate) mod liveness;
 pub(crate) mod nat;
 pub(crate) mod negotiate;
 pub(crate) mod ppk;
 pub(crate) mod proof;
 pub(crate) mod protect;
+pub(crate) mod refused_child;
 pub(crate) mod rekey_ike;
+pub(crate) mod sync;
 pub(crate) mod window;
 
 use std::collections::VecDeque;
@@ -43,6 +48,7 @@ use crate::sa::create_child::ExpectChildResponse;
 use crate::sa::followup::Unfinished;
 use crate::sa::protect::Protection;
 use crate::sa::rekey_ike::ExpectIkeRekeyResponse;
+use crate::sa::sync::Synchronisation;
 use crate::sa::window::{Requests, Responses};
 
 /// Something an established SA has to ask of the peer.
@@ -139,6 +145,8 @@ pub(crate) struct IkeSa {
     pub(crate) confirmed: bool,
     pub(crate) requests: Requests,
     pub(crate) responses: Responses,
+    /// Where the peer may be a cluster.
+    pub(crate) sync: Synchronisation,
     pub(crate) pending: Option<Pending>,
     pub(crate) queue: VecDeque<Task>,
     /// What the peer began and still has to exchange keys for.

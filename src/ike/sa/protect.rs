@@ -132,6 +132,15 @@ impl Protection {
 }
 
 impl Protection {
+    /// What an authentic message says that came in one piece. Nothing is kept of it.
+    pub(crate) fn open_whole(&self, frame: &Frame<'_>) -> Option<Contents> {
+        let protected = frame.protected().ok().flatten()?;
+        match protected.open(&self.ciphers.inbound).ok()? {
+            Opened::Whole(plaintext) => collect(plaintext.payloads()).ok(),
+            Opened::Fragment(_) => None,
+        }
+    }
+
     /// Whether a datagram is an authentic first fragment. Nothing is kept of it.
     pub(crate) fn is_first_fragment(&self, frame: &Frame<'_>) -> bool {
         let protected = frame.protected().ok().flatten();

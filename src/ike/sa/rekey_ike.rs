@@ -20,8 +20,9 @@ use wire::ipsec::IkeSpi;
 use crate::endpoint::Tunnel;
 use crate::sa::collision::{Rival, loses};
 use crate::sa::contents::Contents;
-use crate::sa::create_child::{MAX_GROUP_CHANGES, OVERDUE, REKEY_RETRY, TEMPORARY, agree, busy, key_payload};
+use crate::sa::create_child::{MAX_GROUP_CHANGES, OVERDUE, REKEY_RETRY, TEMPORARY};
 use crate::sa::followup::{FollowUp, Goal, Step};
+use crate::sa::key_exchange::{agree, busy, key_payload};
 use crate::sa::negotiate::{Refusal, no_proposal, protocol};
 use crate::sa::protect::Protection;
 use crate::sa::window::{Requests, Responses};
@@ -394,6 +395,7 @@ impl Tunnel {
             confirmed: new.role == Role::Initiator,
             requests: Requests::starting_at(0),
             responses: Responses::starting_at(0),
+            sync: sa.sync.inherited(),
             pending: None,
             queue: VecDeque::new(),
             unfinished: Vec::new(),

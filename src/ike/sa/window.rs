@@ -43,6 +43,16 @@ impl Requests {
         }
     }
 
+    /// The lowest ID that was never used.
+    pub(crate) fn next(&self) -> u32 {
+        self.next_id.saturating_add(u32::from(self.under_way.is_some()))
+    }
+
+    /// What was under way is not awaited any more; the next request carries `next_id`.
+    pub(crate) fn resume(&mut self, next_id: u32) {
+        *self = Self::starting_at(next_id);
+    }
+
     /// The request under way.
     pub(crate) fn under_way(&self) -> Option<&Retransmit> {
         self.under_way.as_ref().map(|(_, transmission)| transmission)
@@ -100,6 +110,16 @@ impl Responses {
         }
     }
 
+    /// The ID of the peer's next request.
+    pub(crate) const fn expected(&self) -> u32 {
+        self.expected
+    }
+
+    /// The peer's next request carries `expected`; what came before is not repeated.
+    pub(crate) fn resume(&mut self, expected: u32) {
+        *self = Self::starting_at(expected);
+    }
+
     /// Keeps the answer to `request`, which had the expected ID.
     pub(crate) fn answered(&mut self, request: &[u8], response: Vec<Vec<u8>>) {
         self.expected = self.expected.saturating_add(1);
@@ -140,6 +160,20 @@ mod tests {
         assert_eq!(responses.judge(1, b"b"), Arrival::New);
         assert_eq!(responses.judge(2, b"c"), Arrival::Stale);
         assert_eq!(responses.judge(u32::MAX, b"c"), Arrival::Stale);
+    }
+
+    #[test]
+    fn a_window_goes_on_elsewhere() {
+        let mut requests = Requests::starting_at(4);
+        requests.begin(Retransmit::new(vec![vec![0]], Instant::now(), &mut |out: &mut [u8]| out.fill(0)));
+        assert_eq!(requests.next(), 5, "what is under way is used");
+        requests.resume(9);
+        assert!(!requests.awaits(4));
+        assert_eq!((requests.open(), requests.next()), (Some(9), 9));
+        let mut responses = Responses::default();
+        responses.answered(b"a", vec![b"answer".to_vec()]);
+        responses.resume(7);
+        assert_eq!((responses.judge(7, b"b"), responses.judge(0, b"a")), (Arrival::New, Arrival::Stale));
     }
 
     #[test]

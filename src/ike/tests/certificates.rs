@@ -229,3 +229,74 @@ fn however_many_cas_are_trusted_the_first_answer_stays_small() {
         assert_eq!(asked, Some(16));
     }
 }
+
+fn ike_ups(network: &Network) -> usize {
+    network.count(A, |event| matches!(event, Event::IkeUp { .. }))
+}
+
+/// What B believes the peer's certificate ends with, and A B's.
+fn ends(network: &Network) -> [u64; 2] {
+    [A, B].map(|end| network.ends[end].endpoint.status(TUNNEL).unwrap().peer_certificate.unwrap().not_after.0)
+}
+
+fn until(year: i32) -> impl Fn(&mut CertificateParams) {
+    move |params| params.not_after = date_time_ymd(year, 1, 1)
+}
+
+#[test]
+fn renewed_certificates_are_shown_without_a_flap() {
+    let (a, b) = pair(&PKCS_ECDSA_P256_SHA256);
+    let (renewed_a, renewed_b) = (
+        Authentication { local: shows(&PKCS_ECDSA_P256_SHA256, &["192.0.2.1"], until(2035)), ..a.auth.clone() },
+        Authentication { local: shows(&PKCS_ECDSA_P256_SHA256, &["198.51.100.2"], until(2036)), ..b.auth.clone() },
+    );
+    let mut network = Network::up_with(3, a, b);
+    let before = ends(&network);
+    // Who waits for the peer shows its new one when the peer authenticates anew.
+    network.with(B, |endpoint, now| endpoint.set_credentials(TUNNEL, renewed_b, now));
+    network.run(Duration::from_secs(20));
+    assert_eq!((ends(&network), ike_ups(&network)), (before, 0));
+    network.with(A, |endpoint, now| endpoint.set_credentials(TUNNEL, renewed_a, now));
+    network.run(Duration::from_secs(60));
+    assert_eq!(ike_ups(&network), 1);
+    let [of_b, of_a] = ends(&network);
+    assert!(of_b > of_a && of_a < before[1] && of_b < before[0], "{of_a} {of_b}");
+    network.assert_settled();
+    network.assert_no_flap();
+}
+
+#[test]
+fn a_ca_that_is_trusted_no_more_shows_and_the_tunnel_stays() {
+    let (a, b) = pair(&PKCS_ECDSA_P256_SHA256);
+    let distrusting = Authentication { remote: trusted(&Ca::root("Another")), ..a.auth.clone() };
+    let mut network = Network::up_with(4, a, b);
+    network.with(A, |endpoint, now| endpoint.set_credentials(TUNNEL, distrusting, now));
+    network.run(Duration::from_secs(30));
+    assert_eq!(network.failures(A)[0].reason(), "cert_untrusted");
+    network.assert_up();
+    network.assert_no_flap();
+}
+
+#[test]
+fn ends_authenticate_anew_before_a_certificate_expires_and_keep_the_tunnel_when_it_did() {
+    let (mut a, mut b) = pair(&PKCS_ECDSA_P256_SHA256);
+    for config in [&mut a, &mut b] {
+        (config.ike_lifetime, config.child_lifetime.time) = (Duration::ZERO, Duration::ZERO);
+    }
+    b.auth.local = shows(&PKCS_ECDSA_P256_SHA256, &["198.51.100.2"], |params| {
+        // A thousand seconds after the tests' day.
+        params.not_after = date_time_ymd(2023, 11, 14) + Duration::from_secs(80_000 + 1_000);
+    });
+    let mut network = Network::new(5, a, b);
+    network.run(Duration::from_secs(2));
+    network.assert_up();
+    network.forget();
+    network.run(Duration::from_secs(880));
+    assert_eq!(ike_ups(&network), 0);
+    network.run(Duration::from_secs(100));
+    assert_eq!(ike_ups(&network), 1, "once before the end, with a tenth of the time left");
+    network.run(Duration::from_secs(1_000));
+    assert!(network.failures(A).iter().any(|failure| failure.reason() == "cert_expired"));
+    network.assert_up();
+    network.assert_no_flap();
+}

@@ -225,28 +225,48 @@ fn crossing_rekeys_with_loss_settle() {
     }
 }
 
-#[test]
-fn a_follow_up_that_comes_too_late_is_told_so_and_begun_anew() {
-    let mut network = pair([HYBRID; 2], [ESP; 2]);
-    network.run(Duration::from_secs(2));
-    network.forget();
-    // The exchange after CREATE_CHILD_SA is held up for longer than the responder waits.
-    let until = network.now + Duration::from_secs(24);
-    let started = network.now;
+/// Holds the first `IKE_FOLLOWUP_KE` of `from` up for longer than its responder waits.
+fn hold_up(network: &mut Network, from: usize) {
     let mut first = None;
     network.fate = Box::new(move |packet| {
-        if packet.exchange != ExchangeType::IKE_FOLLOWUP_KE || first.is_some_and(|id| id != packet.message_id) {
+        let other = first.is_some_and(|id| id != packet.message_id);
+        if packet.exchange != ExchangeType::IKE_FOLLOWUP_KE || packet.from != from || other {
             return Some(10);
         }
         first = Some(packet.message_id);
-        let left = until.saturating_duration_since(started).as_millis();
-        Some(u64::try_from(left).unwrap())
+        Some(24_000)
     });
-    network.with(A, |endpoint, now| endpoint.rekey_child(TUNNEL, now));
-    network.run(Duration::from_secs(90));
-    network.assert_settled();
-    network.assert_no_flap();
-    assert_eq!(network.count(A, |event| matches!(event, Event::ChildRekeyed { .. })), 1);
+}
+
+#[test]
+fn a_rekey_whose_follow_up_was_given_up_is_begun_anew() {
+    for end in [A, B] {
+        for child in [true, false] {
+            let mut network = pair([HYBRID; 2], [ESP; 2]);
+            network.run(Duration::from_secs(2));
+            network.forget();
+            hold_up(&mut network, end);
+            network.with(
+                end,
+                |endpoint, now| {
+                    if child { endpoint.rekey_child(TUNNEL, now) } else { endpoint.rekey_ike(TUNNEL, now) }
+                },
+            );
+            network.run(Duration::from_secs(120));
+            network.assert_settled();
+            network.assert_no_flap();
+            let begun = network.sent.iter().filter(|packet| {
+                packet.from == end && !packet.response && packet.exchange == ExchangeType::CREATE_CHILD_SA
+            });
+            let begun: std::collections::BTreeSet<_> = begun.map(|packet| packet.message_id).collect();
+            assert!(begun.len() >= 2, "end {end}, child {child}: begun anew after it was given up");
+            let done = |event: &Event| match child {
+                true => matches!(event, Event::ChildRekeyed { .. }),
+                false => matches!(event, Event::IkeRekeyed { .. }),
+            };
+            assert_eq!(network.count(end, done), 1, "end {end}, child {child}");
+        }
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use wire::ipsec::{Encryption, IkeSpi, Integrity, Spi, TrafficSelector};
 use super::{HEADER, ciphers, datagram, message};
 use crate::{
     Attribute, Auth, AuthMethod, CertificatePayload, CertificateRequest, Delete, ExchangeType, Flags, Frame, Header,
-    IdType, Identification, KeyExchange, Message, Notify, NotifyType, Opened, Payload, PayloadError, PayloadType,
-    Proposal, ProtocolId, RawPayload, Transform, TransformType, Version,
+    IdType, Identification, KeyExchange, Message, MessageIdSync, Notify, NotifyType, Opened, Payload, PayloadError,
+    PayloadType, Proposal, ProtocolId, RawPayload, Transform, TransformType, Version,
 };
 
 /// Payloads, each with its kind and its octets without the generic header.
@@ -96,6 +96,9 @@ fn notices() -> Vec<Golden> {
         (41, hex!("00 00 0011 0013").to_vec(), Payload::Notify(Notify::invalid_ke_payload(GroupId::ECP_256))),
         (41, hex!("03 04 4009 c1c2c3c4").to_vec(), Payload::Notify(Notify::rekey_sa(Spi(0xc1c2_c3c4)))),
         (41, hex!("00 00 4000").to_vec(), Payload::Notify(Notify::new(NotifyType::INITIAL_CONTACT))),
+        (41, hex!("00 00 4026 0a0b0c0d 00000007 00000100").to_vec(), {
+            Payload::Notify(MessageIdSync { nonce: [10, 11, 12, 13], send: 7, receive: 256 }.into())
+        }),
         (42, hex!("01 00 0000").to_vec(), Payload::Delete(Delete::Ike)),
         (
             42,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dataplane::Dataplane;
+use dataplane::{Dataplane, EngineCounters};
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
@@ -307,6 +307,12 @@ impl Control {
         self.bfd.send(bfd_task::Command::Status(reply)).await.map_err(|_| ControlError::Stopping)?;
         let report = answer.await.map_err(|_| ControlError::Stopping)?;
         Ok(views::bfd(&report, Instant::now()))
+    }
+
+    /// What the data plane counted that belongs to no tunnel.
+    #[must_use]
+    pub fn engine_counters(&self) -> EngineCounters {
+        self.dataplane.engine_counters()
     }
 
     /// Who asked without proving who they are.

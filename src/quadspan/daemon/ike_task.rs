@@ -36,6 +36,11 @@ pub(super) enum Command {
     /// Hear the peers: every tunnel of the first configuration has been added. A peer heard earlier would be refused as a
     /// stranger by the tunnels that are there, and some take that for an answer.
     Listen,
+    /// Prove who we are with other certificates, or trust other CAs, from now on.
+    Credentials {
+        tunnel: TunnelId,
+        auth: Box<negotiation::Authentication>,
+    },
     /// Delete its SAs and forget it.
     Remove {
         tunnel: TunnelId,
@@ -143,6 +148,7 @@ impl Task {
                 }
             }
             Command::Listen => self.listening = true,
+            Command::Credentials { tunnel, auth } => self.endpoint.set_credentials(tunnel, *auth, now),
             Command::Remove { tunnel, done } => {
                 self.endpoint.remove_tunnel(tunnel, now);
                 self.seen.remove(&tunnel);

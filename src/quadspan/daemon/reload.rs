@@ -173,6 +173,16 @@ impl Supervisor {
         for tunnel in plan.policy {
             self.change_policy(tunnel).await;
         }
+        for tunnel in plan.credentials {
+            self.change_credentials(tunnel).await;
+        }
+    }
+
+    /// Renewed certificates: the tunnel stays up, and the ends authenticate anew.
+    async fn change_credentials(&mut self, tunnel: Tunnel) {
+        let (id, auth) = (tunnel.id, Box::new(tunnel.ike.auth.clone()));
+        self.change_policy(tunnel).await;
+        drop(self.ike.send(ike_task::Command::Credentials { tunnel: id, auth }).await);
     }
 
     /// Makes a tunnel, or keeps it in mind. One tunnel that can't be made must not keep others from being made.
@@ -302,6 +312,8 @@ struct Plan {
     remove: Vec<TunnelId>,
     add: Vec<Tunnel>,
     policy: Vec<Tunnel>,
+    /// Those with other certificates or CAs, and maybe another policy.
+    credentials: Vec<Tunnel>,
     replaced: usize,
     networks: bool,
 }
@@ -319,6 +331,7 @@ impl Plan {
                 None => plan.add.push(tunnel.clone()),
                 Some((_, part)) if *part.tunnel == *tunnel => {}
                 Some((_, part)) if same_but_policy(&part.tunnel, tunnel) => plan.policy.push(tunnel.clone()),
+                Some((_, part)) if same_but_certificates(&part.tunnel, tunnel) => plan.credentials.push(tunnel.clone()),
                 Some((id, _)) => {
                     plan.replaced += 1;
                     plan.remove.push(id);
@@ -332,11 +345,15 @@ impl Plan {
     fn summary(&self) -> String {
         let added = self.add.len() - self.replaced;
         let removed = self.remove.len() - self.replaced;
-        if added + removed + self.replaced + self.policy.len() == 0 && !self.networks {
+        if added + removed + self.replaced + self.policy.len() + self.credentials.len() == 0 && !self.networks {
             return NOTHING.to_owned();
         }
+        let renewed = match self.credentials.len() {
+            0 => String::new(),
+            count => format!(", {count} with other certificates"),
+        };
         format!(
-            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session; networks {}",
+            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session{renewed}; networks {}",
             self.replaced,
             self.policy.len(),
             if self.networks { "changed" } else { "unchanged" }
@@ -377,6 +394,16 @@ fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
     let (policy, transport, bfd) = (old_bgp.policy.clone(), old_bgp.transport.clone(), old_bgp.bfd.clone());
     with_old_policy.bgp = Some(config::Session { policy, peer, transport, bfd, ..new_bgp.clone() });
     with_old_policy == *old
+}
+
+/// Whether two tunnels differ in certificates or trusted CAs, and else in nothing that would restart the tunnel.
+fn same_but_certificates(old: &Tunnel, new: &Tunnel) -> bool {
+    if !old.ike.auth.uses_certificates() || !new.ike.auth.uses_certificates() {
+        return false;
+    }
+    let mut with_old = new.clone();
+    with_old.ike.auth = old.ike.auth.clone();
+    with_old == *old || same_but_policy(old, &with_old)
 }
 
 /// Some settings belong to the process; changing them under running sessions would drop everything anyway.

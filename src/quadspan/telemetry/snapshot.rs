@@ -1,5 +1,6 @@
 //! How things are at the moment of a scrape, as metric families.
 
+use dataplane::EngineCounters;
 use prometheus::core::{AtomicF64, AtomicU64};
 use prometheus::core::{Collector as _, GenericCounterVec, GenericGaugeVec};
 use prometheus::{Opts, proto::MetricFamily};
@@ -26,6 +27,7 @@ pub(super) async fn gather(control: &Control) -> Result<Vec<MetricFamily>, Contr
     strangers(&control.strangers().await?, &mut families);
     certificates(&status.tunnels, &mut families);
     traffic(&status.tunnels, &mut families);
+    engine(&control.engine_counters(), &mut families);
     peers(&status.peers, &mut families);
     bfd(&control.bfd().await?, &mut families);
     prefixes(&status.peers, &mut families);
@@ -157,6 +159,30 @@ fn traffic(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
     for family in [bytes, packets, replays, drops] {
         families.extend(family.collect());
     }
+}
+
+fn engine(counters: &EngineCounters, families: &mut Vec<MetricFamily>) {
+    let datagrams = counter(
+        "dataplane_datagrams_total",
+        "Datagrams that belong to no tunnel, or to none yet. `unknown_spi` is ESP without an SA; `early` are those of them \
+         whose SA came within two seconds, so that nothing was lost.",
+        &["kind"],
+    );
+    let EngineCounters { unknown_spi, early, malformed, keepalives_in, keepalives_out, ike_in, ike_dropped } =
+        *counters;
+    let kinds = [
+        ("unknown_spi", unknown_spi),
+        ("early", early),
+        ("malformed", malformed),
+        ("keepalive_in", keepalives_in),
+        ("keepalive_out", keepalives_out),
+        ("ike_in", ike_in),
+        ("ike_dropped", ike_dropped),
+    ];
+    for (kind, count) in kinds {
+        datagrams.with_label_values(&[kind]).inc_by(count);
+    }
+    families.extend(datagrams.collect());
 }
 
 fn certificates(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
