@@ -28,6 +28,7 @@ pub mod openbgpd;
 pub mod own;
 pub mod pair;
 pub mod pki;
+pub mod probe;
 pub mod process;
 pub mod prometheus;
 pub mod router_file;

@@ -60,7 +60,9 @@ pub struct StrongSwan {
 }
 
 impl SwanTunnel {
-    fn swanctl_conf(&self) -> String {
+    /// The text of its swanctl.conf.
+    #[must_use]
+    pub fn swanctl_conf(&self) -> String {
         let Self { local, remote, psk, ike, esp, dpd, rekey_ike, rekey_child, .. } = self;
         let start = if self.initiate { "start" } else { "none" };
         let on_dead = if self.initiate { "restart" } else { "clear" };

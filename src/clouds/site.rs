@@ -78,6 +78,8 @@ pub struct SiteTunnel {
     pub remote_networks: Vec<IpNet>,
     /// What leads into the tunnel without BGP.
     pub routes: Vec<IpNet>,
+    /// Only what is between the networks of both sides enters the tunnel.
+    pub protected: bool,
     /// MTU of the tunnel interface.
     pub mtu: Option<u32>,
 }
@@ -133,6 +135,7 @@ impl SiteTunnel {
             local_networks: Vec::new(),
             remote_networks: Vec::new(),
             routes: Vec::new(),
+            protected: false,
             mtu: None,
         }
     }

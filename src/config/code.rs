@@ -300,6 +300,16 @@ codes! {
     SelectorPairs = "QS1706" "selector-pairs",
     /// An MTU beyond what the peer's cloud carries.
     MtuCloud = "QS1707" "mtu-cloud",
+    /// Networks that cannot be protected flows (S0-10).
+    FlowNetworks = "QS0010" "flow-networks",
+    /// Too many protected flows.
+    FlowCount = "QS1708" "flow-count",
+    /// Protected flows of two tunnels that overlap.
+    FlowOverlap = "QS1709" "flow-overlap",
+    /// Protected flows without a forwarding table to put them in.
+    FlowIdle = "QS1710" "flow-idle",
+    /// A key about routing without effect.
+    RoutingIdle = "QS1711" "routing-idle",
 
     /// BFD with a peer that is not known beforehand.
     BfdRange = "QS1801" "bfd-range",

@@ -3,6 +3,7 @@
 mod beyond;
 mod bfd;
 mod routes;
+mod routing;
 mod speaker;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -34,6 +35,7 @@ use crate::scalar::{
 pub(crate) use self::bfd::{BfdAuthSection, BfdField, BfdSection};
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
 pub(crate) use routes::{AggregateSection, BestPathSection};
+pub(crate) use routing::{RoutingField, TunnelRouteSection, TunnelRoutesField};
 pub(crate) use speaker::{AddPathSection, GracefulRestartSection, LocalAsnSection};
 
 /// A Quadspan router.
@@ -174,7 +176,7 @@ pub(crate) struct Defaults {
 /// One tunnel.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "tunnel", extend("required" = ["name", "remote", "inside"]))]
+#[schemars(rename = "tunnel", extend("required" = ["name", "remote"]))]
 pub(crate) struct TunnelSection {
     /// Its name in logs, metrics and commands: letters, digits, `-`, `_` and `.`.
     pub(crate) name: Leaf<Text>,
@@ -198,7 +200,8 @@ pub(crate) struct TunnelSection {
     pub(crate) certificate: Field<CertificateSection>,
     /// Who proves itself with what, where one end has a pre-shared key and the other a certificate.
     pub(crate) auth: Field<AuthSection>,
-    /// The link inside the tunnel: a /30, our end of which follows from the profile, or a section that says more.
+    /// The link inside the tunnel: a /30, our end of which follows from the profile, or a section that says more. A tunnel
+    /// without BGP needs none.
     pub(crate) inside: Field<OneOf<Ipv4Net, InsideSection>>,
     /// An IPv6 link beside it, a /126.
     pub(crate) inside6: Field<OneOf<Ipv6Net, Inside6Section>>,
@@ -213,6 +216,11 @@ pub(crate) struct TunnelSection {
     pub(crate) rekey: Field<RekeySection>,
     /// What the tunnel may carry; everything by default.
     pub(crate) selectors: Field<SelectorsSection>,
+    /// How packets get into the tunnel: by `destination` (default), `protected` (by source and destination, as
+    /// `selectors` say), or a section that says more.
+    pub(crate) routing: RoutingField,
+    /// Static routes into the tunnel, there while it is up: prefixes, or sections that say more.
+    pub(crate) routes: TunnelRoutesField,
     /// Who begins: `initiate` (default), `on-demand` (we, when a packet waits for the tunnel) or `respond`.
     pub(crate) start: Leaf<StartAction>,
     /// Whether ESP travels in UDP: `auto` (default: where a NAT is), `always` or `never`.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy::PolicySet;
-use rib::{ConnectedRule, PeerId, StaticRoute};
+use rib::{ConnectedRule, PeerId, StaticHop, StaticRoute, StaticTarget};
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
 use wire::{Asn, RouterId, Secret};
@@ -57,6 +57,16 @@ pub struct Router {
 }
 
 impl Router {
+    /// Whether static routes lead into a tunnel. There is always traffic for one of which they are.
+    #[must_use]
+    pub fn has_static_routes(&self, tunnel: &Tunnel) -> bool {
+        let leads = |hop: &StaticHop| hop.interface.as_ref() == Some(&tunnel.interface);
+        self.statics.iter().any(|route| match &route.target {
+            StaticTarget::Via(hops) => hops.iter().any(leads),
+            StaticTarget::Blackhole | StaticTarget::Elsewhere(_) => false,
+        })
+    }
+
     /// Our outside addresses, sorted, each once.
     #[must_use]
     pub fn local_addresses(&self) -> Vec<IpAddr> {
@@ -166,6 +176,32 @@ pub struct Tunnel {
     pub mtu: Option<u32>,
     /// What outer packets say.
     pub outer: OuterHeader,
+    /// What is led into the tunnel by source and destination; `None` if routes decide by destination alone.
+    pub protected: Option<Protected>,
+}
+
+/// Protected flows of a tunnel: what comes from a local network and goes to a remote one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protected {
+    /// Networks on our side.
+    pub local: Vec<IpNet>,
+    /// Networks on the peer's side.
+    pub remote: Vec<IpNet>,
+    /// Of the tunnels for the same networks those with the lowest are used.
+    pub distance: u8,
+    /// Whether peers may be told of the remote networks.
+    pub announce: bool,
+}
+
+/// Protected flows of all tunnels together.
+pub(crate) const MAX_FLOWS: usize = 512;
+
+impl Protected {
+    /// Pairs of a local and a remote network of one family, in the order of the configuration.
+    pub fn pairs(&self) -> impl Iterator<Item = (IpNet, IpNet)> {
+        let all = self.local.iter().flat_map(|local| self.remote.iter().map(|remote| (*local, *remote)));
+        all.filter(|(local, remote)| local.addr().is_ipv4() == remote.addr().is_ipv4())
+    }
 }
 
 /// The two ends of the link inside a tunnel.

@@ -60,6 +60,15 @@ pub(crate) enum Legacy {
     Allow,
 }
 
+/// What decides which packets enter a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RoutingMode {
+    /// Their destination (S0-09).
+    Destination,
+    /// Source and destination (S0-10).
+    Protected,
+}
+
 impl Scalar for Text {
     const EXPECTED: &'static str = "some text";
 
@@ -460,6 +469,10 @@ keywords! {
     SelectorLayout, "`together` or `per-pair`", {
         "together" => SelectorLayout::Together,
         "per-pair" => SelectorLayout::PerPair,
+    };
+    RoutingMode, "`destination` or `protected`", {
+        "destination" => RoutingMode::Destination,
+        "protected" => RoutingMode::Protected,
     };
     StartAction, "`initiate`, `on-demand` or `respond`", {
         "initiate" => StartAction::Initiate,

@@ -6,6 +6,7 @@ mod clouds;
 mod diagnostics;
 mod documents;
 mod examples;
+mod flows;
 mod hostile;
 mod meaning;
 mod policies;

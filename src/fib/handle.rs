@@ -8,6 +8,7 @@ use rib::FibChange;
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
 
+use crate::flow::Flows;
 use crate::mailbox::{LinkWord, Mailbox};
 use crate::snapshot::{FibEvent, FibSnapshot, FibStatus};
 use crate::task::Task;
@@ -56,6 +57,11 @@ impl Fib {
         self.mailbox().routes(changes);
     }
 
+    /// The protected flows there are from now on. Until this is first said, those of a previous process are left alone.
+    pub fn set_flows(&self, flows: Flows) {
+        self.mailbox().write(|mail| mail.flows = Some(flows));
+    }
+
     /// The routing tables are complete: removes what a previous process left and nobody claimed. Returns when done.
     pub async fn converged(&self) {
         self.mailbox().write(|mail| mail.converged = true);
@@ -74,7 +80,12 @@ impl Fib {
     pub async fn snapshot(&self) -> FibSnapshot {
         let (sender, receiver) = oneshot::channel();
         self.mailbox().write(|mail| mail.snapshots.push(sender));
-        receiver.await.unwrap_or_else(|_| FibSnapshot { status: self.status(), routes: vec![], groups: vec![] })
+        receiver.await.unwrap_or_else(|_| FibSnapshot {
+            status: self.status(),
+            routes: vec![],
+            groups: vec![],
+            flows: vec![],
+        })
     }
 
     /// Figures, as of the last time the task had nothing to do.
@@ -95,7 +106,7 @@ impl Fib {
         let _ = receiver.await;
     }
 
-    /// Removes every route, group and nexthop of ours, and ends. Foreign ones stay.
+    /// Removes every route, rule, group and nexthop of ours, and ends. Foreign ones stay.
     pub async fn stop(self) {
         let (sender, receiver) = oneshot::channel();
         self.mailbox().write(|mail| mail.stop = Some(sender));

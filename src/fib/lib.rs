@@ -21,6 +21,9 @@
 //! * A process that was killed leaves its routes; [`Fib::start`] **adopts** them and forwarding goes on until
 //!   [`Fib::converged`] says that the routing tables are complete.
 //!
+//! * **Protected flows** are routed by source and destination: rules of policy routing and a table per flow, owned and
+//!   reconciled like everything else; see `policy`.
+//!
 //! With `net.ipv4.nexthop_compat_mode=0` the kernel does not replay a notification per route when a group is
 //! replaced, which makes a tunnel's return as cheap as its loss. It is not required.
 //!
@@ -28,16 +31,20 @@
 
 mod config;
 mod error;
+mod flow;
 mod handle;
 mod mailbox;
 mod netlink;
 mod plan;
+mod policy;
 mod snapshot;
 mod task;
 
 pub use config::{DEFAULT_METRIC, DEFAULT_PROTOCOL, FibConfig, MAIN_TABLE, NexthopMode};
 pub use error::FibError;
+pub use flow::{Flow, FlowWay, Flows};
 pub use handle::Fib;
 pub use snapshot::{
-    Failover, FibCounters, FibEvent, FibGroup, FibNextHop, FibRoute, FibSnapshot, FibStatus, ForwardingMode, RouteState,
+    Failover, FibCounters, FibEvent, FibFlow, FibGroup, FibNextHop, FibRoute, FibSnapshot, FibStatus, ForwardingMode,
+    RouteState,
 };

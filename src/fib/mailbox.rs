@@ -13,6 +13,7 @@ use rib::{FibChange, NextHopSet};
 use tokio::sync::{Notify, oneshot};
 use wire::LinkId;
 
+use crate::flow::Flows;
 use crate::snapshot::{FibSnapshot, FibStatus};
 
 /// Prefixes taken out at a time, so that word of a dead tunnel never waits long behind a full table.
@@ -38,6 +39,7 @@ pub(crate) struct Dead {
 pub(crate) struct Mail {
     pub(crate) links: BTreeMap<LinkId, LinkWord>,
     pub(crate) routes: BTreeMap<IpNet, NextHopSet>,
+    pub(crate) flows: Option<Flows>,
     pub(crate) converged: bool,
     /// Who waits until everything so far has been tried.
     pub(crate) settled: Vec<oneshot::Sender<()>>,

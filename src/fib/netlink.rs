@@ -16,6 +16,7 @@ mod monitor;
 mod nexthop;
 mod request;
 mod route;
+mod rule;
 mod socket;
 
 pub(crate) use dump::{Dump, Lister};

@@ -33,6 +33,8 @@ use ipnet::IpNet;
 use rib::{NextHop, NextHopSet};
 use wire::LinkId;
 
+use crate::policy::Ways;
+
 pub(crate) use kernel::{Body, Hop, Kernel, Member, Nexthop, NexthopId, Owner, Route, RouteKey, Via};
 pub(crate) use op::{Op, Refusal};
 pub(crate) use routes::Standing;
@@ -311,5 +313,15 @@ impl Plan {
                 self.garbage_due = true;
             }
         }
+    }
+}
+
+impl Ways for Plan {
+    fn live(&self, next_hop: &NextHop) -> Option<Hop> {
+        self.live_hop(next_hop)
+    }
+
+    fn runs(&self, interface: u32) -> bool {
+        self.kernel.running.contains(&interface)
     }
 }

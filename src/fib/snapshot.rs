@@ -17,6 +17,8 @@ pub struct FibSnapshot {
     pub routes: Vec<FibRoute>,
     /// ECMP groups in order of id; empty without nexthop objects.
     pub groups: Vec<FibGroup>,
+    /// Protected flows in the order they were given.
+    pub flows: Vec<FibFlow>,
 }
 
 /// Figures that cost nothing to read.
@@ -72,6 +74,8 @@ pub struct FibCounters {
     pub deletes: u64,
     /// Nexthops and groups created, changed or deleted.
     pub nexthop_changes: u64,
+    /// Rules and routes of protected flows created, changed or deleted.
+    pub policy_changes: u64,
     /// Operations the kernel refused.
     pub errors: u64,
     /// Comparisons with the kernel.
@@ -127,6 +131,24 @@ pub enum RouteState {
         /// Why.
         reason: String,
     },
+}
+
+/// One protected flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FibFlow {
+    /// The network on our side.
+    pub local: IpNet,
+    /// The network on the peers' side.
+    pub remote: IpNet,
+    /// Priority of its rule in the kernel.
+    pub priority: u32,
+    /// Its routing table; none while there is no free one.
+    pub table: Option<u32>,
+    /// How it stands: pending while no tunnel is up.
+    #[serde(flatten)]
+    pub state: RouteState,
+    /// The tunnels it leaves through now.
+    pub next_hops: Vec<LinkId>,
 }
 
 /// One next hop of a route or group.

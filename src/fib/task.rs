@@ -12,7 +12,7 @@ mod failover;
 mod report;
 mod resync;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use crate::config::NexthopMode;
 use crate::mailbox::{Dead, LinkWord, Mailbox};
 use crate::netlink::{Lister, Marks, Monitor, Notice, Requests};
 use crate::plan::{Mode, Op, Owner, Plan, PlanConfig, Refusal};
+use crate::policy;
 use crate::snapshot::{Failover, FibCounters, FibEvent};
 use crate::{FibConfig, FibError};
 
@@ -44,6 +45,8 @@ pub(crate) struct Task {
     mailbox: Arc<Mailbox>,
     events: mpsc::Sender<FibEvent>,
     plan: Plan,
+    /// Policy routes of protected flows.
+    policy: policy::Plan,
     requests: Requests,
     monitor: Monitor,
     /// Names of interfaces.
@@ -74,8 +77,9 @@ impl Task {
         let mut lister = Lister::open(marks.clone())?;
         // Listens before it looks: no change is missed in between.
         let monitor = Monitor::open(marks, requests.port())?;
-        let found = lister.dump().await?;
+        let found = lister.dump(BTreeSet::new()).await?;
         let objects = found.has_objects && config.nexthops == NexthopMode::Auto;
+        let policy = policy::Plan::new(owner.clone(), config.metric, found.policy);
         let plan = PlanConfig {
             owner,
             metric: config.metric,
@@ -94,6 +98,7 @@ impl Task {
             mailbox,
             events,
             plan: Plan::new(plan, found.kernel),
+            policy,
             requests,
             monitor,
             names: found.names,
@@ -154,6 +159,9 @@ impl Task {
         for (prefix, next_hops) in mail.routes {
             self.plan.set_route(prefix, next_hops);
         }
+        if let Some(flows) = mail.flows {
+            self.policy.set(flows);
+        }
         if mail.converged {
             self.adopt_until = None;
             self.plan.converged();
@@ -178,6 +186,7 @@ impl Task {
             match word {
                 LinkWord::Up { interface, source } => {
                     self.plan.link_up(link, interface, source);
+                    self.policy.look_again();
                     news = true;
                 }
                 LinkWord::Down { since } => dead.push(Dead { link, since }),
@@ -201,6 +210,7 @@ impl Task {
                     self.names.insert(index, name);
                     self.plan.set_running(index, running);
                 }
+                self.policy.look_again();
             }
             Err(error) => self.trouble(&error),
         }
@@ -228,11 +238,11 @@ impl Task {
             let concerns = match notice {
                 Notice::Link { index, name, running } => {
                     self.names.insert(index, name);
-                    self.plan.set_running(index, running)
+                    self.note_running(index, running)
                 }
                 Notice::LinkGone { index } => {
                     self.names.remove(&index);
-                    self.plan.set_running(index, false)
+                    self.note_running(index, false)
                 }
                 Notice::Changed => true,
             };
@@ -241,6 +251,16 @@ impl Task {
             }
         }
         true
+    }
+
+    /// True if it concerns a tunnel.
+    fn note_running(&mut self, interface: u32, running: bool) -> bool {
+        if running {
+            self.policy.look_again();
+        } else {
+            self.policy.stop_interface(interface);
+        }
+        self.plan.set_running(interface, running)
     }
 
     fn end_adoption(&mut self) {
@@ -259,12 +279,38 @@ impl Task {
         if self.schedule.is_blind() {
             return false;
         }
+        // They are few, and wait for no table that is full.
+        if self.work_on_policy().await {
+            return true;
+        }
         let ops = self.plan.next_ops();
         if let Some(running) = &mut self.failover {
             running.messages += ops.len();
         }
         self.execute(&ops).await;
         !ops.is_empty()
+    }
+
+    async fn work_on_policy(&mut self) -> bool {
+        let steps = self.policy.next_steps(&self.plan);
+        if steps.is_empty() {
+            return false;
+        }
+        match self.requests.execute(&steps).await {
+            Ok(results) => {
+                for (step, result) in steps.iter().zip(results) {
+                    match self.policy.handle_result(step, result) {
+                        None => self.counters.policy_changes += 1,
+                        Some(refusal) => self.refused(step, &refusal),
+                    }
+                }
+            }
+            Err(error) => {
+                self.trouble(&error);
+                self.schedule.lost_sight();
+            }
+        }
+        true
     }
 
     async fn execute(&mut self, ops: &[Op]) {
@@ -293,10 +339,12 @@ impl Task {
 
     async fn remove_everything(&mut self, lister: &mut Lister) {
         for _ in 0..STOP_ROUNDS {
+            self.policy.withdraw_all();
             self.plan.withdraw_all();
             while self.work().await {}
             self.resync(lister).await;
-            if self.plan.kernel().route_count() == 0 && self.plan.kernel().all_own().next().is_none() {
+            let kernel = self.plan.kernel();
+            if kernel.route_count() == 0 && kernel.all_own().next().is_none() && self.policy.installed().is_empty() {
                 return;
             }
         }

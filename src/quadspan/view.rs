@@ -4,6 +4,7 @@
 //! from the start of the process, absent means "not known now". No secret is in any of them.
 
 mod beyond;
+mod flow;
 pub mod policy;
 
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use beyond::{PeerPlace, StaticHopView, StaticView};
+pub use flow::{FlowRuleView, FlowState, FlowView};
 
 /// `quadspan status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

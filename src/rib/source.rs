@@ -97,6 +97,9 @@ pub enum StaticTarget {
     Via(Vec<StaticHop>),
     /// Packets are dropped.
     Blackhole,
+    /// What leads there, while one of these is alive, is not in the forwarding table: rules that look at the source, too.
+    /// Peers may be told, and nothing that is learned takes its place.
+    Elsewhere(Vec<StaticHop>),
 }
 
 /// A next hop of a static route: an interface, an address or both.

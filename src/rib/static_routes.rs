@@ -65,7 +65,7 @@ impl Rib {
     pub fn set_sources(&mut self, statics: Vec<StaticRoute>, connected: ConnectedRule) {
         let hops = |route: &StaticRoute| match &route.target {
             StaticTarget::Blackhole => Vec::new(),
-            StaticTarget::Via(hops) => {
+            StaticTarget::Via(hops) | StaticTarget::Elsewhere(hops) => {
                 hops.iter().filter(|hop| hop.interface.is_none()).map(|hop| hop.address).collect()
             }
         };
@@ -126,6 +126,10 @@ impl Rib {
                 continue;
             }
             if let Some(next_hops) = self.ways(route) {
+                let next_hops = match route.target {
+                    StaticTarget::Via(_) | StaticTarget::Blackhole => next_hops,
+                    StaticTarget::Elsewhere(_) => NextHopSet::default(),
+                };
                 let plain = LocalRoute::new(Arc::clone(&attributes), next_hops);
                 let route_here = LocalRoute { distance: route.distance, announce: route.announce, ..plain };
                 statics.insert(route.prefix, route_here);
@@ -139,7 +143,7 @@ impl Rib {
     fn ways(&self, route: &StaticRoute) -> Option<NextHopSet> {
         match &route.target {
             StaticTarget::Blackhole => Some(NextHopSet::discard()),
-            StaticTarget::Via(hops) => {
+            StaticTarget::Via(hops) | StaticTarget::Elsewhere(hops) => {
                 let captures = self.captured_by(route).is_some();
                 let ways =
                     hops.iter().flat_map(|hop| self.way(hop).into_iter().map(|way| (way, u64::from(hop.weight))));
@@ -152,6 +156,9 @@ impl Rib {
 
     /// The address of an IKE peer that a route holds and no narrower static route leads past all tunnels now.
     fn captured_by(&self, route: &StaticRoute) -> Option<IpAddr> {
+        if matches!(route.target, StaticTarget::Elsewhere(_)) {
+            return None;
+        }
         let bypassed = |address: &IpAddr| {
             let length = route.prefix.prefix_len();
             let mut narrower = self
@@ -167,7 +174,7 @@ impl Rib {
     /// Whether one of its next hops is reached through a plain interface.
     fn leads_past_tunnels(&self, route: &StaticRoute) -> bool {
         match &route.target {
-            StaticTarget::Blackhole => false,
+            StaticTarget::Blackhole | StaticTarget::Elsewhere(_) => false,
             StaticTarget::Via(hops) => hops.iter().flat_map(|hop| self.way(hop)).any(|way| way.link.tunnel().is_none()),
         }
     }
@@ -176,7 +183,9 @@ impl Rib {
     fn leads_anywhere(&self, route: &StaticRoute) -> bool {
         match &route.target {
             StaticTarget::Blackhole => true,
-            StaticTarget::Via(hops) => hops.iter().any(|hop| !self.any_way(hop).is_empty()),
+            StaticTarget::Via(hops) | StaticTarget::Elsewhere(hops) => {
+                hops.iter().any(|hop| !self.any_way(hop).is_empty())
+            }
         }
     }
 
@@ -223,7 +232,7 @@ impl Rib {
 /// The next hops of a route that names an interface with each, and its distance.
 fn anchors(route: &StaticRoute) -> Option<(u8, Vec<(&str, IpAddr)>)> {
     match &route.target {
-        StaticTarget::Blackhole => None,
+        StaticTarget::Blackhole | StaticTarget::Elsewhere(_) => None,
         StaticTarget::Via(hops) => {
             let named = hops.iter().map(|hop| Some((hop.interface.as_deref()?, hop.address)));
             Some((route.distance, named.collect::<Option<Vec<_>>>()?))

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use config::{Router, Tunnel};
 use crypto::{EspProposal, Group, IkeProposal, Pfs};
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
-use negotiation::{IkeVersion, LocalAuth, StartAction};
+use negotiation::{IkeVersion, LocalAuth, SelectorLayout, StartAction};
 use wire::ipsec::{Integrity, TrafficSelector};
 use wire::{Asn, Secret};
 
@@ -110,6 +110,16 @@ impl<'a> Peer<'a> {
     /// What is behind us, as selectors say.
     pub(super) fn our_networks(&self) -> Vec<IpNet> {
         prefixes(&self.tunnel.ike.local_selectors)
+    }
+
+    /// The CHILD SAs that there are to be: what is behind the peer and behind us. IKEv1 has one for each pair.
+    pub(super) fn children(&self) -> Vec<(Vec<IpNet>, Vec<IpNet>)> {
+        let mut ike = self.tunnel.ike.clone();
+        if self.is_v1() {
+            ike.layout = SelectorLayout::PerPair;
+        }
+        let children = ike.wanted_children().into_iter();
+        children.map(|child| (prefixes(&child.remote), prefixes(&child.local))).collect()
     }
 
     /// What the peer has to route to us without BGP.

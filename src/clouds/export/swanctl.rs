@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use negotiation::{EncapsulationPolicy, IkeVersion, V1Mode};
 
 use super::Carrier;
@@ -57,7 +58,6 @@ fn connection(conf: &mut Artifact, peer: &Peer<'_>, number: usize) {
         IkeVersion::V1(mode) => (1, mode == V1Mode::Aggressive),
     };
     let udp = peer.options.carrier == Carrier::Userspace || ike.encapsulation == EncapsulationPolicy::Always;
-    let (start, dead) = if peer.begins() { ("start", "restart") } else { ("none", "clear") };
     let seconds = |time: Duration| time.as_secs();
     let (rekey, over) = renewal(ike.ike_lifetime);
     line!(conf, "    {} {{", peer.name());
@@ -89,14 +89,26 @@ fn connection(conf: &mut Artifact, peer: &Peer<'_>, number: usize) {
     line!(conf, "            id = \"{}\"", peer.our_id());
     line!(conf, "        }}");
     line!(conf, "        children {{");
-    line!(conf, "            {} {{", peer.name());
-    line!(conf, "                local_ts = {}", joined(&peer.networks()));
-    line!(conf, "                remote_ts = {}", joined(&peer.our_networks()));
+    let children = peer.children();
+    for (index, (theirs, ours)) in children.iter().enumerate() {
+        let name = if children.len() == 1 { peer.name().to_owned() } else { format!("{}-{}", peer.name(), index + 1) };
+        child(conf, peer, &name, [theirs, ours]);
+    }
+    line!(conf, "        }}");
+    line!(conf, "    }}");
+}
+
+fn child(conf: &mut Artifact, peer: &Peer<'_>, name: &str, [theirs, ours]: [&[IpNet]; 2]) {
+    let ike = &peer.tunnel.ike;
+    let (start, dead) = if peer.begins() { ("start", "restart") } else { ("none", "clear") };
+    line!(conf, "            {name} {{");
+    line!(conf, "                local_ts = {}", joined(theirs));
+    line!(conf, "                remote_ts = {}", joined(ours));
     line!(conf, "                esp_proposals = {}", joined(&ike.esp_proposals));
     line!(conf, "                mode = tunnel");
     let (rekey, _) = renewal(ike.child_lifetime.time);
     line!(conf, "                rekey_time = {rekey}s");
-    line!(conf, "                life_time = {}s", seconds(ike.child_lifetime.time));
+    line!(conf, "                life_time = {}s", ike.child_lifetime.time.as_secs());
     if let Some(bytes) = ike.child_lifetime.bytes {
         line!(conf, "                rekey_bytes = {}", bytes - bytes / 10);
         line!(conf, "                life_bytes = {bytes}");
@@ -106,8 +118,6 @@ fn connection(conf: &mut Artifact, peer: &Peer<'_>, number: usize) {
     line!(conf, "                close_action = {start}");
     line!(conf, "                dpd_action = {dead}");
     line!(conf, "            }}");
-    line!(conf, "        }}");
-    line!(conf, "    }}");
 }
 
 /// When to renew what lives so long, and what is left then; seconds.

@@ -198,6 +198,15 @@ fn networks(site: &mut Site, options: &Options, notes: &mut Notes, asked: &mut A
         if tunnel.session.is_some() {
             continue;
         }
+        // S0-11: what has networks on both sides is routed by both. Another prefix asked for is a route.
+        tunnel.protected =
+            options.remote_networks.is_empty() && specific(&tunnel.local_networks) && specific(&tunnel.remote_networks);
+        if tunnel.protected {
+            let what = format!("{} routing", tunnel.name);
+            notes.assumed(what, "protected: only what is between its networks enters the tunnel");
+            tunnel.routes.clear();
+            continue;
+        }
         if !options.remote_networks.is_empty() {
             tunnel.routes.clone_from(&options.remote_networks);
         } else if tunnel.routes.is_empty() {
@@ -212,6 +221,11 @@ fn networks(site: &mut Site, options: &Options, notes: &mut Notes, asked: &mut A
         }
     }
     distinct(&mut site.networks);
+}
+
+/// Networks are named, and none of them is everything.
+fn specific(networks: &[IpNet]) -> bool {
+    !networks.is_empty() && networks.iter().all(|network| network.prefix_len() > 0)
 }
 
 fn distinct(networks: &mut Vec<IpNet>) {

@@ -106,6 +106,9 @@ fn render_tunnel(text: &mut String, tunnel: &SiteTunnel, keys: &mut Vec<KeyFile>
     let networks = [("local", &tunnel.local_networks), ("remote", &tunnel.remote_networks)];
     let networks = networks.into_iter().filter(|(_, list)| !list.is_empty());
     section(text, "selectors", &networks.map(|(key, list)| (key, format!("[{}]", join(list)))).collect::<Vec<_>>());
+    if tunnel.protected {
+        line(text, 4, format_args!("routing: protected"));
+    }
     session(text, tunnel);
 }
 

@@ -1,11 +1,12 @@
 //! What is exported to strongSwan and read back from the other end is the same tunnels.
 
-use config::{Profile, Router};
+use config::{Profile, Protected, Router};
 use crypto::{EspProposal, IkeProposal};
 use identity::Identity;
 use negotiation::{IkeVersion, LocalAuth};
 use proptest::prelude::*;
 use wire::Asn;
+use wire::ipsec::TrafficSelector;
 
 use super::exports::{four, router};
 use crate::export::{self, Reveal, Target, export};
@@ -25,6 +26,8 @@ struct Facts {
     dpd: (u64, u64),
     inside: (String, String),
     session: Option<(Asn, Asn, u64)>,
+    networks: (Vec<TrafficSelector>, Vec<TrafficSelector>),
+    protected: Option<Protected>,
 }
 
 fn facts(router: &Router) -> Vec<Facts> {
@@ -42,6 +45,8 @@ fn facts(router: &Router) -> Vec<Facts> {
             lifetimes: (ike.ike_lifetime.as_secs(), ike.child_lifetime.time.as_secs(), ike.child_lifetime.bytes),
             dpd: (ike.dpd.interval.as_secs(), ike.dpd.timeout.as_secs()),
             inside: (tunnel.inside.local.to_string(), tunnel.inside.peer.to_string()),
+            networks: (ike.local_selectors.clone(), ike.remote_selectors.clone()),
+            protected: tunnel.protected.clone(),
             session: tunnel
                 .bgp
                 .as_ref()
@@ -89,6 +94,42 @@ fn four_tunnels_come_back_the_same() {
     assert_eq!(router.tunnels[0].profile, Profile::Aws);
     for target in [Target::SwanctlBird, Target::SwanctlFrr] {
         assert_eq!(there_and_back(&router, target), facts(&router), "{target:?}");
+    }
+}
+
+#[test]
+fn protected_flows_come_back_the_same() {
+    for version in ["ikev2", "ikev1"] {
+        let remote = if version == "ikev2" { "10.2.0.0/16, 10.3.0.0/16" } else { "10.2.0.0/16" };
+        let text = format!(
+            "router: {{name: edge, asn: 65000, router-id: 10.1.0.1}}\ntunnels:\n  - {{name: dc, local: 192.0.2.10, \
+             remote: 203.0.113.9, psk: {{file: key}}, inside: {{prefix: 169.254.250.252/30, side: second}}, \
+             ike: {{version: {version}, proposals: [aes256-sha256-modp2048]}}, esp: {{proposals: [aes256-sha256]}}, \
+             selectors: {{local: [10.1.0.0/16], remote: [{remote}]}}, routing: protected}}\n"
+        );
+        let router = router(&text);
+        for target in [Target::SwanctlBird, Target::SwanctlFrr] {
+            assert_eq!(there_and_back(&router, target), facts(&router), "{version} {target:?}");
+        }
+    }
+}
+
+#[test]
+fn strongswan_gets_a_child_for_each_pair_where_there_is_one_for_each() {
+    let conf = |more: &str| {
+        let text = format!(
+            "router: {{name: edge, asn: 65000, router-id: 10.1.0.1}}\ntunnels:\n  - {{name: dc, local: 192.0.2.10, \
+             remote: 203.0.113.9, psk: {{file: key}}, ike: {{proposals: [aes256-sha256-modp2048]{more}}}, \
+             esp: {{proposals: [aes256-sha256]}}, selectors: {{local: [10.1.0.0/16], remote: [10.2.0.0/16, 10.3.0.0/16]}}, \
+             routing: protected}}\n"
+        );
+        let exported = export(&router(&text), Target::SwanctlBird, &export::Options::default()).unwrap();
+        exported.files[0].text(Reveal::Shown).to_string()
+    };
+    assert_eq!(conf("").matches("local_ts = 10.2.0.0/16, 10.3.0.0/16").count(), 1);
+    let pairs = conf(", version: ikev1");
+    for line in ["dc-1 {", "dc-2 {", "local_ts = 10.2.0.0/16\n", "local_ts = 10.3.0.0/16\n"] {
+        assert_eq!(pairs.matches(line).count(), 1, "{line} in {pairs}");
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod asns;
 mod azure;
+mod flows;
 mod neighbors;
 mod networks;
 mod overlap;
 mod routes;
 mod statics;
 mod tunnels;
+
+pub(crate) use networks::martian;
 
 use crate::diagnostic::Findings;
 use crate::policies::{self, PoliciesDraft};
@@ -23,6 +26,7 @@ pub(crate) fn lint(
 ) {
     tunnels::lint(tunnels, router.map_or(&[], |router| &router.statics), findings);
     azure::lint(tunnels, findings);
+    flows::lint(router, tunnels, findings);
     neighbors::lint(neighbors, tunnels, findings);
     asns::lint(router, tunnels, neighbors, findings);
     policies::unused(policies, findings);

@@ -81,7 +81,7 @@ const fn v4(first: u8, second: u8, length: u8) -> Ipv4Net {
     Ipv4Net::new_assert(std::net::Ipv4Addr::new(first, second, 0, 0), length)
 }
 
-pub(super) fn martian(network: IpNet) -> Option<&'static str> {
+pub(crate) fn martian(network: IpNet) -> Option<&'static str> {
     match network {
         IpNet::V4(network) => MARTIANS_V4.iter().find(|(range, _)| range.contains(&network)).map(|(_, why)| *why),
         IpNet::V6(network) => MARTIANS_V6.iter().find(|(range, _)| range.contains(&network)).map(|(_, why)| *why),

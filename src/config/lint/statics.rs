@@ -31,8 +31,11 @@ fn alone(route: &StaticDraft, earlier: &[StaticDraft], findings: &Findings) {
                 .remedy("name a prefix that machines have addresses of"),
         );
     }
+    // Several tunnels may be there for what is announced: it is told once.
     let same = |other: &&StaticDraft| {
-        other.distance == route.distance && other.prefix.is_some_and(|other| other.value == prefix.value)
+        !(other.elsewhere && route.elsewhere)
+            && other.distance == route.distance
+            && other.prefix.is_some_and(|other| other.value == prefix.value)
     };
     if let Some(first) = earlier.iter().find(same) {
         findings.push(
@@ -175,7 +178,7 @@ fn inside(route: &StaticDraft, tunnels: &[TunnelDraft], findings: &Findings) {
 
 /// A tunnel's own packets must not be routed into a tunnel, or dropped.
 fn capture(route: &StaticDraft, statics: &[StaticDraft], tunnels: &[TunnelDraft], findings: &Findings) {
-    let Some(prefix) = route.prefix else { return };
+    let Some(prefix) = route.prefix.filter(|_| !route.elsewhere) else { return };
     if !leads_astray(route, tunnels) {
         return;
     }

@@ -26,13 +26,15 @@ pub(super) fn lint(tunnels: &[TunnelDraft], statics: &[StaticDraft], findings: &
         distinct_main_mode(tunnel, earlier, findings);
         separate_links(tunnel, earlier, findings);
         distinct_identities(tunnel, findings);
-        on_demand(tunnel, findings);
+        on_demand(statics, tunnel, findings);
         waits_in_vain(tunnel, findings);
-        if tunnel.session.is_none() && !statics.iter().any(|route| leads_into(route, tunnel)) {
+        if tunnel.session.is_none() && tunnel.protected.is_none() && !statics.iter().any(|route| leads_into(route, tunnel)) {
             findings.push(
                 Finding::warning(Code::NoSession, tunnel.at, format!("no BGP session in {}", tunnel.title()))
                     .label("no route will lead into this tunnel")
-                    .remedy("add `bgp: {asn: ...}` with the peer's AS number, or a static route with `via: [{tunnel: ...}]`"),
+                    .remedy(
+                        "add `bgp: {asn: ...}` with the peer's AS number, or `routes: [10.2.0.0/16]` with what is behind it",
+                    ),
             );
         }
     }
@@ -51,15 +53,22 @@ fn leads_into(route: &StaticDraft, tunnel: &TunnelDraft) -> bool {
 }
 
 /// S1-16: a negotiation that begins when there is traffic begins at once if the router itself makes traffic.
-fn on_demand(tunnel: &TunnelDraft, findings: &Findings) {
+fn on_demand(statics: &[StaticDraft], tunnel: &TunnelDraft, findings: &Findings) {
     let connects = tunnel.session.as_ref().is_some_and(SessionDraft::connects);
-    if tunnel.start.value == StartAction::OnDemand && connects {
-        findings.push(
-            Finding::warning(Code::OnDemand, tunnel.start.span, "this tunnel will not wait for traffic")
-                .label("its BGP session connects at once")
-                .remedy("add `bgp: {passive: true}`, or write `start: initiate`"),
-        );
-    }
+    let (label, remedy) = match (tunnel.start.value, connects) {
+        (StartAction::OnDemand, true) => {
+            ("its BGP session connects at once", "add `bgp: {passive: true}`, or write `start: initiate`")
+        }
+        (StartAction::OnDemand, false) if statics.iter().any(|route| !route.elsewhere && leads_into(route, tunnel)) => {
+            ("its static routes are there only while it is up", "write `start: initiate`, or `routing: protected`")
+        }
+        (StartAction::OnDemand | StartAction::Initiate | StartAction::Respond, _) => return,
+    };
+    findings.push(
+        Finding::warning(Code::OnDemand, tunnel.start.span, "this tunnel will not wait for traffic")
+            .label(label)
+            .remedy(remedy),
+    );
 }
 
 /// S0-15, S4-16: who begins is up to both ends.

@@ -20,9 +20,10 @@ pub(super) fn resolve(
     field: Field<OneOf<Ipv4Net, InsideSection>>,
     profile: Profile,
     owner: Span,
+    session: bool,
     findings: &Findings,
 ) -> Option<At<InsideLink>> {
-    if field.span().is_none() {
+    if field.span().is_none() && session {
         findings.push(missing("inside", owner, "give the /30 inside the tunnel, such as `169.254.21.0/30`"));
     }
     let At { value, span } = field.at()?;

@@ -8,6 +8,7 @@ mod bfd;
 mod certificate;
 mod inside;
 mod inside6;
+mod links;
 mod local_asn;
 mod neighbors;
 mod offers;
@@ -17,6 +18,7 @@ mod ppk;
 mod psk;
 mod router;
 mod routes;
+mod routing;
 mod selectors;
 mod session;
 mod statics;
@@ -39,6 +41,7 @@ use crate::source::Span;
 pub(crate) use neighbors::NeighborDraft;
 pub(crate) use router::RouterDraft;
 pub(crate) use routes::AggregateDraft;
+pub(crate) use routing::ProtectedDraft;
 pub(crate) use session::SessionDraft;
 pub(crate) use statics::{HopDraft, StaticDraft};
 pub(crate) use tunnel::TunnelDraft;
@@ -59,12 +62,17 @@ pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, fin
     if router.span().is_none() {
         findings.push(missing("router", at, "begin with a `router:` section: name, asn, router-id"));
     }
-    let router = router.at().map(|section| router::resolve(section, secrets, findings));
+    let mut router = router.at().map(|section| router::resolve(section, secrets, findings));
     let defaults = defaults.section(at).value;
     let neighbors = neighbors::resolve(neighbors, &policies, secrets, findings);
     // Without tunnels it is a plain router, or a route server: somebody has to be there to exchange routes with.
     let alone = neighbors.is_empty().then_some(at);
-    let tunnels = tunnel_drafts(tunnels, &defaults, &policies, alone, secrets, findings);
+    let mut tunnels = tunnel_drafts(tunnels, &defaults, &policies, alone, secrets, findings);
+    links::complete(&mut tunnels);
+    routing::check_count(&tunnels, findings);
+    if let Some(router) = &mut router {
+        router.statics.extend(routing::statics(&tunnels));
+    }
     lint::lint(router.as_ref(), &tunnels, &neighbors, &policies, findings);
     if findings.has_errors() {
         return None;

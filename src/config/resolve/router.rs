@@ -36,7 +36,7 @@ pub(crate) struct RouterDraft {
     pub(crate) table: u32,
     metric: u32,
     ecmp: u32,
-    install: bool,
+    pub(crate) install: bool,
     pub(crate) aggregates: Vec<AggregateDraft>,
     decision: rib::DecisionRules,
     api_socket: Option<PathBuf>,

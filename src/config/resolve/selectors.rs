@@ -18,6 +18,9 @@ pub(super) struct Selectors {
     pub(super) local: Vec<TrafficSelector>,
     pub(super) remote: Vec<TrafficSelector>,
     pub(super) layout: SelectorLayout,
+    /// As written; none for everything.
+    pub(super) local_networks: Vec<At<IpNet>>,
+    pub(super) remote_networks: Vec<At<IpNet>>,
 }
 
 pub(super) fn resolve(
@@ -32,10 +35,14 @@ pub(super) fn resolve(
     let section = field.at().map(|at| at.value).unwrap_or_default();
     let link = inside.filter(|_| session).map(|link| link.value);
     let layout = section.layout.scalar();
+    let networks = |side: &Field<Vec<Leaf<IpNet>>>| side.clone().scalars().unwrap_or_default();
+    let (local_networks, remote_networks) = (networks(&section.local), networks(&section.remote));
     let selectors = Selectors {
         local: side(section.local, link.map(|link| link.local), ipv6, findings),
         remote: side(section.remote, link.map(|link| link.peer), ipv6, findings),
         layout: layout.map_or(SelectorLayout::Together, |layout| layout.value),
+        local_networks,
+        remote_networks,
     };
     if let (Some(at), IkeVersion::V1(_), SelectorLayout::Together) = (at, version, selectors.layout)
         && selectors.local.len().max(selectors.remote.len()) > 1

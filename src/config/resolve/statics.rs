@@ -26,6 +26,8 @@ pub(crate) struct StaticDraft {
     pub(crate) blackhole: bool,
     pub(crate) distance: u8,
     pub(crate) announce: bool,
+    /// Rules of policy routing lead there: peers may be told, the forwarding table is not.
+    pub(crate) elsewhere: bool,
 }
 
 /// One next hop of it.
@@ -82,6 +84,7 @@ fn one(section: At<StaticSection>, secrets: &dyn SecretSource, findings: &Findin
         blackhole,
         distance: section.distance.value().and_then(|within| u8::try_from(within.0).ok()).unwrap_or(Distance::STATIC),
         announce: section.announce.value().unwrap_or(false),
+        elsewhere: false,
     }
 }
 
@@ -143,16 +146,22 @@ impl StaticDraft {
         })
     }
 
+    /// A route that is written at a tunnel.
+    pub(super) fn to(prefix: At<IpNet>, hops: Vec<HopDraft>, distance: u8, announce: bool) -> Self {
+        let (at, prefix) = (prefix.span, Some(prefix));
+        Self { at, prefix, hops, blackhole: false, distance, announce, elsewhere: false }
+    }
+
     /// The route; `None` if a part is missing, which was reported.
     pub(super) fn finish(self, tunnels: &[Tunnel]) -> Option<StaticRoute> {
         let prefix = self.prefix?.value;
         let hops = self.hops.into_iter().map(|hop| hop.finish(&prefix, tunnels));
         Some(StaticRoute {
             prefix,
-            target: if self.blackhole {
-                StaticTarget::Blackhole
-            } else {
-                StaticTarget::Via(hops.collect::<Option<Vec<_>>>()?)
+            target: match (self.blackhole, self.elsewhere) {
+                (true, _) => StaticTarget::Blackhole,
+                (false, true) => StaticTarget::Elsewhere(hops.collect::<Option<Vec<_>>>()?),
+                (false, false) => StaticTarget::Via(hops.collect::<Option<Vec<_>>>()?),
             },
             distance: self.distance,
             announce: self.announce,
@@ -161,6 +170,11 @@ impl StaticDraft {
 }
 
 impl HopDraft {
+    /// The peer inside a tunnel.
+    pub(super) fn tunnel(name: At<String>, weight: u16) -> Self {
+        Self { at: name.span, tunnel: Some(name), address: None, interface: None, weight, bfd: None }
+    }
+
     fn finish(self, prefix: &IpNet, tunnels: &[Tunnel]) -> Option<StaticHop> {
         let Some(name) = self.tunnel else {
             let interface = self.interface.map(|name| name.value);

@@ -12,10 +12,12 @@ use wire::{Asn, RouterId};
 
 use super::auth::AuthDraft;
 use super::place::{Over, Place};
+use super::routing::{ProtectedDraft, TunnelRoute};
 use super::selectors::Selectors;
 use super::timing::Timing;
 use super::{
-    SessionDraft, auth, inside, inside6, name_finding, outside, ppk, selectors, session, suites, timing, version,
+    SessionDraft, auth, inside, inside6, name_finding, outside, ppk, routing, selectors, session, suites, timing,
+    version,
 };
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
@@ -41,6 +43,12 @@ pub(crate) struct TunnelDraft {
     pub(crate) remote_id: Option<At<Identity>>,
     pub(crate) inside: Option<At<InsideLink>>,
     pub(crate) inside6: Option<At<InsideLink6>>,
+    /// No inside link is written.
+    pub(super) lacks_inside: bool,
+    /// Static routes into it.
+    pub(crate) routes: Vec<TunnelRoute>,
+    /// Its protected flows, if it is routed by these.
+    pub(crate) protected: Option<ProtectedDraft>,
     pub(crate) session: Option<SessionDraft>,
     pub(crate) version: At<IkeVersion>,
     auth: Option<AuthDraft>,
@@ -73,7 +81,8 @@ pub(super) fn resolve(
     let profile = section.profile.value().unwrap_or(Profile::Generic);
     let legacy = section.legacy.value().unwrap_or(Legacy::Refuse);
     let (local, remote) = outside::resolve(section.local, section.remote, profile, at, findings);
-    let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, findings) };
+    let lacks_inside = section.inside.span().is_none();
+    let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, section.bgp.span().is_some(), findings) };
     let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
     let start = section.start.scalar().unwrap_or(At::new(profile.cloud().start.ours.0, at));
     let early_rekey = section.esp.get().and_then(|esp| esp.early_rekey.clone().value());
@@ -99,6 +108,15 @@ pub(super) fn resolve(
         findings,
     );
     version::check_auth(&version, auth.as_ref(), findings);
+    let routes = routing::routes(section.routes, findings);
+    let ipv6 = inside6.is_some() || routes.iter().any(TunnelRoute::is_ipv6);
+    let speaks = session.is_some();
+    let selectors = selectors::resolve(section.selectors, version.value, inside.as_ref(), ipv6, speaks, findings);
+    let links: Vec<IpNet> = inside
+        .iter()
+        .map(|link| link.value.prefix.into())
+        .chain(inside6.iter().map(|link| link.value.prefix.into()))
+        .collect();
     TunnelDraft {
         at,
         interface: interface(section.interface, name.as_ref(), findings),
@@ -124,15 +142,11 @@ pub(super) fn resolve(
             profile.cloud(),
             findings,
         ),
-        far: section.selectors.get().and_then(|selectors| selectors.remote.clone().scalars()).unwrap_or_default(),
-        selectors: selectors::resolve(
-            section.selectors,
-            version.value,
-            inside.as_ref(),
-            inside6.is_some(),
-            session.is_some(),
-            findings,
-        ),
+        far: selectors.remote_networks.clone(),
+        protected: routing::protected(section.routing, &selectors, &links, findings),
+        selectors,
+        lacks_inside,
+        routes,
         local,
         remote,
         inside,
@@ -194,14 +208,19 @@ fn interface(written: Leaf<Text>, name: Option<&At<String>>, findings: &Findings
     Some(At::new(name, written.span))
 }
 
+/// FNV-1a, to tell names apart.
+pub(super) fn hash(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193))
+}
+
 /// `qs-` and the tunnel's name; of a long name its beginning and a hash of the whole.
 fn derived_interface(name: &str) -> String {
     let whole = format!("qs-{name}");
     if whole.len() <= MAX_INTERFACE {
         return whole;
     }
-    // FNV-1a, folded to 16 bits.
-    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
+    // Folded to 16 bits.
+    let hash = hash(name);
     let beginning: String = name.chars().filter(char::is_ascii).take(7).collect();
     format!("qs-{beginning}-{:04x}", (hash >> 16) ^ (hash & 0xffff))
 }
@@ -217,6 +236,12 @@ impl TunnelDraft {
         let inside = self.inside.map(|link| At::new(IpNet::V4(link.value.prefix), link.span));
         let inside6 = self.inside6.map(|link| At::new(IpNet::V6(link.value.prefix), link.span));
         inside.into_iter().chain(inside6)
+    }
+
+    /// Whether something leads IPv6 into it.
+    pub(super) fn needs_ipv6(&self) -> bool {
+        let mut flows = self.protected.iter().flat_map(ProtectedDraft::pairs);
+        self.routes.iter().any(TunnelRoute::is_ipv6) || flows.any(|(local, _)| !local.value.addr().is_ipv4())
     }
 
     /// The tunnel; `None` if a part is missing, which was reported.
@@ -261,6 +286,7 @@ impl TunnelDraft {
             },
             mtu: self.mtu,
             outer: self.outer,
+            protected: self.protected.map(ProtectedDraft::finish),
             name,
         })
     }

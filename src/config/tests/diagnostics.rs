@@ -494,7 +494,7 @@ pub(super) fn codes(text: &str) -> Vec<Code> {
 /// The configurations of all cases.
 pub(super) fn every_case() -> Vec<String> {
     let cases = GROUPS.iter().flat_map(|(_, cases)| cases.iter().map(|(_, changes)| text(changes)));
-    cases.chain(super::policies::every_case()).collect()
+    cases.chain(super::policies::every_case()).chain(super::flows::every_case()).collect()
 }
 
 #[test]
@@ -514,7 +514,8 @@ fn every_mistake_is_found_and_looks_like_this() {
 fn every_rule_has_a_case() {
     let shown: BTreeSet<_> = GROUPS.iter().flat_map(|(_, cases)| cases.iter().map(|(code, _)| *code)).collect();
     let shown: BTreeSet<_> = shown.into_iter().chain(super::policies::CASES.iter().map(|(code, _)| *code)).collect();
-    let elsewhere = [Code::Unreadable, Code::TooLarge];
+    let shown: BTreeSet<_> = shown.into_iter().chain(super::flows::CASES.iter().map(|(code, _)| *code)).collect();
+    let elsewhere = [Code::Unreadable, Code::TooLarge, Code::FlowCount, Code::FlowIdle];
     let missing: Vec<_> = Code::ALL.iter().filter(|code| !shown.contains(code) && !elsewhere.contains(code)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

@@ -217,10 +217,20 @@ const PASSES: &[Case] = &[
     (Code::AddPath, &[(BGP, "{asn: 64512, add-path: {ipv4: both}}")]),
     (Code::GracefulRestart, &[(BGP, "{asn: 64512, graceful-restart: {restart-time: 1h}}")]),
     (Code::Role, &[(BGP, "{asn: 64512, role: customer, role-strict: true}")]),
+    (Code::FlowNetworks, &[FLOWS]),
+    (Code::FlowCount, &[FLOWS]),
+    (Code::FlowOverlap, &[FLOWS]),
+    (Code::FlowIdle, &[FLOWS]),
+    (Code::RoutingIdle, &[t1!("routes: [10.9.0.0/16]")]),
     (Code::Md5Key, &[(BGP, "{asn: 64512, md5: {file: good.psk}}")]),
     (Code::TreatmentIdle, &[(BGP, "{asn: 64512, add-path: send, send-paths: ecmp}")]),
     (Code::FamilyWithoutLink, &[(BGP, "{asn: 64512, families: [ipv4]}")]),
 ];
+
+/// The inside link is no flow: its session has it in the same CHILD SA.
+const FLOWS: (&str, &str) = t1!(
+    "selectors: {local: [10.1.0.0/16, 169.254.21.2/32], remote: [10.2.0.0/16, 169.254.21.1/32]}\n    routing: protected"
+);
 
 const CERTIFICATE: &str = "certificate: {chain: gateway.pem, key: gateway.key, ca: root.pem}";
 

@@ -1,7 +1,7 @@
 //! The socket that lists what the kernel holds. It is not the one that changes it: a long listing must not keep a dead
 //! tunnel waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use super::link::LinkMessage;
 use super::message::{Rtnl, Verb, append, messages};
 use super::nexthop::NexthopMessage;
 use super::socket::{Socket, at};
-use super::{Marks, route};
+use super::{Marks, route, rule};
 use crate::FibError;
-use crate::plan::Kernel;
+use crate::plan::{Kernel, Route, RouteKey};
+use crate::policy::{Installed, Rule};
 
 /// How often a listing is begun anew when the kernel's tables change under it. After that, what was seen has to do:
 /// the tables are compared again, and a comparison too late is worse than one that leaves something for the next.
@@ -33,6 +34,8 @@ pub(crate) struct Lister {
 /// What was found.
 pub(crate) struct Dump {
     pub(crate) kernel: Kernel,
+    /// Rules of ours, and the routes in the tables they name.
+    pub(crate) policy: Installed,
     /// Names of interfaces by index.
     pub(crate) names: BTreeMap<u32, String>,
     /// Whether the kernel has nexthop objects.
@@ -54,11 +57,11 @@ impl Lister {
         Ok(Self { socket, marks, sequence: 0 })
     }
 
-    /// Lists interfaces, nexthops and our routes.
+    /// Lists interfaces, nexthops, our routes and our rules. Tables of rules that others deleted are in `tables`.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
-    pub(crate) async fn dump(&mut self) -> Result<Dump, FibError> {
+    pub(crate) async fn dump(&mut self, mut tables: BTreeSet<u32>) -> Result<Dump, FibError> {
         let mut kernel = Kernel::new(self.marks.owner.clone());
         let mut names = BTreeMap::new();
         for (index, name, running) in self.links().await? {
@@ -68,10 +71,21 @@ impl Lister {
             }
         }
         let has_objects = self.list_nexthops(&mut kernel).await?;
+        let (marks, mut policy) = (self.marks.clone(), Installed::default());
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-            self.list_routes(family, &mut kernel).await?;
+            let found = self.list_routes(family, &marks, true).await?;
+            found.into_iter().for_each(|(key, route)| kernel.insert_route(key, route));
+            policy.rules.extend(self.list_rules(family).await?);
         }
-        Ok(Dump { kernel, names, has_objects })
+        tables.extend(policy.rules.iter().map(|rule| rule.table));
+        for table in tables {
+            let there = Marks { table, ..marks.clone() };
+            for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+                let found = self.list_routes(family, &there, false).await?;
+                policy.routes.extend(found.into_iter().map(|(key, route)| ((table, key), route)));
+            }
+        }
+        Ok(Dump { kernel, policy, names, has_objects })
     }
 
     /// Lists interfaces: index, name, and whether each is up with carrier.
@@ -85,7 +99,7 @@ impl Lister {
                 let running = link.is_running();
                 Some((link.index, link.name.unwrap_or_default(), running))
             }
-            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Other(_) => None,
+            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Rule(..) | Rtnl::Other(_) => None,
         };
         self.list("links", &all, read).await
     }
@@ -95,7 +109,7 @@ impl Lister {
         let all = Rtnl::Nexthop(Verb::List, NexthopMessage::default());
         let read = |message| match message {
             Rtnl::Nexthop(Verb::New, nexthop) => Some(nexthop.to_nexthop()),
-            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Other(_) => None,
+            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Rule(..) | Rtnl::Other(_) => None,
         };
         match self.list("nexthops", &all, read).await {
             Ok(found) => {
@@ -107,21 +121,30 @@ impl Lister {
         }
     }
 
-    async fn list_routes(&mut self, family: AddressFamily, kernel: &mut Kernel) -> Result<(), FibError> {
-        let marks = self.marks.clone();
+    /// Our routes of one table. In one that others use too, ours are those with our metric.
+    async fn list_routes(
+        &mut self,
+        family: AddressFamily,
+        marks: &Marks,
+        shared: bool,
+    ) -> Result<Vec<(RouteKey, Route)>, FibError> {
         let read = |message| match message {
             Rtnl::Route(Verb::New, message) if message.header.address_family == family => {
-                route::decode(&message, &marks)
+                let metric = if shared { marks.metric } else { route::metric(&message) };
+                route::decode(&message, &Marks { metric, ..marks.clone() })
             }
-            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Other(_) => None,
+            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Rule(..) | Rtnl::Other(_) => None,
         };
-        match self.list("routes", &route::listing(family, &marks), read).await {
-            Ok(found) => found.into_iter().for_each(|(key, route)| kernel.insert_route(key, route)),
-            // A table without routes does not exist, and a kernel may be without IPv6.
-            Err(FibError::Dump { source, .. }) if is_absent(&source) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
+        or_nothing(self.list("routes", &route::listing(family, marks), read).await)
+    }
+
+    async fn list_rules(&mut self, family: AddressFamily) -> Result<Vec<Rule>, FibError> {
+        let marks = self.marks.clone();
+        let read = |message| match message {
+            Rtnl::Rule(Verb::New, message) => rule::decode(&message, &marks),
+            Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Rule(..) | Rtnl::Other(_) => None,
+        };
+        or_nothing(self.list("rules", &rule::listing(family), read).await)
     }
 
     /// Keeps of each message what `read` makes of it.
@@ -175,6 +198,14 @@ impl Lister {
                 };
             }
         }
+    }
+}
+
+/// A table without routes does not exist, and a kernel may be without IPv6.
+fn or_nothing<T>(listed: Result<Vec<T>, FibError>) -> Result<Vec<T>, FibError> {
+    match listed {
+        Err(FibError::Dump { source, .. }) if is_absent(&source) => Ok(Vec::new()),
+        listed => listed,
     }
 }
 

@@ -15,7 +15,7 @@ const IFF_LOWER_UP: u32 = 1 << 16;
 
 /// An interface; the default value asks for all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct LinkMessage {
+pub(crate) struct LinkMessage {
     pub(super) index: u32,
     pub(super) flags: u32,
     pub(super) name: Option<String>,

@@ -5,7 +5,9 @@ use netlink_packet_core::{
     NetlinkSerializable, Parseable,
 };
 use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::rule::RuleMessage;
 
+use super::Marks;
 use super::link::LinkMessage;
 use super::nexthop::NexthopMessage;
 
@@ -15,13 +17,16 @@ const RTM_GETLINK: u16 = 18;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
+const RTM_NEWRULE: u16 = 32;
+const RTM_DELRULE: u16 = 33;
+const RTM_GETRULE: u16 = 34;
 const RTM_NEWNEXTHOP: u16 = 104;
 const RTM_DELNEXTHOP: u16 = 105;
 const RTM_GETNEXTHOP: u16 = 106;
 
 /// What a message asks or says. From the kernel, `New` means that it is there and `Delete` that it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     New,
     Delete,
     List,
@@ -29,10 +34,11 @@ pub(super) enum Verb {
 
 /// A message of routing netlink.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Rtnl {
+pub(crate) enum Rtnl {
     Link(Verb, LinkMessage),
     Route(Verb, RouteMessage),
     Nexthop(Verb, NexthopMessage),
+    Rule(Verb, RuleMessage),
     /// Some other type.
     Other(u16),
 }
@@ -43,6 +49,7 @@ impl Rtnl {
             Self::Link(_, message) => Some(message),
             Self::Route(_, message) => Some(message),
             Self::Nexthop(_, message) => Some(message),
+            Self::Rule(_, message) => Some(message),
             Self::Other(_) => None,
         }
     }
@@ -60,6 +67,9 @@ impl NetlinkSerializable for Rtnl {
             Self::Nexthop(Verb::New, _) => RTM_NEWNEXTHOP,
             Self::Nexthop(Verb::Delete, _) => RTM_DELNEXTHOP,
             Self::Nexthop(Verb::List, _) => RTM_GETNEXTHOP,
+            Self::Rule(Verb::New, _) => RTM_NEWRULE,
+            Self::Rule(Verb::Delete, _) => RTM_DELRULE,
+            Self::Rule(Verb::List, _) => RTM_GETRULE,
             Self::Other(kind) => *kind,
         }
     }
@@ -86,9 +96,17 @@ impl NetlinkDeserializable for Rtnl {
             RTM_DELROUTE => Self::Route(Verb::Delete, RouteMessage::parse(payload)?),
             RTM_NEWNEXTHOP => Self::Nexthop(Verb::New, NexthopMessage::decode(payload)?),
             RTM_DELNEXTHOP => Self::Nexthop(Verb::Delete, NexthopMessage::decode(payload)?),
+            RTM_NEWRULE => Self::Rule(Verb::New, RuleMessage::parse(payload)?),
+            RTM_DELRULE => Self::Rule(Verb::Delete, RuleMessage::parse(payload)?),
             kind => Self::Other(kind),
         })
     }
+}
+
+/// Something asked of the kernel.
+pub(crate) trait Request {
+    /// The message, and its flags besides `NLM_F_REQUEST`.
+    fn encode(&self, marks: &Marks) -> (Rtnl, u16);
 }
 
 impl From<Rtnl> for NetlinkPayload<Rtnl> {
@@ -157,7 +175,7 @@ mod tests {
         #[test]
         fn no_datagram_panics(
             octets in prop::collection::vec(any::<u8>(), 0..200),
-            kind in prop::sample::select(vec![2_u16, 3, 16, 24, 25, 104, 105, 300]),
+            kind in prop::sample::select(vec![2_u16, 3, 16, 24, 25, 32, 33, 104, 105, 300]),
         ) {
             let length = u32::try_from(octets.len() + 16).unwrap();
             let mut datagram = length.to_ne_bytes().to_vec();

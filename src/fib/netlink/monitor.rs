@@ -1,4 +1,4 @@
-//! The socket that listens: what others do to links, routes and nexthops.
+//! The socket that listens: what others do to links, routes, rules and nexthops.
 
 use std::os::fd::AsFd;
 
@@ -8,8 +8,8 @@ use socket2::{SockFilter, SockRef};
 use super::Marks;
 use super::message::{Rtnl, Verb, messages};
 use super::nexthop::NexthopMessage;
-use super::route;
 use super::socket::{Socket, at};
+use super::{route, rule};
 use crate::FibError;
 
 /// Something happened that we did not do.
@@ -19,7 +19,7 @@ pub(crate) enum Notice {
     Link { index: u32, name: String, running: bool },
     /// An interface is gone.
     LinkGone { index: u32 },
-    /// A route or nexthop of ours, or in the place of one of ours, changed.
+    /// A route, rule or nexthop of ours, or in the place of one of ours, changed.
     Changed,
 }
 
@@ -37,7 +37,13 @@ impl Monitor {
     pub(crate) fn open(marks: Marks, own_port: u32) -> Result<Self, FibError> {
         let socket = Socket::open()?;
         SockRef::from(&socket.raw().as_fd()).attach_filter(&all_but(own_port)).map_err(at("SO_ATTACH_FILTER"))?;
-        for group in [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_ROUTE, libc::RTNLGRP_IPV6_ROUTE] {
+        for group in [
+            libc::RTNLGRP_LINK,
+            libc::RTNLGRP_IPV4_ROUTE,
+            libc::RTNLGRP_IPV6_ROUTE,
+            libc::RTNLGRP_IPV4_RULE,
+            libc::RTNLGRP_IPV6_RULE,
+        ] {
             socket.raw().add_membership(group).map_err(at("NETLINK_ADD_MEMBERSHIP"))?;
         }
         // Fails where there are no nexthop objects.
@@ -71,10 +77,12 @@ fn notice(message: Rtnl, marks: &Marks) -> Option<Notice> {
         Rtnl::Link(Verb::Delete, link) => Some(Notice::LinkGone { index: link.index }),
         Rtnl::Route(_, message) => {
             let ours = u8::from(message.header.protocol) == marks.owner.protocol;
-            let concerns = route::table(&message) == marks.table && (ours || route::metric(&message) == marks.metric);
-            concerns.then_some(Notice::Changed)
+            let table = route::table(&message);
+            let best = table == marks.table && (ours || route::metric(&message) == marks.metric);
+            (best || ours && marks.owner.ids.contains(&table)).then_some(Notice::Changed)
         }
         Rtnl::Nexthop(_, NexthopMessage { id, .. }) => marks.owner.ids.contains(&id).then_some(Notice::Changed),
+        Rtnl::Rule(_, message) => rule::decode(&message, marks).map(|_| Notice::Changed),
         Rtnl::Link(Verb::List, _) | Rtnl::Other(_) => None,
     }
 }

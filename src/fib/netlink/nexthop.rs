@@ -41,7 +41,7 @@ const NHA_FDB: u16 = 11;
 
 /// A nexthop message, whatever its verb.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct NexthopMessage {
+pub(crate) struct NexthopMessage {
     /// `AF_INET` or `AF_INET6` for a single nexthop, `AF_UNSPEC` for a group.
     pub(super) family: u8,
     /// Who installed it.

@@ -10,11 +10,11 @@ use netlink_packet_core::{
     ErrorMessage, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_REQUEST, NetlinkHeader, NetlinkPayload, NlasIterator,
 };
 
-use super::message::{append, messages};
+use super::Marks;
+use super::message::{Request, append, messages};
 use super::socket::{Socket, at};
-use super::{Marks, route};
 use crate::FibError;
-use crate::plan::{Op, Refusal};
+use crate::plan::Refusal;
 
 /// Octets of requests in one datagram; half of what an unprivileged send buffer takes.
 const DATAGRAM: usize = 64 * 1024;
@@ -55,7 +55,7 @@ impl Requests {
     ///
     /// # Errors
     /// When it is unknown what the kernel did: only a fresh dump can tell.
-    pub(crate) async fn execute(&mut self, ops: &[Op]) -> Result<Vec<Result<(), Refusal>>, FibError> {
+    pub(crate) async fn execute<T: Request>(&mut self, ops: &[T]) -> Result<Vec<Result<(), Refusal>>, FibError> {
         let mut results = Vec::with_capacity(ops.len());
         while let Some(rest) = ops.get(results.len()..).filter(|rest| !rest.is_empty()) {
             let (datagram, count) = self.compose(rest);
@@ -65,12 +65,12 @@ impl Requests {
     }
 
     /// As many operations as fit one datagram, at least one.
-    fn compose(&mut self, ops: &[Op]) -> (Vec<u8>, usize) {
+    fn compose<T: Request>(&mut self, ops: &[T]) -> (Vec<u8>, usize) {
         let mut datagram = Vec::with_capacity(ops.len().min(512) * 96);
         let mut count = 0;
         let mut last = 0;
         for op in ops {
-            let (message, flags) = route::encode(op, &self.marks);
+            let (message, flags) = op.encode(&self.marks);
             last = datagram.len();
             self.sequence = self.sequence.wrapping_add(1);
             append(&mut datagram, message, NLM_F_REQUEST | flags, self.sequence);

@@ -12,9 +12,15 @@ use netlink_packet_route::route::{
 use rtnetlink::RouteMessageBuilder;
 
 use super::Marks;
-use super::message::{Rtnl, Verb};
+use super::message::{Request, Rtnl, Verb};
 use super::nexthop::NexthopMessage;
 use crate::plan::{Hop, NexthopId, Op, Route, RouteKey, Via};
+
+impl Request for Op {
+    fn encode(&self, marks: &Marks) -> (Rtnl, u16) {
+        encode(self, marks)
+    }
+}
 
 /// The message for `op`, and its flags besides `NLM_F_REQUEST`. Creation is exclusive and replacement never creates,
 /// so neither can take the place of something foreign that was there first.

@@ -25,6 +25,7 @@ impl Task {
         for Dead { link, .. } in dead {
             self.plan.link_down(*link);
         }
+        self.policy.look_again();
         match self.plan.mode() {
             Mode::Objects => {
                 let ops = self.plan.dead_hops();

@@ -1,18 +1,22 @@
 //! What the task tells: counters, events, logs, snapshots.
 
+use std::fmt::{Debug, Display};
+
 use rib::{NextHop, NextHopSet};
 
 use super::Task;
 use crate::FibError;
 use crate::plan::{Body, Mode, Op, Refusal, Standing, Via};
-use crate::snapshot::{FibEvent, FibGroup, FibNextHop, FibRoute, FibSnapshot, FibStatus, ForwardingMode, RouteState};
+use crate::snapshot::{
+    FibEvent, FibFlow, FibGroup, FibNextHop, FibRoute, FibSnapshot, FibStatus, ForwardingMode, RouteState,
+};
 
 impl Task {
     pub(super) fn status(&self) -> FibStatus {
         let kernel = self.plan.kernel();
         let objects = kernel.all_own().count();
         let nexthops = kernel.all_own().filter(|(_, body)| matches!(body, Body::Hop(_))).count();
-        let refused = self.plan.refused_count();
+        let refused = self.plan.refused_count() + self.policy.refused_count();
         FibStatus {
             mode: match self.plan.mode() {
                 Mode::Objects => ForwardingMode::NexthopObjects,
@@ -54,7 +58,21 @@ impl Task {
         };
         let mut groups: Vec<FibGroup> = groups.map(group).collect();
         groups.sort_unstable_by_key(|group| group.id);
-        FibSnapshot { status: self.status(), routes, groups }
+        FibSnapshot { status: self.status(), routes, groups, flows: self.flows() }
+    }
+
+    fn flows(&self) -> Vec<FibFlow> {
+        let flows = self.policy.flows(&self.plan).into_iter();
+        flows
+            .map(|(flow, table, standing)| FibFlow {
+                local: flow.local,
+                remote: flow.remote,
+                priority: crate::policy::priority(&flow.local, &flow.remote),
+                table,
+                state: state(standing),
+                next_hops: crate::policy::used(flow, &self.plan),
+            })
+            .collect()
     }
 
     pub(super) fn count(&mut self, op: &Op) {
@@ -70,7 +88,7 @@ impl Task {
         *counter += 1;
     }
 
-    pub(super) fn refused(&mut self, op: &Op, refusal: &Refusal) {
+    pub(super) fn refused(&mut self, op: &(impl Debug + Display), refusal: &Refusal) {
         self.counters.errors += 1;
         self.schedule.retry();
         tracing::debug!(?op, %refusal, "the kernel refused");

@@ -100,8 +100,8 @@ impl Task {
         let began = Instant::now();
         match self.list_attentively(lister).await {
             Ok(found) => {
-                let refused = self.plan.refused_count();
-                let drift = self.plan.resync(found.kernel);
+                let refused = self.plan.refused_count() + self.policy.refused_count();
+                let drift = self.plan.resync(found.kernel) + self.policy.resync(found.policy);
                 self.names = found.names;
                 self.counters.resyncs += 1;
                 self.counters.drift += u64::try_from(drift).unwrap_or(u64::MAX);
@@ -121,7 +121,7 @@ impl Task {
     /// Lists what the kernel holds. Tunnels that die meanwhile do not wait for the end of it; what was deleted for
     /// their sake is taken out of what was listed.
     async fn list_attentively(&mut self, lister: &mut Lister) -> Result<Dump, FibError> {
-        let mut listing = pin!(lister.dump());
+        let mut listing = pin!(lister.dump(self.policy.tables()));
         let mut deleted = Vec::new();
         let mut disturbed = false;
         let mut found = loop {

@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AskArgs, OutputFormat, complain, neighbors, print, render};
+use super::{AskArgs, OutputFormat, complain, flows, neighbors, print, render};
 use crate::control::client::{AskError, Client};
-use crate::view::{Health, PeerView, RouteView, StaticView, StatusView, TunnelView};
+use crate::view::{FlowView, Health, PeerView, RouteView, StaticView, StatusView, TunnelView};
 
 /// Where routers put their control sockets.
 const SOCKET_DIRECTORY: &str = "/run/quadspan";
@@ -38,6 +38,10 @@ pub(super) fn bfd(args: &AskArgs) -> ExitCode {
 
 pub(super) fn statics(args: &AskArgs) -> ExitCode {
     show(args, "/v1/static", |view: &Vec<StaticView>| render::statics(view))
+}
+
+pub(super) fn flows(args: &AskArgs) -> ExitCode {
+    show(args, "/v1/flows", |view: &Vec<FlowView>| flows::flows(view))
 }
 
 pub(super) fn routes(args: &AskArgs, prefix: Option<IpNet>) -> ExitCode {

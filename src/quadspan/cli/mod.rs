@@ -8,6 +8,7 @@ mod check;
 mod explain;
 mod export;
 mod files;
+mod flows;
 mod import;
 mod neighbors;
 mod plan;
@@ -126,6 +127,8 @@ enum Show {
     Bfd(AskArgs),
     /// Static routes, those not in use with the reason.
     Static(AskArgs),
+    /// What each tunnel carries: networks, the SA in use, packets, the kernel's rule.
+    Flows(AskArgs),
     /// BGP sessions one by one: why one is down, what it waits for, what each side offered.
     Neighbors {
         /// Only this session: its name or the peer's address.
@@ -235,6 +238,7 @@ impl Cli {
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),
             Command::Show(Show::Bfd(ask)) => ask::bfd(&ask),
             Command::Show(Show::Static(ask)) => ask::statics(&ask),
+            Command::Show(Show::Flows(ask)) => ask::flows(&ask),
             Command::Show(Show::Neighbors { name, ask }) => ask::neighbors(&ask, name.as_deref()),
             Command::Show(Show::Routes { prefix, ask }) => ask::routes(&ask, prefix),
             Command::Show(Show::Route { destination, ask }) => explain::route(&ask, &destination),

@@ -358,7 +358,7 @@ fn attention(tunnels: &[TunnelView], peers: &[PeerView]) -> String {
     text
 }
 
-fn failure(failure: Option<&FailureView>) -> String {
+pub(super) fn failure(failure: Option<&FailureView>) -> String {
     failure.map_or_else(String::new, |failure| {
         format!("  why:    {} ({} ago)\n  remedy: {}\n", failure.text, seconds(failure.ago), failure.remedy)
     })
@@ -401,7 +401,7 @@ fn seconds(total: u64) -> String {
 }
 
 /// `831 B`, `12.4 kB`, `3.0 GB`.
-fn octets(count: u64) -> String {
+pub(super) fn octets(count: u64) -> String {
     if count < 1000 {
         return format!("{count} B");
     }

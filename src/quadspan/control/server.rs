@@ -84,6 +84,7 @@ pub async fn serve(listener: UnixListener, control: Control) -> std::io::Result<
         .route("/v1/peers", get(async |State(c): State<Control>| answer(c.peers().await)))
         .route("/v1/bfd", get(async |State(c): State<Control>| answer(c.bfd().await)))
         .route("/v1/static", get(async |State(c): State<Control>| answer(c.statics().await)))
+        .route("/v1/flows", get(async |State(c): State<Control>| answer(c.flows().await)))
         .route("/v1/routes", get(routes))
         .route("/v1/strangers", get(async |State(c): State<Control>| answer(c.strangers().await)))
         .route("/v1/fib", get(async |State(c): State<Control>| answer(c.fib().await)))

@@ -12,9 +12,9 @@ use wire::ipsec::TunnelId;
 use super::neighbors::NeighborPart;
 use super::reload::ReloadRequest;
 use super::topology::{Part, Topology, TopologyReader};
-use super::{bfd_task, ike_task, rib_task, session, views};
+use super::{bfd_task, flows, ike_task, rib_task, session, views};
 use crate::explain::ProbeError;
-use crate::view::{BfdView, FibView, PeerView, RouteView, StaticView, StatusView, StrangersView, TunnelView};
+use crate::view::{BfdView, FibView, FlowView, PeerView, RouteView, StaticView, StatusView, StrangersView, TunnelView};
 
 /// Why a request could not be met.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -192,6 +192,13 @@ impl Control {
     pub async fn statics(&self) -> Result<Vec<StaticView>, ControlError> {
         let topology = self.topology.borrow().clone();
         self.read_rib(move |rib| rib.statics().map(|view| views::static_route(&view, &topology)).collect()).await
+    }
+
+    /// What each tunnel carries, network by network.
+    pub async fn flows(&self) -> Result<Vec<FlowView>, ControlError> {
+        let topology = self.topology.borrow().clone();
+        let (statuses, rules) = (self.ike_statuses().await?, self.fib.snapshot().await.flows);
+        Ok(flows::views(&topology, &statuses, &rules, |id| self.dataplane.sas(id), Instant::now()))
     }
 
     /// What the kernel has from us.

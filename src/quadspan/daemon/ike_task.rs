@@ -15,8 +15,9 @@ use wire::ipsec::TunnelId;
 use super::clock::unix_time;
 use super::coupling::Coupling;
 use super::entropy::system_entropy;
+use super::flows;
 use super::sleep::sleep_until;
-use crate::telemetry::report::{Reporter, TunnelNames as _};
+use crate::telemetry::report::{Reporter, TunnelNames as _, pair};
 
 /// Commands waiting for IKE.
 const COMMAND_QUEUE: usize = 64;
@@ -254,5 +255,13 @@ impl Task {
         }
         let topology = self.coupling.topology.borrow().clone();
         self.reporter.ike_event(topology.as_ref(), &event);
+        if let Event::TunnelUp { tunnel, local_selectors, remote_selectors, .. }
+        | Event::ChildUp { tunnel, local_selectors, remote_selectors, .. } = &event
+            && let Some(part) = topology.tunnels.get(tunnel)
+            && let Some(asked) = flows::left_out(&part.tunnel, local_selectors, remote_selectors)
+        {
+            let (asked, taken) = (pair(&asked.local, &asked.remote), pair(local_selectors, remote_selectors));
+            self.reporter.narrowed(&part.tunnel.name, &asked, &taken);
+        }
     }
 }

@@ -33,6 +33,7 @@ mod coupling;
 mod entropy;
 mod error;
 mod explain;
+mod flows;
 mod host;
 mod ike_task;
 mod interfaces;

@@ -22,7 +22,7 @@ use super::control::ControlError;
 use super::coupling::Coupling;
 use super::neighbors::Neighborhood;
 use super::topology::{Part, Topology, Unmade};
-use super::{ike_task, rib_task, session};
+use super::{flows, ike_task, rib_task, session};
 use crate::cli::rendered_report;
 use crate::telemetry::report::Reporter;
 
@@ -81,8 +81,9 @@ impl Supervisor {
     pub(super) async fn apply_first(&mut self, router: &Router, restarted: bool) -> Result<(), dataplane::Error> {
         self.restarted = restarted;
         self.tell_rib(rib_task::Command::Sources(router.statics.clone(), router.connected.clone())).await;
+        self.tell_flows();
         for tunnel in &router.tunnels {
-            self.add(tunnel).await?;
+            self.add(tunnel, router).await?;
         }
         drop(self.ike.send(ike_task::Command::Listen).await);
         Ok(())
@@ -112,6 +113,7 @@ impl Supervisor {
             topology.router = Arc::new(router);
             topology.making.clear();
         });
+        self.tell_flows();
         self.place_neighbors().await;
         self.place_watches().await;
         let unmade = self.topology.borrow().unmade.clone();
@@ -126,14 +128,18 @@ impl Supervisor {
     pub(super) async fn restart(&mut self, id: TunnelId) {
         let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
         self.remove(id, StopReason::ConfigurationChanged).await;
-        self.try_add(&part.tunnel).await;
+        let router = Arc::clone(&self.topology.borrow().router);
+        self.try_add(&part.tunnel, &router).await;
     }
 
     /// Tries again to make what could not be made.
     pub(super) async fn retry_unmade(&mut self) {
-        let unmade = self.topology.borrow().unmade.clone();
+        let (unmade, router) = {
+            let topology = self.topology.borrow();
+            (topology.unmade.clone(), Arc::clone(&topology.router))
+        };
         for Unmade { tunnel, .. } in unmade.values() {
-            self.try_add(tunnel).await;
+            self.try_add(tunnel, &router).await;
         }
     }
 
@@ -168,7 +174,7 @@ impl Supervisor {
         });
         self.tell_rib(rib_task::Command::Reconfigure(Box::new(router.rib.clone()))).await;
         for tunnel in &plan.add {
-            self.try_add(tunnel).await;
+            self.try_add(tunnel, router).await;
         }
         for tunnel in plan.policy {
             self.change_policy(tunnel).await;
@@ -186,8 +192,8 @@ impl Supervisor {
     }
 
     /// Makes a tunnel, or keeps it in mind. One tunnel that can't be made must not keep others from being made.
-    async fn try_add(&mut self, tunnel: &Tunnel) {
-        let error = self.add(tunnel).await.err();
+    async fn try_add(&mut self, tunnel: &Tunnel, router: &Router) {
+        let error = self.add(tunnel, router).await.err();
         if let Some(error) = &error {
             self.reporter.tunnel_not_made(&tunnel.name, error);
         }
@@ -201,7 +207,7 @@ impl Supervisor {
         });
     }
 
-    async fn add(&mut self, tunnel: &Tunnel) -> Result<(), dataplane::Error> {
+    async fn add(&mut self, tunnel: &Tunnel, router: &Router) -> Result<(), dataplane::Error> {
         let interface = TunnelInterface {
             name: tunnel.interface.clone(),
             addresses: inside_addresses(tunnel),
@@ -228,7 +234,8 @@ impl Supervisor {
         self.coupling.watch(&part, None, tunnel.bgp.as_ref()).await;
         self.reporter.tunnel_added(tunnel);
         let config = Box::new(tunnel.ike.clone());
-        let eager = tunnel.bgp.as_ref().is_some_and(|session| !session.peer.passive);
+        let session = tunnel.bgp.as_ref().is_some_and(|session| !session.peer.passive);
+        let eager = session || router.has_static_routes(tunnel);
         drop(self.ike.send(ike_task::Command::Add { tunnel: tunnel.id, config, eager }).await);
         Ok(())
     }
@@ -292,6 +299,11 @@ impl Supervisor {
             Some(part) => drop(topology.tunnels.insert(id, part)),
             None => drop(topology.tunnels.remove(&id)),
         });
+        self.tell_flows();
+    }
+
+    fn tell_flows(&self) {
+        flows::tell(&self.topology.borrow(), &self.coupling.fib);
     }
 
     pub(super) fn change_topology(&self, change: impl FnOnce(&mut Topology)) {
@@ -353,7 +365,7 @@ impl Plan {
             count => format!(", {count} with other certificates"),
         };
         format!(
-            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session{renewed}; networks {}",
+            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session or routing{renewed}; networks {}",
             self.replaced,
             self.policy.len(),
             if self.networks { "changed" } else { "unchanged" }
@@ -387,8 +399,13 @@ fn differs(old: &config::Session, new: &config::Session) -> bool {
 /// Whether two tunnels differ in nothing but what session, routing tables and BFD can take over while the tunnel stays
 /// as it is.
 fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
-    let (Some(old_bgp), Some(new_bgp)) = (&old.bgp, &new.bgp) else { return false };
-    let mut with_old_policy = new.clone();
+    // S0-55: what leads packets into a tunnel is no matter between its ends.
+    let mut with_old_policy = Tunnel { protected: old.protected.clone(), ..new.clone() };
+    let (old_bgp, new_bgp) = match (&old.bgp, &new.bgp) {
+        (Some(old_bgp), Some(new_bgp)) => (old_bgp, new_bgp),
+        (None, None) => return with_old_policy == *old,
+        (Some(_), None) | (None, Some(_)) => return false,
+    };
     // Who connects decides whether the tunnel is brought up at once.
     let peer = bgp::PeerConfig { passive: new_bgp.peer.passive, ..old_bgp.peer.clone() };
     let (policy, transport, bfd) = (old_bgp.policy.clone(), old_bgp.transport.clone(), old_bgp.bfd.clone());

@@ -207,7 +207,7 @@ fn missing_children(status: &negotiation::TunnelStatus, now: Instant) -> Vec<Mis
     status.missing.iter().map(view).collect()
 }
 
-fn ike_failure(failure: &negotiation::Failure, at: Instant, now: Instant) -> FailureView {
+pub(super) fn ike_failure(failure: &negotiation::Failure, at: Instant, now: Instant) -> FailureView {
     FailureView {
         reason: failure.reason().to_owned(),
         text: failure.to_string(),
@@ -511,11 +511,7 @@ pub(super) fn fib(snapshot: &fib::FibSnapshot, topology: &Topology) -> FibView {
     let route = |route: &fib::FibRoute| FibRouteView {
         prefix: route.prefix,
         blackhole: route.blackhole,
-        state: match &route.state {
-            fib::RouteState::Installed => "installed".to_owned(),
-            fib::RouteState::Pending => "pending".to_owned(),
-            fib::RouteState::Failed { reason } => format!("failed: {reason}"),
-        },
+        state: route_state(&route.state),
         next_hops: route.next_hops.iter().map(next_hop).collect(),
     };
     FibView {
@@ -533,12 +529,22 @@ pub(super) fn fib(snapshot: &fib::FibSnapshot, topology: &Topology) -> FibView {
     }
 }
 
+/// In one word, or with the reason.
+pub(super) fn route_state(state: &fib::RouteState) -> String {
+    match state {
+        fib::RouteState::Installed => "installed".to_owned(),
+        fib::RouteState::Pending => "pending".to_owned(),
+        fib::RouteState::Failed { reason } => format!("failed: {reason}"),
+    }
+}
+
 fn counters(counters: &fib::FibCounters) -> BTreeMap<String, u64> {
     let kinds = [
         ("install", counters.installs),
         ("replace", counters.replaces),
         ("delete", counters.deletes),
         ("nexthop_change", counters.nexthop_changes),
+        ("policy_change", counters.policy_changes),
         ("error", counters.errors),
         ("resync", counters.resyncs),
         ("drift", counters.drift),
@@ -548,7 +554,7 @@ fn counters(counters: &fib::FibCounters) -> BTreeMap<String, u64> {
     kinds.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect()
 }
 
-fn seconds(now: Instant, then: Instant) -> u64 {
+pub(super) fn seconds(now: Instant, then: Instant) -> u64 {
     now.saturating_duration_since(then).as_secs()
 }
 

@@ -135,6 +135,11 @@ impl Reporter {
         }
     }
 
+    pub(crate) fn narrowed(&self, tunnel: &str, asked: &str, taken: &str) {
+        let remedy = "give both ends the same networks, with local and remote swapped";
+        warn!(tunnel, asked, taken, remedy, "the peer takes less traffic than we asked for");
+    }
+
     fn tunnel_down(&self, tunnel: &str, reason: &DownReason) {
         let label = reason.reason();
         warn!(tunnel, %reason, label, "tunnel down");
@@ -284,7 +289,7 @@ impl Reporter {
 }
 
 /// `local === remote`.
-fn pair(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
+pub(crate) fn pair(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
     let list = |side: &[TrafficSelector]| side.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     format!("{} === {}", list(local), list(remote))
 }

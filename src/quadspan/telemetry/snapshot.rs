@@ -9,7 +9,7 @@ use super::metrics::name;
 use super::policies;
 use crate::daemon::{Control, ControlError};
 use crate::view::{
-    BfdView, ChildView, FibView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState, TunnelView,
+    BfdView, ChildView, FibView, FlowState, FlowView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState, TunnelView,
 };
 
 /// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
@@ -21,7 +21,9 @@ pub(super) async fn gather(control: &Control) -> Result<Vec<MetricFamily>, Contr
     let fib = control.fib().await?;
     let mut families = Vec::new();
     router(&status, &mut families);
-    tunnels(&status.tunnels, &fib, &mut families);
+    let carried = control.flows().await?;
+    tunnels(&status.tunnels, &fib, &carried, &mut families);
+    flows(&carried, &mut families);
     sa_lifetimes(&status.tunnels, &mut families);
     sas(&status.tunnels, &mut families);
     strangers(&control.strangers().await?, &mut families);
@@ -49,7 +51,7 @@ fn router(status: &StatusView, families: &mut Vec<MetricFamily>) {
     collect(families, &[info, uptime, memory, files]);
 }
 
-fn tunnels(tunnels: &[TunnelView], fib: &FibView, families: &mut Vec<MetricFamily>) {
+fn tunnels(tunnels: &[TunnelView], fib: &FibView, flows: &[FlowView], families: &mut Vec<MetricFamily>) {
     let ike = gauge("tunnel_ike_up", "Whether the tunnel's IKE SA is established.", &["tunnel"]);
     let child = gauge("tunnel_child_up", "Whether a CHILD SA carries the tunnel's traffic.", &["tunnel"]);
     let active = gauge("tunnel_active", "Whether a route in the kernel leads into the tunnel.", &["tunnel"]);
@@ -59,7 +61,9 @@ fn tunnels(tunnels: &[TunnelView], fib: &FibView, families: &mut Vec<MetricFamil
         &["tunnel", "profile", "version", "local", "remote", "interface"],
     );
     for tunnel in tunnels {
-        let used = fib.routes.iter().flat_map(|route| &route.next_hops).any(|hop| hop.tunnel == tunnel.name);
+        let routed = fib.routes.iter().flat_map(|route| &route.next_hops).any(|hop| hop.tunnel == tunnel.name);
+        let mut rules = flows.iter().filter_map(|flow| flow.rule.as_ref());
+        let used = routed || rules.any(|rule| rule.through.contains(&tunnel.name));
         ike.with_label_values(&[&tunnel.name]).set(flag(tunnel.ike.is_some()));
         child.with_label_values(&[&tunnel.name]).set(flag(tunnel.state == TunnelState::Up));
         active.with_label_values(&[&tunnel.name]).set(flag(used));
@@ -68,6 +72,16 @@ fn tunnels(tunnels: &[TunnelView], fib: &FibView, families: &mut Vec<MetricFamil
         info.with_label_values(&labels).set(1.0);
     }
     collect(families, &[ike, child, active, info]);
+}
+
+fn flows(flows: &[FlowView], families: &mut Vec<MetricFamily>) {
+    let labels = ["tunnel", "local", "remote"];
+    let up = gauge("flow_up", "Whether a CHILD SA carries all of a protected flow.", &labels);
+    for flow in flows.iter().filter(|flow| flow.rule.is_some()) {
+        let labels = [&flow.tunnel, &flow.local, &flow.remote];
+        up.with_label_values(&labels).set(flag(flow.state == FlowState::Up));
+    }
+    collect(families, &[up]);
 }
 
 fn sa_lifetimes(tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {

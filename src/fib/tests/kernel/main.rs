@@ -5,6 +5,7 @@
 mod adoption;
 #[cfg(test)]
 mod failover;
+mod flows;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(in crate::daemon) fn neighbor(part: &NeighborPart, session: PeerView) -> Pee
 pub(in crate::daemon) fn static_route(view: &rib::StaticView<'_>, topology: &Topology) -> StaticView {
     let (via, blackhole) = match &view.route.target {
         rib::StaticTarget::Blackhole => (&[] as &[rib::StaticHop], true),
-        rib::StaticTarget::Via(hops) => (hops.as_slice(), false),
+        rib::StaticTarget::Via(hops) | rib::StaticTarget::Elsewhere(hops) => (hops.as_slice(), false),
     };
     let configured = |hop: &rib::StaticHop| StaticHopView {
         address: hop.address,

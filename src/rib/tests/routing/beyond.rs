@@ -459,3 +459,30 @@ fn a_next_hop_that_bfd_finds_dead_is_none_for_static_routes() {
     router.drain();
     assert_eq!(router.kernel[&net("10.50.0.0/16")], [first, second]);
 }
+
+#[test]
+fn what_rules_lead_elsewhere_is_told_and_not_installed() {
+    let mut router = router();
+    let StaticTarget::Via(hops) = over_both_tunnels("10.9.0.0/16").target else { panic!() };
+    let flow = StaticRoute { announce: true, ..fixed("10.9.0.0/16", StaticTarget::Elsewhere(hops)) };
+    router.rib.set_sources(vec![flow.clone()], ConnectedRule::default());
+    router.drain();
+    assert!(router.kernel.is_empty());
+    assert_eq!(router.rib.statics().next().unwrap().standing, StaticStanding::Active);
+    assert_eq!(router.rib.route(&net("10.9.0.0/16")).unwrap().local, Some(LocalKind::Static));
+    for link in [0, 1] {
+        router.rib.handle_link(LinkId(link), LinkState::Down);
+    }
+    router.drain();
+    assert_eq!(router.rib.statics().next().unwrap().standing, StaticStanding::NoWay);
+    assert!(router.rib.route(&net("10.9.0.0/16")).is_none(), "nobody is told any more");
+    // It holds a peer's outside address: the rules make an exception of that.
+    for link in [0, 1] {
+        router.rib.handle_link(LinkId(link), LinkState::Up);
+    }
+    let around = StaticRoute { prefix: net("203.0.113.0/24"), ..flow };
+    router.rib.set_sources(vec![around], ConnectedRule::default());
+    router.drain();
+    assert_eq!(router.rib.statics().next().unwrap().standing, StaticStanding::Active);
+    assert!(router.kernel.is_empty());
+}
