@@ -82,7 +82,7 @@ impl Site {
         let text = format!(
             "router:\n  name: router\n  asn: 65000\n  router-id: 10.1.0.1\n  dataplane: userspace\n  \
              api: {{socket: {}}}\ndefaults:\n  psk: {{file: key.psk}}\n  encapsulation: always\n  \
-             dpd: {{interval: 2s, timeout: 6s}}\n  esp: {{proposals: [{SUITE}]}}\ntunnels:\n{tunnels}",
+             dpd: {{interval: 2s, timeout: 6s}}\n  esp: {{proposals: [{SUITE}], early-rekey: false}}\ntunnels:\n{tunnels}",
             self.socket().display()
         );
         write_file(&file, &text)?;

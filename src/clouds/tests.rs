@@ -6,6 +6,7 @@ mod exports;
 mod hostile;
 mod imports;
 mod round_trip;
+mod terraform;
 
 use crate::import::{Format, Input, Options, import};
 use crate::{ImportError, import::Imported};

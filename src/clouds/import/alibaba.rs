@@ -262,6 +262,11 @@ fn session(
         );
         asns.swap(0, 1);
         addresses.swap(0, 1);
+    } else if asns[1] != Some(ALIBABA)
+        && let Some(ours) = asns[0]
+    {
+        let why = format!("LocalAsn {ours} is taken for ours: the rest of the file is seen from our side, too");
+        notes.assumed_at(&json.place(), "bgp", why);
     }
     let by_id = id.and_then(|id| tunnels.iter().position(|(known, _)| !id.is_empty() && *known == id));
     let Some((_, tunnel)) = by_id.or(Some(index)).and_then(|index| tunnels.get_mut(index)) else {

@@ -8,7 +8,7 @@ use wire::Secret;
 use crate::ExportError;
 use crate::export::{Exported, Options, Reveal, Target, export};
 
-const KEY: &str = "invented.Key_for_exports";
+pub(super) const KEY: &str = "invented.Key_for_exports";
 
 struct Keys;
 
@@ -45,12 +45,12 @@ pub(super) fn four(profile: &str, local: [&str; 2], remote: [&str; 4], side: &st
     router(&text)
 }
 
-fn aws() -> Router {
+pub(super) fn aws() -> Router {
     let remote = ["203.0.113.11", "203.0.113.12", "203.0.113.13", "203.0.113.14"];
     four("aws", ["192.0.2.10", "192.0.2.11"], remote, "second", ", bgp: {asn: 64512}")
 }
 
-fn azure() -> Router {
+pub(super) fn azure() -> Router {
     let remote = ["203.0.113.31", "203.0.113.31", "203.0.113.32", "203.0.113.32"];
     // We play AWS: two addresses per instance would be a pair too much, so that ours alternate.
     let text = "router: {name: edge, asn: 64512, router-id: 10.2.0.1, networks: [10.2.0.0/16]}\n\

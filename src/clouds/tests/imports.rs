@@ -200,3 +200,20 @@ fn every_note_about_what_was_read_has_its_place() {
         read.for_each(|note| assert!(note.place.is_some(), "{note:?}"));
     }
 }
+
+#[test]
+fn networks_of_both_sides_become_protected_flows() {
+    let bare = || Options { remote_networks: Vec::new(), ..options() };
+    for (sample, local) in [(WINDOWS, options().local), (NETSH, options().local), (ALIBABA_STATIC, None)] {
+        let imported = read(&[sample], &Options { local, ..bare() }).unwrap();
+        let tunnels = &imported.site.tunnels;
+        assert!(tunnels.iter().all(|tunnel| tunnel.protected && tunnel.routes.is_empty()), "{}", sample.0);
+        assert_eq!(imported.yaml.matches("routing: protected").count(), tunnels.len(), "{}", imported.yaml);
+        assert!(!imported.yaml.contains("static:"), "{}", imported.yaml);
+        let noted = imported.notes.iter().filter(|note| note.what.ends_with(" routing"));
+        assert_eq!(noted.count(), tunnels.len());
+    }
+    // Whoever names a prefix wants a route.
+    let routed = read(&[WINDOWS], &options()).unwrap();
+    assert!(routed.yaml.contains("static:") && !routed.yaml.contains("routing:"), "{}", routed.yaml);
+}

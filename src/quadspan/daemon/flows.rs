@@ -11,19 +11,19 @@
 //! Tunnels that carry the same pair of networks are ways of one flow.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use config::Tunnel;
 use dataplane::SaUsage;
 use fib::{Fib, FibFlow, Flow, FlowWay, Flows};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use negotiation::{ChildSelectors, ChildStatus, TunnelStatus};
 use rib::NextHop;
 use wire::ipsec::{Direction, TrafficSelector, TunnelId};
 
 use super::topology::{Part, Topology};
 use super::views::{ike_failure, route_state, seconds};
-use crate::telemetry::report::pair;
 use crate::view::{FailureView, FlowRuleView, FlowState, FlowView};
 
 /// Tells the forwarding table which flows there are, of all tunnels in the configuration, made or not.
@@ -105,15 +105,15 @@ fn view(
         (None, Some(_)) => FlowState::Narrowed,
         (None, None) => FlowState::Down,
     };
-    let asked = format!("{local} === {remote}");
+    let asked = pair(&[local], &[remote]);
     let carries = child.map(|child| pair(&child.local_selectors, &child.remote_selectors));
     let carried = |direction, spi| usage.iter().find(|usage| (usage.direction, usage.spi) == (direction, spi));
     let inbound = child.and_then(|child| carried(Direction::Inbound, child.inbound));
     let outbound = child.and_then(|child| carried(Direction::Outbound, child.outbound));
     FlowView {
         tunnel: tunnel.name.clone(),
-        local: local.to_string(),
-        remote: remote.to_string(),
+        local: network(&local),
+        remote: network(&remote),
         routing: if tunnel.protected.is_some() { "protected" } else { "destination" }.to_owned(),
         state,
         failure: match (state, &carries, child) {
@@ -173,6 +173,23 @@ fn pairs(tunnel: &Tunnel) -> Vec<(TrafficSelector, TrafficSelector)> {
     all.filter(|(local, remote)| local.start.is_ipv4() == remote.start.is_ipv4()).collect()
 }
 
+/// `10.1.0.0/16, 10.3.0.0/16 === 10.2.0.0/16`.
+pub(super) fn pair(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
+    let list = |side: &[TrafficSelector]| side.iter().map(network).collect::<Vec<_>>().join(", ");
+    format!("{} === {}", list(local), list(remote))
+}
+
+/// As a prefix, if it is one with all protocols and ports.
+fn network(selector: &TrafficSelector) -> String {
+    let mut nets: Vec<IpNet> = match (selector.start, selector.end) {
+        (IpAddr::V4(start), IpAddr::V4(end)) => Ipv4Subnets::new(start, end, 0).map(IpNet::V4).take(2).collect(),
+        (IpAddr::V6(start), IpAddr::V6(end)) => Ipv6Subnets::new(start, end, 0).map(IpNet::V6).take(2).collect(),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Vec::new(),
+    };
+    let whole = *selector == TrafficSelector::range(selector.start, selector.end) && nets.len() == 1;
+    nets.pop().filter(|_| whole).map_or_else(|| selector.to_string(), |net| net.to_string())
+}
+
 fn selects(selector: &TrafficSelector, net: IpNet) -> bool {
     selector.start == net.network() && selector.end == net.broadcast()
 }
@@ -201,6 +218,15 @@ mod tests {
             TrafficSelector::range(net.network(), net.broadcast())
         };
         nets.iter().map(of).collect()
+    }
+
+    #[test]
+    fn selectors_are_shown_as_the_prefixes_they_are() {
+        let (local, remote) = (selectors(&["10.1.0.0/16", "0.0.0.0/0"]), selectors(&["fd00::/8"]));
+        assert_eq!(pair(&local, &remote), "10.1.0.0/16, 0.0.0.0/0 === fd00::/8");
+        let range = TrafficSelector::range([10, 0, 0, 1].into(), [10, 0, 0, 9].into());
+        assert_eq!(network(&range), "10.0.0.1-10.0.0.9");
+        assert_eq!(network(&TrafficSelector { protocol: 6, ..local[0] }), "10.1.0.0-10.1.255.255[6/0-65535]");
     }
 
     #[test]

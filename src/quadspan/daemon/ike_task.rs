@@ -17,7 +17,7 @@ use super::coupling::Coupling;
 use super::entropy::system_entropy;
 use super::flows;
 use super::sleep::sleep_until;
-use crate::telemetry::report::{Reporter, TunnelNames as _, pair};
+use crate::telemetry::report::{Reporter, TunnelNames as _};
 
 /// Commands waiting for IKE.
 const COMMAND_QUEUE: usize = 64;
@@ -260,7 +260,7 @@ impl Task {
             && let Some(part) = topology.tunnels.get(tunnel)
             && let Some(asked) = flows::left_out(&part.tunnel, local_selectors, remote_selectors)
         {
-            let (asked, taken) = (pair(&asked.local, &asked.remote), pair(local_selectors, remote_selectors));
+            let (asked, taken) = (flows::pair(&asked.local, &asked.remote), flows::pair(local_selectors, remote_selectors));
             self.reporter.narrowed(&part.tunnel.name, &asked, &taken);
         }
     }

@@ -289,7 +289,7 @@ impl Reporter {
 }
 
 /// `local === remote`.
-pub(crate) fn pair(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
+fn pair(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
     let list = |side: &[TrafficSelector]| side.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     format!("{} === {}", list(local), list(remote))
 }
