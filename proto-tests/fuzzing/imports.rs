@@ -8,15 +8,17 @@ use clouds::import::{Format, Input, Options, import};
 /// Part of every invented key of the samples.
 const KEY: &str = "nvented.Key";
 
-/// Reads octets as `format`, or as whatever they look like.
+/// Reads octets as `format`, or as whatever they look like; with a route into tunnels without BGP, and as they are.
 pub(super) fn judge(format: Option<Format>, octets: &[u8]) {
-    let options = Options {
-        router_id: Some([10, 1, 0, 1].into()),
-        local: Some([192, 0, 2, 10].into()),
-        remote_networks: "10.2.0.0/16".parse().into_iter().collect(),
-        ..Options::default()
-    };
-    match import(format, &[Input { name: "fuzz", octets }], &options) {
+    let bare =
+        Options { router_id: Some([10, 1, 0, 1].into()), local: Some([192, 0, 2, 10].into()), ..Options::default() };
+    let routed = Options { remote_networks: "10.2.0.0/16".parse().into_iter().collect(), ..bare.clone() };
+    judge_with(format, octets, &routed);
+    judge_with(format, octets, &bare);
+}
+
+fn judge_with(format: Option<Format>, octets: &[u8], options: &Options) {
+    match import(format, &[Input { name: "fuzz", octets }], options) {
         Ok(imported) => {
             assert!(!imported.site.tunnels.is_empty(), "accepted without a tunnel");
             assert!(!imported.yaml.contains(KEY), "a key is in the configuration");

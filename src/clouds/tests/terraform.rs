@@ -88,7 +88,10 @@ fn files(target: Target, router: &config::Router) -> Vec<(String, Body)> {
     let exported = export(router, target, &Options::default()).unwrap();
     let parsed = exported.files.iter().map(|file| {
         let text = file.text(Reveal::Shown);
-        (file.name().to_owned(), hcl::parse(&text).unwrap_or_else(|error| panic!("{}: {error}\n{}", file.name(), *text)))
+        (
+            file.name().to_owned(),
+            hcl::parse(&text).unwrap_or_else(|error| panic!("{}: {error}\n{}", file.name(), *text)),
+        )
     });
     parsed.collect()
 }
@@ -115,9 +118,9 @@ fn check_arguments(body: &Body, allowed: &BTreeSet<String>, place: &str) {
 /// Every `a.b.c` in an expression.
 fn references(body: &Body) -> Vec<String> {
     let attributes = body.attributes();
-    let traversals = attributes.filter_map(|attribute| match attribute.expr() {
-        Expression::Traversal(traversal) => Some(hcl::format::to_string(&**traversal).unwrap()),
-        _ => None,
+    let traversals = attributes.filter_map(|attribute| {
+        let Expression::Traversal(traversal) = attribute.expr() else { return None };
+        Some(hcl::format::to_string(&**traversal).unwrap())
     });
     traversals.collect()
 }

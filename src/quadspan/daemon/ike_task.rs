@@ -260,7 +260,8 @@ impl Task {
             && let Some(part) = topology.tunnels.get(tunnel)
             && let Some(asked) = flows::left_out(&part.tunnel, local_selectors, remote_selectors)
         {
-            let (asked, taken) = (flows::pair(&asked.local, &asked.remote), flows::pair(local_selectors, remote_selectors));
+            let (asked, taken) =
+                (flows::pair(&asked.local, &asked.remote), flows::pair(local_selectors, remote_selectors));
             self.reporter.narrowed(&part.tunnel.name, &asked, &taken);
         }
     }
