@@ -5,6 +5,7 @@
 mod adoption;
 #[cfg(test)]
 mod failover;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod lab;
