@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::tunnel::{TunnelDraft, hash};
-use crate::profile::RESERVED_INSIDE;
+use crate::profile::Profile;
 use crate::router::{InsideLink, InsideLink6};
 use crate::source::At;
 
@@ -48,8 +48,10 @@ fn free(begin: u32, taken: &[Ipv4Net]) -> Option<Ipv4Net> {
         Ipv4Net::new(Ipv4Addr::from_bits(FIRST + 4 * number), 30).ok()
     });
     let overlaps = |one: &Ipv4Net, other: &Ipv4Net| one.contains(other) || other.contains(one);
+    // S0-48: the same with every profile.
+    let reserved = &Profile::Generic.cloud().inside;
     let mut usable = candidates
-        .filter(|net| !RESERVED_INSIDE.iter().any(|reserved| overlaps(reserved, net)))
+        .filter(|net| reserved.reserved(*net).is_none())
         .filter(|net| !taken.iter().any(|taken| overlaps(taken, net)));
     usable.next()
 }
@@ -73,7 +75,7 @@ mod tests {
         let mut taken = Vec::new();
         for begin in (0..COUNT).chain([u32::MAX]) {
             let Some(net) = free(begin, &taken) else { break };
-            assert!(net.network().is_link_local() && RESERVED_INSIDE.iter().all(|reserved| !reserved.contains(&net)));
+            assert!(net.network().is_link_local() && !net.contains(&Ipv4Addr::new(169, 254, 169, 254)));
             if begin % 512 == 0 {
                 assert!(!taken.contains(&net));
                 taken.push(net);
