@@ -81,8 +81,8 @@ pub(super) fn resolve(
     let profile = section.profile.value().unwrap_or(Profile::Generic);
     let legacy = section.legacy.value().unwrap_or(Legacy::Refuse);
     let (local, remote) = outside::resolve(section.local, section.remote, profile, at, findings);
-    let lacks_inside = section.inside.span().is_none();
-    let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, section.bgp.span().is_some(), findings) };
+    let (speaks, lacks_inside) = (section.bgp.span().is_some(), section.inside.span().is_none());
+    let inside = if adrift { None } else { inside::resolve(section.inside, profile, at, speaks, findings) };
     let inside6 = if adrift { None } else { inside6::resolve(section.inside6, profile, findings) };
     let start = section.start.scalar().unwrap_or(At::new(profile.cloud().start.ours.0, at));
     let early_rekey = section.esp.get().and_then(|esp| esp.early_rekey.clone().value());
@@ -110,13 +110,8 @@ pub(super) fn resolve(
     version::check_auth(&version, auth.as_ref(), findings);
     let routes = routing::routes(section.routes, findings);
     let ipv6 = inside6.is_some() || routes.iter().any(TunnelRoute::is_ipv6);
-    let speaks = session.is_some();
     let selectors = selectors::resolve(section.selectors, version.value, inside.as_ref(), ipv6, speaks, findings);
-    let links: Vec<IpNet> = inside
-        .iter()
-        .map(|link| link.value.prefix.into())
-        .chain(inside6.iter().map(|link| link.value.prefix.into()))
-        .collect();
+    let links = networks(inside, inside6);
     TunnelDraft {
         at,
         interface: interface(section.interface, name.as_ref(), findings),
@@ -159,6 +154,13 @@ pub(super) fn resolve(
             dont_fragment: section.df.value().unwrap_or_default(),
         },
     }
+}
+
+/// The networks of the links inside.
+fn networks(inside: Option<At<InsideLink>>, inside6: Option<At<InsideLink6>>) -> Vec<IpNet> {
+    let inside = inside.map(|link| IpNet::V4(link.value.prefix));
+    let inside6 = inside6.map(|link| IpNet::V6(link.value.prefix));
+    inside.into_iter().chain(inside6).collect()
 }
 
 fn mtu(written: Leaf<Within<576, 9200>>, profile: Profile, findings: &Findings) -> Option<u32> {
