@@ -28,7 +28,10 @@ pub(super) fn lint(tunnels: &[TunnelDraft], statics: &[StaticDraft], findings: &
         distinct_identities(tunnel, findings);
         on_demand(statics, tunnel, findings);
         waits_in_vain(tunnel, findings);
-        if tunnel.session.is_none() && tunnel.protected.is_none() && !statics.iter().any(|route| leads_into(route, tunnel)) {
+        if tunnel.session.is_none()
+            && tunnel.protected.is_none()
+            && !statics.iter().any(|route| leads_into(route, tunnel))
+        {
             findings.push(
                 Finding::warning(Code::NoSession, tunnel.at, format!("no BGP session in {}", tunnel.title()))
                     .label("no route will lead into this tunnel")
