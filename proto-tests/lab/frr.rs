@@ -27,15 +27,13 @@ impl Frr {
     /// # Errors
     /// When either does not come up.
     pub fn start(namespace: &Namespace, directory: &Path, side: &BgpSide) -> Result<Self> {
-        let mut frr =
-            Self { peer: side.peer.to_string(), ..Self::launch(namespace, directory, &bgpd_conf(side), true)? };
-        if side.bfd {
-            write_file(&frr.directory.join("bfdd.conf"), "")?;
-            let control = frr.directory.join("bfdd.sock").display().to_string();
-            frr.bfdd = Some(daemon(namespace, &frr.directory, "bfdd", &["--bfdctl", &control])?);
-            wait_for(Duration::from_secs(15), "bfdd answers", || frr.ask_bfdd("show bfd peers json"))?;
-        }
-        Ok(frr)
+        let conf = bgpd_conf(side);
+        let frr = if side.bfd {
+            Self::launch_with_bfdd(namespace, directory, &conf)?
+        } else {
+            Self::launch(namespace, directory, &conf, true)?
+        };
+        Ok(Self { peer: side.peer.to_string(), ..frr })
     }
 
     /// Asks bfdd.
@@ -43,9 +41,7 @@ impl Frr {
     /// # Errors
     /// When it does not answer.
     pub fn ask_bfdd(&self, question: &str) -> Result<String> {
-        let mut command = Command::new("vtysh");
-        command.arg("--vty_socket").arg(&self.directory).arg("--config_dir").arg(&self.directory).args(["-d", "bfdd"]);
-        run(command.args(["-c", question]))
+        run(vtysh(&self.directory, "bfdd").args(["-c", question]))
     }
 
     /// Has bfdd take lines of configuration.
@@ -53,8 +49,7 @@ impl Frr {
     /// # Errors
     /// When it refuses one.
     pub fn configure_bfdd(&self, lines: &[&str]) -> Result<()> {
-        let mut command = Command::new("vtysh");
-        command.arg("--vty_socket").arg(&self.directory).arg("--config_dir").arg(&self.directory).args(["-d", "bfdd"]);
+        let mut command = vtysh(&self.directory, "bfdd");
         command.args(["-c", "configure terminal"]);
         for line in lines {
             command.args(["-c", line]);
@@ -72,16 +67,35 @@ impl Frr {
     /// # Errors
     /// When either does not come up.
     pub fn launch(namespace: &Namespace, directory: &Path, configuration: &str, with_zebra: bool) -> Result<Self> {
-        let directory = directory.join("frr");
-        std::fs::create_dir_all(&directory).map_err(LabError::io(format!("make {}", directory.display())))?;
-        write_file(&directory.join("zebra.conf"), "")?;
-        write_file(&directory.join("vtysh.conf"), "")?;
-        write_file(&directory.join("bgpd.conf"), configuration)?;
-        give_to_frr(&directory)?;
+        let directory = prepared(directory, configuration)?;
         let zebra = if with_zebra { Some(zebra(namespace, &directory)?) } else { None };
         let alone: &[&str] = if with_zebra { &["-S"] } else { &["-S", "-n", "-Z"] };
-        let bgpd = daemon(namespace, &directory, "bgpd", alone)?;
-        let frr = Self { bgpd, zebra, bfdd: None, directory, peer: String::new() };
+        Self::with_bgpd(namespace, directory, (zebra, None), alone)
+    }
+
+    /// Starts zebra, bfdd and bgpd, in this order: a BFD session that bgpd cannot install at once it never does.
+    ///
+    /// # Errors
+    /// When one does not come up.
+    pub fn launch_with_bfdd(namespace: &Namespace, directory: &Path, configuration: &str) -> Result<Self> {
+        let directory = prepared(directory, configuration)?;
+        write_file(&directory.join("bfdd.conf"), "")?;
+        let zebra = zebra(namespace, &directory)?;
+        let control = directory.join("bfdd.sock").display().to_string();
+        let bfdd = daemon(namespace, &directory, "bfdd", &["--bfdctl", &control])?;
+        let ask = || run(vtysh(&directory, "bfdd").args(["-c", "show bfd peers json"]));
+        wait_for(Duration::from_secs(15), "bfdd answers", ask)?;
+        Self::with_bgpd(namespace, directory, (Some(zebra), Some(bfdd)), &["-S"])
+    }
+
+    fn with_bgpd(
+        namespace: &Namespace,
+        directory: PathBuf,
+        (zebra, bfdd): (Option<Process>, Option<Process>),
+        options: &[&str],
+    ) -> Result<Self> {
+        let bgpd = daemon(namespace, &directory, "bgpd", options)?;
+        let frr = Self { bgpd, zebra, bfdd, directory, peer: String::new() };
         wait_for(Duration::from_secs(15), "bgpd answers", || frr.vtysh("show bgp summary json"))?;
         Ok(frr)
     }
@@ -108,9 +122,7 @@ impl Frr {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("vtysh");
-        command.arg("--vty_socket").arg(&self.directory).arg("--config_dir").arg(&self.directory).args(["-d", "bgpd"]);
-        command
+        vtysh(&self.directory, "bgpd")
     }
 
     /// Succeeds when the session is established.
@@ -184,6 +196,24 @@ fn daemon(namespace: &Namespace, directory: &Path, name: &str, extra: &[&str]) -
     command.arg("--vty_socket").arg(directory).args(["-P", "0", "--log", "stdout", "--log-level", "informational"]);
     command.args(extra);
     Process::spawn(&format!("{} {name}", namespace.role()), command, &file("log"))
+}
+
+/// The folder of the daemons' files, with an empty configuration of zebra and this one of bgpd.
+fn prepared(directory: &Path, configuration: &str) -> Result<PathBuf> {
+    let directory = directory.join("frr");
+    std::fs::create_dir_all(&directory).map_err(LabError::io(format!("make {}", directory.display())))?;
+    write_file(&directory.join("zebra.conf"), "")?;
+    write_file(&directory.join("vtysh.conf"), "")?;
+    write_file(&directory.join("bgpd.conf"), configuration)?;
+    give_to_frr(&directory)?;
+    Ok(directory)
+}
+
+/// The command line of one daemon.
+fn vtysh(directory: &Path, daemon: &str) -> Command {
+    let mut command = Command::new("vtysh");
+    command.arg("--vty_socket").arg(directory).arg("--config_dir").arg(directory).args(["-d", daemon]);
+    command
 }
 
 /// zebra runs as the user `frr` and makes its sockets there.

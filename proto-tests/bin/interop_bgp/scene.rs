@@ -58,7 +58,7 @@ pub(crate) struct Scene {
     far: [Option<Daemon>; 2],
     daemon: Option<Daemon>,
     peer: Option<Peer>,
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     _lab: Lab,
 }
 
@@ -277,10 +277,13 @@ impl Scene {
     fn config(&self, ours: &Ours) -> String {
         let Ends { pairs, our_asn, peer_asn } = &self.ends;
         let mut text = format!(
-            "router:\n  name: us\n  asn: {our_asn}\n  router-id: 10.9.0.1\n  api: {{socket: {}}}\n{}",
+            "router:\n  name: us\n  router-id: 10.9.0.1\n  api: {{socket: {}}}\n{}",
             self.directory.join("us.sock").display(),
             indented(ours.router, 2)
         );
+        if !ours.router.contains("asn:") {
+            let _infallible = writeln!(text, "  asn: {our_asn}");
+        }
         if !ours.router.contains("networks:") {
             let _infallible = writeln!(text, "  networks: [{}]", OUR_NETWORKS.join(", "));
         }
@@ -294,11 +297,12 @@ impl Scene {
                 }
             }
             Links::Cables => {
-                // The process has a data plane, which wants an address of its own. Nobody is at the other end.
-                text += "\ntunnels:\n  - {name: spare, local: 10.9.1.1, remote: 198.51.100.9, start: respond, \
-                         inside: {prefix: 169.254.99.0/30, side: first}, psk: {inline: nobody has this key}}\nneighbors:\n";
+                text += "\nneighbors:\n";
                 for (index, [_, theirs]) in pairs.iter().enumerate() {
-                    let _infallible = writeln!(text, "  - name: link{}\n    asn: {peer_asn}", index + 1);
+                    let _infallible = writeln!(text, "  - name: link{}", index + 1);
+                    if !ours.neighbor.contains("asn:") {
+                        let _infallible = writeln!(text, "    asn: {peer_asn}");
+                    }
                     if !ours.neighbor.contains("range:") {
                         let _infallible = writeln!(text, "    address: {theirs}");
                     }

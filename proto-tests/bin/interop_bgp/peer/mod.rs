@@ -115,6 +115,9 @@ impl Peer {
     ) -> Result<Self> {
         match software {
             Software::Bird => Bird::launch(namespace, directory, &bird::configuration(ends, told)).map(Self::Bird),
+            Software::Frr if told.session.contains(" bfd") => {
+                Frr::launch_with_bfdd(namespace, directory, &frr::configuration(ends, told)).map(Self::Frr)
+            }
             Software::Frr => Frr::launch(namespace, directory, &frr::configuration(ends, told), zebra).map(Self::Frr),
             Software::Gobgp => {
                 let peer = Gobgp::launch(namespace, directory, &gobgp::configuration(ends, told))?;

@@ -3,6 +3,8 @@
 mod attributes;
 mod exchange;
 mod limits;
+mod outside;
+mod paths;
 mod reach;
 mod restart;
 
@@ -35,7 +37,9 @@ pub(crate) struct Row {
 
 /// All of them, in the order of the table.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    [exchange::ROWS, attributes::ROWS, limits::ROWS, restart::ROWS, reach::ROWS].into_iter().flatten()
+    [exchange::ROWS, attributes::ROWS, limits::ROWS, restart::ROWS, reach::ROWS, outside::ROWS, paths::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 /// All five, told nothing.

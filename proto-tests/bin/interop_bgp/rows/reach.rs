@@ -119,7 +119,7 @@ fn md5(scene: &mut Scene, told: &Told) -> Result<()> {
 
 /// On Linux its listening socket has no keys, so that it alone opens signed sessions; and after a NOTIFICATION only half
 /// a minute later, unless told to.
-fn have_openbgpd_connect(scene: &Scene) -> Result<()> {
+pub(super) fn have_openbgpd_connect(scene: &Scene) -> Result<()> {
     match scene.peer()? {
         Peer::Openbgpd(peer) => peer.ask(&["neighbor", "10.9.1.1", "clear"]).map(drop),
         Peer::Bird(_) | Peer::Frr(_) | Peer::Gobgp(_) | Peer::Exabgp(_) => Ok(()),
@@ -127,7 +127,7 @@ fn have_openbgpd_connect(scene: &Scene) -> Result<()> {
 }
 
 /// What our kernel has counted of one kind.
-fn refused(scene: &Scene, counter: &str) -> Result<u64> {
+pub(super) fn refused(scene: &Scene, counter: &str) -> Result<u64> {
     let mut nstat = scene.us.command("nstat");
     nstat.args(["-asz", counter]);
     let text = run(&mut nstat)?;
@@ -150,7 +150,7 @@ fn gtsm(scene: &mut Scene, told: &Told) -> Result<()> {
     scene.wait_peer_has("10.1.0.0/16", &[])
 }
 
-/// There we open such sessions ourselves, since the listening socket is shared.
+/// Here we open the session; where the peer does, see `outside`.
 fn protected(scene: &mut Scene, told: &Told) -> Result<()> {
     let right = Ours { bgp: "md5: {inline: only-here}\nttl-security: 1", ..Ours::NOTHING };
     scene.start(told, &right)?;

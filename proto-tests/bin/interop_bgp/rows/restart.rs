@@ -17,7 +17,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "no graceful restart: all goes at once", peers: RESTARTING, links: Links::Tunnels, play: no_restart },
 ];
 
-const RESTARTING: &[(Software, Told)] = &[
+pub(super) const RESTARTING: &[(Software, Told)] = &[
     (Software::Bird, Told { session: "graceful restart yes; graceful restart time 60;", ..Told::NOTHING }),
     (
         Software::Gobgp,
