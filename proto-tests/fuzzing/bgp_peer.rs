@@ -186,12 +186,12 @@ impl World {
             9 => self.blocked(which & 0x80 != 0),
             10 => {
                 let end = Some(Family::Ipv4Unicast);
-                self.peer.send_update(&Update { end_of_rib: end, end_of_refresh: end, ..Update::default() });
+                self.peer.send_updates(&[Update { end_of_rib: end, end_of_refresh: end, ..Update::default() }]);
             }
             _ => {
                 let terms = bgp_update::terms(true, 65000);
                 let update = bgp::message::decode_update(&bgp_update::update(), &terms).expect("a seed decodes").update;
-                self.peer.send_update(&update);
+                self.peer.send_updates(&[update]);
             }
         }
     }
@@ -217,7 +217,11 @@ impl World {
                 }
                 Some(Output::Send { id, bytes }) => {
                     assert!(!self.closed.contains(&id), "sent on {id:?} after it was closed");
-                    assert_eq!(frame_len(&bytes, MAX_EXTENDED_LEN), Ok(Some(bytes.len())), "one whole message");
+                    let mut rest = &bytes[..];
+                    while !rest.is_empty() {
+                        let length = frame_len(rest, MAX_EXTENDED_LEN).expect("our own messages are sound");
+                        rest = length.and_then(|length| rest.get(length..)).expect("whole messages");
+                    }
                 }
                 Some(Output::Event(event)) => self.note(&event),
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use bgp::message::{HEADER_LEN, Terms, decode_update, encode_update, frame_len};
+use bgp::message::{HEADER_LEN, Terms, decode_update, encode_updates, frame_len};
 use bgp::{AddPath, Attributes, Family, Nlri, Update};
 use wire::Asn;
 
@@ -47,10 +47,10 @@ pub(super) fn terms(four_octet: bool, local: u32) -> Terms {
 }
 
 fn sent_on(update: &Update, terms: &Terms) {
-    let packed = encode_update(update, terms);
+    let packed = encode_updates(std::slice::from_ref(update), terms);
     let mut again = Routes::default();
-    for message in &packed.messages {
-        assert_eq!(frame_len(message, terms.longest()), Ok(Some(message.len())), "one whole message");
+    for message in packed.messages() {
+        assert_eq!(frame_len(&message, terms.longest()), Ok(Some(message.len())), "one whole message");
         let decoded = decode_update(&message[HEADER_LEN..], terms).expect("what we send is well-formed");
         assert_eq!(decoded.faults, None, "and without fault");
         again.take(&decoded.update);
@@ -76,7 +76,7 @@ impl Routes {
             self.announced.remove(prefix);
             self.withdrawn.insert(*prefix);
         }
-        let mut attributes = update.attributes.clone();
+        let mut attributes = Attributes::clone(&update.attributes);
         // RFC 4271 5: whoever passes on what it does not know says so with the Partial bit.
         attributes.unknown.iter_mut().for_each(|unknown| unknown.flags &= OPTIONAL_TRANSITIVE);
         // RFC 4271 5: in order of type, whatever their order was.

@@ -123,7 +123,7 @@ impl World {
         while let Some(output) = self.rib.poll_output() {
             match output {
                 Output::Fib(change) => self.install(change),
-                Output::Send { peer, update } => self.send(peer, &update),
+                Output::Send { peer, updates } => updates.iter().for_each(|update| self.send(peer, update)),
                 Output::PrefixLimit { peer, limit, count } => {
                     assert!(count > limit, "a limit that is not exceeded");
                     self.peer_down(peer);
@@ -261,7 +261,7 @@ fn update(input: &mut Input<'_>, policy: &PeerPolicy) -> Update {
     Update {
         withdrawn,
         announced: vec![Announcement { next_hop, prefixes }],
-        attributes,
+        attributes: attributes.into(),
         end_of_rib,
         end_of_refresh: None,
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  TCP octets ──► Peer::handle_bytes ──► message::frame_len ──► message::* ──► FSM ──► Event (Update, Down, ...)
-//!  rib Update ──► Peer::send_update ──► message::encode_update ──► Output::Send
+//!  rib Updates ──► Peer::send_updates ──► message::encode_updates ──► Output::Send
 //! ```
 //!
 //! * [`Peer`] is one session: two connection slots, timers, back-off. Nothing in it waits, reads a clock or draws
@@ -16,6 +16,7 @@ mod error;
 mod family;
 pub mod message;
 pub mod peer;
+mod rare;
 mod role;
 mod route;
 
@@ -26,5 +27,6 @@ pub use peer::{
     AddPath, ConnectionId, DownReason, Established, Event, LastDown, MessageCounts, NotificationRecord, Output, Peer,
     PeerRestart, PeerStatus, StaleRoutes, State, StopReason, Waiting,
 };
+pub use rare::{Rare, RareAttributes};
 pub use role::{Leak, OnlyToCustomer, Role, UnknownRole};
 pub use route::{Announcement, AsPath, AsPathSegment, Attributes, Nlri, Origin, UnknownAttribute, Update};

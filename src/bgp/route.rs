@@ -1,12 +1,13 @@
 //! Routes as the routing tables see them: semantic, validated, independent of the wire.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
-use wire::{Asn, RouterId};
+use wire::Asn;
 
-use crate::Family;
+use crate::{Family, Rare};
 
 /// The content of one UPDATE after validation (RFC 4271 4.3, RFC 4760). Toward the wire it may hold any number of
 /// prefixes; the session splits it into messages.
@@ -16,8 +17,8 @@ pub struct Update {
     pub withdrawn: Vec<Nlri>,
     /// Prefixes now reachable, by next hop.
     pub announced: Vec<Announcement>,
-    /// Attributes of all announced prefixes; meaningless when there are none.
-    pub attributes: Attributes,
+    /// Attributes of all announced prefixes; meaningless when there are none. Shared with whoever keeps them.
+    pub attributes: Arc<Attributes>,
     /// The peer has sent all it has of this family (RFC 4724 2).
     pub end_of_rib: Option<Family>,
     /// Toward the peer only: all of this family has been announced again, as it had asked (RFC 7313 4.1). The session
@@ -60,6 +61,8 @@ pub struct Announcement {
 }
 
 /// Path attributes but the next hop (RFC 4271 5.1). Ordered and hashable, so that equal sets can be shared.
+///
+/// Those that few routes have are in [`Attributes::rare`]; they are read and written as if they were here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attributes {
     /// ORIGIN.
@@ -70,24 +73,10 @@ pub struct Attributes {
     pub med: Option<u32>,
     /// LOCAL_PREF.
     pub local_preference: Option<u32>,
-    /// ATOMIC_AGGREGATE.
-    pub atomic_aggregate: bool,
-    /// AGGREGATOR.
-    pub aggregator: Option<(Asn, Ipv4Addr)>,
     /// COMMUNITIES (RFC 1997).
     pub communities: Vec<u32>,
-    /// EXTENDED COMMUNITIES (RFC 4360).
-    pub extended_communities: Vec<[u8; 8]>,
-    /// LARGE_COMMUNITY (RFC 8092).
-    pub large_communities: Vec<[u32; 3]>,
-    /// ORIGINATOR_ID (RFC 4456).
-    pub originator_id: Option<RouterId>,
-    /// CLUSTER_LIST (RFC 4456).
-    pub cluster_list: Vec<Ipv4Addr>,
-    /// ONLY_TO_CUSTOMER (RFC 9234 5): who sent the route down to a customer or across to a peer.
-    pub only_to_customer: Option<Asn>,
-    /// Optional transitive attributes we do not know, passed on with the Partial bit (RFC 4271 9), by type.
-    pub unknown: Vec<UnknownAttribute>,
+    /// All others.
+    pub rare: Rare,
 }
 
 /// ORIGIN (RFC 4271 5.1.1); lower is preferred.

@@ -134,8 +134,10 @@ impl Set {
             Self::RemoveCommunities(patterns) => patterns.iter().for_each(|pattern| remove(attributes, pattern)),
             Self::ReplaceCommunities(communities) => {
                 attributes.communities.clear();
-                attributes.extended_communities.clear();
-                attributes.large_communities.clear();
+                if let Some(rare) = attributes.rare.present_mut() {
+                    rare.extended_communities.clear();
+                    rare.large_communities.clear();
+                }
                 communities.iter().for_each(|community| add(attributes, *community));
             }
             Self::Origin(origin) => attributes.origin = *origin,
@@ -174,10 +176,14 @@ fn remove(attributes: &mut Attributes, pattern: &CommunityPattern) {
             attributes.communities.retain(|value| !pattern.matches(Community::Standard(*value)));
         }
         CommunityPattern::Large(_) => {
-            attributes.large_communities.retain(|value| !pattern.matches(Community::Large(*value)));
+            if let Some(rare) = attributes.rare.present_mut() {
+                rare.large_communities.retain(|value| !pattern.matches(Community::Large(*value)));
+            }
         }
         CommunityPattern::Extended { .. } | CommunityPattern::Octets(_) => {
-            attributes.extended_communities.retain(|value| !pattern.matches(Community::Extended(*value)));
+            if let Some(rare) = attributes.rare.present_mut() {
+                rare.extended_communities.retain(|value| !pattern.matches(Community::Extended(*value)));
+            }
         }
     }
 }

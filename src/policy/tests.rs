@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bgp::{AsPath, AsPathSegment, Attributes, Family, Origin};
+use bgp::{AsPath, AsPathSegment, Attributes, Family, Origin, Rare, RareAttributes};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use wire::Asn;
@@ -15,10 +15,13 @@ fn attributes() -> Attributes {
         as_path: AsPath(vec![AsPathSegment::Sequence([64512, 65001, 65002].map(Asn).to_vec())]),
         med: Some(50),
         communities: vec![64512 << 16 | 100, 0xffff_ff01],
-        extended_communities: vec![[0, 2, 0xfc, 0, 0, 0, 0, 9]],
-        large_communities: vec![[64512, 1, 2]],
+        rare: rare(vec![[0, 2, 0xfc, 0, 0, 0, 0, 9]], vec![[64512, 1, 2]]),
         ..Attributes::default()
     }
+}
+
+fn rare(extended_communities: Vec<[u8; 8]>, large_communities: Vec<[u32; 3]>) -> Rare {
+    Rare::from(RareAttributes { extended_communities, large_communities, ..RareAttributes::default() })
 }
 
 fn route(attributes: &Attributes) -> Route<'_> {
@@ -164,21 +167,19 @@ fn every_change_changes_what_it_says_and_nothing_else() {
             Set::AddCommunities(vec![parse("64512:100"), parse("1:2"), parse("1:2:3"), parse("rt:1:2")]),
             Attributes {
                 communities: vec![64512 << 16 | 100, 0xffff_ff01, 1 << 16 | 2],
-                large_communities: vec![[64512, 1, 2], [1, 2, 3]],
-                extended_communities: vec![[0, 2, 0xfc, 0, 0, 0, 0, 9], [0, 2, 0, 1, 0, 0, 0, 2]],
+                rare: rare(vec![[0, 2, 0xfc, 0, 0, 0, 0, 9], [0, 2, 0, 1, 0, 0, 0, 2]], vec![[64512, 1, 2], [1, 2, 3]]),
                 ..base.clone()
             },
         ),
         (
             Set::RemoveCommunities(vec!["64512:*".parse().unwrap(), "rt:*".parse().unwrap()]),
-            Attributes { communities: vec![0xffff_ff01], extended_communities: vec![], ..base.clone() },
+            Attributes { communities: vec![0xffff_ff01], rare: rare(vec![], vec![[64512, 1, 2]]), ..base.clone() },
         ),
         (
             Set::ReplaceCommunities(vec![parse("link-bandwidth:65000:1Gbps")]),
             Attributes {
                 communities: vec![],
-                large_communities: vec![],
-                extended_communities: vec![[0x40, 4, 0xfd, 0xe8, 0x4c, 0xee, 0x6b, 0x28]],
+                rare: rare(vec![[0x40, 4, 0xfd, 0xe8, 0x4c, 0xee, 0x6b, 0x28]], vec![]),
                 ..base.clone()
             },
         ),

@@ -34,19 +34,19 @@ pub(crate) struct Store {
 
 impl Store {
     /// A route that was received with `attributes`, as `effective` says, or unchanged with this local preference.
-    fn share(&mut self, attributes: &Attributes, next_hop: RouteNextHop, effective: Effective) -> Arc<Route> {
+    fn share(&mut self, attributes: &Arc<Attributes>, next_hop: RouteNextHop, effective: Effective) -> Arc<Route> {
         let Effective { attributes: changed, local_preference, toward } = effective;
         let Some(changed) = changed else {
             let parts: RouteParts<'_> = (attributes, None, (next_hop, toward), local_preference);
             let make = || {
                 let rank = Rank::of(attributes, local_preference);
-                Route { attributes: attributes.clone(), original: None, next_hop, toward, rank }
+                Route { attributes: Arc::clone(attributes), original: None, next_hop, toward, rank }
             };
             return self.routes.share_parts(&parts, |known| known.parts() == parts, make);
         };
-        let original = Some(self.originals.share(attributes.clone()));
+        let original = Some(self.originals.share_arc(attributes));
         let rank = Rank::of(&changed, local_preference);
-        self.routes.share(Route { attributes: *changed, original, next_hop, toward, rank })
+        self.routes.share(Route { attributes: Arc::new(*changed), original, next_hop, toward, rank })
     }
 
     pub(crate) fn sweep(&mut self) {
@@ -57,7 +57,7 @@ impl Store {
 
 impl Rib {
     /// Takes over one announcement; prefixes of families that were not negotiated are passed over (RFC 4760 7).
-    pub(crate) fn receive(&mut self, from: PeerId, routes: Announcement, attributes: &Attributes) {
+    pub(crate) fn receive(&mut self, from: PeerId, routes: Announcement, attributes: Arc<Attributes>) {
         let Self { config, links, peers, table, received, dirty, vacant, ready, .. } = self;
         let Some(slot) = peers.slot(from) else { return };
         let Some(peer) = peers.at_mut(slot) else { return };
@@ -180,7 +180,7 @@ impl Rib {
 /// One announcement on its way into the tables.
 struct Reception<'a> {
     import: Import<'a>,
-    attributes: &'a Attributes,
+    attributes: Arc<Attributes>,
     next_hop: IpAddr,
     stored_next_hop: RouteNextHop,
     /// What the family alone says.
@@ -192,7 +192,7 @@ struct Reception<'a> {
 }
 
 impl<'a> Reception<'a> {
-    fn new(import: Import<'a>, attributes: &'a Attributes, next_hop: IpAddr) -> Self {
+    fn new(import: Import<'a>, attributes: Arc<Attributes>, next_hop: IpAddr) -> Self {
         let stored_next_hop = RouteNextHop::of(next_hop, import.policy.all_ends());
         Self { import, attributes, next_hop, stored_next_hop, sound: None, plain: None, effective: None }
     }
@@ -202,7 +202,7 @@ impl<'a> Reception<'a> {
         let family = Family::of(prefix);
         let sound = match self.sound {
             Some((of, sound)) if of == family => sound,
-            Some(_) | None => self.import.judge_route(family, self.attributes, self.next_hop).is_ok(),
+            Some(_) | None => self.import.judge_route(family, &self.attributes, self.next_hop).is_ok(),
         };
         self.sound = Some((family, sound));
         let accepted = sound && self.import.judge_prefix(prefix).is_ok();
@@ -223,15 +223,15 @@ impl<'a> Reception<'a> {
 
     fn after_policy(&mut self, store: &mut Store, prefix: &IpNet) -> Option<Arc<Route>> {
         let family = Family::of(prefix);
-        let changes = self.import.consult(prefix, self.attributes, self.next_hop).ok()?;
+        let changes = self.import.consult(prefix, &self.attributes, self.next_hop).ok()?;
         if let Some((of, known, outcome)) = &self.effective
             && *of == family
             && known.is(&changes)
         {
             return outcome.clone();
         }
-        let effective = self.import.effect(family, &changes, self.attributes, self.next_hop);
-        let outcome = effective.ok().map(|effective| store.share(self.attributes, self.stored_next_hop, effective));
+        let effective = self.import.effect(family, &changes, &self.attributes, self.next_hop);
+        let outcome = effective.ok().map(|effective| store.share(&self.attributes, self.stored_next_hop, effective));
         self.effective = Some((family, changes, outcome.clone()));
         outcome
     }

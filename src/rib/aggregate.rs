@@ -15,7 +15,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bgp::{AsPath, AsPathSegment, Attributes, Origin};
+use bgp::{AsPath, AsPathSegment, Attributes, Origin, Rare, RareAttributes};
 use ipnet::IpNet;
 use wire::Asn;
 
@@ -154,9 +154,12 @@ impl Rib {
         let attributes = Attributes {
             origin: summary.origin()?,
             as_path,
-            // RFC 4271 5.1.6: numbers are left out.
-            atomic_aggregate: !summary.config.as_set,
-            aggregator: Some((asn, router_id.0)),
+            rare: Rare::from(RareAttributes {
+                // RFC 4271 5.1.6: numbers are left out.
+                atomic_aggregate: !summary.config.as_set,
+                aggregator: Some((asn, router_id.0)),
+                ..RareAttributes::default()
+            }),
             ..Attributes::default()
         };
         let held = captured(&self.config, &summary.config.prefix).is_some();

@@ -16,7 +16,7 @@ use policy::Changes;
 use crate::decision::DecisionRules;
 use crate::export::{BestRoute, Export, Source};
 use crate::intern::{HashKey, Interner};
-use crate::limit::NAMED;
+use crate::limit::{NAMED, OutLimit};
 use crate::local::{self, Locals};
 use crate::peer::{AdjOut, End, Peer, Sent};
 use crate::peers::Peers;
@@ -68,9 +68,13 @@ impl Rib {
             for prefix in next_batch(&mut out, &export, sources) {
                 packer.add(&mut out, sent, prefix);
             }
-            ready.extend(packer.finish());
+            let (held_back, mut updates) = packer.finish();
+            ready.extend(held_back);
             if out.pending.is_empty() {
-                ready.extend(out.ends.drain(..).map(|end| Output::Send { peer: id, update: Box::new(marker(end)) }));
+                updates.extend(out.ends.drain(..).map(marker));
+            }
+            if !updates.is_empty() {
+                ready.push_back(Output::Send { peer: id, updates });
             }
         }
         if let Some(peer) = peers.get_mut(id) {
@@ -111,6 +115,7 @@ impl<'a> Sources<'a> {
 /// The next prefixes to tell a peer about, each once. Under a limit that is all of them: after a new start prefixes are
 /// admitted whose place others hold at the peer that come later, and those have to be withdrawn first.
 fn next_batch(out: &mut AdjOut, export: &Export<'_>, sources: Sources<'_>) -> Vec<u32> {
+    out.order_if_crowded(export, sources);
     let mut batch = Vec::new();
     // Admitting one prefix may displace another, which then belongs to the same batch: it has to be withdrawn first.
     let mut moved = Vec::new();
@@ -152,6 +157,23 @@ impl<'a> Export<'a> {
 }
 
 impl AdjOut {
+    /// From the first time on that the peer might get more prefixes than it may, they are kept in the order in which they
+    /// are admitted. Until then there is nobody to hold back, and an order of a million prefixes would cost more than
+    /// all the rest.
+    fn order_if_crowded(&mut self, export: &Export<'_>, sources: Sources<'_>) {
+        let Some(most) = self.most.filter(|_| self.limit.is_none()) else { return };
+        let possible = self.told.len() + self.told_paths.len() + self.pending.len();
+        if possible.min(sources.table.len()) <= most as usize {
+            return;
+        }
+        let mut limit = OutLimit::new(most);
+        for id in self.prefixes().filter(|id| !self.pending.contains(*id)) {
+            let learned = sources.best_for(id, export).is_none_or(BestRoute::is_learned);
+            limit.enter(sources.table.entry(id).prefix, learned, id);
+        }
+        self.limit = Some(limit);
+    }
+
     /// The limit, if it keeps the prefix back.
     pub(crate) fn held_back(&self, prefix: IpNet, best: BestRoute<'_>) -> Option<u32> {
         let limit = self.limit.as_ref()?;
@@ -303,18 +325,21 @@ impl<'a> Packer<'a> {
         })
     }
 
-    fn finish(self) -> impl Iterator<Item = Output> {
+    /// What is held back, and what to send.
+    fn finish(self) -> (impl Iterator<Item = Output>, Vec<Update>) {
         let Self { export, held_back, withdrawn, groups, .. } = self;
         let peer = export.peer;
         let held_back = held_back.into_iter().map(move |(prefix, limit)| Output::HeldBack { peer, prefix, limit });
-        let withdrawn = sorted(withdrawn);
-        let gone = (!withdrawn.is_empty()).then(|| Update { withdrawn, ..Update::default() });
-        let groups = groups.into_iter().filter(|(_, prefixes)| !prefixes.is_empty()).map(move |(route, prefixes)| {
+        let mut updates = Vec::with_capacity(groups.len() + 1);
+        if !withdrawn.is_empty() {
+            updates.push(Update { withdrawn: sorted(withdrawn), ..Update::default() });
+        }
+        let groups = groups.into_iter().filter(|(_, prefixes)| !prefixes.is_empty());
+        updates.extend(groups.map(|(route, prefixes)| {
             let announced = announcements(&export, &route, prefixes);
-            Update { announced, attributes: route.attributes.clone(), ..Update::default() }
-        });
-        held_back
-            .chain(gone.into_iter().chain(groups).map(move |update| Output::Send { peer, update: Box::new(update) }))
+            Update { announced, attributes: Arc::clone(&route.attributes), ..Update::default() }
+        }));
+        (held_back, updates)
     }
 }
 

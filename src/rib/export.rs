@@ -235,7 +235,7 @@ impl Export<'_> {
     pub(crate) fn outgoing(&self, prefix: &IpNet, best: BestRoute<'_>, changes: &Changes) -> Sent {
         let mut out = best.attributes().clone();
         // RFC 4271 5, 9: passed on without being understood.
-        for attribute in &mut out.unknown {
+        for attribute in out.rare.present_mut().into_iter().flat_map(|rare| &mut rare.unknown) {
             attribute.flags |= PARTIAL;
         }
         let attributes = if self.ebgp { self.external(out, changes) } else { self.internal(out, best, changes) };
@@ -244,7 +244,7 @@ impl Export<'_> {
             Some(NextHop::Address(address)) if Family::of(&address.into()) == Family::of(prefix) => Some(address),
             Some(NextHop::Address(_)) | None => self.foreign_next_hop(Family::of(prefix), best),
         };
-        Sent { attributes, next_hop }
+        Sent { attributes: attributes.into(), next_hop }
     }
 
     fn external(&self, mut out: Attributes, changes: &Changes) -> Attributes {
@@ -255,11 +255,13 @@ impl Export<'_> {
         treat_private(&mut out.as_path, treatment.private_as, self.behind());
         // RFC 4271 5.1.4: a received MED does not go on to other ASes.
         out.med = self.policy.med;
-        // RFC 4456 8: both are non-transitive.
-        out.originator_id = None;
-        out.cluster_list.clear();
-        // RFC 4360 6
-        out.extended_communities.retain(|community| community[0] & NON_TRANSITIVE == 0);
+        if let Some(rare) = out.rare.present_mut() {
+            // RFC 4456 8: both are non-transitive.
+            rare.originator_id = None;
+            rare.cluster_list.clear();
+            // RFC 4360 6
+            rare.extended_communities.retain(|community| community[0] & NON_TRANSITIVE == 0);
+        }
         changes.make(&mut out, self.behind());
         if self.drain {
             mark_leaving(&mut out);
@@ -274,7 +276,10 @@ impl Export<'_> {
         out.local_preference = None;
         // RFC 9234 5, egress 1; what may not go at all was withheld.
         if let Some(role) = self.session.role {
-            out.only_to_customer = role.export(out.only_to_customer, self.front()).unwrap_or(out.only_to_customer);
+            let marked = role.export(out.only_to_customer, self.front()).unwrap_or(out.only_to_customer);
+            if marked != out.only_to_customer {
+                out.only_to_customer = marked;
+            }
         }
         out
     }

@@ -253,7 +253,9 @@ impl<'a> Import<'a> {
             local_preference = new.local_preference.unwrap_or(local_preference);
             // What counts is beside the attributes, so that those may stay as they came.
             new.local_preference = received;
-            new.only_to_customer = admitted;
+            if admitted != otc {
+                new.only_to_customer = admitted;
+            }
             before.iter().for_each(|local| as_path::prepend(&mut new.as_path, local.asn, 1));
             changed = (new != *attributes).then(|| Box::new(new));
         }

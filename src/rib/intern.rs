@@ -14,7 +14,8 @@ const SWEEP_AT_LEAST: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Interner<T> {
-    values: HashTable<Arc<T>>,
+    /// Each with its hash: a table that grows would have to look into all of them again.
+    values: HashTable<(u64, Arc<T>)>,
     sweep_at: usize,
     key: HashKey,
 }
@@ -29,9 +30,18 @@ impl<T: Eq + Hash> Interner<T> {
     /// The shared value equal to `value`.
     pub(crate) fn share(&mut self, value: T) -> Arc<T> {
         let hash = self.key.hash_of(&value);
-        match self.values.find(hash, |known| **known == value) {
-            Some(known) => Arc::clone(known),
-            None => self.insert(hash, value),
+        match self.find(hash, |known| *known == value) {
+            Some(known) => known,
+            None => self.enter(hash, Arc::new(value)),
+        }
+    }
+
+    /// The same for a value that is shared already, if perhaps by nobody here.
+    pub(crate) fn share_arc(&mut self, value: &Arc<T>) -> Arc<T> {
+        let hash = self.key.hash_of(&**value);
+        match self.find(hash, |known| *known == **value) {
+            Some(known) => known,
+            None => self.enter(hash, Arc::clone(value)),
         }
     }
 
@@ -43,29 +53,31 @@ impl<T: Eq + Hash> Interner<T> {
         make: impl FnOnce() -> T,
     ) -> Arc<T> {
         let hash = self.key.hash_of(parts);
-        match self.values.find(hash, |known| is(known)) {
-            Some(known) => Arc::clone(known),
-            None => self.insert(hash, make()),
+        match self.find(hash, is) {
+            Some(known) => known,
+            None => self.enter(hash, Arc::new(make())),
         }
     }
 
-    fn insert(&mut self, hash: u64, value: T) -> Arc<T> {
+    fn find(&self, hash: u64, is: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+        let found = self.values.find(hash, |(its, known)| *its == hash && is(known));
+        found.map(|(_, known)| Arc::clone(known))
+    }
+
+    fn enter(&mut self, hash: u64, value: Arc<T>) -> Arc<T> {
         if self.values.len() >= self.sweep_at {
             self.sweep();
         }
-        let value = Arc::new(value);
-        let key = self.key;
-        self.values.insert_unique(hash, Arc::clone(&value), |value| key.hash_of(value));
+        self.values.insert_unique(hash, (hash, Arc::clone(&value)), |(hash, _)| *hash);
         value
     }
 
     /// Drops what nobody else holds.
     pub(crate) fn sweep(&mut self) {
-        self.values.retain(|value| Arc::strong_count(value) > 1);
+        self.values.retain(|(_, value)| Arc::strong_count(value) > 1);
         self.sweep_at = SWEEP_AT_LEAST.max(self.values.len() * 2);
         if self.values.capacity() > self.sweep_at * 2 {
-            let key = self.key;
-            self.values.shrink_to(self.sweep_at, |value| key.hash_of(value));
+            self.values.shrink_to(self.sweep_at, |(hash, _)| *hash);
         }
     }
 

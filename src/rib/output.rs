@@ -14,8 +14,8 @@ pub enum Output {
     Send {
         /// To whom.
         peer: PeerId,
-        /// Any number of prefixes; the session splits it into messages.
-        update: Box<Update>,
+        /// Any number of prefixes each; the session splits them into messages.
+        updates: Vec<Update>,
     },
     /// The peer announced more than it may: end the session with Cease, Maximum Number of Prefixes Reached
     /// (RFC 4486 4). Nothing more is accepted from it until it comes up again.

@@ -136,7 +136,7 @@ pub(crate) struct AdjIn {
 /// A route as a peer gets it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sent {
-    pub(crate) attributes: Attributes,
+    pub(crate) attributes: Arc<Attributes>,
     /// `None` stands for our own end of the link.
     pub(crate) next_hop: Option<IpAddr>,
 }
@@ -163,6 +163,9 @@ pub(crate) struct AdjOut {
     pub(crate) told_paths: Paged<Vec<(u32, Arc<Sent>)>>,
     /// Routes in `told_paths`.
     pub(crate) paths: usize,
+    /// How many prefixes the peer may get.
+    pub(crate) most: Option<u32>,
+    /// Which ones it gets; there as soon as that is a question.
     pub(crate) limit: Option<OutLimit>,
     /// Prefixes held back of which the process was told.
     pub(crate) reported: BTreeSet<u32>,
@@ -234,7 +237,8 @@ impl AdjOut {
 
     /// Has everything looked at again, under a new limit, and if asked for repeated to the peer.
     pub(crate) fn restart(&mut self, max_prefix_out: Option<u32>, repeat: bool, all: &IdSet) {
-        self.limit = max_prefix_out.map(OutLimit::new);
+        self.most = max_prefix_out;
+        self.limit = None;
         self.reported.clear();
         self.pending.union(all);
         if repeat {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bgp::{Family, Update};
 use ipnet::IpNet;
@@ -171,13 +172,19 @@ impl Rib {
             return;
         }
         // RFC 4271 4.3: a prefix in both places counts as announced.
-        for nlri in update.withdrawn {
+        let Update { withdrawn, mut announced, attributes, end_of_rib, end_of_refresh: _ } = update;
+        for nlri in withdrawn {
             self.withdraw(peer, nlri);
         }
-        for announcement in update.announced {
-            self.receive(peer, announcement, &update.attributes);
+        // Most often there is one only, which takes the attributes themselves.
+        let last = announced.pop();
+        for announcement in announced {
+            self.receive(peer, announcement, Arc::clone(&attributes));
         }
-        if let Some(family) = update.end_of_rib {
+        if let Some(last) = last {
+            self.receive(peer, last, attributes);
+        }
+        if let Some(family) = end_of_rib {
             self.sweep_stale(peer, family);
             if let Some(state) = self.peers.get_mut(peer) {
                 state.adj_in.ended.push(family);

@@ -26,7 +26,7 @@ use crate::{PeerPolicy, Reach};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     /// What counts: as received, or as policy made it.
-    pub(crate) attributes: Attributes,
+    pub(crate) attributes: Arc<Attributes>,
     /// As received, if policy changed them.
     pub(crate) original: Option<Arc<Attributes>>,
     pub(crate) next_hop: RouteNextHop,
@@ -122,8 +122,8 @@ impl Route {
     }
 
     /// Before policy.
-    pub(crate) fn received(&self) -> &Attributes {
-        self.original.as_deref().unwrap_or(&self.attributes)
+    pub(crate) fn received(&self) -> &Arc<Attributes> {
+        self.original.as_ref().unwrap_or(&self.attributes)
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {
@@ -138,5 +138,5 @@ pub(crate) fn plain(numbers: &[u32]) -> Arc<Route> {
     let as_path = AsPath(vec![AsPathSegment::Sequence(numbers.iter().copied().map(Asn).collect())]);
     let attributes = Attributes { as_path, ..Attributes::default() };
     let rank = Rank::of(&attributes, 100);
-    Arc::new(Route { attributes, original: None, next_hop: RouteNextHop::Own4, toward: None, rank })
+    Arc::new(Route { attributes: attributes.into(), original: None, next_hop: RouteNextHop::Own4, toward: None, rank })
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::NextHopSet;
 use crate::id_set::IdSet;
@@ -53,7 +54,8 @@ pub(crate) struct Entry {
     pub(crate) stale: bool,
     /// The same for peers that are told of several paths.
     pub(crate) moved: bool,
-    pub(crate) paths: Vec<Path>,
+    /// One is kept in place: most tables hold one for most prefixes.
+    pub(crate) paths: SmallVec<[Path; 1]>,
     /// What the forwarding table was told.
     pub(crate) installed: NextHopSet,
 }
@@ -156,7 +158,7 @@ impl Table {
             return;
         }
         let entry = &mut self.entries[id as usize];
-        entry.paths = Vec::new();
+        entry.paths = SmallVec::new();
         let hash = hash_of(self.key, &entry.prefix);
         if let Ok(known) = self.index.find_entry(hash, |known| *known == id) {
             known.remove();
@@ -196,7 +198,7 @@ impl Entry {
             pinned: false,
             stale: false,
             moved: false,
-            paths: Vec::new(),
+            paths: SmallVec::new(),
             installed: NextHopSet::default(),
         }
     }
@@ -255,7 +257,7 @@ impl Entry {
     }
 
     /// Whether nothing says that this prefix exists.
-    pub(crate) const fn is_vacant(&self) -> bool {
+    pub(crate) fn is_vacant(&self) -> bool {
         self.paths.is_empty() && !self.local && !self.contested
     }
 

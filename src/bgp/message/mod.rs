@@ -3,7 +3,7 @@
 //! ```text
 //!  octets ── frame_len ──► one message ── decode ──► Open | Notification | RouteRefresh
 //!                                      └─ decode_update ──► Update + faults (RFC 7606)
-//!  Update ── encode_update ──► messages of at most 4096 octets, or 65535 (RFC 8654)
+//!  Updates ── encode_updates ──► messages of at most 4096 octets, or 65535 (RFC 8654)
 //! ```
 
 pub mod attribute;
@@ -24,7 +24,7 @@ pub use notification::{
     CeaseSubcode, ErrorCode, FsmSubcode, HeaderSubcode, Notification, OpenSubcode, RefreshSubcode, UpdateSubcode,
 };
 pub use open::{Open, OpenError};
-pub use pack::{Packed, encode_update};
+pub use pack::{Packed, encode_updates};
 pub use route_refresh::{RefreshKind, RouteRefresh};
 pub use update::{Decoded, Terms, decode_update};
 

@@ -1,14 +1,16 @@
-//! From an [`Update`] of any size to messages of at most 4096 octets, or 65535 (RFC 8654), as few as hold it.
+//! From [`Update`]s of any size to messages of at most 4096 octets, or 65535 (RFC 8654), as few as hold them.
 //!
 //! Withdrawals go first. Attributes are encoded once and copied in front of the prefixes of each message. IPv4
-//! travels in the classic fields unless its next hop is IPv6 (RFC 8950), everything else in RFC 4760's attributes, MP_REACH_NLRI ahead of all others
-//! (RFC 7606 5.1). All messages share one allocation.
+//! travels in the classic fields unless its next hop is IPv6 (RFC 8950), everything else in RFC 4760's attributes,
+//! MP_REACH_NLRI ahead of all others (RFC 7606 5.1). All messages of a batch share one allocation, and go out in runs of
+//! many, so that a full table costs neither an allocation nor a system call for each message.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::attribute::{ReachHeader, attribute_block};
+use super::attribute::{AttributeBlock, ReachHeader, write_attributes};
 use super::header::{HEADER_LEN, MessageType, begin, end};
 use super::nlri;
 use super::update::Terms;
@@ -17,8 +19,10 @@ use crate::{Announcement, Attributes, Family, Nlri, Update};
 /// Messages ready to be sent, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packed {
-    /// Whole UPDATE messages.
-    pub messages: Vec<Bytes>,
+    /// Whole UPDATE messages, one behind the other.
+    octets: Bytes,
+    /// Where each ends.
+    ends: Vec<usize>,
     /// Announced prefixes that are withdrawn instead: with their attributes they fit no message, or their next hop
     /// is not of their family.
     pub unsendable: usize,
@@ -26,43 +30,64 @@ pub struct Packed {
     pub attribute_octets: usize,
 }
 
-/// Encodes `update`. Prefixes of families that were not negotiated are left out.
-#[must_use]
-pub fn encode_update(update: &Update, terms: &Terms) -> Packed {
-    let mut packer = Packer { terms, out: Vec::new(), ends: Vec::new() };
-    let mut packed = Packed::default();
-    let sendable: Vec<Ready<'_>> = update
-        .announced
-        .iter()
-        .filter_map(|announcement| match packer.prepare(announcement, &update.attributes) {
-            Prepared::Ready(ready) => Some(ready),
-            Prepared::Foreign => None,
-            Prepared::Unsendable { attribute_octets } => {
-                packed.unsendable += announcement.prefixes.len();
-                packed.attribute_octets = packed.attribute_octets.max(attribute_octets);
-                packer.withdraw(&announcement.prefixes);
-                None
-            }
+impl Packed {
+    /// How many messages there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Message by message.
+    pub fn messages(&self) -> impl Iterator<Item = Bytes> + '_ {
+        self.runs(0)
+    }
+
+    /// As many whole messages together as `most` octets hold, at least one.
+    pub fn runs(&self, most: usize) -> impl Iterator<Item = Bytes> + '_ {
+        let (mut start, mut rest) = (0, self.ends.as_slice());
+        std::iter::from_fn(move || {
+            let fitting = rest.partition_point(|end| end - start <= most).max(1);
+            let (taken, left) = rest.split_at_checked(fitting)?;
+            let run = self.octets.slice(start..*taken.last()?);
+            (start, rest) = (start + run.len(), left);
+            Some(run)
         })
-        .collect();
-    packer.withdraw(&update.withdrawn);
-    for ready in &sendable {
-        packer.announce(ready);
     }
-    if let Some(family) = update.end_of_rib.filter(|family| terms.families.contains(family)) {
-        packer.end_of_rib(family);
+}
+
+/// Encodes `updates` in their order. Prefixes of families that were not negotiated are left out.
+#[must_use]
+pub fn encode_updates(updates: &[Update], terms: &Terms) -> Packed {
+    let mut packer = Packer {
+        terms,
+        out: Vec::with_capacity(updates.iter().map(likely_len).sum()),
+        ends: Vec::with_capacity(updates.len()),
+        block: AttributeBlock::default(),
+        unsendable: 0,
+        attribute_octets: 0,
+    };
+    for update in updates {
+        packer.update(update);
     }
-    packed.messages = packer.split();
-    packed
+    let Packer { out, ends, unsendable, attribute_octets, .. } = packer;
+    Packed { octets: out.into(), ends, unsendable, attribute_octets }
+}
+
+/// What an update takes if it is like most.
+fn likely_len(update: &Update) -> usize {
+    const MESSAGE: usize = 96;
+    let announced: usize = update.announced.iter().map(|announcement| announcement.prefixes.len()).sum();
+    MESSAGE + (announced + update.withdrawn.len()) * LONGEST_V4
 }
 
 /// An announcement with its attributes in octets.
 struct Ready<'a> {
     prefixes: &'a [Nlri],
     path_ids: bool,
-    /// Ahead of the prefixes' own place; with the attributes where that is the classic field.
-    before: Vec<u8>,
-    /// Where the prefixes travel in MP_REACH_NLRI: that attribute up to them, and the attributes behind it.
+    /// Where in the packer's block the attributes stand that go ahead of the prefixes where those travel in the classic
+    /// field, and behind MP_REACH_NLRI where they do not.
+    attributes: Range<usize>,
+    /// Where the prefixes travel in MP_REACH_NLRI: that attribute up to them.
     reach: Option<ReachHeader>,
 }
 
@@ -85,43 +110,64 @@ struct Packer<'a> {
     out: Vec<u8>,
     /// Where each message ends.
     ends: Vec<usize>,
+    /// Attributes of the update at hand.
+    block: AttributeBlock,
+    unsendable: usize,
+    attribute_octets: usize,
 }
 
 impl Packer<'_> {
+    fn update(&mut self, update: &Update) {
+        self.block.clear();
+        let mut sendable = Vec::with_capacity(update.announced.len());
+        for announcement in &update.announced {
+            match self.prepare(announcement, &update.attributes) {
+                Prepared::Ready(ready) => sendable.push(ready),
+                Prepared::Foreign => {}
+                Prepared::Unsendable { attribute_octets } => {
+                    self.unsendable += announcement.prefixes.len();
+                    self.attribute_octets = self.attribute_octets.max(attribute_octets);
+                    self.withdraw(&announcement.prefixes);
+                }
+            }
+        }
+        self.withdraw(&update.withdrawn);
+        for ready in &sendable {
+            self.announce(ready);
+        }
+        if let Some(family) = update.end_of_rib.filter(|family| self.speaks(*family)) {
+            self.end_of_rib(family);
+        }
+    }
+
     fn speaks(&self, family: Family) -> bool {
         self.terms.families.contains(&family)
     }
 
-    fn prepare<'u>(&self, announcement: &'u Announcement, attributes: &Attributes) -> Prepared<'u> {
+    fn prepare<'u>(&mut self, announcement: &'u Announcement, attributes: &Attributes) -> Prepared<'u> {
         let Announcement { next_hop, prefixes } = announcement;
         let Some(family) = prefixes.first().map(|nlri| Family::of(&nlri.prefix)).filter(|family| self.speaks(*family))
         else {
             return Prepared::Foreign;
         };
-        let width = self.terms.width();
-        let (block, reach, longest) = match (family, next_hop) {
-            (Family::Ipv4Unicast, IpAddr::V4(next_hop)) => {
-                (attribute_block(attributes, Some(*next_hop), width), None, LONGEST_V4)
-            }
-            (Family::Ipv6Unicast, IpAddr::V6(_)) => {
-                let reach = ReachHeader::reach(family, *next_hop);
-                (attribute_block(attributes, None, width), Some(reach), LONGEST_V6)
-            }
-            (Family::Ipv4Unicast, IpAddr::V6(_)) if self.terms.extended_next_hop => {
-                let reach = ReachHeader::reach(family, *next_hop);
-                (attribute_block(attributes, None, width), Some(reach), LONGEST_V4)
-            }
+        let (classic, longest) = match (family, next_hop) {
+            (Family::Ipv4Unicast, IpAddr::V4(next_hop)) => (Some(*next_hop), LONGEST_V4),
+            (Family::Ipv6Unicast, IpAddr::V6(_)) => (None, LONGEST_V6),
+            (Family::Ipv4Unicast, IpAddr::V6(_)) if self.terms.extended_next_hop => (None, LONGEST_V4),
             (Family::Ipv4Unicast, IpAddr::V6(_)) | (Family::Ipv6Unicast, IpAddr::V4(_)) => {
                 return Prepared::Unsendable { attribute_octets: 0 };
             }
         };
-        let attribute_octets = block.len() + reach.as_ref().map_or(0, ReachHeader::len);
+        let reach = classic.is_none().then(|| ReachHeader::reach(family, *next_hop));
+        let start = self.block.as_slice().len();
+        write_attributes(&mut self.block, attributes, classic, self.terms.width());
+        let attribute_octets = self.block.len() - start + reach.as_ref().map_or(0, ReachHeader::len);
         let path_ids = self.terms.sends_path_ids(family);
         let longest = longest + if path_ids { nlri::PATH_ID_LEN } else { 0 };
         if FIXED + attribute_octets + longest > self.terms.longest() {
             return Prepared::Unsendable { attribute_octets };
         }
-        Prepared::Ready(Ready { prefixes, path_ids, before: block.into_octets(), reach })
+        Prepared::Ready(Ready { prefixes, path_ids, attributes: start..self.block.as_slice().len(), reach })
     }
 
     fn announce(&mut self, ready: &Ready<'_>) {
@@ -131,20 +177,24 @@ impl Packer<'_> {
             self.out.extend_from_slice(&[0, 0]);
             rest = match &ready.reach {
                 None => {
-                    self.counted(|packer| packer.out.extend_from_slice(&ready.before));
+                    self.counted(|packer| packer.copy_attributes(ready));
                     self.fill(rest, ready.path_ids, start + self.terms.longest())
                 }
                 Some(reach) => {
-                    let limit = start + self.terms.longest() - ready.before.len();
+                    let limit = start + self.terms.longest() - ready.attributes.len();
                     self.counted(|packer| {
                         let left = packer.attribute(reach, rest, ready.path_ids, limit);
-                        packer.out.extend_from_slice(&ready.before);
+                        packer.copy_attributes(ready);
                         left
                     })
                 }
             };
             self.end(start);
         }
+    }
+
+    fn copy_attributes(&mut self, ready: &Ready<'_>) {
+        self.out.extend_from_slice(&self.block.as_slice()[ready.attributes.clone()]);
     }
 
     fn withdraw(&mut self, prefixes: &[Nlri]) {
@@ -240,17 +290,6 @@ impl Packer<'_> {
     fn end(&mut self, start: usize) {
         end(&mut self.out, start);
         self.ends.push(self.out.len());
-    }
-
-    fn split(self) -> Vec<Bytes> {
-        let whole = Bytes::from(self.out);
-        let mut start = 0;
-        let slice = |end: usize| {
-            let message = whole.slice(start..end);
-            start = end;
-            message
-        };
-        self.ends.into_iter().map(slice).collect()
     }
 }
 

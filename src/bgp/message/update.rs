@@ -8,6 +8,7 @@
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use wire::{Asn, Decoder};
 
@@ -315,11 +316,16 @@ impl<'t> Draft<'t> {
             update.announced = classic.into_iter().chain(reach).filter(|some| !some.prefixes.is_empty()).collect();
         }
         if !update.announced.is_empty() {
-            update.attributes = self.attributes;
-            update.attributes.origin = self.origin.unwrap_or_default();
-            update.attributes.as_path = self.as_path.unwrap_or_default();
-            update.attributes.aggregator = self.aggregator;
-            update.attributes.unknown.sort_unstable_by_key(|attribute| attribute.code);
+            let mut attributes = self.attributes;
+            attributes.origin = self.origin.unwrap_or_default();
+            attributes.as_path = self.as_path.unwrap_or_default();
+            if self.aggregator.is_some() {
+                attributes.aggregator = self.aggregator;
+            }
+            if let Some(rare) = attributes.rare.present_mut() {
+                rare.unknown.sort_unstable_by_key(|attribute| attribute.code);
+            }
+            update.attributes = Arc::new(attributes);
         }
         Ok(Decoded { update, faults: self.faults.finish(lost) })
     }

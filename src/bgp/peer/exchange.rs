@@ -4,11 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::Peer;
 use super::output::{Event, Output};
-use crate::message::{Decoded, MessageType, UpdateFaults, decode_update, encode_update};
+use crate::message::{Decoded, UpdateFaults, decode_update, encode_updates};
 use crate::{SessionError, Update};
 
 /// A peer that sends nothing but faulty updates is told of this often.
 const FAULTS_EVERY: Duration = Duration::from_secs(10);
+
+/// Octets of UPDATE messages handed to the connection at a time: few enough that it can be seen whether they move.
+const RUN: usize = 64 * 1024;
 
 /// Keeps a flood of faulty updates from becoming a flood of events.
 #[derive(Debug, Default)]
@@ -18,24 +21,25 @@ pub(super) struct FaultLog {
 }
 
 impl Peer {
-    /// Sends routes to the peer, in as few messages as hold them. Without an Established session nothing is sent:
-    /// the routing tables begin anew when there is one.
-    pub fn send_update(&mut self, update: &Update) {
-        let (Some(agreed), Some(id)) = (self.established(), self.established_id()) else { return };
-        let packed = encode_update(update, &agreed.terms);
-        for bytes in packed.messages {
-            self.status.sent.count(MessageType::Update);
-            self.outputs.push_back(Output::Send { id, bytes });
-        }
-        if packed.unsendable > 0 {
-            let (prefixes, attribute_octets) = (packed.unsendable, packed.attribute_octets);
-            self.emit(Event::Unsendable { prefixes, attribute_octets });
-        }
-        if let Some(family) = update.end_of_rib {
-            self.note_our_end(family);
-        }
-        if let Some(family) = update.end_of_refresh {
-            self.refreshed(family);
+    /// Sends routes to the peer in their order, in as few messages as hold them, many at a time. Without an Established
+    /// session nothing is sent: the routing tables begin anew when there is one.
+    pub fn send_updates(&mut self, updates: &[Update]) {
+        // What an end of a refresh brings up goes between the messages, and not behind all of them.
+        for updates in updates.split_inclusive(|update| update.end_of_refresh.is_some()) {
+            let (Some(agreed), Some(id)) = (self.established(), self.established_id()) else { return };
+            let packed = encode_updates(updates, &agreed.terms);
+            self.status.sent.update += packed.count() as u64;
+            self.outputs.extend(packed.runs(RUN).map(|bytes| Output::Send { id, bytes }));
+            if packed.unsendable > 0 {
+                let (prefixes, attribute_octets) = (packed.unsendable, packed.attribute_octets);
+                self.emit(Event::Unsendable { prefixes, attribute_octets });
+            }
+            for family in updates.iter().filter_map(|update| update.end_of_rib) {
+                self.note_our_end(family);
+            }
+            for family in updates.iter().filter_map(|update| update.end_of_refresh) {
+                self.refreshed(family);
+            }
         }
     }
 

@@ -40,11 +40,11 @@ pub enum Output {
         /// Which.
         id: ConnectionId,
     },
-    /// Send one whole message.
+    /// Send one or more whole messages.
     Send {
         /// Over which connection.
         id: ConnectionId,
-        /// The message.
+        /// The messages, one behind the other.
         bytes: Bytes,
     },
     /// Something happened.

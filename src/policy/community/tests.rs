@@ -96,8 +96,11 @@ fn what_is_no_community_is_refused() {
 fn a_route_is_searched_by_kind() {
     let attributes = Attributes {
         communities: vec![64512 << 16 | 1],
-        large_communities: vec![[64512, 1, 2]],
-        extended_communities: vec![[0, 2, 0xfc, 0, 0, 0, 0, 9]],
+        rare: bgp::Rare::from(bgp::RareAttributes {
+            large_communities: vec![[64512, 1, 2]],
+            extended_communities: vec![[0, 2, 0xfc, 0, 0, 0, 0, 9]],
+            ..Default::default()
+        }),
         ..Attributes::default()
     };
     let is_in = |pattern: &str| pattern.parse::<CommunityPattern>().unwrap().is_in(&attributes);

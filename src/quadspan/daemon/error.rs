@@ -30,6 +30,9 @@ pub enum StartError {
     /// No thread for BFD.
     #[error("BFD: {0}")]
     Bfd(std::io::Error),
+    /// No thread for the routing tables.
+    #[error("routing tables: {0}")]
+    Rib(std::io::Error),
     /// A task that must not end has ended; the log has the panic.
     #[error("the {0} task has ended")]
     Ended(&'static str),
@@ -61,7 +64,7 @@ impl StartError {
             Self::Control(_) => "see the message".to_owned(),
             Self::Metrics { .. } => "choose another address with `router: {metrics: {listen: ..}}`".to_owned(),
             Self::Ended(_) => "report this with the log; the process can be started again at once".to_owned(),
-            Self::Bfd(_) | Self::Signals(_) => "look at the process limits".to_owned(),
+            Self::Bfd(_) | Self::Rib(_) | Self::Signals(_) => "look at the process limits".to_owned(),
         }
     }
 }

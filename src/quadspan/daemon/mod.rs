@@ -22,6 +22,17 @@
 //!                  └──────────────────── routes ──────────────────────────┘
 //! ```
 //!
+//! Routes travel in batches, so that neither a message nor a prefix costs a wake-up, a place in a queue or a system call:
+//!
+//! ```text
+//!  one read of TCP ──► bgp::Peer ──► all its UPDATEs ──► one command ──► rib: noted, and decided when nothing more waits
+//!  runs of 64 kB   ◄── bgp::Peer ◄── a batch for the peer: thousands of prefixes, one Update per set of attributes ◄──┘
+//! ```
+//!
+//! Attributes are allocated once where they are decoded, or once where they are made for export, and shared from there
+//! on. The routing tables have a thread of their own: a task that is woken by a busy one waits in its thread's queue, and
+//! would wait there for as long as a full table takes.
+//!
 //! Every task is told what happened in the order it happened, and owns its state alone. [`Control`] asks them all to
 //! answer a person or a scrape. [`run`] starts them in the order of dependence and stops them in the reverse order.
 

@@ -24,12 +24,15 @@ use super::sleep::sleep_until;
 use super::topology::TopologyReader;
 use crate::telemetry::report::Reporter;
 
-/// Commands waiting for the routing tables; whoever finds the queue full waits.
-const COMMAND_QUEUE: usize = 1024;
-/// Commands handled before their outcome is passed on.
-const BATCH: usize = 256;
-/// Outputs passed on before others get their turn.
-const SLICE: usize = 4096;
+/// Commands waiting for the routing tables; whoever finds the queue full waits. Each may be all that came with one read
+/// of a session.
+const COMMAND_QUEUE: usize = 16;
+/// Commands handled before links and slow sessions get their turn.
+const BATCH: usize = 4;
+/// How long outputs are passed on before others get their turn.
+const SLICE: Duration = Duration::from_millis(25);
+/// Changes of the forwarding table passed on before that is looked at.
+const CHANGES: usize = 4096;
 /// How long decisions may wait while more comes in.
 const COALESCE: Duration = Duration::from_millis(50);
 
@@ -86,9 +89,10 @@ pub(super) enum Command {
         peer: PeerId,
         family: bgp::Family,
     },
-    Update {
+    /// What a peer sent, in its order.
+    Updates {
         peer: PeerId,
-        update: bgp::Update,
+        updates: Vec<bgp::Update>,
     },
     Refresh {
         peer: PeerId,
@@ -123,7 +127,8 @@ pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
     mpsc::channel(COMMAND_QUEUE)
 }
 
-/// Starts the task. It ends when nobody can reach it any more.
+/// Starts the task in a thread of its own: deciding on a full table takes long, and nothing else may wait behind that. It
+/// ends when nobody can reach it any more, and the receiver with it.
 pub(super) fn spawn(
     rib: Rib,
     commands: mpsc::Receiver<Command>,
@@ -131,7 +136,9 @@ pub(super) fn spawn(
     fib: fib::Fib,
     topology: TopologyReader,
     reporter: Reporter,
-) -> tokio::task::JoinHandle<()> {
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (alive, ended) = oneshot::channel();
     let task = Task {
         rib,
         states,
@@ -146,7 +153,11 @@ pub(super) fn spawn(
         deferred: None,
         converged: false,
     };
-    tokio::spawn(task.run(commands))
+    std::thread::Builder::new().name("rib".into()).spawn(move || {
+        let _alive: oneshot::Sender<()> = alive;
+        runtime.block_on(task.run(commands));
+    })?;
+    Ok(ended)
 }
 
 struct Task {
@@ -156,8 +167,8 @@ struct Task {
     topology: TopologyReader,
     reporter: Reporter,
     incarnations: BTreeMap<PeerId, u64>,
-    /// Updates that sessions had no room for. Their peers are held: at most one batch of the routing tables each.
-    backlog: BTreeMap<PeerId, VecDeque<bgp::Update>>,
+    /// Batches of updates that sessions had no room for. Their peers are held: at most one batch of the routing tables each.
+    backlog: BTreeMap<PeerId, VecDeque<Vec<bgp::Update>>>,
     /// Room for those, when there is some.
     room: FuturesUnordered<BoxFuture<'static, (PeerId, Room)>>,
     /// Changes for the forwarding table not yet handed over.
@@ -170,8 +181,8 @@ struct Task {
     converged: bool,
 }
 
-/// Room for one update in a session's queue.
-type Room = Result<mpsc::OwnedPermit<(u64, bgp::Update)>, mpsc::error::SendError<()>>;
+/// Room for one batch of updates in a session's queue.
+type Room = Result<mpsc::OwnedPermit<session::Updates>, mpsc::error::SendError<()>>;
 
 impl Task {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -263,7 +274,11 @@ impl Task {
             Command::StaleExpired { peer, families } => self.rib.handle_stale_expired(peer, &families),
             Command::RefreshBegun { peer, family } => self.rib.handle_refresh_begun(peer, family),
             Command::RefreshEnded { peer, family } => self.rib.handle_refresh_ended(peer, family),
-            Command::Update { peer, update } => self.rib.handle_update(peer, update),
+            Command::Updates { peer, updates } => {
+                for update in updates {
+                    self.rib.handle_update(peer, update);
+                }
+            }
             Command::Refresh { peer, family } => self.rib.handle_refresh(peer, family),
             Command::Read(Read(question)) => question(&self.rib),
         }
@@ -271,7 +286,8 @@ impl Task {
 
     /// Passes on a slice of what the routing tables ask for; whether there may be more.
     fn work(&mut self) -> bool {
-        for _ in 0..SLICE {
+        let began = Instant::now();
+        while self.changes.len() < CHANGES {
             let Some(output) = self.rib.poll_output() else {
                 self.hand_over_changes();
                 self.report_convergence();
@@ -279,10 +295,13 @@ impl Task {
             };
             match output {
                 Output::Fib(change) => self.changes.push(change),
-                Output::Send { peer, update } => {
+                Output::Send { peer, updates } => {
                     // The FIB first: traffic follows it, the peers' tables can wait.
                     self.hand_over_changes();
-                    self.send(peer, *update);
+                    self.send(peer, updates);
+                    if began.elapsed() > SLICE {
+                        return true;
+                    }
                 }
                 Output::PrefixLimit { peer, limit, count } => {
                     self.stop_session(peer, bgp::StopReason::PrefixLimit { limit, count });
@@ -334,41 +353,41 @@ impl Task {
         }
     }
 
-    /// Hands an update to its session, or keeps it until there is room and asks the routing tables for no more.
-    fn send(&mut self, peer: PeerId, update: bgp::Update) {
+    /// Hands updates to their session, or keeps them until there is room and asks the routing tables for no more.
+    fn send(&mut self, peer: PeerId, updates: Vec<bgp::Update>) {
         if let Some(waiting) = self.backlog.get_mut(&peer) {
-            waiting.push_back(update);
+            waiting.push_back(updates);
             return;
         }
         let topology = self.topology.borrow();
         let Some(session) = topology.session(peer) else { return };
-        if let Err(TrySendError::Full((_, update))) = session.updates.try_send((self.incarnation(peer), update)) {
-            let updates = session.updates.clone();
+        if let Err(TrySendError::Full((_, updates))) = session.updates.try_send((self.incarnation(peer), updates)) {
+            let queue = session.updates.clone();
             drop(topology);
-            self.backlog.insert(peer, VecDeque::from([update]));
+            self.backlog.insert(peer, VecDeque::from([updates]));
             self.rib.hold(peer);
-            self.wait_for_room(peer, updates);
+            self.wait_for_room(peer, queue);
         }
     }
 
-    fn wait_for_room(&mut self, peer: PeerId, updates: mpsc::Sender<(u64, bgp::Update)>) {
-        self.room.push(async move { (peer, updates.reserve_owned().await) }.boxed());
+    fn wait_for_room(&mut self, peer: PeerId, queue: mpsc::Sender<session::Updates>) {
+        self.room.push(async move { (peer, queue.reserve_owned().await) }.boxed());
     }
 
     fn send_backlog(&mut self, peer: PeerId, room: Room) {
         let incarnation = self.incarnation(peer);
         let Some(waiting) = self.backlog.get_mut(&peer) else { return };
-        let (Ok(permit), Some(update)) = (room, waiting.pop_front()) else {
+        let (Ok(permit), Some(updates)) = (room, waiting.pop_front()) else {
             self.forget_backlog(peer);
             return;
         };
-        let updates = permit.send((incarnation, update));
-        while let Some(update) = waiting.pop_front() {
-            match updates.try_send((incarnation, update)) {
+        let queue = permit.send((incarnation, updates));
+        while let Some(updates) = waiting.pop_front() {
+            match queue.try_send((incarnation, updates)) {
                 Ok(()) | Err(TrySendError::Closed(_)) => {}
-                Err(TrySendError::Full((_, update))) => {
-                    waiting.push_front(update);
-                    return self.wait_for_room(peer, updates);
+                Err(TrySendError::Full((_, updates))) => {
+                    waiting.push_front(updates);
+                    return self.wait_for_room(peer, queue);
                 }
             }
         }

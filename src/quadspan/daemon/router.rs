@@ -65,7 +65,7 @@ struct Running {
     _socket: SocketFile,
     signals: Signals,
     ike_ended: JoinHandle<()>,
-    rib_ended: JoinHandle<()>,
+    rib_ended: oneshot::Receiver<()>,
     servers: Vec<JoinHandle<()>>,
     reporter: Reporter,
     /// We will be started again: routes stay in the kernel, and peers that can are to keep theirs (RFC 4724).
@@ -105,7 +105,8 @@ impl Running {
             ike_task::spawn(dataplane.clone(), dataplane_events, coupling.clone(), lost, reporter.clone());
         let tables = rib::Rib::new(router.rib.clone());
         let rib_ended =
-            rib_task::spawn(tables, rib_commands, Arc::clone(&states), fib.clone(), reader.clone(), reporter.clone());
+            rib_task::spawn(tables, rib_commands, Arc::clone(&states), fib.clone(), reader.clone(), reporter.clone())
+                .map_err(StartError::Rib)?;
         let followers = Followers { fib: fib.clone(), states, rib: rib.clone(), topology: reader.clone() };
         let (neighborhood, surroundings) = Surroundings::watch(followers, reporter.clone()).await?;
 

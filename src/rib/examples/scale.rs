@@ -104,7 +104,8 @@ fn feed(rib: &mut Rib, number: u8, prefixes: u32) {
                 as_path: AsPath(vec![AsPathSegment::Sequence(path)]),
                 communities: vec![first],
                 ..Attributes::default()
-            },
+            }
+            .into(),
             ..Update::default()
         };
         rib.handle_update(id(number), update);
@@ -119,7 +120,7 @@ fn timed(what: &str, rib: &mut Rib, act: impl FnOnce(&mut Rib)) -> io::Result<()
     while let Some(output) = rib.poll_output() {
         match output {
             Output::Fib(_) => changes += 1,
-            Output::Send { .. } => updates += 1,
+            Output::Send { updates: batch, .. } => updates += batch.len(),
             Output::PrefixLimit { .. }
             | Output::PrefixWarning { .. }
             | Output::HeldBack { .. }

@@ -1,6 +1,6 @@
 //! What is announced, to whom, and why not.
 
-use bgp::{AsPath, AsPathSegment, UnknownAttribute};
+use bgp::{AsPath, AsPathSegment, Rare, RareAttributes, UnknownAttribute};
 use wire::LinkId;
 use wire::RouterId;
 
@@ -75,7 +75,8 @@ fn learned(from: u32, ebgp: bool, change: impl FnOnce(&mut Attributes)) -> BestR
     change(&mut attributes);
     let rank = Rank::of(&attributes, 100);
     let next_hop = RouteNextHop::Other("192.0.2.77".parse().unwrap());
-    let route = Box::leak(Box::new(Route { attributes, original: None, next_hop, toward: None, rank }));
+    let route =
+        Box::leak(Box::new(Route { attributes: attributes.into(), original: None, next_hop, toward: None, rank }));
     let policy = Box::leak(Box::new(policy()));
     BestRoute::Learned { from: Source { id: PeerId(from), ebgp, policy }, route }
 }
@@ -167,19 +168,22 @@ fn toward_another_as_our_number_is_put_in_front_and_inner_attributes_stay() {
     let expected = Attributes {
         as_path: sequence(&[65000, 64512]),
         communities: vec![0xfde8_0001],
-        large_communities: vec![[1, 2, 3]],
-        extended_communities: vec![[0, 2, 0, 0, 0, 0, 0, 1]],
-        unknown: vec![UnknownAttribute { flags: 0xe0, code: 99, value: vec![1] }],
+        rare: Rare::from(RareAttributes {
+            large_communities: vec![[1, 2, 3]],
+            extended_communities: vec![[0, 2, 0, 0, 0, 0, 0, 1]],
+            unknown: vec![UnknownAttribute { flags: 0xe0, code: 99, value: vec![1] }],
+            ..RareAttributes::default()
+        }),
         ..Attributes::default()
     };
-    assert_eq!(export(&policy()).outgoing(&net("10.2.0.0/16"), best, &Changes::None).attributes, expected);
+    assert_eq!(export(&policy()).outgoing(&net("10.2.0.0/16"), best, &Changes::None).attributes, expected.into());
 }
 
 #[test]
 fn med_and_prepend_follow_the_configuration() {
     let steering = PeerPolicy { med: Some(50), prepend: 2, ..policy() };
     let out = export(&steering).outgoing(&net("10.2.0.0/16"), originated(), &Changes::None).attributes;
-    assert_eq!((out.med, out.as_path), (Some(50), sequence(&[65000, 65000, 65000])));
+    assert_eq!((out.med, out.as_path.clone()), (Some(50), sequence(&[65000, 65000, 65000])));
 }
 
 #[test]
@@ -188,9 +192,9 @@ fn inside_the_as_the_path_stays_and_local_pref_is_present() {
     let out = export(&internal)
         .outgoing(&net("10.2.0.0/16"), learned(1, true, |attributes| attributes.med = Some(7)), &Changes::None)
         .attributes;
-    assert_eq!((out.as_path, out.med, out.local_preference), (sequence(&[64512]), Some(7), Some(100)));
+    assert_eq!((out.as_path.clone(), out.med, out.local_preference), (sequence(&[64512]), Some(7), Some(100)));
     let out = export(&internal).outgoing(&net("10.2.0.0/16"), originated(), &Changes::None).attributes;
-    assert_eq!((out.as_path, out.med, out.local_preference), (AsPath::default(), None, Some(150)));
+    assert_eq!((out.as_path.clone(), out.med, out.local_preference), (AsPath::default(), None, Some(150)));
 }
 
 fn treated(treatment: Treatment, path: &[u32]) -> AsPath {
@@ -198,7 +202,7 @@ fn treated(treatment: Treatment, path: &[u32]) -> AsPath {
     let best = learned(1, true, |attributes| attributes.as_path = sequence(path));
     let export = export(&policy);
     let outgoing = export.judge(&net("10.2.0.0/16"), Some(best)).unwrap();
-    export.outgoing(&net("10.2.0.0/16"), best, &outgoing).attributes.as_path
+    export.outgoing(&net("10.2.0.0/16"), best, &outgoing).attributes.as_path.clone()
 }
 
 #[test]
@@ -243,7 +247,7 @@ fn inside_the_as_the_next_hop_stays_if_that_is_configured_and_makes_sense() {
     assert_eq!(next_hop(65000, &keep, originated()), None);
     let BestRoute::Learned { from, .. } = best else { unreachable!() };
     let route = Box::leak(Box::new(Route {
-        attributes: Attributes::default(),
+        attributes: Attributes::default().into(),
         original: None,
         next_hop: RouteNextHop::Own4,
         toward: None,
@@ -297,7 +301,7 @@ fn what_policy_sets_goes_out_and_our_number_stays_in_front() {
     let changes = export(&policy).judge(&net("10.2.0.0/16"), Some(best)).unwrap();
     let out = export(&policy).outgoing(&net("10.2.0.0/16"), best, &changes).attributes;
     assert_eq!(out.as_path, sequence(&[65000, 64999, 64512]));
-    assert_eq!((out.med, out.local_preference, out.communities), (Some(10), None, vec![65000 << 16 | 1]));
+    assert_eq!((out.med, out.local_preference, out.communities.clone()), (Some(10), None, vec![65000 << 16 | 1]));
     assert_eq!(out.extended_communities, vec![[0x40, 4, 0xfd, 0xe8, 0x3f, 0x80, 0, 0]], "ours, not the one received");
 }
 
@@ -327,7 +331,7 @@ fn a_drained_session_says_that_its_routes_are_about_to_go_away() {
         export(policy).outgoing(&net("10.2.0.0/16"), best, &Changes::None).attributes
     };
     let external = out(&drained(65515));
-    assert_eq!((external.communities, external.med), (vec![0xffff_0000], Some(u32::MAX)));
+    assert_eq!((external.communities.clone(), external.med), (vec![0xffff_0000], Some(u32::MAX)));
     let internal = out(&drained(65000));
-    assert_eq!((internal.communities, internal.local_preference), (vec![0xffff_0000], Some(0)));
+    assert_eq!((internal.communities.clone(), internal.local_preference), (vec![0xffff_0000], Some(0)));
 }

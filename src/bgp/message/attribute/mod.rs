@@ -26,7 +26,7 @@ pub(super) use community::{decode_communities, decode_extended_communities, deco
 pub(super) use next_hop::{decode_v4 as decode_next_hop, judge as judge_next_hop};
 pub(super) use reach::{Reach, ReachHeader, Unreach, decode_reach, decode_unreach};
 pub(super) use scalar::{decode_cluster_list, decode_empty, decode_origin, decode_originator, decode_u32};
-pub(super) use write::attribute_block;
+pub(super) use write::{AttributeBlock, write_attributes};
 
 code_point! {
     /// <https://www.iana.org/assignments/bgp-parameters>

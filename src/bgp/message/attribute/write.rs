@@ -5,22 +5,29 @@ use std::net::Ipv4Addr;
 use super::as_path::{self, Width};
 use super::scalar::origin_code;
 use super::{AttributeCode, flag, kind};
-use crate::{AsPath, Attributes, UnknownAttribute};
+use crate::{AsPath, Attributes, RareAttributes, UnknownAttribute};
 
-/// All attributes but those of RFC 4760, ready to be copied into messages.
+/// Octets of attributes, ready to be copied into messages; kept from one set to the next for the room they take.
 #[derive(Clone, Debug, Default)]
 pub(in crate::message) struct AttributeBlock {
     octets: Vec<u8>,
     scratch: Vec<u8>,
+    /// An attribute outgrew its length field.
     oversized: bool,
 }
 
 impl AttributeBlock {
-    pub(in crate::message) fn into_octets(self) -> Vec<u8> {
-        self.octets
+    pub(in crate::message) fn clear(&mut self) {
+        self.octets.clear();
+        self.oversized = false;
     }
 
-    /// Octets it takes; more than a message holds if an attribute outgrew its length field.
+    /// What stands there.
+    pub(in crate::message) fn as_slice(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// Octets so far; more than a message holds if there is an attribute that no message holds.
     pub(in crate::message) const fn len(&self) -> usize {
         if self.oversized { usize::MAX / 2 } else { self.octets.len() }
     }
@@ -47,17 +54,17 @@ impl AttributeBlock {
     }
 }
 
-/// Encodes `attributes`, with NEXT_HOP where the prefixes travel in the classic field.
-pub(in crate::message) fn attribute_block(
+/// Appends all `attributes` but those of RFC 4760, with NEXT_HOP where the prefixes travel in the classic field.
+pub(in crate::message) fn write_attributes(
+    block: &mut AttributeBlock,
     attributes: &Attributes,
     next_hop: Option<Ipv4Addr>,
     width: Width,
-) -> AttributeBlock {
-    let mut block = AttributeBlock::default();
+) {
     let mut unknown = attributes.unknown.iter().peekable();
     let mut put = |code: AttributeCode, write: &dyn Fn(&mut Vec<u8>)| {
         while let Some(attribute) = unknown.next_if(|attribute| attribute.code < code.0) {
-            put_unknown(&mut block, attribute);
+            put_unknown(block, attribute);
         }
         block.put(code, write);
     };
@@ -83,9 +90,8 @@ pub(in crate::message) fn attribute_block(
         put(AttributeCode::ONLY_TO_CUSTOMER, &|out| out.extend_from_slice(&asn.0.to_be_bytes()));
     }
     for attribute in unknown {
-        put_unknown(&mut block, attribute);
+        put_unknown(block, attribute);
     }
-    block
 }
 
 type Put<'a> = dyn FnMut(AttributeCode, &dyn Fn(&mut Vec<u8>)) + 'a;
@@ -106,7 +112,8 @@ fn put_aggregation(attributes: &Attributes, width: Width, put: &mut Put<'_>) {
 }
 
 fn put_lists(attributes: &Attributes, put: &mut Put<'_>) {
-    let Attributes { communities, extended_communities, cluster_list, originator_id, .. } = attributes;
+    let communities = &attributes.communities;
+    let RareAttributes { extended_communities, cluster_list, originator_id, .. } = &**attributes;
     if !communities.is_empty() {
         put(AttributeCode::COMMUNITIES, &|out| {
             communities.iter().for_each(|c| out.extend_from_slice(&c.to_be_bytes()))

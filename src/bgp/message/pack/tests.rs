@@ -1,6 +1,7 @@
 //! Golden octets, limits, packing, round trips.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use hex_literal::hex;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -11,7 +12,7 @@ use wire::{Asn, RouterId};
 use super::*;
 use crate::message::header::{MAX_EXTENDED_LEN, MAX_MESSAGE_LEN, frame_len};
 use crate::message::update::decode_update;
-use crate::{AsPath, AsPathSegment, Origin, UnknownAttribute};
+use crate::{AsPath, AsPathSegment, Origin, Rare, RareAttributes, UnknownAttribute};
 
 fn terms() -> Terms {
     // Inside one AS, so that every attribute may travel; our address is none of those below.
@@ -47,7 +48,22 @@ fn attributes() -> Attributes {
 
 fn announcing(next_hop: &str, prefixes: Vec<Nlri>) -> Update {
     let announced = vec![Announcement { next_hop: next_hop.parse().unwrap(), prefixes }];
-    Update { announced, attributes: attributes(), ..Update::default() }
+    Update { announced, attributes: attributes().into(), ..Update::default() }
+}
+
+/// What came of one update.
+#[derive(Debug, Default, PartialEq)]
+struct Encoded {
+    messages: Vec<Bytes>,
+    unsendable: usize,
+    attribute_octets: usize,
+}
+
+fn encode_update(update: &Update, terms: &Terms) -> Encoded {
+    let packed = encode_updates(std::slice::from_ref(update), terms);
+    let messages: Vec<Bytes> = packed.messages().collect();
+    assert_eq!(messages.len(), packed.count());
+    Encoded { messages, unsendable: packed.unsendable, attribute_octets: packed.attribute_octets }
 }
 
 /// Decodes every message and puts them together again.
@@ -144,9 +160,9 @@ fn eighty_thousand_prefixes_come_back_as_they_were() {
 fn a_two_octet_speaker_gets_as4_path_and_as4_aggregator() {
     let two = Terms { four_octet: false, ..terms() };
     let mut update = announcing("169.254.21.1", nets("10.2.0.0/16"));
-    update.attributes.as_path = AsPath(vec![AsPathSegment::Sequence(vec![Asn(64512), Asn(70000)])]);
-    update.attributes.aggregator = Some((Asn(70000), Ipv4Addr::new(10, 0, 0, 7)));
-    update.attributes.large_communities = vec![[1, 2, 3]];
+    Arc::make_mut(&mut update.attributes).as_path = AsPath(vec![AsPathSegment::Sequence(vec![Asn(64512), Asn(70000)])]);
+    Arc::make_mut(&mut update.attributes).aggregator = Some((Asn(70000), Ipv4Addr::new(10, 0, 0, 7)));
+    Arc::make_mut(&mut update.attributes).large_communities = vec![[1, 2, 3]];
     let packed = encode_update(&update, &two);
     let golden = hex!(
         "40 01 01 00  40 02 06 02 02 fc00 5ba0  40 03 04 a9fe1501  c0 07 06 5ba0 0a000007"
@@ -158,15 +174,29 @@ fn a_two_octet_speaker_gets_as4_path_and_as4_aggregator() {
 }
 
 #[test]
+fn a_run_holds_as_many_whole_messages_as_fit() {
+    let updates: Vec<Update> = (0..5).map(|n| Update { withdrawn: many_v4(10 << n), ..Update::default() }).collect();
+    let packed = encode_updates(&updates, &terms());
+    // 23 octets and four for each prefix.
+    assert_eq!(packed.messages().map(|message| message.len()).collect::<Vec<_>>(), [63, 103, 183, 343, 663]);
+    let runs = |most| packed.runs(most).map(|run| run.len()).collect::<Vec<_>>();
+    assert_eq!(runs(1), [63, 103, 183, 343, 663]);
+    assert_eq!(runs(350), [63 + 103 + 183, 343, 663]);
+    assert_eq!(runs(usize::MAX), [63 + 103 + 183 + 343 + 663]);
+    assert_eq!(packed.runs(400).collect::<Vec<_>>().concat(), packed.messages().collect::<Vec<_>>().concat());
+    assert_eq!(Packed::default().runs(400).count(), 0);
+}
+
+#[test]
 fn routes_that_fit_no_message_are_withdrawn_instead() {
     let mut update = announcing("169.254.21.1", nets("10.2.0.0/16 10.3.0.0/16"));
-    update.attributes.communities = vec![1; 1100];
+    Arc::make_mut(&mut update.attributes).communities = vec![1; 1100];
     let packed = encode_update(&update, &terms());
     assert_eq!(packed.unsendable, 2);
     assert!(packed.attribute_octets > 4400);
     assert_eq!(read_back(&packed.messages, &terms()).withdrawn, update.announced[0].prefixes);
     // Not even the length field of an attribute.
-    update.attributes.communities = vec![1; 20_000];
+    Arc::make_mut(&mut update.attributes).communities = vec![1; 20_000];
     assert_eq!(encode_update(&update, &terms()).unsendable, 2);
     // RFC 8950 is not spoken: a next hop is of its prefixes' family.
     let mixed = announcing("2001:db8::1", nets("10.2.0.0/16"));
@@ -176,7 +206,7 @@ fn routes_that_fit_no_message_are_withdrawn_instead() {
 #[test]
 fn the_largest_attributes_that_fit_carry_one_prefix_a_message() {
     let mut update = announcing("169.254.21.1", nets("10.2.0.1/32 10.2.0.2/32"));
-    update.attributes.communities = vec![1; 1010];
+    Arc::make_mut(&mut update.attributes).communities = vec![1; 1010];
     let packed = encode_update(&update, &terms());
     assert_eq!((packed.messages.len(), packed.unsendable), (2, 0));
     assert!(packed.messages.iter().all(|message| message.len() <= MAX_MESSAGE_LEN));
@@ -189,15 +219,15 @@ fn families_that_were_not_negotiated_are_left_out() {
     let mut update = announcing("2001:db8::1", many_v6(3));
     update.withdrawn = many_v6(2);
     update.end_of_rib = Some(Family::Ipv6Unicast);
-    assert_eq!(encode_update(&update, &only_v4), Packed::default());
+    assert_eq!(encode_update(&update, &only_v4), Encoded::default());
 }
 
 #[test]
 fn unknown_attributes_travel_on_as_partial_in_the_order_of_types() {
     let unknown = |code| UnknownAttribute { flags: 0xc0, code, value: vec![code] };
     let mut update = announcing("169.254.21.1", nets("10.2.0.0/16"));
-    update.attributes.unknown = vec![unknown(23), unknown(200)];
-    update.attributes.large_communities = vec![[1, 2, 3]];
+    Arc::make_mut(&mut update.attributes).unknown = vec![unknown(23), unknown(200)];
+    Arc::make_mut(&mut update.attributes).large_communities = vec![[1, 2, 3]];
     let packed = encode_update(&update, &terms());
     let golden = hex!("e0 17 01 17  c0 20 0c 000000010000000200000003  e0 c8 01 c8  10 0a02");
     assert!(packed.messages[0].ends_with(&golden));
@@ -237,19 +267,21 @@ fn any_attributes() -> impl Strategy<Value = Attributes> {
             as_path,
             med,
             local_preference,
-            atomic_aggregate,
-            aggregator: aggregator.map(|(asn, address)| (Asn(asn.max(1)), address.into())),
             communities: lists.0,
-            extended_communities: lists.1,
-            large_communities: lists.2,
-            originator_id: inside.0.map(|id| RouterId(id.into())),
-            cluster_list: inside.1.into_iter().map(Ipv4Addr::from).collect(),
-            only_to_customer: inside.2.map(Asn),
-            unknown: unknown
-                .into_iter()
-                .zip([22, 99, 200])
-                .map(|(value, code)| UnknownAttribute { flags: 0xe0, code, value })
-                .collect(),
+            rare: Rare::from(RareAttributes {
+                atomic_aggregate,
+                aggregator: aggregator.map(|(asn, address)| (Asn(asn.max(1)), address.into())),
+                extended_communities: lists.1,
+                large_communities: lists.2,
+                originator_id: inside.0.map(|id| RouterId(id.into())),
+                cluster_list: inside.1.into_iter().map(Ipv4Addr::from).collect(),
+                only_to_customer: inside.2.map(Asn),
+                unknown: unknown
+                    .into_iter()
+                    .zip([22, 99, 200])
+                    .map(|(value, code)| UnknownAttribute { flags: 0xe0, code, value })
+                    .collect(),
+            }),
         },
     )
 }
@@ -270,7 +302,7 @@ proptest! {
                 Announcement { next_hop: "169.254.21.1".parse().unwrap(), prefixes: v4 },
                 Announcement { next_hop: "2001:db8::1".parse().unwrap(), prefixes: v6 },
             ],
-            attributes,
+            attributes: attributes.into(),
             end_of_rib: Some(Family::Ipv4Unicast),
             end_of_refresh: None,
         };

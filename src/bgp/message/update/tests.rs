@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use wire::RouterId;
 
 use super::*;
-use crate::AsPathSegment;
 use crate::message::notification::UpdateSubcode;
+use crate::{AsPathSegment, Rare, RareAttributes};
 
 fn terms() -> Terms {
     Terms {
@@ -98,17 +98,19 @@ fn a_golden_message_with_every_attribute_is_read() {
         as_path: AsPath(vec![AsPathSegment::Sequence(vec![Asn(64512), Asn(70000)]), AsPathSegment::Set(vec![Asn(7)])]),
         med: Some(100),
         local_preference: Some(200),
-        atomic_aggregate: true,
-        aggregator: Some((Asn(70000), Ipv4Addr::new(10, 0, 0, 7))),
         communities: vec![0xfc00_0001, 0xffff_ff01],
-        extended_communities: vec![hex!("0002fc0000000001")],
-        large_communities: vec![[64512, 1, 2]],
-        originator_id: Some(RouterId(Ipv4Addr::new(10, 0, 0, 9))),
-        cluster_list: vec![Ipv4Addr::new(10, 0, 0, 10), Ipv4Addr::new(10, 0, 0, 11)],
-        only_to_customer: Some(Asn(64512)),
-        unknown: vec![UnknownAttribute { flags: 0xe0, code: 0x63, value: vec![0xbe, 0xef] }],
+        rare: Rare::from(RareAttributes {
+            atomic_aggregate: true,
+            aggregator: Some((Asn(70000), Ipv4Addr::new(10, 0, 0, 7))),
+            extended_communities: vec![hex!("0002fc0000000001")],
+            large_communities: vec![[64512, 1, 2]],
+            originator_id: Some(RouterId(Ipv4Addr::new(10, 0, 0, 9))),
+            cluster_list: vec![Ipv4Addr::new(10, 0, 0, 10), Ipv4Addr::new(10, 0, 0, 11)],
+            only_to_customer: Some(Asn(64512)),
+            unknown: vec![UnknownAttribute { flags: 0xe0, code: 0x63, value: vec![0xbe, 0xef] }],
+        }),
     };
-    assert_eq!(update.attributes, expected);
+    assert_eq!(update.attributes, expected.into());
     assert_eq!(update.end_of_rib, None);
 }
 
@@ -214,7 +216,7 @@ fn check(what: &str, body: &[u8], terms: &Terms, expect: Expect) {
             assert_eq!(faults.verdict(), Verdict::TreatAsWithdraw, "{what}: {faults}");
             assert_eq!(update.announced, [], "{what}");
             assert_eq!(update.withdrawn, nets("10.2.0.0/16"), "{what}");
-            assert_eq!(update.attributes, Attributes::default(), "{what}");
+            assert_eq!(update.attributes, Attributes::default().into(), "{what}");
             assert_eq!(faults.withdrawn, 1, "{what}");
         }
         (Err(fault), Expect::Reset(subcode)) => {

@@ -1,5 +1,7 @@
 //! The life of one session, event by event.
 
+use std::slice::from_ref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hex_literal::hex;
@@ -7,7 +9,7 @@ use wire::RouterId;
 
 use super::support::{Rig, config, established_with, local, peer_open, peer_open_message};
 use crate::config::Restart;
-use crate::message::{Capability, KEEPALIVE, Notification, Open, RouteRefresh, encode_update};
+use crate::message::{Capability, KEEPALIVE, Notification, Open, RouteRefresh, encode_updates};
 use crate::peer::negotiate;
 use crate::{
     Announcement, AsPath, AsPathSegment, Attributes, DownReason, Event, Family, Offers, Output, PeerConfig, State,
@@ -24,7 +26,7 @@ fn update(prefixes: u32) -> Update {
     let as_path = AsPath(vec![AsPathSegment::Sequence(vec![wire::Asn(64512)])]);
     Update {
         announced: vec![Announcement { next_hop: "169.254.21.1".parse().unwrap(), prefixes }],
-        attributes: Attributes { as_path, ..Attributes::default() },
+        attributes: Attributes { as_path, ..Attributes::default() }.into(),
         ..Update::default()
     }
 }
@@ -41,7 +43,8 @@ fn updates_from_peer(update: &Update) -> Vec<u8> {
     let open = Open { router_id: RouterId([10, 0, 0, 2].into()), ..negotiate::open(&local(), Default::default()) };
     rig.receive(id, &open.encode());
     rig.receive(id, &KEEPALIVE);
-    encode_update(update, &rig.peer.established().unwrap().terms).messages.concat()
+    let packed = encode_updates(from_ref(update), &rig.peer.established().unwrap().terms);
+    packed.messages().collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -332,15 +335,15 @@ fn nothing_is_read_behind_an_error() {
 #[test]
 fn routes_are_sent_only_while_established() {
     let mut rig = Rig::new(local());
-    rig.peer.send_update(&update(5));
+    rig.peer.send_updates(&[update(5)]);
     assert_eq!(rig.asked(), [""; 0]);
     rig.bring_to(State::Established);
-    rig.peer.send_update(&update(3000));
-    assert_eq!(rig.asked(), ["send 1 UPDATE"; 3]);
+    rig.peer.send_updates(&[update(3000)]);
+    assert_eq!(rig.asked(), ["send 1 UPDATE x3"]);
     assert_eq!(rig.peer.status().sent.update, 3);
     let mut large = update(2);
-    large.attributes.communities = vec![7; 2000];
-    rig.peer.send_update(&large);
+    Arc::make_mut(&mut large.attributes).communities = vec![7; 2000];
+    rig.peer.send_updates(&[large]);
     assert_eq!(rig.asked(), ["send 1 UPDATE", "unsendable 2"], "withdrawn instead");
 }
 
@@ -379,9 +382,9 @@ fn a_refresh_asked_for_again_and_again_is_answered_once_more_when_it_is_done() {
     assert_eq!(counted(&mut rig), (1, 1), "one request, one begin");
     rig.receive(id, &RouteRefresh::request(Family::Ipv6Unicast).encode());
     assert_eq!(counted(&mut rig), (1, 1), "the other family is on its own");
-    rig.peer.send_update(&end);
+    rig.peer.send_updates(from_ref(&end));
     assert_eq!(counted(&mut rig), (1, 2), "the end, and once more from the beginning");
-    rig.peer.send_update(&end);
+    rig.peer.send_updates(from_ref(&end));
     assert_eq!(counted(&mut rig), (0, 1), "the end");
     rig.receive(id, &RouteRefresh::request(Family::Ipv4Unicast).encode());
     assert_eq!(counted(&mut rig), (1, 1), "and a new one");

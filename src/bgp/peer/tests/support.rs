@@ -136,19 +136,30 @@ impl Rig {
     }
 }
 
-/// An output in short: `send 1 OPEN`, `send 1 NOTIFICATION 6/7`, `down peer sent ...`.
+/// How many whole messages of one type these are.
+fn count(octets: &[u8]) -> usize {
+    let (mut rest, mut count) = (octets, 0);
+    while !rest.is_empty() {
+        let length = frame_len(rest, MAX_EXTENDED_LEN).unwrap().unwrap();
+        assert_eq!(rest[18], octets[18]);
+        (rest, count) = (&rest[length..], count + 1);
+    }
+    count
+}
+
+/// An output in short: `send 1 OPEN`, `send 1 UPDATE x3`, `send 1 NOTIFICATION 6/7`, `down peer sent ...`.
 pub(super) fn told(output: &Output) -> String {
     match output {
         Output::Connect { id } => format!("connect {id}"),
         Output::Close { id } => format!("close {id}"),
         Output::Send { id, bytes } => {
-            assert_eq!(frame_len(bytes, MAX_EXTENDED_LEN), Ok(Some(bytes.len())));
             let kind = MessageType::from_code(bytes[18]).unwrap();
-            match Notification::decode(&bytes[HEADER_LEN..]) {
-                Some(told) if kind == MessageType::Notification => {
+            match (Notification::decode(&bytes[HEADER_LEN..]), count(bytes)) {
+                (Some(told), 1) if kind == MessageType::Notification => {
                     format!("send {id} {}/{}", told.code.0, told.subcode)
                 }
-                Some(_) | None => format!("send {id} {kind}"),
+                (_, 1) => format!("send {id} {kind}"),
+                (_, count) => format!("send {id} {kind} x{count}"),
             }
         }
         Output::Event(event) => match event {

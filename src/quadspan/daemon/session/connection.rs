@@ -19,11 +19,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Messages handed to the writing task; more wait in the connection.
-const WRITE_QUEUE: usize = 256;
-/// Messages written at once.
-const WRITE_BATCH: usize = 64;
-/// Messages waiting in the connection beyond which the peer is not listened to: more than any update of the routing
+/// Runs of messages handed to the writing task; more wait in the connection.
+const WRITE_QUEUE: usize = 16;
+/// Runs written at once.
+const WRITE_BATCH: usize = 16;
+/// Runs waiting in the connection beyond which the peer is not listened to: more than any update of the routing
 /// tables fills, so that only what answers the peer itself gets there.
 const FLOODED: usize = 4096;
 /// Octets read at once.
@@ -58,7 +58,7 @@ pub(super) enum Sending {
 pub(super) struct Connection {
     queue: mpsc::Sender<Bytes>,
     backlog: VecDeque<Bytes>,
-    /// Messages handed over, messages written, and those written when last looked at.
+    /// Runs handed over, runs written, and those written when last looked at.
     queued: u64,
     written: Arc<AtomicU64>,
     seen: u64,
@@ -88,7 +88,7 @@ impl Connection {
         }
     }
 
-    /// Queues a message.
+    /// Queues a run of messages.
     pub(super) fn send(&mut self, bytes: Bytes) {
         self.queued += 1;
         if !self.backlog.is_empty() {

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use bgp::{ConnectionId, Event, Output, Peer, PeerStatus, StopReason};
 use rib::PeerId;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::entropy::system_entropy;
@@ -34,8 +35,8 @@ pub(super) use socket::{Link, listen_plain};
 
 /// Commands waiting for one session: a handful ever exist.
 const COMMAND_QUEUE: usize = 32;
-/// Updates waiting for one session. Beyond that the RIB waits, and gives the session up after a while.
-const UPDATE_QUEUE: usize = 1024;
+/// Batches of updates waiting for one session; beyond that its peer is held in the routing tables.
+const UPDATE_QUEUE: usize = 2;
 /// Reads and connection results waiting for one session.
 const IO_QUEUE: usize = 64;
 
@@ -75,6 +76,9 @@ pub(super) enum Command {
     Shutdown(StopReason),
 }
 
+/// Updates for the peer in their order, with the incarnation of the session that they are meant for.
+pub(super) type Updates = (u64, Vec<bgp::Update>);
+
 /// How long a session's task lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
@@ -88,8 +92,7 @@ pub(super) enum Life {
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
-    /// Each with the incarnation of the session it is meant for.
-    pub(super) updates: mpsc::Sender<(u64, bgp::Update)>,
+    pub(super) updates: mpsc::Sender<Updates>,
     stale: watch::Receiver<bool>,
 }
 
@@ -178,11 +181,12 @@ impl Session {
     async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
-        mut updates: mpsc::Receiver<(u64, bgp::Update)>,
+        mut updates: mpsc::Receiver<Updates>,
         mut io: mpsc::Receiver<IoEvent>,
     ) {
         loop {
             self.drain_outputs();
+            self.tell_rib();
             let over = self.met && self.connections.is_empty() && !self.peer.holds_stale_routes();
             self.stopping |= self.life == Life::OneConnection && over;
             self.note_sending();
@@ -213,8 +217,8 @@ impl Session {
                 () = sleep_until(self.listen_again) => self.listen(),
                 event = io.recv(), if listens => if let Some(event) = event { self.handle_io(event) },
                 stream = accept(self.listener.as_ref()) => self.handle_accepted(stream),
-                update = updates.recv(), if tcp_has_room => match update {
-                    Some((incarnation, update)) if incarnation == self.incarnation => self.peer.send_update(&update),
+                batch = updates.recv(), if tcp_has_room => match batch {
+                    Some((incarnation, updates)) if incarnation == self.incarnation => self.peer.send_updates(&updates),
                     Some(_) | None => {}
                 },
             }
@@ -420,6 +424,23 @@ impl Session {
         self.stale.send_if_modified(|stale| std::mem::replace(stale, holds) != holds);
     }
 
+    /// What comes without anything else in between goes to the RIB together.
+    fn note_update(&mut self, update: bgp::Update) {
+        if let Some(rib_task::Command::Updates { updates, .. }) = self.to_rib.back_mut() {
+            return updates.push(update);
+        }
+        self.to_rib.push_back(rib_task::Command::Updates { peer: self.id, updates: vec![update] });
+    }
+
+    /// Gives the RIB what it has room for.
+    fn tell_rib(&mut self) {
+        while let Some(event) = self.to_rib.pop_front() {
+            if let Err(TrySendError::Full(event)) = self.rib.try_send(event) {
+                return self.to_rib.push_front(event);
+            }
+        }
+    }
+
     fn connect(&self, id: ConnectionId) {
         let Some(link) = self.link.clone() else { return };
         let io = self.io.clone();
@@ -450,7 +471,7 @@ impl Session {
             }
             Event::RefreshBegun(family) => self.to_rib.push_back(rib_task::Command::RefreshBegun { peer, family }),
             Event::RefreshEnded(family) => self.to_rib.push_back(rib_task::Command::RefreshEnded { peer, family }),
-            Event::Update(update) => self.to_rib.push_back(rib_task::Command::Update { peer, update }),
+            Event::Update(update) => self.note_update(update),
             Event::RefreshRequested(family) => {
                 self.to_rib.push_back(rib_task::Command::Refresh { peer, family });
             }

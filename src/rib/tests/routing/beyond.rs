@@ -106,7 +106,7 @@ fn verdict(router: &Router, prefix: &str) -> Verdict {
 fn from(next_hop: &str, prefix: &str, asn: u32) -> Update {
     Update {
         announced: vec![Announcement { next_hop: address(next_hop), prefixes: nlris(&[net(prefix)]) }],
-        attributes: attributes(&[asn]),
+        attributes: attributes(&[asn]).into(),
         ..Update::default()
     }
 }

@@ -75,7 +75,7 @@ fn originated_prefixes_and_then_end_of_rib_go_to_each_peer() {
     let next_hop = policy(2, AWS).local_address;
     let expected = Update {
         announced: vec![Announcement { next_hop, prefixes: vec![net("10.1.0.0/16").into()] }],
-        attributes: attributes(&[65000]),
+        attributes: attributes(&[65000]).into(),
         ..Update::default()
     };
     assert_eq!(mine, [&expected, &Update { end_of_rib: Some(V4), ..Update::default() }]);

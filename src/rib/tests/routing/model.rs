@@ -367,7 +367,7 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
             let update = Update {
                 withdrawn: nlris(&withdrawn),
                 announced: announcements.collect(),
-                attributes: attributes.clone(),
+                attributes: attributes.clone().into(),
                 ..Update::default()
             };
             router.rib.handle_update(peer_id(peer), update);

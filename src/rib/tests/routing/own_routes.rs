@@ -1,6 +1,6 @@
 //! Aggregates, default routes for one peer, weights, and limits that warn.
 
-use bgp::{Attributes, Origin};
+use bgp::{Attributes, Origin, Rare, RareAttributes};
 use rib::{Aggregate, LinkState, NextHopSet, Output, PeerId, PeerPolicy, RibConfig, Treatment, Verdict, Withheld};
 use wire::{Asn, LinkId};
 
@@ -43,8 +43,11 @@ fn an_aggregate_is_there_while_something_is_in_it() {
     let expected = Attributes {
         origin: Origin::Egp,
         as_path: path(&[65000]),
-        atomic_aggregate: true,
-        aggregator: Some((Asn(65000), [10, 1, 0, 1].into())),
+        rare: Rare::from(RareAttributes {
+            atomic_aggregate: true,
+            aggregator: Some((Asn(65000), [10, 1, 0, 1].into())),
+            ..RareAttributes::default()
+        }),
         ..Attributes::default()
     };
     assert_eq!(*told, expected);
@@ -165,7 +168,9 @@ fn a_default_route_is_given_to_the_peer_that_is_to_have_one() {
 
 fn with_bandwidth(value: f32) -> Attributes {
     let [a, b, c, d] = value.to_be_bytes();
-    Attributes { extended_communities: vec![[0x40, 4, 0xfc, 0, a, b, c, d]], ..attributes(&[AWS]) }
+    let mut attributes = attributes(&[AWS]);
+    attributes.extended_communities = vec![[0x40, 4, 0xfc, 0, a, b, c, d]];
+    attributes
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(crate) fn session(number: u32) -> PeerSession {
 pub(crate) fn announce(policy: &PeerPolicy, attributes: Attributes, prefixes: &[IpNet]) -> Update {
     Update {
         announced: vec![Announcement { next_hop: policy.peer_address, prefixes: nlris(prefixes) }],
-        attributes,
+        attributes: attributes.into(),
         ..Update::default()
     }
 }
@@ -87,11 +87,11 @@ pub(crate) fn nlris(prefixes: &[IpNet]) -> Vec<Nlri> {
 
 /// The updates among `outputs`.
 pub(crate) fn sends(outputs: &[Output]) -> Vec<(PeerId, &Update)> {
-    let send = |output| {
-        let &Output::Send { peer, ref update } = output else { return None };
-        Some((peer, &**update))
+    let sent = |output| {
+        let &Output::Send { peer, ref updates } = output else { return None };
+        Some(updates.iter().map(move |update| (peer, update)))
     };
-    outputs.iter().filter_map(send).collect()
+    outputs.iter().filter_map(sent).flatten().collect()
 }
 
 /// The tables, and what others know from their outputs.
@@ -151,7 +151,7 @@ impl Router {
                     };
                     assert_ne!(known, change.next_hops, "{}: a change that changes nothing", change.prefix);
                 }
-                Output::Send { peer, update } => self.receive(*peer, update),
+                Output::Send { peer, updates } => updates.iter().for_each(|update| self.receive(*peer, update)),
                 Output::PrefixLimit { peer, .. } => self.peer_down(*peer),
                 Output::PrefixWarning { .. }
                 | Output::HeldBack { .. }
@@ -175,8 +175,8 @@ impl Router {
         }
         for Announcement { next_hop, prefixes } in &update.announced {
             for nlri in prefixes {
-                paths.insert(*nlri, update.attributes.clone());
-                told.insert(nlri.prefix, (*next_hop, update.attributes.clone()));
+                paths.insert(*nlri, Attributes::clone(&update.attributes));
+                told.insert(nlri.prefix, (*next_hop, Attributes::clone(&update.attributes)));
             }
         }
         if let Some(limit) = self.limits.get(&peer) {

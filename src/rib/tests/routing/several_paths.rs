@@ -18,7 +18,7 @@ fn nlri(path_id: u32) -> Nlri {
 
 fn announce(from: &PeerPolicy, path_id: u32, attributes: Attributes) -> Update {
     let announced = vec![Announcement { next_hop: from.peer_address, prefixes: vec![nlri(path_id)] }];
-    Update { announced, attributes, ..Update::default() }
+    Update { announced, attributes: attributes.into(), ..Update::default() }
 }
 
 /// Three peers of different ASes announce one prefix, the first the best; the hub takes several paths.

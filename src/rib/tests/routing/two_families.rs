@@ -35,7 +35,7 @@ fn cloud_networks(number: u32) -> Update {
             Announcement { next_hop: address, prefixes: vec![net("10.2.0.0/16").into()] },
             Announcement { next_hop: link(number).peer.into(), prefixes: vec![net("2001:db8:2::/48").into()] },
         ],
-        attributes: attributes(&[AWS]),
+        attributes: attributes(&[AWS]).into(),
         ..Update::default()
     }
 }
@@ -130,7 +130,9 @@ fn the_links_themselves_are_not_learned() {
     let mut router = router();
     let next_hop = link(0).peer.into();
     let announced = vec![Announcement { next_hop, prefixes: nlris(&[net("fd00:21::1:0/126"), net("fd00:21::/64")]) }];
-    router.rib.handle_update(PeerId(0), Update { announced, attributes: attributes(&[AWS]), ..Update::default() });
+    router
+        .rib
+        .handle_update(PeerId(0), Update { announced, attributes: attributes(&[AWS]).into(), ..Update::default() });
     router.drain();
     let verdict = |prefix: &str| router.rib.route(&net(prefix)).unwrap().candidates[0].verdict.clone();
     let inside = Refusal::InsideLink { prefix: net("fd00:21::1:0/126"), link: LinkId(1) };

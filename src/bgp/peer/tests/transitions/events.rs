@@ -227,11 +227,11 @@ events! {
     };
     Half: "half a message", handle_bytes, |rig, id| rig.receive(id, &KEEPALIVE[..10]);
     // Routes out.
-    SendUpdate: "routes to send", send_update, |rig, _| {
-        rig.peer.send_update(&Update { withdrawn: vec!["10.0.0.0/8".parse::<ipnet::IpNet>().unwrap().into()], ..Update::default() });
+    SendUpdate: "routes to send", send_updates, |rig, _| {
+        rig.peer.send_updates(&[Update { withdrawn: vec!["10.0.0.0/8".parse::<ipnet::IpNet>().unwrap().into()], ..Update::default() }]);
     };
-    SendEnd: "our End-of-RIB", send_update, |rig, _| {
-        rig.peer.send_update(&Update { end_of_rib: Some(V4), ..Update::default() });
+    SendEnd: "our End-of-RIB", send_updates, |rig, _| {
+        rig.peer.send_updates(&[Update { end_of_rib: Some(V4), ..Update::default() }]);
     };
     AskRefresh: "a refresh to ask for", request_refresh, |rig, _| {
         rig.peer.request_refresh(V4);
