@@ -52,6 +52,11 @@ impl Retransmit {
         Some(&self.datagrams)
     }
 
+    /// Sends it again at `at`, if not before.
+    pub fn hasten(&mut self, at: Instant) {
+        self.next = self.next.min(at);
+    }
+
     /// When to look again, if it is to be sent again.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
@@ -116,6 +121,17 @@ mod tests {
         }
         assert_eq!((request.next(), request.tries()), (None, 3));
         assert!(request.due(start + Duration::from_secs(100), &mut entropy).is_none());
+    }
+
+    #[test]
+    fn a_hastened_request_is_sent_sooner_and_never_later() {
+        let (start, mut entropy) = (Instant::now(), zeros());
+        let mut request = Retransmit::new(vec![vec![1]], start, &mut entropy);
+        let at = start + Duration::from_millis(300);
+        request.hasten(at);
+        request.hasten(at + Duration::from_secs(1));
+        assert_eq!(request.next(), Some(at));
+        assert!(request.due(at, &mut entropy).is_some());
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //! The SA whose exchange holds the lowest of the four nonces is redundant, and deleted by the end that began
 //! it. The other end deletes the SA that was to be replaced. Each end knows all four nonces, so both agree.
 
+use std::time::Duration;
+
 use negotiation::{Cx, DownReason};
 use wire::ipsec::{IkeSpi, Spi};
 
@@ -23,6 +25,9 @@ pub(crate) struct Rival<Name> {
     pub(crate) spi: Name,
     pub(crate) low_nonce: Vec<u8>,
 }
+
+/// Pause between the transmissions of a question that decides which of two IKE SAs stays.
+const CONTESTED: Duration = Duration::from_millis(800);
 
 /// Whether our exchange, with the nonces `ours`, made the redundant SA.
 pub(crate) fn loses<Name>(ours: (&[u8], &[u8]), rival: &Rival<Name>) -> bool {
@@ -47,6 +52,9 @@ impl Tunnel {
         if !proven {
             if sa.is_idle() {
                 sa.enqueue(Task::Liveness);
+            } else if let (Some(Pending::Liveness), Some(probe)) = (&sa.pending, sa.requests.under_way_mut()) {
+                // An SA that is contested is given up early: a lossy line must not look like a peer that dropped it.
+                probe.hasten(cx.now + CONTESTED);
             }
             return;
         }

@@ -168,3 +168,11 @@ fn a_lossy_line_while_two_ike_sas_are_chosen_from_costs_no_traffic() {
         [Step::Wait(4105), Step::RekeyIke(0), Step::Wait(101), Step::Wait(173), Step::RekeyChild(1), Step::Wait(6783)];
     play(1_058_523_924_097_096_258, &steps, (23, 18, 18), [true, false, true]);
 }
+
+#[test]
+fn two_ike_sas_on_a_lossy_line_are_chosen_from_at_both_ends_alike() {
+    let steps = [Step::Wait(1133), Step::Wait(3400), Step::Wait(4312), Step::Wait(2339)];
+    play(1_343_074_698_571_059_247, &steps, (19, 0, 172), [true, false, true]);
+    let steps = [Step::Initiate(1), Step::Wait(1223), Step::Wait(7610)];
+    play(1_400_735_756_111_591_980, &steps, (26, 0, 216), [false, false, true]);
+}
