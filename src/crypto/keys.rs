@@ -61,7 +61,7 @@ pub struct AuthInput<'a> {
     pub message: &'a [u8],
     /// The other end's nonce.
     pub peer_nonce: &'a [u8],
-    /// The signer's ID payload without its generic header; see [`isakmp::Identification::body`].
+    /// The signer's ID payload without its generic header.
     pub id_body: &'a [u8],
     /// What `IKE_INTERMEDIATE` exchanges add (RFC 9242 3.3.2); empty if there were none.
     pub intermediate: &'a [u8],
@@ -127,7 +127,7 @@ impl IkeKeys {
     }
 
     /// What `signer` adds to the proof of its identity for one `IKE_INTERMEDIATE` message, from what it added for the
-    /// one before and the message as [`isakmp::covered`] has it.
+    /// one before and the message without what the encryption adds.
     #[must_use]
     pub fn intermediate_auth(&self, signer: Role, previous: Option<&Secret>, message: &[u8]) -> Secret {
         // RFC 9242 3.3.2: IntAuth_1 = prf(SK_p1, message), IntAuth_n = prf(SK_pn, IntAuth_n-1 | message).

@@ -12,7 +12,7 @@ use wire::{DecodeError, Decoder, Encoder};
 
 use super::code_points::IdType;
 
-/// An identity as it travels; [`identity::Identity`] is what it means.
+/// An identity as it travels; what it means is told by the room `identity`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identification {
     /// How to read `data`.
