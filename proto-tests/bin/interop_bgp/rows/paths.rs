@@ -43,10 +43,7 @@ const LINK_LOCAL: &[(Software, Told)] = &[
     (Software::Bird, Told { session: "interface \"link1\";", ipv4: "extended next hop on;", ..Told::NOTHING }),
     (
         Software::Frr,
-        Told {
-            session: " neighbor US interface link1\n neighbor US capability extended-nexthop\n no neighbor US update-source",
-            ..Told::NOTHING
-        },
+        Told { session: " neighbor US interface link1\n neighbor US capability extended-nexthop", ..Told::NOTHING },
     ),
 ];
 
@@ -173,7 +170,10 @@ fn link_local(scene: &mut Scene, told: &Told) -> Result<()> {
     }
     scene.wait_peer_has("10.1.0.0/16", &[])?;
     scene.wait_peer_has("fd00:1::/48", &["fe80::1"])?;
-    // The peer connects.
+    // The peer connects; FRR 8.4.4 does not from such an address, once it has lost a session.
+    if scene.software == Software::Frr {
+        return Ok(());
+    }
     scene.reload(&ours("extended-next-hop: true\npassive: true"))?;
     scene.daemon()?.ask(&["bgp", "reset", "link1"])?;
     scene.wait_established()?;
