@@ -27,7 +27,7 @@ pub(crate) struct Rival<Name> {
 }
 
 /// Pause between the transmissions of a question that decides which of two IKE SAs stays.
-const CONTESTED: Duration = Duration::from_millis(800);
+const CONTESTED: Duration = Duration::from_millis(400);
 
 /// Whether our exchange, with the nonces `ours`, made the redundant SA.
 pub(crate) fn loses<Name>(ours: (&[u8], &[u8]), rival: &Rival<Name>) -> bool {
