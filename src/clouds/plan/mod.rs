@@ -9,7 +9,7 @@
 //! ```
 //!
 //! * [`Facts`] are what a person knows; [`four_tunnels`] makes a [`Matrix`] of them.
-//! * [`check`] looks at any matrix, planned here or elsewhere, with the rules of `quadspan check` and those that only
+//! * [`check()`] looks at any matrix, planned here or elsewhere, with the rules of `quadspan check` and those that only
 //!   show between both ends (S4-08, S4-13, S4-18, S4-19).
 //! * [`write()`] makes files of it: a configuration of ours for either end, and what each cloud is to be given.
 
