@@ -46,15 +46,16 @@ impl Tunnel {
         let Some(winner) = self.winner().filter(|_| serving.len() > 1).map(|sa| sa.spi) else { return };
         let youngest = self.sas.iter().filter(|sa| serving.contains(&sa.spi)).map(|sa| sa.origin.authenticated).max();
         let Some(sa) = self.sa_mut(winner) else { return };
+        // An SA that is contested is given up early: a lossy line must not look like a peer that dropped it.
+        if let (Some(Pending::Liveness), Some(probe)) = (&sa.pending, sa.requests.under_way_mut()) {
+            probe.hasten(cx.now + CONTESTED);
+        }
         // A sign of life that is younger than all of them: what established an SA may have been long under way, and
         // a peer may have dropped the SA when it took another for the only one.
         let proven = sa.confirmed && Some(sa.last_heard) > youngest;
         if !proven {
             if sa.is_idle() {
                 sa.enqueue(Task::Liveness);
-            } else if let (Some(Pending::Liveness), Some(probe)) = (&sa.pending, sa.requests.under_way_mut()) {
-                // An SA that is contested is given up early: a lossy line must not look like a peer that dropped it.
-                probe.hasten(cx.now + CONTESTED);
             }
             return;
         }

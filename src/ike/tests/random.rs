@@ -177,4 +177,5 @@ fn two_ike_sas_on_a_lossy_line_are_chosen_from_at_both_ends_alike() {
     play(1_400_735_756_111_591_980, &steps, (26, 0, 216), [false, false, true]);
     let steps = [Step::Wait(191), Step::SoftLimit(0), Step::Restart(0), Step::Wait(1), Step::Wait(3638)];
     play(1_554_686_129_988_691_797, &steps, (30, 7, 1), [true, false, true]);
+    play(1_338_307_491_979_108_891, &[Step::Wait(2243), Step::Wait(7989)], (18, 0, 381), [true, false, true]);
 }
