@@ -47,6 +47,9 @@ pub struct RouterView {
     pub dataplane: String,
     /// Process id.
     pub pid: u32,
+    /// The configuration file that it runs by.
+    #[serde(default)]
+    pub file: Option<std::path::PathBuf>,
     /// Conditions of the machine that hinder routing, each with its remedy.
     pub warnings: Vec<String>,
 }

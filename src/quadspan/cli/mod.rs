@@ -5,6 +5,7 @@
 mod ask;
 mod bgp;
 mod check;
+mod doctor;
 mod explain;
 mod export;
 mod files;
@@ -61,6 +62,8 @@ enum Command {
     Plan(plan::PlanCommand),
     /// How the router is: verdict, tunnels, sessions.
     Status(AskArgs),
+    /// Find what is wrong, from IKE to the route through each tunnel, and what to do about it.
+    Doctor(doctor::DoctorArgs),
     /// Show tunnels, peers, routes, the FIB or strangers.
     #[command(subcommand)]
     Show(Show),
@@ -233,6 +236,7 @@ impl Cli {
             Command::Import(args) => import::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Plan(command) => plan::run(&command),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Status(ask) => ask::status(&ask),
             Command::Show(Show::Tunnels(ask)) => ask::tunnels(&ask),
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),

@@ -1,6 +1,7 @@
 //! The router's answering side: asks the tasks that own the state and puts their answers together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -112,6 +113,7 @@ pub struct Control {
     pub(super) dataplane: Dataplane,
     pub(super) topology: TopologyReader,
     pub(super) reload: mpsc::Sender<ReloadRequest>,
+    pub(super) file: Arc<Path>,
     pub(super) started: Instant,
     pub(super) warnings: Arc<[String]>,
 }
@@ -127,7 +129,7 @@ impl Control {
         let routing = views::routing(totals, &self.fib.status());
         let topology = self.topology.borrow().clone();
         Ok(StatusView {
-            router: views::router(&topology.router, self.started, &self.warnings),
+            router: views::router(&topology.router, &self.file, self.started, &self.warnings),
             verdict: views::verdict(&topology.router, &tunnels, &peers, &routing),
             tunnels,
             peers,

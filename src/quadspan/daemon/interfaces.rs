@@ -221,7 +221,7 @@ impl Watcher {
 }
 
 /// Our address in a message, unless it cannot be used yet (RFC 4862 5.4).
-fn address(message: &AddressMessage) -> Option<IpNet> {
+pub(crate) fn address(message: &AddressMessage) -> Option<IpNet> {
     if message.header.flags.intersects(AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed) {
         return None;
     }

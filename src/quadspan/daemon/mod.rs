@@ -61,6 +61,9 @@ mod topology;
 mod views;
 mod watches;
 
+pub(crate) use clock::unix_time;
+pub(crate) use interfaces::address as interface_address;
+
 pub use control::{Control, ControlError};
 pub use error::StartError;
 pub use explain::Destination;

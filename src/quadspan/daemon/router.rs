@@ -119,6 +119,7 @@ impl Running {
             dataplane: dataplane.clone(),
             topology: reader,
             reload,
+            file: std::path::absolute(&file).unwrap_or_else(|_| file.clone()).into(),
             started,
             warnings: host.warnings.clone().into(),
         };

@@ -3,6 +3,7 @@
 mod beyond;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Instant;
 
 use bgp::message::{Capability, CapabilityCode};
@@ -26,7 +27,7 @@ use crate::view::{
 };
 
 /// The router itself.
-pub(super) fn router(router: &Router, started: Instant, warnings: &[String]) -> RouterView {
+pub(super) fn router(router: &Router, file: &Path, started: Instant, warnings: &[String]) -> RouterView {
     RouterView {
         name: router.name.clone(),
         asn: router.asn.0,
@@ -35,6 +36,7 @@ pub(super) fn router(router: &Router, started: Instant, warnings: &[String]) -> 
         uptime: started.elapsed().as_secs(),
         dataplane: "userspace".to_owned(),
         pid: std::process::id(),
+        file: Some(file.to_owned()),
         warnings: warnings.to_vec(),
     }
 }
