@@ -72,11 +72,12 @@ fn error_answer(socket: &UdpSocket, error: &io::Error) -> Option<IkeAnswer> {
     let mut parts = [IoSliceMut::new(&mut data)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags).ok()?;
-    let from = message.cmsgs().ok()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4RecvErr(_, Some(offender)) => {
+    let from = message.cmsgs().ok()?.find_map(|control| {
+        if let ControlMessageOwned::Ipv4RecvErr(_, Some(offender)) = control {
             Some(IpAddr::from(offender.sin_addr.s_addr.to_ne_bytes()))
+        } else {
+            None
         }
-        _ => None,
     });
     Some(IkeAnswer::Unreachable { what: error.to_string(), from })
 }

@@ -40,10 +40,10 @@ async fn interfaces(handle: &Handle, evidence: &mut Evidence) -> Result<Names, r
     let mut names = Names::new();
     let mut links = handle.link().get().execute();
     while let Some(link) = links.try_next().await? {
-        let name = link.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name.clone()),
-            _ => None,
-        });
+        let name = link
+            .attributes
+            .iter()
+            .find_map(|attribute| if let LinkAttribute::IfName(name) = attribute { Some(name.clone()) } else { None });
         let Some(name) = name else { continue };
         if link.header.flags.contains(LinkFlags::Up) {
             evidence.machine.up.push(name.clone());
@@ -68,12 +68,12 @@ async fn way(handle: &Handle, local: Option<IpAddr>, remote: IpAddr, names: &Nam
     let mut answers = std::pin::pin!(handle.route().get(builder.build()).execute());
     Some(match answers.try_next().await {
         Ok(Some(route)) => {
-            let dead = match route.header.kind {
-                RouteType::Unreachable => Some("a route says unreachable"),
-                RouteType::BlackHole => Some("a route drops its packets"),
-                RouteType::Prohibit => Some("a route says prohibited"),
-                _ => None,
-            };
+            let dead = [
+                (RouteType::Unreachable, "a route says unreachable"),
+                (RouteType::BlackHole, "a route drops its packets"),
+                (RouteType::Prohibit, "a route says prohibited"),
+            ];
+            let dead = dead.into_iter().find(|(kind, _)| *kind == route.header.kind).map(|(_, reason)| reason);
             match (dead, interface(&route, names).next()) {
                 (None, Some(interface)) => RouteLookup::Via { interface },
                 (reason, _) => RouteLookup::None { reason: reason.unwrap_or("no interface leads there").to_owned() },
@@ -85,10 +85,7 @@ async fn way(handle: &Handle, local: Option<IpAddr>, remote: IpAddr, names: &Nam
 }
 
 fn reason(error: &rtnetlink::Error) -> String {
-    match error {
-        rtnetlink::Error::NetlinkError(message) => message.to_io().to_string(),
-        other => other.to_string(),
-    }
+    if let rtnetlink::Error::NetlinkError(message) = error { message.to_io().to_string() } else { error.to_string() }
 }
 
 async fn dump(handle: &Handle, version: IpAddr) -> Result<Vec<RouteMessage>, rtnetlink::Error> {
@@ -131,19 +128,27 @@ fn table(route: &RouteMessage) -> u32 {
 
 fn destination(route: &RouteMessage) -> Option<IpNet> {
     let length = route.header.destination_prefix_length;
-    let address = route.attributes.iter().find_map(|it| match it {
-        RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
-        RouteAttribute::Destination(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
-        _ => None,
+    let address = route.attributes.iter().find_map(|it| {
+        if let RouteAttribute::Destination(RouteAddress::Inet(address)) = it {
+            Some(IpAddr::V4(*address))
+        } else if let RouteAttribute::Destination(RouteAddress::Inet6(address)) = it {
+            Some(IpAddr::V6(*address))
+        } else {
+            None
+        }
     });
     IpNet::new(address?, length).ok()
 }
 
 fn interface<'a>(route: &'a RouteMessage, names: &'a Names) -> impl Iterator<Item = String> + 'a {
-    let indexes = route.attributes.iter().flat_map(|it| match it {
-        RouteAttribute::Oif(index) => vec![*index],
-        RouteAttribute::MultiPath(hops) => hops.iter().map(|hop| hop.interface_index).collect(),
-        _ => Vec::new(),
+    let indexes = route.attributes.iter().flat_map(|it| {
+        if let RouteAttribute::Oif(index) = it {
+            vec![*index]
+        } else if let RouteAttribute::MultiPath(hops) = it {
+            hops.iter().map(|hop| hop.interface_index).collect()
+        } else {
+            Vec::new()
+        }
     });
     indexes.filter_map(|index| names.get(&index).cloned())
 }
