@@ -172,7 +172,7 @@ fn failed(tunnel: &Tunnel, findings: &mut Findings) -> Step {
                 (
                     Code::IkeSilent,
                     text,
-                    "wait for the next attempt, or begin it: `quadspan reset tunnel NAME`".to_owned(),
+                    format!("wait for the next attempt, or begin it: `quadspan reset tunnel {}`", tunnel.name),
                 )
             }
             (None, _) => (Code::IkeSilent, failure.text.clone(), silent_remedy(tunnel, failure)),
