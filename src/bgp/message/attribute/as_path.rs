@@ -50,6 +50,9 @@ pub(in crate::message) fn decode(value: &[u8], width: Width) -> Result<AsPath, D
 
 /// Reads AS4_PATH; RFC 6793 6: a malformed one is discarded.
 pub(in crate::message) fn decode_as4(value: &[u8]) -> Result<AsPath, Defect> {
+    if value.is_empty() {
+        return Err(Problem::Length { found: 0, expected: "at least 6" }.discard());
+    }
     let path = decode_segments(value, Width::Four, Confederations::Skip).map_err(Problem::discard)?;
     if has_as_zero(&path) { Err(Problem::AsZero.discard()) } else { Ok(path) }
 }

@@ -1,4 +1,4 @@
-//! Communities of three kinds: RFC 1997, RFC 4360, RFC 8092 (errors: RFC 7606 7.8 and 7.14, RFC 8092 5).
+//! Communities of three kinds: RFC 1997, RFC 4360, RFC 8092 (errors: RFC 7606 7.8 and 7.14, RFC 8092 6).
 
 use super::items;
 use crate::message::fault::{Defect, Problem};

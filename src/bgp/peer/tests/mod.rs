@@ -2,5 +2,6 @@
 
 mod life;
 mod network;
+mod revised_errors;
 pub(crate) mod support;
 mod transitions;

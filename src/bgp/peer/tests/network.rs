@@ -3,6 +3,8 @@
 //! A TCP connection is a [`Pipe`]. What is sent in one direction arrives in order, in chunks, after a random delay.
 //! The kernel completes a handshake before the process accepts, as real ones do.
 
+mod exchange;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -48,6 +50,8 @@ struct Network {
     sequence: u64,
     random: Box<dyn wire::Entropy>,
     cut: bool,
+    /// Routes that the sides have for each other, if any.
+    exchange: Option<exchange::Exchange>,
 }
 
 impl Network {
@@ -63,6 +67,7 @@ impl Network {
             sequence: 0,
             random: seeded(seed ^ 0x5eed),
             cut: false,
+            exchange: None,
         }
     }
 
@@ -82,9 +87,13 @@ impl Network {
 
     /// The process dies without a word and comes back with nothing.
     fn restart(&mut self, end: End) {
+        self.die(end);
+        self.start(end);
+    }
+
+    fn die(&mut self, end: End) {
         self.pipes.iter_mut().for_each(|pipe| pipe.ids[end] = None);
         self.peers[end] = Peer::new(self.configs[end].clone(), seeded(self.sequence));
-        self.start(end);
     }
 
     fn set_cut(&mut self, cut: bool) {
@@ -120,12 +129,19 @@ impl Network {
                 Output::Send { id, bytes } => {
                     let pipe =
                         self.pipes.iter().position(|pipe| pipe.ids[end] == Some(id)).expect("sends only when open");
-                    let cut = self.random(60) as usize + 1;
+                    let longest = if bytes.len() > 600 { 4000 } else { 60 };
+                    let cut = self.random(longest) as usize + 1;
                     for chunk in bytes.chunks(cut) {
                         self.post(pipe, 1 - end, Delivery::Data(chunk.to_vec()));
                     }
                 }
-                Output::Event(event) => self.events[end].push(event),
+                Output::Event(event) => {
+                    if let Some(mut exchange) = self.exchange.take() {
+                        exchange.happened(&mut self.peers, end, &event);
+                        self.exchange = Some(exchange);
+                    }
+                    self.events[end].push(event);
+                }
             }
         }
     }
