@@ -307,3 +307,60 @@ proptest! {
         }
     }
 }
+
+/// All orders of `count` things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![vec![]];
+    }
+    let with_last = |order: Vec<usize>| {
+        (0..=order.len()).map(move |at| {
+            let mut order = order.clone();
+            order.insert(at, count - 1);
+            order
+        })
+    };
+    orders(count - 1).into_iter().flat_map(with_last).collect()
+}
+
+/// RFC 4271 9.1.2.2 c): pairs of these beat each other in a circle where one at a time is compared with the best so far.
+#[test]
+fn no_insertion_order_matters_where_meds_go_round_in_circles() {
+    let route = |peer: u32, first: u32, med: Option<u32>, ebgp: bool| {
+        with(peer, |r| {
+            r.attributes = Attributes { as_path: path(&[first, 9]), med, ..Attributes::default() };
+            r.ebgp = ebgp;
+        })
+    };
+    let sets = [
+        // Lower identifiers with higher MEDs, and another AS in between.
+        vec![route(1, 7, Some(10), true), route(2, 8, Some(0), true), route(3, 7, Some(5), true)],
+        // The same, with internal routes that only MED can take out.
+        vec![
+            route(1, 7, Some(10), false),
+            route(2, 8, None, false),
+            route(3, 7, Some(5), false),
+            route(4, 8, Some(1), true),
+            route(5, 7, Some(5), true),
+        ],
+        vec![
+            route(1, 7, None, true),
+            route(2, 7, Some(0), true),
+            route(3, 8, Some(3), true),
+            route(4, 8, Some(3), false),
+            route(5, 6, Some(9), true),
+            route(6, 6, Some(8), false),
+        ],
+    ];
+    let modes = [(false, false), (false, true), (true, false), (true, true)];
+    for (set, (always_compare_med, relaxed)) in sets.iter().flat_map(|set| modes.map(|mode| (set, mode))) {
+        let multipath = if relaxed { MultipathPaths::SameLength } else { MultipathPaths::SameNeighbour };
+        let rules = DecisionRules { always_compare_med, multipath, weighted: false };
+        let expected = standings_under(rules, set, 4);
+        for order in orders(set.len()) {
+            let routes: Vec<Route> = order.iter().map(|at| set[*at].clone()).collect();
+            let found = standings_under(rules, &routes, 4);
+            assert!(order.iter().zip(found).all(|(at, standing)| standing == expected[*at]), "{rules:?}, {order:?}");
+        }
+    }
+}

@@ -4,17 +4,21 @@
 //! After any sequence of events, with polls at any place in it, the kernel and every peer must have exactly what the
 //! model computes.
 
-use std::cmp::Reverse;
+mod reference;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use bgp::{Announcement, Attributes, Family, Origin, Update};
 use ipnet::IpNet;
-use policy::{Chain, PrefixRule, RuleAction, Step};
+use policy::{Chain, PrefixRule, RuleAction};
 use proptest::prelude::*;
-use rib::{Inside6, LinkState, NextHop, PeerCounts, PeerId, PeerPolicy, PeerSession, Verdict};
-use wire::Asn;
+use rib::{
+    DecisionRules, Inside6, LinkState, MultipathPaths, PeerCounts, PeerId, PeerPolicy, PeerSession, RibConfig, Verdict,
+};
 use wire::LinkId;
+
+use reference::Model;
 
 use crate::router::{Router, attributes, config, net, nlris, permit, policy, session};
 
@@ -39,15 +43,31 @@ const PREFIXES: [&str; 13] = [
 
 #[derive(Clone, Debug)]
 enum Event {
-    Update { peer: usize, withdrawn: Vec<usize>, announced: Vec<usize>, variant: usize },
+    Update {
+        peer: usize,
+        withdrawn: Vec<usize>,
+        announced: Vec<usize>,
+        variant: usize,
+    },
     Up(usize),
     Down(usize),
     Tunnel(usize, LinkState),
     Originate(Vec<usize>),
-    Policy { peer: usize, variant: usize },
+    Policy {
+        peer: usize,
+        variant: usize,
+    },
     Refresh(usize),
     Width(usize),
     Protect(bool),
+    /// The peer restarts, and says so in its OPEN; it says all again, or not.
+    Restart(usize),
+    StaleExpired(usize),
+    EndOfRib(usize, Family),
+    RefreshBegun(usize, Family),
+    RefreshEnded(usize, Family),
+    /// MEDs compare across ASes; other ASes may be used beside the best.
+    Rules(bool, bool),
     Poll,
 }
 
@@ -55,6 +75,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let peer = 0..AS_OF.len();
     let prefixes = || prop::collection::vec(0..PREFIXES.len(), 0..5);
     let state = prop_oneof![Just(LinkState::Up), Just(LinkState::Down)];
+    let family = prop_oneof![Just(Family::Ipv4Unicast), Just(Family::Ipv6Unicast)];
+    let marked = || (0..AS_OF.len(), family.clone());
     let event = prop_oneof![
         8 => (peer.clone(), prefixes(), prefixes(), 0usize..10)
             .prop_map(|(peer, withdrawn, announced, variant)| Event::Update { peer, withdrawn, announced, variant }),
@@ -63,9 +85,15 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => (peer.clone(), state).prop_map(|(peer, state)| Event::Tunnel(peer, state)),
         1 => prefixes().prop_map(Event::Originate),
         2 => (peer.clone(), 0usize..10).prop_map(|(peer, variant)| Event::Policy { peer, variant }),
-        1 => peer.prop_map(Event::Refresh),
+        1 => peer.clone().prop_map(Event::Refresh),
         1 => (1usize..4).prop_map(Event::Width),
         1 => any::<bool>().prop_map(Event::Protect),
+        2 => peer.clone().prop_map(Event::Restart),
+        1 => peer.clone().prop_map(Event::StaleExpired),
+        1 => marked().prop_map(|(peer, family)| Event::EndOfRib(peer, family)),
+        1 => marked().prop_map(|(peer, family)| Event::RefreshBegun(peer, family)),
+        1 => marked().prop_map(|(peer, family)| Event::RefreshEnded(peer, family)),
+        1 => any::<(bool, bool)>().prop_map(|(always, relaxed)| Event::Rules(always, relaxed)),
         4 => Just(Event::Poll),
     ];
     prop::collection::vec(event, 1..60)
@@ -152,201 +180,6 @@ fn session_of(peer: usize) -> PeerSession {
     PeerSession { families: vec![Family::Ipv4Unicast, Family::Ipv6Unicast], ..session(u32::try_from(peer).unwrap()) }
 }
 
-/// What happened.
-struct Model {
-    policies: Vec<PeerPolicy>,
-    up: BTreeSet<usize>,
-    /// Over their limit; they are taken down at the next poll.
-    closed: BTreeSet<usize>,
-    tunnels: BTreeSet<usize>,
-    routes: BTreeMap<(usize, IpNet), Attributes>,
-    originated: BTreeSet<IpNet>,
-    width: usize,
-    protected: Vec<IpAddr>,
-}
-
-/// A route in the decision.
-#[derive(Clone)]
-struct Candidate<'a> {
-    peer: usize,
-    route: &'a Attributes,
-    local_preference: u32,
-}
-
-impl Candidate<'_> {
-    fn length(&self) -> usize {
-        self.route.as_path.0.iter().map(|segment| format!("{segment:?}").matches("AS").count()).sum()
-    }
-
-    fn neighbour(&self) -> u32 {
-        if AS_OF[self.peer] == OWN && self.route.as_path == crate::router::path(&[64999]) {
-            64999
-        } else {
-            AS_OF[self.peer]
-        }
-    }
-}
-
-impl Model {
-    fn is_external(&self, peer: usize) -> bool {
-        self.policies[peer].peer_asn != Asn(OWN)
-    }
-
-    fn accepts(&self, peer: usize, prefix: &IpNet, route: &Attributes) -> bool {
-        let policy = &self.policies[peer];
-        let links = self.policies.iter().filter_map(|policy| policy.inside6);
-        let inside = links.into_iter().any(|link| prefix.contains(&IpAddr::from(link.peer)));
-        let special = *prefix == net("169.254.21.0/30");
-        let captures = self.protected.iter().any(|address| prefix.contains(address));
-        let listed = lines(&policy.import).map(|list| first_match(list, prefix));
-        let named = matches!(&listed, Some(Some(rule)) if rule.prefix.prefix_len() == 0 && rule.max_len == 0);
-        let permitted = listed.is_none_or(|rule| rule.is_some_and(|rule| rule.action == RuleAction::Permit));
-        let loops = format!("{route:?}").contains("AS65000");
-        ends(policy, prefix).is_some() && !inside && !special && (!captures || named) && permitted && !loops
-    }
-
-    fn accepted(&self, peer: usize) -> usize {
-        let mine = self.routes.iter().filter(|((from, _), _)| *from == peer);
-        mine.filter(|((_, prefix), route)| self.accepts(peer, prefix, route)).count()
-    }
-
-    fn check_limit(&mut self, peer: usize) {
-        let limit = self.policies[peer].max_prefix_in.unwrap_or(u32::MAX);
-        if self.up.contains(&peer) && self.accepted(peer) > limit as usize {
-            self.closed.insert(peer);
-        }
-    }
-
-    fn down(&mut self, peer: usize) {
-        self.up.remove(&peer);
-        self.closed.remove(&peer);
-        self.routes.retain(|(from, _), _| *from != peer);
-    }
-
-    /// The routes in use, the best first.
-    fn decide(&self, prefix: &IpNet) -> Vec<Candidate<'_>> {
-        if self.originated.contains(prefix) {
-            return vec![];
-        }
-        let usable = self.routes.iter().filter(|((peer, of), route)| {
-            of == prefix && self.tunnels.contains(peer) && self.accepts(*peer, prefix, route)
-        });
-        let mut left: Vec<_> = usable
-            .map(|((peer, _), route)| {
-                let configured = self.policies[*peer].local_preference;
-                let received = route.local_preference.filter(|_| !self.is_external(*peer));
-                Candidate { peer: *peer, route, local_preference: received.unwrap_or(configured) }
-            })
-            .collect();
-        let key = |c: &Candidate<'_>| (Reverse(c.local_preference), c.length(), c.route.origin);
-        let least = left.iter().map(key).min();
-        left.retain(|candidate| Some(key(candidate)) == least);
-        let all = left.clone();
-        let med = |candidate: &Candidate<'_>| candidate.route.med.unwrap_or(0);
-        left.retain(|c| !all.iter().any(|other| other.neighbour() == c.neighbour() && med(other) < med(c)));
-        if left.iter().any(|candidate| self.is_external(candidate.peer)) {
-            left.retain(|candidate| self.is_external(candidate.peer));
-        }
-        // Router ids and addresses of the tests ascend with the session number.
-        left.sort_by_key(|candidate| candidate.peer);
-        let neighbour = left.first().map(Candidate::neighbour);
-        left.retain(|candidate| Some(candidate.neighbour()) == neighbour);
-        left.truncate(self.width);
-        left
-    }
-
-    fn prefixes(&self) -> BTreeSet<IpNet> {
-        self.routes.keys().map(|(_, prefix)| *prefix).chain(self.originated.iter().copied()).collect()
-    }
-
-    fn kernel(&self) -> BTreeMap<IpNet, Vec<NextHop>> {
-        let hop = |prefix: &IpNet, candidate: Candidate<'_>| {
-            let policy = &self.policies[candidate.peer];
-            let (_, address) = ends(policy, prefix).unwrap();
-            NextHop { link: policy.link, address }
-        };
-        let mut kernel = BTreeMap::new();
-        for prefix in self.prefixes() {
-            let hops: Vec<_> = self.decide(&prefix).into_iter().map(|candidate| hop(&prefix, candidate)).collect();
-            if !hops.is_empty() {
-                kernel.insert(prefix, hops);
-            }
-        }
-        kernel
-    }
-
-    /// What the peer is to have.
-    fn told(&self, peer: usize) -> BTreeMap<IpNet, (IpAddr, Attributes)> {
-        let policy = &self.policies[peer];
-        let mut ranked: Vec<_> = self
-            .prefixes()
-            .into_iter()
-            .filter_map(|prefix| {
-                let originated = self.originated.contains(&prefix);
-                let attributes = if originated {
-                    self.permits(peer, &prefix, true)
-                        .then(|| self.outgoing(peer, Attributes::default(), policy.local_preference))
-                } else {
-                    let best = self.decide(&prefix).into_iter().next()?;
-                    let passes = self.permits(peer, &prefix, false) && self.passes(peer, &best);
-                    passes.then(|| self.outgoing(peer, best.route.clone(), best.local_preference))
-                }?;
-                Some((!originated, prefix.prefix_len(), prefix, attributes))
-            })
-            .collect();
-        ranked.sort_by_key(|(learned, length, prefix, _)| (*learned, *length, *prefix));
-        ranked.truncate(policy.max_prefix_out.unwrap_or(u32::MAX) as usize);
-        let told = |prefix, attributes| (prefix, (ends(policy, &prefix).unwrap().0, attributes));
-        ranked.into_iter().map(|(_, _, prefix, attributes)| told(prefix, attributes)).collect()
-    }
-
-    fn permits(&self, peer: usize, prefix: &IpNet, originated: bool) -> bool {
-        let family = ends(&self.policies[peer], prefix).is_some();
-        let listed = lines(&self.policies[peer].export).map(|list| first_match(list, prefix));
-        let permitted = match listed {
-            None => originated,
-            Some(rule) => rule.is_some_and(|rule| rule.action == RuleAction::Permit),
-        };
-        family && permitted && *prefix != net("169.254.21.0/30")
-    }
-
-    fn passes(&self, peer: usize, best: &Candidate<'_>) -> bool {
-        let external = self.is_external(peer);
-        let carries = |community| best.route.communities.contains(&community);
-        let in_path = format!("{:?}", best.route.as_path).contains(&format!("AS{}", AS_OF[peer]));
-        best.peer != peer
-            && !carries(0xffff_ff02)
-            && (external || self.is_external(best.peer))
-            && !(external && (in_path || carries(0xffff_ff01)))
-    }
-
-    fn outgoing(&self, peer: usize, mut route: Attributes, local_preference: u32) -> Attributes {
-        let policy = &self.policies[peer];
-        if !self.is_external(peer) {
-            route.med = policy.med.or(route.med);
-            route.local_preference = Some(local_preference);
-            return route;
-        }
-        let mut numbers: Vec<u32> = vec![OWN; 1 + usize::from(policy.prepend)];
-        for segment in &route.as_path.0 {
-            let bgp::AsPathSegment::Sequence(rest) = segment else { unreachable!("the tests make no sets") };
-            numbers.extend(rest.iter().map(|asn| asn.0));
-        }
-        Attributes { as_path: crate::router::path(&numbers), med: policy.med, local_preference: None, ..route }
-    }
-}
-
-/// The lines of a chain, if it has any.
-fn lines(chain: &Chain) -> Option<&[PrefixRule]> {
-    chain.steps().iter().find_map(|step| if let Step::Lines(list) = step { Some(list.lines()) } else { None })
-}
-
-fn first_match<'a>(list: &'a [PrefixRule], prefix: &IpNet) -> Option<&'a PrefixRule> {
-    list.iter().find(|rule| {
-        rule.prefix.contains(prefix) && prefix.prefix_len() >= rule.min_len && prefix.prefix_len() <= rule.max_len
-    })
-}
-
 fn peer_id(peer: usize) -> PeerId {
     PeerId(u32::try_from(peer).unwrap())
 }
@@ -372,17 +205,23 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
             };
             router.rib.handle_update(peer_id(peer), update);
             if model.up.contains(&peer) && !model.closed.contains(&peer) {
-                model.routes.retain(|(from, prefix), _| *from != peer || !withdrawn.contains(prefix));
+                for prefix in withdrawn {
+                    model.withdraw(peer, prefix);
+                }
                 for prefix in announced {
                     model.routes.insert((peer, prefix), attributes.clone());
+                    model.stale.remove(&(peer, prefix));
                     model.check_limit(peer);
                 }
             }
         }
         Event::Up(peer) => {
-            model.down(peer);
+            if !model.retained.remove(&peer) {
+                model.down(peer);
+            }
             model.up.insert(peer);
             router.peer_up(peer_id(peer), session_of(peer));
+            model.check_limit(peer);
         }
         Event::Down(peer) => {
             model.down(peer);
@@ -393,6 +232,10 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
                 LinkState::Up => model.tunnels.insert(tunnel),
                 LinkState::Down => model.tunnels.remove(&tunnel),
             };
+            // The state of the link wins.
+            if state == LinkState::Down && model.retained.contains(&tunnel) {
+                model.down(tunnel);
+            }
             router.rib.handle_link(LinkId(u32::try_from(tunnel).unwrap()), state);
         }
         Event::Originate(prefixes) => {
@@ -427,7 +270,71 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
             }
             router.rib.set_protected(protected);
         }
+        Event::Restart(_)
+        | Event::StaleExpired(_)
+        | Event::EndOfRib(..)
+        | Event::RefreshBegun(..)
+        | Event::RefreshEnded(..) => outlive(model, router, &event),
+        Event::Rules(always, relaxed) => {
+            let multipath = if relaxed { MultipathPaths::SameLength } else { MultipathPaths::SameNeighbour };
+            model.rules = DecisionRules { always_compare_med: always, multipath, weighted: false };
+            router.rib.reconfigure(RibConfig {
+                originated: model.originated.iter().copied().collect(),
+                ecmp_width: model.width,
+                protected: model.protected.clone(),
+                decision: model.rules,
+                ..config()
+            });
+        }
         Event::Poll => poll(model, router),
+    }
+}
+
+/// What concerns routes that outlive their session, or are to be repeated.
+fn outlive(model: &mut Model, router: &mut Router, event: &Event) {
+    let of = |family: Family| move |prefix: &IpNet| Family::of(prefix) == family;
+    match *event {
+        Event::Restart(peer) => {
+            // The process acts on a limit before anything else can happen to the session.
+            poll(model, router);
+            model.restart(peer);
+            router.told.remove(&peer_id(peer));
+            router.up.remove(&peer_id(peer));
+            router.rib.handle_peer_restarting(peer_id(peer), &[Family::Ipv4Unicast, Family::Ipv6Unicast]);
+        }
+        Event::StaleExpired(peer) => {
+            model.sweep(peer, |_| true);
+            router.rib.handle_stale_expired(peer_id(peer), &[Family::Ipv4Unicast, Family::Ipv6Unicast]);
+        }
+        Event::EndOfRib(peer, family) => {
+            if model.up.contains(&peer) && !model.closed.contains(&peer) {
+                model.sweep(peer, of(family));
+            }
+            router.rib.handle_update(peer_id(peer), Update { end_of_rib: Some(family), ..Update::default() });
+        }
+        Event::RefreshBegun(peer, family) => {
+            if model.up.contains(&peer) {
+                model.mark(peer, of(family));
+            }
+            router.rib.handle_refresh_begun(peer_id(peer), family);
+        }
+        Event::RefreshEnded(peer, family) => {
+            if model.up.contains(&peer) {
+                model.sweep(peer, of(family));
+            }
+            router.rib.handle_refresh_ended(peer_id(peer), family);
+        }
+        Event::Update { .. }
+        | Event::Up(_)
+        | Event::Down(_)
+        | Event::Tunnel(..)
+        | Event::Originate(_)
+        | Event::Policy { .. }
+        | Event::Refresh(_)
+        | Event::Width(_)
+        | Event::Protect(_)
+        | Event::Rules(..)
+        | Event::Poll => unreachable!("not about such routes"),
     }
 }
 
@@ -482,7 +389,7 @@ fn check_counts(model: &Model, router: &Router, peer: usize) {
         accepted: model.accepted(peer),
         refused: received - model.accepted(peer),
         forgotten: 0,
-        stale: 0,
+        stale: model.stale.iter().filter(|(from, _)| *from == peer).count(),
         best: decided.iter().filter(|place| **place == Some(0)).count(),
         multipath: decided.iter().filter(|place| place.is_some_and(|place| place > 0)).count(),
         advertised,
@@ -503,6 +410,9 @@ proptest! {
             up: BTreeSet::new(),
             closed: BTreeSet::new(),
             tunnels: BTreeSet::new(),
+            retained: BTreeSet::new(),
+            stale: BTreeSet::new(),
+            rules: config().decision,
             routes: BTreeMap::new(),
             originated: config().originated.into_iter().collect(),
             width: 8,
