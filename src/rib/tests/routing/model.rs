@@ -188,32 +188,51 @@ fn pick(indices: &[usize]) -> Vec<IpNet> {
     indices.iter().map(|at| net(PREFIXES[*at])).collect()
 }
 
+/// A peer announces and withdraws.
+fn update(model: &mut Model, router: &mut Router, peer: usize, what: (&[usize], &[usize]), variant: usize) {
+    let (withdrawn, announced) = what;
+    let attributes = route_variant(peer, variant);
+    let (withdrawn, mut announced) = (pick(withdrawn), pick(announced));
+    announced.sort_by_key(is_v6);
+    let announcements = announced
+        .chunk_by(|a, b| is_v6(a) == is_v6(b))
+        .map(|prefixes| Announcement { next_hop: next_hop(peer, &prefixes[0]), prefixes: nlris(prefixes) });
+    let update = Update {
+        withdrawn: nlris(&withdrawn),
+        announced: announcements.collect(),
+        attributes: attributes.clone().into(),
+        ..Update::default()
+    };
+    router.rib.handle_update(peer_id(peer), update);
+    if model.up.contains(&peer) && !model.closed.contains(&peer) {
+        for prefix in withdrawn {
+            model.withdraw(peer, prefix);
+        }
+        for prefix in announced {
+            model.routes.insert((peer, prefix), attributes.clone());
+            model.stale.remove(&(peer, prefix));
+            model.check_limit(peer);
+        }
+    }
+}
+
+/// Other rules of the decision.
+fn decide_by(model: &mut Model, router: &mut Router, always: bool, relaxed: bool) {
+    let multipath = if relaxed { MultipathPaths::SameLength } else { MultipathPaths::SameNeighbour };
+    model.rules = DecisionRules { always_compare_med: always, multipath, weighted: false };
+    router.rib.reconfigure(RibConfig {
+        originated: model.originated.iter().copied().collect(),
+        ecmp_width: model.width,
+        protected: model.protected.clone(),
+        decision: model.rules,
+        ..config()
+    });
+}
+
 fn happen(model: &mut Model, router: &mut Router, event: Event) {
     match event {
         Event::Update { peer, withdrawn, announced, variant } => {
-            let attributes = route_variant(peer, variant);
-            let (withdrawn, mut announced) = (pick(&withdrawn), pick(&announced));
-            announced.sort_by_key(is_v6);
-            let announcements = announced
-                .chunk_by(|a, b| is_v6(a) == is_v6(b))
-                .map(|prefixes| Announcement { next_hop: next_hop(peer, &prefixes[0]), prefixes: nlris(prefixes) });
-            let update = Update {
-                withdrawn: nlris(&withdrawn),
-                announced: announcements.collect(),
-                attributes: attributes.clone().into(),
-                ..Update::default()
-            };
-            router.rib.handle_update(peer_id(peer), update);
-            if model.up.contains(&peer) && !model.closed.contains(&peer) {
-                for prefix in withdrawn {
-                    model.withdraw(peer, prefix);
-                }
-                for prefix in announced {
-                    model.routes.insert((peer, prefix), attributes.clone());
-                    model.stale.remove(&(peer, prefix));
-                    model.check_limit(peer);
-                }
-            }
+            update(model, router, peer, (&withdrawn, &announced), variant);
         }
         Event::Up(peer) => {
             if !model.retained.remove(&peer) {
@@ -276,15 +295,7 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
         | Event::RefreshBegun(..)
         | Event::RefreshEnded(..) => outlive(model, router, &event),
         Event::Rules(always, relaxed) => {
-            let multipath = if relaxed { MultipathPaths::SameLength } else { MultipathPaths::SameNeighbour };
-            model.rules = DecisionRules { always_compare_med: always, multipath, weighted: false };
-            router.rib.reconfigure(RibConfig {
-                originated: model.originated.iter().copied().collect(),
-                ecmp_width: model.width,
-                protected: model.protected.clone(),
-                decision: model.rules,
-                ..config()
-            });
+            decide_by(model, router, always, relaxed);
         }
         Event::Poll => poll(model, router),
     }
