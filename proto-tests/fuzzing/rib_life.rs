@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Origin, Update};
+use bgp::{AddPath, Announcement, AsPath, AsPathSegment, Attributes, Family, Nlri, Origin, Update};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy::{Chain, PrefixRule, RuleAction};
 use rib::{
-    FibChange, GracefulShutdown, Inside6, LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, Rib, RibConfig,
+    ConnectedRule, FibChange, GracefulShutdown, Inside6, LinkState, NextHopSet, Output, PeerId, PeerPolicy,
+    PeerSession, Rib, RibConfig, SendPaths, StaticRoute, StaticTarget, Treatment,
 };
 use wire::LinkId;
 use wire::{Asn, RouterId};
@@ -23,6 +24,7 @@ const PROTECTED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 11);
 /// The link beside the second session's.
 const INSIDE6: Inside6 =
     Inside6 { local: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2), peer: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1) };
+const FAMILIES: [Family; 2] = [Family::Ipv4Unicast, Family::Ipv6Unicast];
 /// Where no route may lead, whoever announces it.
 const FORBIDDEN: [&str; 7] =
     ["127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "fe80::/10", "ff00::/8", "::1/128"];
@@ -37,6 +39,7 @@ pub fn body(octets: &[u8]) {
         }
         world.step(&mut input);
     }
+    world.rib.set_sources(Vec::new(), ConnectedRule::default());
     world.drain();
     world.agrees();
     for session in 0..AS_OF.len() {
@@ -51,8 +54,10 @@ struct World {
     policies: Vec<PeerPolicy>,
     tunnels: BTreeSet<LinkId>,
     up: BTreeSet<PeerId>,
-    kernel: BTreeMap<IpNet, Vec<NextHop>>,
-    told: BTreeMap<PeerId, BTreeSet<IpNet>>,
+    /// Their routes outlive their sessions.
+    retained: BTreeSet<PeerId>,
+    kernel: BTreeMap<IpNet, NextHopSet>,
+    told: BTreeMap<PeerId, BTreeSet<Nlri>>,
 }
 
 impl World {
@@ -68,7 +73,7 @@ impl World {
         });
         let policies: Vec<PeerPolicy> = (0..AS_OF.len()).map(|session| policy(session, 0)).collect();
         let (tunnels, up, kernel, told) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        let mut world = Self { rib, policies, tunnels, up, kernel, told };
+        let mut world = Self { rib, policies, tunnels, up, retained: BTreeSet::new(), kernel, told };
         for (session, policy) in world.policies.iter().enumerate() {
             world.rib.add_peer(PeerId(number(session)), policy.clone());
         }
@@ -78,11 +83,11 @@ impl World {
     fn step(&mut self, input: &mut Input<'_>) {
         let (kind, session) = (input.u8(), input.index(AS_OF.len()));
         let peer = PeerId(number(session));
-        match kind % 12 {
+        match kind % 16 {
             0..=3 => self.rib.handle_update(peer, update(input, &self.policies[session])),
-            4 => self.peer_up(peer),
+            4 => self.peer_up(peer, false),
             5 => self.peer_down(peer),
-            6 | 7 => self.tunnel(self.policies[session].link, kind % 12 == 6),
+            6 | 7 => self.tunnel(self.policies[session].link, kind % 16 == 6),
             8 => {
                 self.policies[session] = policy(session, input.u8());
                 self.rib.set_policy(peer, self.policies[session].clone());
@@ -93,21 +98,64 @@ impl World {
                 self.rib.set_originated(vec![prefix(input), prefix(input)]);
                 self.rib.set_ecmp_width(1 + input.index(4));
             }
-            _ => self.drain(),
+            11 => self.drain(),
+            12 => self.restart(peer),
+            13 => self.repeat(peer, input.u8()),
+            14 => self.blackholes(input),
+            _ => self.peer_up(peer, true),
         }
     }
 
-    fn peer_up(&mut self, peer: PeerId) {
-        let families = vec![Family::Ipv4Unicast, Family::Ipv6Unicast];
-        self.rib.handle_peer_up(peer, PeerSession::new(families, RouterId([192, 0, 2, 1].into())));
+    fn peer_up(&mut self, peer: PeerId, paths: bool) {
+        let both = AddPath { receive: true, send: true };
+        let mut session = PeerSession::new(FAMILIES.to_vec(), RouterId([192, 0, 2, 1].into()));
+        if paths {
+            session.add_path = FAMILIES.map(|family| (family, both)).to_vec();
+        }
+        self.rib.handle_peer_up(peer, session);
         self.up.insert(peer);
+        self.retained.remove(&peer);
         self.told.insert(peer, BTreeSet::new());
     }
 
     fn peer_down(&mut self, peer: PeerId) {
         self.rib.handle_peer_down(peer);
         self.up.remove(&peer);
+        self.retained.remove(&peer);
         self.told.remove(&peer);
+    }
+
+    /// A session is lost, and the peer said that it would be back (RFC 4724).
+    fn restart(&mut self, peer: PeerId) {
+        self.drain();
+        self.rib.handle_peer_restarting(peer, &FAMILIES);
+        if self.up.remove(&peer) && self.tunnels.contains(&LinkId(peer.0)) {
+            self.retained.insert(peer);
+        }
+        self.told.remove(&peer);
+    }
+
+    /// Routes are to be repeated, have been, or are not waited for any more (RFC 4724, RFC 7313).
+    fn repeat(&mut self, peer: PeerId, how: u8) {
+        let family = FAMILIES[usize::from(how >> 4 & 1)];
+        match how % 4 {
+            0 => self.rib.handle_refresh_begun(peer, family),
+            1 => self.rib.handle_refresh_ended(peer, family),
+            2 => self.rib.handle_update(peer, Update { end_of_rib: Some(family), ..Update::default() }),
+            _ => self.rib.handle_stale_expired(peer, &FAMILIES),
+        }
+    }
+
+    /// Static routes into the void, which need no way.
+    fn blackholes(&mut self, input: &mut Input<'_>) {
+        let count = input.u8() & 3;
+        let route = |_| StaticRoute {
+            prefix: prefix(input).trunc(),
+            target: StaticTarget::Blackhole,
+            distance: 1 + input.u8() % 250,
+            announce: input.u8() & 1 == 1,
+        };
+        self.rib.set_sources((0..count).map(route).collect(), ConnectedRule::default());
     }
 
     fn tunnel(&mut self, link: LinkId, up: bool) {
@@ -138,26 +186,28 @@ impl World {
     }
 
     fn install(&mut self, FibChange { prefix, next_hops }: FibChange) {
-        let hops = next_hops.as_slice().to_vec();
-        let known =
-            if hops.is_empty() { self.kernel.remove(&prefix) } else { self.kernel.insert(prefix, hops.clone()) };
-        assert_ne!(known.unwrap_or_default(), hops, "{prefix}: a change that changes nothing");
+        let known = if next_hops.is_empty() {
+            self.kernel.remove(&prefix)
+        } else {
+            self.kernel.insert(prefix, next_hops.clone())
+        };
+        assert_ne!(known.unwrap_or_default(), next_hops, "{prefix}: a change that changes nothing");
     }
 
     fn send(&mut self, peer: PeerId, update: &Update) {
         let policy = &self.policies[usize::try_from(peer.0).unwrap_or(0)];
         let told = self.told.get_mut(&peer).unwrap_or_else(|| panic!("{peer:?} is down"));
-        for Nlri { prefix, .. } in &update.withdrawn {
-            assert!(told.remove(prefix), "{prefix} withdrawn from {peer:?}, which does not have it");
+        for nlri in &update.withdrawn {
+            assert!(told.remove(nlri), "{nlri} withdrawn from {peer:?}, which does not have it");
         }
         for announcement in &update.announced {
             assert!(
                 !announcement.next_hop.is_ipv4() || announcement.next_hop == policy.local_address,
                 "our own address"
             );
-            for Nlri { prefix, .. } in &announcement.prefixes {
-                allowed(prefix);
-                told.insert(*prefix);
+            for nlri in &announcement.prefixes {
+                allowed(&nlri.prefix);
+                told.insert(*nlri);
             }
         }
         if policy.peer_asn != OWN && !update.announced.is_empty() {
@@ -172,31 +222,36 @@ impl World {
     fn is_sound(&self) {
         for (prefix, hops) in &self.kernel {
             allowed(prefix);
-            assert!(prefix.prefix_len() == 0 || !prefix.contains(&IpAddr::V4(PROTECTED)), "{prefix} captures a peer");
-            assert!(hops.len() <= 4, "{prefix}: {hops:?}");
-            for hop in hops {
+            let leads = !hops.as_slice().is_empty();
+            let captures = prefix.prefix_len() > 0 && prefix.contains(&IpAddr::V4(PROTECTED));
+            assert!(!leads || !captures, "{prefix} captures a peer");
+            assert!(hops.as_slice().len() <= 4, "{prefix}: {hops:?}");
+            for hop in hops.as_slice() {
                 assert!(self.tunnels.contains(&hop.link), "{prefix} leads into a dead tunnel");
                 let owner = self.policies.iter().find(|policy| policy.link == hop.link);
                 assert!(
                     owner.is_some_and(|policy| peers(policy).contains(&hop.address)),
                     "{prefix}: a foreign next hop"
                 );
-                assert!(self.up.contains(&PeerId(hop.link.0)), "{prefix} without a session");
+                let peer = PeerId(hop.link.0);
+                assert!(self.up.contains(&peer) || self.retained.contains(&peer), "{prefix} without a session");
             }
         }
         for (peer, told) in &self.told {
             let limit = self.policies[usize::try_from(peer.0).unwrap_or(0)].max_prefix_out.unwrap_or(u32::MAX);
-            assert!(u32::try_from(told.len()).unwrap_or(u32::MAX) <= limit, "{peer:?} has more than {limit} prefixes");
+            let prefixes = told.iter().map(|nlri| nlri.prefix).collect::<BTreeSet<_>>().len();
+            assert!(u32::try_from(prefixes).unwrap_or(u32::MAX) <= limit, "{peer:?} has more than {limit} prefixes");
         }
     }
 
     /// What the tables show is what they told.
     fn agrees(&self) {
-        let shown: BTreeMap<IpNet, Vec<NextHop>> =
-            self.rib.fib().map(|change| (change.prefix, change.next_hops.as_slice().to_vec())).collect();
+        let shown: BTreeMap<IpNet, NextHopSet> =
+            self.rib.fib().map(|change| (change.prefix, change.next_hops)).collect();
         assert_eq!(shown, self.kernel, "the kernel has what the tables show");
         for (peer, told) in &self.told {
-            let shown: BTreeSet<IpNet> = self.rib.adj_out(*peer).map(|route| route.prefix).collect();
+            let nlri = |route: rib::Advertised<'_>| Nlri { prefix: route.prefix, path_id: route.path_id };
+            let shown: BTreeSet<Nlri> = self.rib.adj_out(*peer).map(nlri).collect();
             assert_eq!(&shown, told, "{peer:?} has what the tables show");
         }
         assert!(self.rib.routes().all(|route| self.rib.route(&route.prefix).is_some()), "every route is found");
@@ -233,15 +288,20 @@ fn policy(session: usize, variant: u8) -> PeerPolicy {
         local_preference: 100 + u32::from(variant >> 4 & 1),
         med: (variant & 32 != 0).then_some(7),
         prepend: variant >> 6,
-        treatment: rib::Treatment::default(),
+        treatment: Treatment {
+            send_paths: if variant & 16 != 0 { SendPaths::All } else { SendPaths::First(2) },
+            ..Treatment::default()
+        },
     }
 }
 
 fn update(input: &mut Input<'_>, policy: &PeerPolicy) -> Update {
     let counts = input.u8();
     let flags = input.u8();
-    let withdrawn = (0..counts & 3).map(|_| prefix(input).into()).collect();
-    let prefixes = (0..counts >> 2 & 7).map(|_| prefix(input).into()).collect();
+    // A session without path identifiers has none but zero.
+    let path_id = u32::from(counts >> 5 & 3);
+    let withdrawn = (0..counts & 3).map(|_| Nlri { prefix: prefix(input), path_id }).collect();
+    let prefixes = (0..counts >> 2 & 7).map(|_| Nlri { prefix: prefix(input), path_id }).collect();
     let next_hop = match (flags >> 6, policy.inside6) {
         (3, _) => IpAddr::from(input.array::<4>()),
         (2, Some(inside)) => inside.peer.into(),
@@ -301,7 +361,16 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .octets(&[0, 1, 4, 0x80, 3, 0x20, 1, 0xd, 0xb8])
         .octets(&[0; 12])
         .octets(&[32, 11, 0]);
-    vec![routes.done(), lost.done(), limits.done(), forbidden.done(), v6.done()]
+    // Path identifiers, a restart, what is repeated, a refresh, and static routes into the void.
+    let several = (0..4_u8)
+        .fold(Script::default(), |script, session| script.octets(&[8, session, 19, 6, session, 15, session]))
+        .octets(&[0, 0, 0x24, 0, 8, 0, 0, 0x44, 0, 8, 0, 1, 0x24, 0, 8, 11, 0]);
+    let restart = (0..4).fold(all_up(), route).octets(&[
+        11, 0, 12, 0, 11, 0, 4, 0, 0, 0, 4, 0, 12, 13, 0, 2, 11, 0, 13, 1, 0, 13, 1, 1, 11, 0, 12, 2, 7, 2, 11, 0,
+    ]);
+    let statics = (0..4).fold(all_up(), route).octets(&[14, 0, 2, 8, 9, 1, 12, 200, 0, 11, 0, 14, 0, 0, 11, 0]);
+    let more = [several.done(), restart.done(), statics.done()];
+    [routes.done(), lost.done(), limits.done(), forbidden.done(), v6.done()].into_iter().chain(more).collect()
 }
 
 #[cfg(test)]
@@ -317,7 +386,7 @@ mod tests {
             world.step(&mut input);
         }
         let (prefix, hops) = world.kernel.first_key_value().unwrap();
-        assert_eq!((prefix.to_string().as_str(), hops.len()), ("10.2.0.0/16", 2), "both tunnels to one AS");
+        assert_eq!((prefix.to_string().as_str(), hops.as_slice().len()), ("10.2.0.0/16", 2), "both tunnels to one AS");
         let told: Vec<usize> = world.told.values().map(BTreeSet::len).collect();
         assert_eq!(told, [1, 1, 2, 2], "what was learned from one AS goes to the others");
     }
