@@ -124,19 +124,7 @@ impl Many {
 }
 
 fn load(daemon: &mut Daemon) -> Result<Load> {
-    let (usage, pid) = (daemon.usage()?, daemon.process().pid());
-    let path = format!("/proc/{pid}/stat");
-    let text = std::fs::read_to_string(&path).map_err(LabError::io(format!("read {path}")))?;
-    // proc(5): fields 14 and 15 are user and system time; the name in parentheses may hold blanks.
-    let fields: Vec<u64> = text
-        .rsplit_once(')')
-        .map_or("", |(_, rest)| rest)
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse().ok())
-        .collect();
-    Ok(Load { usage, processor: Duration::from_millis(fields.iter().sum::<u64>() * 10) })
+    Ok(Load { usage: daemon.usage()?, processor: daemon.process().processor()? })
 }
 
 /// The spoke's outside address of a tunnel.

@@ -123,9 +123,17 @@ impl Namespace {
     /// # Errors
     /// When the namespace is gone or entering is refused.
     pub fn enter_this_thread(&self) -> Result<()> {
+        self.entry()?.enter()
+    }
+
+    /// A way inside for a thread that outlives this borrow.
+    ///
+    /// # Errors
+    /// When the namespace is gone.
+    pub fn entry(&self) -> Result<Entry> {
         let path = format!("/run/netns/{}", self.name);
         let file = File::open(&path).map_err(LabError::io(format!("open {path}")))?;
-        nix::sched::setns(file, CloneFlags::CLONE_NEWNET).map_err(LabError::errno(format!("enter {}", self.name)))
+        Ok(Entry { name: self.name.clone(), file })
     }
 
     /// Lays a cable to `other`; both ends are up.
@@ -159,6 +167,23 @@ impl Namespace {
     /// Leaves the namespace in place at the end.
     pub fn keep(&mut self) {
         self.kept = true;
+    }
+}
+
+/// A way into a namespace.
+#[derive(Debug)]
+pub struct Entry {
+    name: String,
+    file: File,
+}
+
+impl Entry {
+    /// Moves the calling thread inside, for good.
+    ///
+    /// # Errors
+    /// When entering is refused.
+    pub fn enter(self) -> Result<()> {
+        nix::sched::setns(self.file, CloneFlags::CLONE_NEWNET).map_err(LabError::errno(format!("enter {}", self.name)))
     }
 }
 

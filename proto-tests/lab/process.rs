@@ -131,6 +131,20 @@ impl Process {
         Ok(Usage { resident_kib: field("VmRSS:"), descriptors, threads: field("Threads:") })
     }
 
+    /// Processor time since its start, in user and kernel mode.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn processor(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.pid());
+        let text = std::fs::read_to_string(&path).map_err(LabError::io(format!("read {path}")))?;
+        // proc(5): fields 14 and 15 are user and system time; the name in parentheses may hold blanks.
+        let behind_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks: u64 =
+            behind_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
     /// Everything it has printed.
     #[must_use]
     pub fn log_text(&self) -> String {

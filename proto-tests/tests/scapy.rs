@@ -2,19 +2,16 @@
 //!
 //! `scapy/oracle.py` exchanges octets in hexadecimal with this test; nothing is sent anywhere.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use esp::{InboundSa, OpenError, OutboundSa};
 use ike::Endpoint;
 use negotiation::Output;
 use proto_tests::fuzzing::subjects::{ANSWERS, BEGINS, association, endpoint};
+use proto_tests::lab::scapy::{self, hex, unhex};
 use serde_json::{Value, json};
 
-/// Debian's Python: the one that has Debian's Scapy.
-const PYTHON: &str = "/usr/bin/python3";
 const SPI: u32 = 0x0102_0304;
 /// Octets in the inner packets, headers included: whatever padding there is, occurs.
 const LENGTHS: [usize; 8] = [20, 21, 28, 35, 36, 63, 64, 1400];
@@ -32,29 +29,10 @@ const SUITES: [&str; 8] = [
 
 /// Asks Scapy.
 fn oracle(requests: &Value) -> Vec<Value> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scapy/oracle.py");
-    let mut child = Command::new(PYTHON)
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("`sudo ./scripts/setup-test` installs python3-scapy");
-    let mut input = child.stdin.take().expect("it was asked for");
-    input.write_all(requests.to_string().as_bytes()).expect("the script reads");
-    drop(input);
-    let output = child.wait_with_output().expect("the script ends");
-    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{complaint}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {complaint}"))
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("digits")).collect()
+    match scapy::ask("oracle.py", requests) {
+        Value::Array(answers) => answers,
+        other => panic!("no list: {other}"),
+    }
 }
 
 /// An IPv4 packet of UDP with a right header checksum.

@@ -39,11 +39,13 @@ pub(crate) struct Ours {
     pub(crate) neighbor: &'static str,
     /// Below `bgp` of the tunnel or neighbour.
     pub(crate) bgp: &'static str,
+    /// More neighbours, where links are cables; indented.
+    pub(crate) more: &'static str,
 }
 
 impl Ours {
     /// Nothing.
-    pub(crate) const NOTHING: Self = Self { top: "", router: "", neighbor: "", bgp: "" };
+    pub(crate) const NOTHING: Self = Self { top: "", router: "", neighbor: "", bgp: "", more: "" };
 }
 
 /// The laboratory of one trial.
@@ -256,6 +258,11 @@ impl Scene {
         self.peer.as_ref().map_or_else(|| not_yet("the peer does not run"), Ok)
     }
 
+    /// The peer, to be told something of its process.
+    pub(crate) fn peer_mut(&mut self) -> Result<&mut Peer> {
+        self.peer.as_mut().map_or_else(|| not_yet("the peer does not run"), Ok)
+    }
+
     /// Kills the peer.
     pub(crate) fn kill_peer(&mut self) -> Result<()> {
         self.peer.take().map_or(Ok(()), |mut peer| peer.kill())
@@ -309,6 +316,7 @@ impl Scene {
                     text += &indented(ours.neighbor, 4);
                     text += &session(ours.bgp);
                 }
+                text += ours.more;
             }
         }
         text

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod exchange;
+mod extensions;
 mod limits;
 mod outside;
 mod paths;
@@ -37,9 +38,9 @@ pub(crate) struct Row {
 
 /// All of them, in the order of the table.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    [exchange::ROWS, attributes::ROWS, limits::ROWS, restart::ROWS, reach::ROWS, outside::ROWS, paths::ROWS]
-        .into_iter()
-        .flatten()
+    let near = [exchange::ROWS, attributes::ROWS, limits::ROWS, restart::ROWS, reach::ROWS];
+    let beyond = [outside::ROWS, paths::ROWS, extensions::ROWS];
+    near.into_iter().chain(beyond).flatten()
 }
 
 /// All five, told nothing.
