@@ -107,7 +107,7 @@ fn attributes(random: &mut Random) -> Attributes {
     let aggregated = random.one_in(12);
     let communities = usize::from(random.pick(&COMMUNITIES));
     let large = if random.one_in(5) { communities.min(6) } else { 0 };
-    Attributes {
+    let mut attributes = Attributes {
         origin: match random.below(100) {
             0..90 => Origin::Igp,
             90 => Origin::Egp,
@@ -115,14 +115,22 @@ fn attributes(random: &mut Random) -> Attributes {
         },
         as_path: AsPath(segments),
         med: random.one_in(3).then(|| random.below(1000)),
-        atomic_aggregate: aggregated && random.one_in(2),
-        aggregator: aggregated.then(|| (asn(random), Ipv4Addr::from_bits(0x0100_0000 | random.below(1 << 24)))),
         // None of those that every router knows.
         communities: (0..communities).map(|_| random.below(0xffff_0000)).collect(),
-        large_communities: (0..large).map(|_| [asn(random).0, random.below(9), random.below(u32::MAX)]).collect(),
-        extended_communities: if random.one_in(20) { vec![[0, 2, 0x0d, 0x1c, 0, 0, 0, 1]] } else { Vec::new() },
         ..Attributes::default()
+    };
+    if aggregated {
+        attributes.atomic_aggregate = random.one_in(2);
+        attributes.aggregator = Some((asn(random), Ipv4Addr::from_bits(0x0100_0000 | random.below(1 << 24))));
     }
+    if large > 0 {
+        let one = |random: &mut Random| [asn(random).0, random.below(9), random.below(u32::MAX)];
+        attributes.large_communities = (0..large).map(|_| one(random)).collect();
+    }
+    if random.one_in(20) {
+        attributes.extended_communities = vec![[0, 2, 0x0d, 0x1c, 0, 0, 0, 1]];
+    }
+    attributes
 }
 
 /// A public number, one in three of four octets.

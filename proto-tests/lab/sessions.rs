@@ -75,7 +75,7 @@ pub fn announcement(number: usize, attributes: &Attributes, prefixes: Vec<bgp::N
         }
     }
     let announced = vec![Announcement { next_hop: IpAddr::V4(address(number)), prefixes }];
-    Update { announced, attributes, ..Update::default() }
+    Update { announced, attributes: attributes.into(), ..Update::default() }
 }
 
 /// An announcement of one network with nothing special about it.

@@ -325,7 +325,7 @@ impl Heard {
     }
 
     fn update(&mut self, update: Update) {
-        let attributes = Arc::new(update.attributes);
+        let attributes = update.attributes;
         for nlri in update.withdrawn {
             self.routes.remove(&nlri);
             self.withdrawn.insert(nlri);

@@ -100,7 +100,7 @@ fn speaker(last: u8) -> Speaker {
         },
         says: vec![Update {
             announced: vec![Announcement { next_hop: address, prefixes }],
-            attributes: Attributes { as_path, ..Attributes::default() },
+            attributes: Attributes { as_path, ..Attributes::default() }.into(),
             ..Update::default()
         }],
     }

@@ -125,7 +125,9 @@ impl Exchange {
             LONG => agreed.extended_messages,
             _ => true,
         };
-        said.filter(sendable).map(|(nlri, variant)| (nlri, announcement(end, nlri, variant).attributes)).collect()
+        said.filter(sendable)
+            .map(|(nlri, variant)| (nlri, (*announcement(end, nlri, variant).attributes).clone()))
+            .collect()
     }
 }
 
@@ -144,7 +146,8 @@ fn announcement(end: End, nlri: Nlri, variant: u8) -> Update {
         communities: if variant == LONG { (0..1500).collect() } else { Vec::new() },
         ..Attributes::default()
     };
-    Update { announced: vec![Announcement { next_hop, prefixes: vec![nlri] }], attributes, ..Update::default() }
+    let announced = vec![Announcement { next_hop, prefixes: vec![nlri] }];
+    Update { announced, attributes: attributes.into(), ..Update::default() }
 }
 
 fn hear(heard: &mut Table, update: &Update) {
@@ -152,7 +155,7 @@ fn hear(heard: &mut Table, update: &Update) {
         heard.remove(nlri);
     }
     for nlri in update.announced.iter().flat_map(|announcement| &announcement.prefixes) {
-        heard.insert(*nlri, (update.attributes.clone(), false));
+        heard.insert(*nlri, ((*update.attributes).clone(), false));
     }
     if let Some(family) = update.end_of_rib {
         sweep(heard, family);
