@@ -190,7 +190,7 @@ impl Driver {
         let now = Instant::now();
         let at = match order {
             Order::Say(at, updates) => {
-                updates.iter().for_each(|update| self.sessions[at].peer.send_update(update));
+                self.sessions[at].peer.send_updates(&updates);
                 self.sessions[at].says.extend(updates);
                 at
             }
@@ -287,7 +287,7 @@ impl Driver {
                 }
                 Output::Event(event) => {
                     if matches!(event, Event::Established(_)) {
-                        session.says.iter().for_each(|update| session.peer.send_update(update));
+                        session.peer.send_updates(&session.says);
                     }
                     let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
                     heard[at].note(event);

@@ -62,7 +62,7 @@ impl Exchange {
             Event::RefreshEnded(family) => sweep(heard, *family),
             Event::RefreshRequested(family) => {
                 self.say_family(&mut peers[end], end, *family);
-                peers[end].send_update(&Update { end_of_refresh: Some(*family), ..Update::default() });
+                peers[end].send_updates(&[Update { end_of_refresh: Some(*family), ..Update::default() }]);
             }
             Event::UpdateFaulty { faults, .. } => self.wrong.push(faults.to_string()),
             Event::StateChanged { .. }
@@ -81,7 +81,7 @@ impl Exchange {
     fn say_all(&self, peer: &mut Peer, end: End) {
         for family in FAMILIES {
             self.say_family(peer, end, family);
-            peer.send_update(&Update { end_of_rib: Some(family), ..Update::default() });
+            peer.send_updates(&[Update { end_of_rib: Some(family), ..Update::default() }]);
         }
     }
 
@@ -103,7 +103,7 @@ impl Exchange {
                 Some(variant) => announcement(end, nlri, *variant),
                 None => Update { withdrawn: vec![nlri], ..Update::default() },
             };
-            peer.send_update(&update);
+            peer.send_updates(&[update]);
         }
     }
 
