@@ -274,7 +274,7 @@ impl Network {
                 self.die(end);
                 self.exchange.as_mut().unwrap().heard[end].clear();
                 if graceful {
-                    self.peers[end].set_restarted();
+                    self.peers[end].set_restarted(true);
                 }
                 self.start(end);
             }
