@@ -13,13 +13,16 @@ mod page;
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use crypto::{EspProposal, IkeProposal};
 use ipnet::Ipv4Net;
 use serde_json::Value;
 use wire::Asn;
 
+use crate::field::Word;
 use crate::yaml;
 pub(crate) use facts::{Begins, Cloud, DefaultRoute, OfSeveral, Side};
 pub use page::Fact;
@@ -129,6 +132,24 @@ impl Profile {
         self.cloud().suites.accepts.as_ref().is_none_or(|accepts| accepts.obstacle_esp(suite).is_none())
     }
 
+    /// The lifetimes of IKE SAs that the cloud can be told, in seconds, shortest and longest.
+    #[must_use]
+    pub fn ike_lifetimes(self) -> RangeInclusive<u64> {
+        seconds(self.cloud().lifetimes.ike_range.as_ref())
+    }
+
+    /// Those of CHILD SAs.
+    #[must_use]
+    pub fn child_lifetimes(self) -> RangeInclusive<u64> {
+        seconds(self.cloud().lifetimes.child_range.as_ref())
+    }
+
+    /// The anti-replay windows that the cloud can be told, in packets.
+    #[must_use]
+    pub fn replay_windows(self) -> RangeInclusive<u32> {
+        self.cloud().replay.cloud_range.map_or(0..=u32::MAX, |(least, most)| least..=most)
+    }
+
     /// All that is known, with sources, as the file has it.
     #[must_use]
     pub fn sheet(self) -> Value {
@@ -158,4 +179,8 @@ impl Profile {
             Self::Generic => include_str!("profiles/generic.yaml"),
         }
     }
+}
+
+fn seconds(range: Option<&(Word<Duration>, Word<Duration>)>) -> RangeInclusive<u64> {
+    range.map_or(0..=u64::MAX, |(least, most)| least.0.as_secs()..=most.0.as_secs())
 }

@@ -106,7 +106,8 @@ fn tunnel(file: &mut Artifact, peer: &Peer<'_>, index: usize) -> Result<(), Expo
         IkeVersion::V1(V1Mode::Main) => ("ikev1", "main"),
         IkeVersion::V1(V1Mode::Aggressive) => ("ikev1", "aggressive"),
     };
-    let lifetime = |time: std::time::Duration| time.as_secs().min(86_400);
+    let longest = *Profile::Alibaba.ike_lifetimes().end();
+    let lifetime = |time: std::time::Duration| time.as_secs().min(longest);
     line!(file, "    {{");
     line!(file, "      \"Role\": \"{}\",", if index == 0 { "master" } else { "slave" });
     line!(file, "      \"CustomerGatewayId\": \"<cgw-..>\",");

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use config::Profile;
 use crypto::Group;
 use ipnet::IpNet;
 use negotiation::DpdAction;
@@ -116,18 +117,19 @@ pub(super) fn terms(peer: &Peer<'_>) -> Result<Terms, ExportError> {
         }
         Err(peer.unsupported(format!("{what} of {value}"), format!("{} to {}", range.start(), range.end())))
     };
-    let esp_lifetime = within("ESP lifetime", tunnel.child_lifetime.time.as_secs(), 900..=3_600)?;
+    let esp_lifetime = within("ESP lifetime", tunnel.child_lifetime.time.as_secs(), Profile::Aws.child_lifetimes())?;
     let margin = tunnel.rekey_margin.as_secs().clamp(60, esp_lifetime / 2);
+    let windows = Profile::Aws.replay_windows();
     Ok(Terms {
         inside: inside(peer)?,
         version: if peer.is_v1() { "ikev1" } else { "ikev2" },
         ike,
-        ike_lifetime: within("IKE lifetime", tunnel.ike_lifetime.as_secs(), 900..=28_800)?,
+        ike_lifetime: within("IKE lifetime", tunnel.ike_lifetime.as_secs(), Profile::Aws.ike_lifetimes())?,
         esp,
         esp_lifetime,
         margin,
         fuzz: tunnel.rekey_fuzz,
-        replay_window: tunnel.replay_window.clamp(64, 2_048),
+        replay_window: tunnel.replay_window.clamp(*windows.start(), *windows.end()),
         dpd_timeout: tunnel.dpd.timeout.as_secs().max(30),
         dpd_action: match tunnel.dpd.action {
             DpdAction::None => "none",

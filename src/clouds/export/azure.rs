@@ -10,6 +10,7 @@
 
 use std::net::IpAddr;
 
+use config::Profile;
 use crypto::Group;
 use wire::ipsec::{Encryption, Integrity};
 
@@ -81,7 +82,7 @@ impl Plan<'_, '_> {
 /// S4-06: what Azure takes for custom BGP addresses.
 fn check_inside(peer: &Peer<'_>) -> Result<(), ExportError> {
     let IpAddr::V4(address) = peer.tunnel.inside.peer else { return Ok(()) };
-    if peer.asns().is_none() || matches!(address.octets(), [169, 254, 21 | 22, _]) {
+    if peer.asns().is_none() || Profile::Azure.takes_link(peer.tunnel.inside.prefix) {
         return Ok(());
     }
     Err(peer.unsupported(format!("BGP address {address}"), "169.254.21.0 to 169.254.22.255"))
