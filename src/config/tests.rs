@@ -10,6 +10,7 @@ mod flows;
 mod hostile;
 mod meaning;
 mod policies;
+mod profiles;
 mod routes;
 mod rules;
 mod speaker;
