@@ -90,8 +90,8 @@ fn hosts(matrix: &Matrix, row: &Row, remarks: &mut Vec<Remark>) {
     }
     match links::first_host(&matrix.sides) {
         Ok(first) => {
-            let others = matrix.sides.iter().any(|side| side.profile.leaves_no_choice_of_host());
-            if others && row.hosts[first] > row.hosts[1 - first] {
+            let fixed = matrix.sides.iter().any(|side| side.profile.leaves_no_choice_of_host());
+            if fixed && row.hosts[first] > row.hosts[1 - first] {
                 let message = format!("{}: {} takes the first host of {link}", row.name, matrix.sides[first].name);
                 remarks.push(Remark::error(Code::InsideCloudSide, message));
             }
@@ -191,6 +191,6 @@ impl SecretSource for Placeholder {
     }
 
     fn fetch(&self, _reference: &SecretReference) -> Result<FoundSecret, SecretError> {
-        Ok(FoundSecret { secret: Secret::from(b"placeholderOfFourtyEightCharacters".as_slice()), mode: Some(0o600) })
+        Ok(FoundSecret { secret: Secret::from(b"aKeyOfLettersThatEveryCloudTakes".as_slice()), mode: Some(0o600) })
     }
 }
