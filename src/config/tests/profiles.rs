@@ -64,7 +64,10 @@ fn a_profile_alone_is_without_warnings() {
     for profile in Profile::ALL {
         let found: BTreeSet<_> =
             check(&text(profile, "")).unwrap().warnings.iter().map(crate::Diagnostic::code).collect();
-        let expected: BTreeSet<_> = (profile == Profile::Generic).then_some(Code::PolicyMissing).into_iter().collect();
+        // Oracle takes no full stop in a key, and the key of these tests has some.
+        let expected = [(Profile::Generic, Code::PolicyMissing), (Profile::Oci, Code::PskCloud)];
+        let expected = expected.into_iter().filter(|(of, _)| *of == profile).map(|(_, code)| code);
+        let expected: BTreeSet<Code> = expected.collect();
         assert_eq!(found, expected, "{}", profile.as_str());
     }
 }
