@@ -52,6 +52,15 @@ impl Bird {
         self.birdc("configure").map(drop)
     }
 
+    /// Announces with this MED from now on; the session goes on.
+    ///
+    /// # Errors
+    /// When it refuses that.
+    pub fn announce_with_med(&self, side: &BgpSide, med: u32) -> Result<()> {
+        let filter = format!("export filter {{ if source = RTS_STATIC then {{ bgp_med = {med}; accept; }} reject; }}");
+        self.configure(&bird_conf(side).replace("export where source = RTS_STATIC", &filter))
+    }
+
     /// Asks BIRD.
     ///
     /// # Errors

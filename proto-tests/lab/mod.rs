@@ -37,6 +37,7 @@ pub mod scapy;
 pub mod scenario;
 pub mod sessions;
 pub mod speakers;
+pub mod standby;
 pub mod stream;
 pub mod strongswan;
 pub mod terms;

@@ -24,6 +24,8 @@ pub struct RouterFile {
     pub metrics: Option<String>,
     /// What is logged, if not the default.
     pub log_filter: Option<String>,
+    /// More sections, as text.
+    pub extra: String,
 }
 
 /// One tunnel's entry.
@@ -81,6 +83,7 @@ impl RouterFile {
             tunnels,
             metrics: None,
             log_filter: None,
+            extra: String::new(),
         }
     }
 
@@ -95,6 +98,7 @@ impl RouterFile {
             tunnels: vec![TunnelEntry::new(plan, plan.cloud_outside, plan.router_outside, true, initiate, ROUTER_ASN)],
             metrics: None,
             log_filter: None,
+            extra: String::new(),
         }
     }
 
@@ -136,7 +140,7 @@ impl RouterFile {
         for tunnel in &self.tunnels {
             text += &tunnel.yaml(&self.key_file(tunnel));
         }
-        text
+        text + &self.extra
     }
 
     fn key_file(&self, tunnel: &TunnelEntry) -> String {

@@ -147,6 +147,13 @@ impl Running {
         (from..to).filter(|&number| !delivered.has(number)).map(|_| 1).sum()
     }
 
+    /// How many of the packets between two checkpoints have not come back.
+    #[must_use]
+    pub fn unreturned_between(&self, from: u64, to: u64) -> u64 {
+        let echoed = lock(&self.echoed);
+        (from..to).filter(|&number| !echoed.has(number)).map(|_| 1).sum()
+    }
+
     /// Succeeds once `packets` more have been delivered with none missing among the last of them.
     ///
     /// # Errors

@@ -326,6 +326,25 @@ codes! {
     /// A key for BFD that others can read.
     BfdKeyMode = "QS1807" "bfd-key-mode",
 
+    /// A connection of tunnels that there are not, or not enough of (S0-16).
+    ConnectionTunnels = "connection-tunnels",
+    /// Priorities that do not go with the mode of a connection (S0-04).
+    ConnectionPriority = "connection-priority",
+    /// A tunnel that is not ready to take over (S0-03).
+    ConnectionReady = "connection-ready",
+    /// Sessions that contradict the roles of their tunnels.
+    ConnectionContradiction = "connection-contradiction",
+    /// Tunnels of one connection that lead to different places.
+    ConnectionMixed = "connection-mixed",
+    /// A mode that the tunnels of a connection cannot have.
+    ConnectionMode = "connection-mode",
+    /// Hold-downs that cannot be, or do not damp anything.
+    Failback = "failback",
+    /// A probe that tells nothing about its tunnel.
+    HealthProbe = "health-probe",
+    /// A pace of probes that cannot be.
+    HealthTiming = "health-timing",
+
     /// A hold time that RFC 4271 forbids.
     HoldTime = "QS1810" "hold-time",
     /// A hold time of zero: nobody notices a dead session.

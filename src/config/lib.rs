@@ -46,8 +46,8 @@ pub use code::Code;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use profile::{Fact, Profile};
 pub use router::{
-    DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace, Protected, Range, Router,
-    Session, Transport, Tunnel, Watch,
+    Connection, ConnectionMember, DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace,
+    Protected, Range, Router, Session, Transport, Tunnel, Watch,
 };
 pub use rule::Rule;
 pub use schema::schema;

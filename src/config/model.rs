@@ -2,6 +2,7 @@
 
 mod beyond;
 mod bfd;
+mod connections;
 mod routes;
 mod routing;
 mod speaker;
@@ -34,6 +35,7 @@ use crate::scalar::{
 
 pub(crate) use self::bfd::{BfdAuthSection, BfdField, BfdSection};
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
+pub(crate) use connections::{ConnectionSection, FailbackSection, HealthSection, MemberSection, ProbeSection};
 pub(crate) use routes::{AggregateSection, BestPathSection};
 pub(crate) use routing::{RoutingField, TunnelRouteSection, TunnelRoutesField};
 pub(crate) use speaker::{AddPathSection, GracefulRestartSection, LocalAsnSection};
@@ -49,6 +51,8 @@ pub(crate) struct Document {
     pub(crate) defaults: Field<Defaults>,
     /// One entry per tunnel; there may be none if there are neighbours.
     pub(crate) tunnels: Field<Vec<Field<TunnelSection>>>,
+    /// Tunnels that lead to the same place, by a name for all of them, and how they share the work.
+    pub(crate) connections: Field<Named<ConnectionSection>>,
     /// BGP peers outside the tunnels.
     pub(crate) neighbors: Field<Vec<Field<NeighborSection>>>,
     /// Lists of prefixes by name, for `match: {prefix: NAME}`; the first line that matches decides.
@@ -227,6 +231,8 @@ pub(crate) struct TunnelSection {
     pub(crate) encapsulation: Leaf<EncapsulationPolicy>,
     /// Liveness checks.
     pub(crate) dpd: Field<DpdSection>,
+    /// Health by probes through the tunnel.
+    pub(crate) health: Field<HealthSection>,
     /// MTU of the tunnel interface; computed by default.
     pub(crate) mtu: Leaf<Within<576, 9200>>,
     /// Differentiated services of outer packets: `copy` (default) from the inner packet, `clear`, or a code point.

@@ -1,6 +1,6 @@
 //! A configuration after every check: what the process works with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy::PolicySet;
-use rib::{ConnectedRule, PeerId, StaticHop, StaticRoute, StaticTarget};
+use rib::{ConnectedRule, PeerId, StaticHop, StaticRoute, StaticTarget, WayBack};
+use steering::{Failback, HealthCheck, Mode};
 use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
 use wire::{Asn, RouterId, Secret};
@@ -38,6 +39,10 @@ pub struct Router {
     pub rib: rib::RibConfig,
     /// The tunnels in the order of the file; there may be none if there are neighbours.
     pub tunnels: Vec<Tunnel>,
+    /// Which tunnels lead to the same place, in the order of the file; no tunnel is in two.
+    pub connections: Vec<Connection>,
+    /// Health by probes, by name of the tunnel.
+    pub health: BTreeMap<String, HealthCheck>,
     /// The BGP peers outside the tunnels, in the order of the file.
     pub neighbors: Vec<Neighbor>,
     /// The static routes, in the order of the file.
@@ -202,6 +207,30 @@ impl Protected {
         let all = self.local.iter().flat_map(|local| self.remote.iter().map(|remote| (*local, *remote)));
         all.filter(|(local, remote)| local.addr().is_ipv4() == remote.addr().is_ipv4())
     }
+}
+
+/// Tunnels that lead to the same place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The name the user gave it; unique.
+    pub name: String,
+    /// How it uses its tunnels.
+    pub mode: Mode,
+    /// Its tunnels, at least two.
+    pub members: Vec<ConnectionMember>,
+    /// When traffic goes back to a tunnel that had failed.
+    pub failback: Failback,
+    /// How the peer is told which tunnel to send through.
+    pub way_back: WayBack,
+}
+
+/// A tunnel of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionMember {
+    /// The tunnel's name.
+    pub tunnel: String,
+    /// The lower is preferred.
+    pub priority: u16,
 }
 
 /// The two ends of the link inside a tunnel.

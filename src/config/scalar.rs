@@ -411,6 +411,15 @@ pub(crate) enum GracefulShutdown {
     Ignore,
 }
 
+/// How the peer is told which tunnel of a connection to send through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WayBack {
+    Med,
+    Prepend,
+    Both,
+    Free,
+}
+
 /// The version of IKE, as written; the mode of IKEv1 is a key of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IkeGeneration {
@@ -536,6 +545,21 @@ keywords! {
         "peer" => Role::Peer,
         "rs-server" => Role::RsServer,
         "rs-client" => Role::RsClient,
+    };
+    steering::Mode, "`active-active`, `primary-standby` or `med-steered`", {
+        "active-active" => steering::Mode::ActiveActive,
+        "primary-standby" => steering::Mode::PrimaryStandby,
+        "med-steered" => steering::Mode::MedSteered,
+    };
+    steering::Policy, "`any` or `all`", {
+        "any" => steering::Policy::Any,
+        "all" => steering::Policy::All,
+    };
+    WayBack, "`med`, `prepend`, `both` or `free`", {
+        "med" => WayBack::Med,
+        "prepend" => WayBack::Prepend,
+        "both" => WayBack::Both,
+        "free" => WayBack::Free,
     };
     Family, "`ipv4` or `ipv6`", {
         "ipv4" => Family::Ipv4Unicast,

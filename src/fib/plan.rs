@@ -11,8 +11,8 @@
 //!    message)      and address)                 a batch)    any more)
 //! ```
 //!
-//! A group is named by the set of next hops the routing tables asked for and holds those of them that are alive: when
-//! a tunnel goes or comes, groups change and routes do not.
+//! A group is named by the set of next hops the routing tables asked for and holds those of them that are alive, or else
+//! the set's spare ones: when a tunnel goes or comes, groups change and routes do not.
 //!
 //! What the kernel refuses is left alone until the desired state of just that thing changes or until
 //! [`Plan::resync`] brings a fresh picture. Routes found at start are *adopted*: they stay as they are until claimed,
@@ -97,7 +97,7 @@ struct Link {
 struct SetState {
     /// Desired routes over it.
     routes: usize,
-    /// Its group, for sets of at least two.
+    /// Its group, for sets of at least two or with spare next hops.
     group: Option<NexthopId>,
 }
 
@@ -251,7 +251,7 @@ impl Plan {
         self.desired.len()
     }
 
-    /// Sets of at least two next hops that have a group in the kernel.
+    /// Sets that have a group in the kernel.
     pub(crate) fn named_groups(&self) -> impl Iterator<Item = (NexthopId, &NextHopSet, usize)> {
         self.sets.iter().filter_map(|(set, state)| {
             let id = state.group.filter(|id| self.kernel.own(*id).is_some())?;

@@ -5,6 +5,7 @@
 
 mod beyond;
 mod flow;
+mod connections;
 pub mod policy;
 
 use std::net::IpAddr;
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub use beyond::{PeerPlace, StaticHopView, StaticView};
 pub use flow::{FlowRuleView, FlowState, FlowView};
+pub use connections::{
+    ConnectionState, ConnectionTunnelView, ConnectionView, ConnectionsView, HealthView, ProbeTargetView, SwitchView,
+};
 
 /// `quadspan status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -151,6 +151,7 @@ impl<'a> Export<'a> {
             ebgp: peer.ebgp,
             covering,
             drain: peer.is_drained(),
+            standing: peer.standing.unwrap_or_default(),
             counts: false,
         })
     }

@@ -30,6 +30,8 @@ pub(crate) struct Ways {
     hops: Box<[NextHop]>,
     /// In the order of `hops`; none if all are equal.
     weights: Box<[u16]>,
+    /// Sorted; none of them in `hops`.
+    spare: Box<[NextHop]>,
 }
 
 impl serde::Serialize for NextHopSet {
@@ -47,7 +49,7 @@ impl NextHopSet {
         if next_hops.is_empty() {
             return Self::default();
         }
-        Self(Some(Arc::new(Ways { hops: next_hops.into(), weights: Box::default() })))
+        Self(Some(Arc::new(Ways { hops: next_hops.into(), weights: Box::default(), spare: Box::default() })))
     }
 
     /// Next hops with shares of the traffic, in any unit: scaled to 1 to [`MAX_WEIGHT`], and to the smallest numbers
@@ -79,19 +81,38 @@ impl NextHopSet {
         if hops.is_empty() || weights.iter().all(|weight| *weight == 1) {
             return Self::new(hops);
         }
-        Self(Some(Arc::new(Ways { hops: hops.into(), weights: weights.into() })))
+        Self(Some(Arc::new(Ways { hops: hops.into(), weights: weights.into(), spare: Box::default() })))
     }
 
     /// Packets are dropped: what an aggregate is to do with addresses that no more specific route covers.
     #[must_use]
     pub fn discard() -> Self {
-        Self(Some(Arc::new(Ways { hops: Box::default(), weights: Box::default() })))
+        Self(Some(Arc::new(Ways { hops: Box::default(), weights: Box::default(), spare: Box::default() })))
+    }
+
+    /// The same with next hops that packets take while none of the members is alive, until the routing tables have
+    /// decided again.
+    #[must_use]
+    pub fn with_spare(self, mut spare: Vec<NextHop>) -> Self {
+        spare.retain(|hop| !self.as_slice().contains(hop));
+        spare.sort_unstable();
+        spare.dedup();
+        let Some(ways) = self.0.as_ref().filter(|ways| !ways.hops.is_empty() && *ways.spare != *spare) else {
+            return self;
+        };
+        Self(Some(Arc::new(Ways { spare: spare.into(), ..Ways::clone(ways) })))
     }
 
     /// The members in order; none if packets are dropped, or there is no way.
     #[must_use]
     pub fn as_slice(&self) -> &[NextHop] {
         self.0.as_ref().map_or(&[], |ways| &ways.hops)
+    }
+
+    /// What packets take while none of the members is alive, in order.
+    #[must_use]
+    pub fn spare(&self) -> &[NextHop] {
+        self.0.as_ref().map_or(&[], |ways| &ways.spare)
     }
 
     /// The members with their weights, 1 to [`MAX_WEIGHT`].
@@ -185,6 +206,17 @@ mod tests {
         assert!(discard.is_discard() && !discard.is_empty() && discard.as_slice().is_empty());
         assert!(NextHopSet::default().is_empty() && !NextHopSet::default().is_discard());
         assert_ne!(discard, NextHopSet::default());
+    }
+
+    #[test]
+    fn spare_next_hops_are_not_members() {
+        let plain = NextHopSet::new(vec![hop(1)]);
+        let spare = plain.clone().with_spare(vec![hop(3), hop(2), hop(1), hop(3)]);
+        assert_eq!((spare.as_slice(), spare.spare()), (&[hop(1)][..], &[hop(2), hop(3)][..]));
+        assert_ne!(spare, plain);
+        assert_eq!(spare.with_spare(vec![]), plain);
+        assert_eq!(NextHopSet::default().with_spare(vec![hop(1)]), NextHopSet::default());
+        assert_eq!(NextHopSet::discard().with_spare(vec![hop(1)]), NextHopSet::discard());
     }
 
     #[test]

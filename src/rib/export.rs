@@ -18,7 +18,7 @@ use crate::peer::{Peer, Sent};
 use crate::policy::Special;
 use crate::route::Route;
 use crate::treatment::{override_as, treat_private};
-use crate::{PeerId, PeerPolicy, PeerSession};
+use crate::{PeerId, PeerPolicy, PeerSession, Standing};
 
 /// RFC 4271 4.3: attribute flag, some speaker on the way did not know the attribute.
 const PARTIAL: u8 = 0x20;
@@ -127,6 +127,8 @@ pub(crate) struct Export<'a> {
     pub(crate) covering: &'a [IpNet],
     /// RFC 8326: traffic is to leave the session.
     pub(crate) drain: bool,
+    /// Where the tunnel stands in its connection.
+    pub(crate) standing: Standing,
     /// Whether hits of rules are counted.
     pub(crate) counts: bool,
 }
@@ -263,6 +265,7 @@ impl Export<'_> {
             rare.extended_communities.retain(|community| community[0] & NON_TRANSITIVE == 0);
         }
         changes.make(&mut out, self.behind());
+        out.med = self.standing.med(out.med);
         if self.drain {
             mark_leaving(&mut out);
             out.med = Some(u32::MAX);
@@ -271,7 +274,8 @@ impl Export<'_> {
         // RFC 7705 3.1
         as_path::prepend(&mut out.as_path, behind, usize::from(front != behind));
         // RFC 4271 5.1.2 b), and once more for every prepend that was asked for.
-        as_path::prepend(&mut out.as_path, front, 1 + usize::from(self.policy.prepend));
+        let times = 1 + usize::from(self.policy.prepend) + self.standing.prepend();
+        as_path::prepend(&mut out.as_path, front, times);
         // RFC 4271 5.1.5
         out.local_preference = None;
         // RFC 9234 5, egress 1; what may not go at all was withheld.
@@ -292,6 +296,7 @@ impl Export<'_> {
             BestRoute::Learned { route, .. } => route.rank.local_preference,
         });
         changes.make(&mut out, self.asn);
+        out.local_preference = out.local_preference.map(|preference| self.standing.preference_out(preference));
         if self.drain {
             mark_leaving(&mut out);
             out.local_preference = Some(0);

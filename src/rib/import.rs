@@ -12,7 +12,7 @@ use crate::as_path;
 use crate::config::Ends;
 use crate::peer::Peer;
 use crate::policy::{InsideLink, Special};
-use crate::{PeerPolicy, Reach, RibConfig};
+use crate::{PeerPolicy, Reach, RibConfig, Standing};
 
 /// Why a received route is not accepted. The route is kept, marked as refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +98,8 @@ pub(crate) struct Import<'a> {
     pub(crate) role: Option<Role>,
     /// RFC 8326: traffic is to leave the session.
     pub(crate) drain: bool,
+    /// Where the tunnel stands in its connection.
+    pub(crate) standing: Standing,
     /// Whether hits of rules are counted.
     pub(crate) counts: bool,
 }
@@ -114,6 +116,7 @@ impl<'a> Import<'a> {
             extended_next_hop: session.is_some_and(|session| session.extended_next_hop),
             role: session.and_then(|session| session.role),
             drain: peer.is_drained(),
+            standing: peer.standing.unwrap_or_default(),
             counts: true,
         }
     }
@@ -259,6 +262,7 @@ impl<'a> Import<'a> {
             before.iter().for_each(|local| as_path::prepend(&mut new.as_path, local.asn, 1));
             changed = (new != *attributes).then(|| Box::new(new));
         }
+        local_preference = self.standing.preference_in(local_preference);
         // RFC 8326 4.2: the lowest LOCAL_PREF, so that any other path is preferred.
         let leaving = attributes.communities.contains(&Community::GRACEFUL_SHUTDOWN);
         if self.drain || self.policy.graceful_shutdown.honor && leaving {

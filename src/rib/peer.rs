@@ -11,7 +11,7 @@ use crate::id_set::IdSet;
 use crate::limit::OutLimit;
 use crate::paged::Paged;
 use crate::reach::{Egress, Reached};
-use crate::{PeerPolicy, SendPaths};
+use crate::{PeerPolicy, SendPaths, Standing};
 
 /// A session's number, given by the process, stable over reloads and unique within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -110,6 +110,8 @@ pub(crate) struct Peer {
     pub(crate) held: bool,
     /// RFC 8326: traffic is to leave the session, by command.
     pub(crate) draining: bool,
+    /// Where its tunnel stands, if that belongs to a connection.
+    pub(crate) standing: Option<Standing>,
     pub(crate) adj_in: AdjIn,
     pub(crate) adj_out: AdjOut,
 }
@@ -187,6 +189,7 @@ impl Peer {
             retained: false,
             held: false,
             draining: false,
+            standing: None,
             adj_in: AdjIn::default(),
             adj_out: AdjOut::default(),
         }

@@ -22,7 +22,7 @@ use crate::reach::{Egress, Interfaces};
 use crate::settle::{Scratch, Sets};
 use crate::source::{ConnectedRule, StaticRoute};
 use crate::table::Table;
-use crate::{LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, Reach, RibConfig};
+use crate::{LinkState, NextHop, Output, PeerId, PeerPolicy, PeerSession, Reach, RibConfig, Standing};
 
 /// Adj-RIB-In, Loc-RIB and Adj-RIB-Out of all sessions.
 ///
@@ -34,6 +34,8 @@ pub struct Rib {
     pub(crate) config: RibConfig,
     pub(crate) peers: Peers,
     pub(crate) link_states: BTreeMap<LinkId, LinkState>,
+    /// Where the tunnels of connections stand.
+    pub(crate) standings: BTreeMap<LinkId, Standing>,
     /// All interfaces, those of tunnels and plain ones.
     pub(crate) interfaces: Interfaces,
     pub(crate) statics: Vec<StaticRoute>,
@@ -85,6 +87,7 @@ impl Rib {
             config,
             peers: Peers::default(),
             link_states: BTreeMap::new(),
+            standings: BTreeMap::new(),
             interfaces: Interfaces::new(),
             statics: Vec::new(),
             connected: ConnectedRule::default(),
@@ -121,7 +124,8 @@ impl Rib {
             return self.set_policy(peer, policy);
         }
         let egress = Egress::of(&policy, &self.interfaces, &self.link_states);
-        if self.peers.insert(peer, Peer::new(peer, policy, self.config.asn, egress)) {
+        let standing = self.standings.get(&policy.link).copied();
+        if self.peers.insert(peer, Peer { standing, ..Peer::new(peer, policy, self.config.asn, egress) }) {
             self.relink();
             self.pin_defaults();
         }

@@ -10,6 +10,7 @@ use crate::peer::Peer;
 use crate::peers::Peers;
 use crate::rib::Rib;
 use crate::source::{Distance, Reach};
+use crate::standing::Standing as Place;
 use crate::table::{Entry, Path, Role};
 use crate::{FibChange, NextHop, NextHopSet, Output};
 
@@ -46,6 +47,9 @@ pub(crate) struct Scratch {
     candidates: Vec<Candidate>,
     /// The next hops in use, with the bandwidth of their routes.
     shares: Vec<(NextHop, u64)>,
+    /// Connections whose tunnels these lead through, and next hops in others of their tunnels.
+    connections: Vec<u32>,
+    behind: Vec<(Place, NextHop)>,
     hops: Vec<NextHop>,
     /// Those of another prefix, most often the same as of this one.
     recent: NextHopSet,
@@ -154,8 +158,10 @@ impl Scratch {
 
     /// Writes down what became of each path, and collects the next hops in use.
     fn assign_roles(&mut self, entry: &mut Entry, peers: &mut Peers) {
-        let Self { contest, shares, .. } = self;
+        let Self { contest, shares, connections, behind, .. } = self;
         shares.clear();
+        connections.clear();
+        behind.clear();
         let mut standings = contest.standings().iter();
         for path in &mut entry.paths {
             let Some(peer) = peers.at_mut(path.peer) else { continue };
@@ -170,28 +176,48 @@ impl Scratch {
             }
             if role != Role::Unused {
                 push_next_hops(path, peer, shares);
+                connections.extend(peer.standing.map(|standing| standing.connection));
+            } else if let (Some(standing), Some(_), Some(address)) =
+                (peer.standing, standing, path.route.leads_to(&peer.policy))
+            {
+                behind.push((standing, NextHop { link: peer.egress.link, address }));
             }
         }
     }
 
     /// The set of the next hops in use; `installed` itself if that is what it holds.
     fn next_hops(&mut self, sets: &mut Sets, installed: &NextHopSet, rules: DecisionRules) -> NextHopSet {
+        let spare = self.spare();
         let Self { shares, hops, recent, .. } = self;
         if rules.weighted && shares.len() > 1 && shares.iter().all(|(_, bandwidth)| *bandwidth > 0) {
-            return sets.share(NextHopSet::weighted(shares.clone()));
+            return sets.share(NextHopSet::weighted(shares.clone()).with_spare(spare));
         }
         hops.clear();
         hops.extend(shares.iter().map(|(hop, _)| *hop));
         hops.sort_unstable();
         hops.dedup();
-        let is = |set: &NextHopSet| set.as_slice() == hops.as_slice() && !set.is_weighted() && !set.is_discard();
+        let is = |set: &NextHopSet| {
+            set.as_slice() == hops.as_slice() && set.spare() == spare && !set.is_weighted() && !set.is_discard()
+        };
         if is(installed) {
             return installed.clone();
         }
         if !is(recent) {
-            *recent = sets.share(NextHopSet::new(hops.clone()));
+            *recent = sets.share(NextHopSet::new(hops.clone()).with_spare(spare));
         }
         recent.clone()
+    }
+
+    /// What takes over while no next hop in use is alive: what stands next in their connections. Sorted.
+    fn spare(&self) -> Vec<NextHop> {
+        let Self { connections, behind, .. } = self;
+        let concerned = || behind.iter().filter(|(standing, _)| connections.contains(&standing.connection));
+        let Some(next) = concerned().map(|(standing, _)| standing.import).min() else { return Vec::new() };
+        let mut spare: Vec<NextHop> =
+            concerned().filter(|(standing, _)| standing.import == next).map(|(_, hop)| *hop).collect();
+        spare.sort_unstable();
+        spare.dedup();
+        spare
     }
 }
 

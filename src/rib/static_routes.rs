@@ -20,6 +20,7 @@ use crate::local::{LocalKind, LocalRoute};
 use crate::policy::Special;
 use crate::rib::Rib;
 use crate::source::{ConnectedRule, StaticHop, StaticRoute, StaticTarget};
+use crate::standing::by_standing;
 use crate::{LinkState, NextHop, NextHopSet};
 
 /// How a static route stands.
@@ -149,7 +150,9 @@ impl Rib {
                     hops.iter().flat_map(|hop| self.way(hop).into_iter().map(|way| (way, u64::from(hop.weight))));
                 // The packets of a tunnel are never led into a tunnel.
                 let ways: Vec<_> = ways.filter(|(way, _)| !captures || way.link.tunnel().is_none()).collect();
-                (!ways.is_empty()).then(|| NextHopSet::weighted(ways))
+                let (ways, spare) = by_standing(ways, |(way, _)| way.link, &self.standings);
+                let spare = spare.into_iter().map(|(way, _)| way).collect();
+                (!ways.is_empty()).then(|| NextHopSet::weighted(ways).with_spare(spare))
             }
         }
     }

@@ -3,6 +3,7 @@
 mod asns;
 mod azure;
 mod flows;
+mod connections;
 mod neighbors;
 mod networks;
 mod overlap;
@@ -14,12 +15,13 @@ pub(crate) use networks::martian;
 
 use crate::diagnostic::Findings;
 use crate::policies::{self, PoliciesDraft};
-use crate::resolve::{NeighborDraft, RouterDraft, TunnelDraft};
+use crate::resolve::{ConnectionDraft, NeighborDraft, RouterDraft, TunnelDraft};
 
 /// Compares what could be made out so far.
 pub(crate) fn lint(
     router: Option<&RouterDraft>,
     tunnels: &[TunnelDraft],
+    connections: &[ConnectionDraft],
     neighbors: &[NeighborDraft],
     policies: &PoliciesDraft,
     findings: &Findings,
@@ -27,6 +29,7 @@ pub(crate) fn lint(
     tunnels::lint(tunnels, router.map_or(&[], |router| &router.statics), findings);
     azure::lint(tunnels, findings);
     flows::lint(router, tunnels, findings);
+    connections::lint(connections, tunnels, findings);
     neighbors::lint(neighbors, tunnels, findings);
     asns::lint(router, tunnels, neighbors, findings);
     policies::unused(policies, findings);

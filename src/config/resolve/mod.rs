@@ -6,6 +6,8 @@
 mod auth;
 mod bfd;
 mod certificate;
+mod connections;
+mod health;
 mod inside;
 mod inside6;
 mod links;
@@ -38,6 +40,7 @@ use crate::router::Router;
 use crate::secrets::SecretSource;
 use crate::source::Span;
 
+pub(crate) use connections::{ConnectionDraft, MemberDraft};
 pub(crate) use neighbors::NeighborDraft;
 pub(crate) use router::RouterDraft;
 pub(crate) use routes::AggregateDraft;
@@ -50,8 +53,17 @@ pub(crate) use tunnel::TunnelDraft;
 pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, findings: &Findings) -> Option<Router> {
     let document = document.at()?;
     let at = document.span;
-    let Document { router, defaults, tunnels, neighbors, prefix_lists, as_path_lists, community_lists, policies } =
-        document.value;
+    let Document {
+        router,
+        defaults,
+        tunnels,
+        connections,
+        neighbors,
+        prefix_lists,
+        as_path_lists,
+        community_lists,
+        policies,
+    } = document.value;
     let sections = PoliciesSections {
         prefix_lists: prefix_lists.section(at).value,
         as_path_lists: as_path_lists.section(at).value,
@@ -73,11 +85,15 @@ pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, fin
     if let Some(router) = &mut router {
         router.statics.extend(routing::statics(&tunnels));
     }
-    lint::lint(router.as_ref(), &tunnels, &neighbors, &policies, findings);
+    let connections = connections::resolve(connections, findings);
+    let health = health::resolve(&tunnels, &connections, findings);
+    lint::lint(router.as_ref(), &tunnels, &connections, &neighbors, &policies, findings);
     if findings.has_errors() {
         return None;
     }
-    router?.finish(tunnels, neighbors, policies.set())
+    let connections = connections.into_iter().map(ConnectionDraft::finish).collect::<Option<Vec<_>>>()?;
+    let router = router?.finish(tunnels, neighbors, policies.set())?;
+    Some(Router { connections, health: health.into_iter().collect(), ..router })
 }
 
 fn tunnel_drafts(

@@ -1,5 +1,6 @@
 //! The router itself.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -203,6 +204,8 @@ impl RouterDraft {
                 protected: tunnels.iter().map(|tunnel| tunnel.ike.remote).collect(),
             },
             tunnels,
+            connections: Vec::new(),
+            health: BTreeMap::new(),
             neighbors,
             statics,
             watches,

@@ -280,6 +280,11 @@ impl SessionDraft {
         self.bfd.is_some()
     }
 
+    /// LOCAL_PREF, MED and prepends, by which sessions are preferred to each other.
+    pub(crate) const fn preferences(&self) -> (u32, Option<u32>, u8) {
+        (self.local_preference, self.med, self.prepend)
+    }
+
     /// Whether the session opens TCP connections itself.
     pub(crate) const fn connects(&self) -> bool {
         !self.passive

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::field::Leaf;
-use crate::model::{Defaults, TunnelSection};
+use crate::field::{Field, Leaf};
+use crate::model::{Defaults, HealthSection, TunnelSection};
 use crate::policies::PoliciesDraft;
 use crate::profile::Profile;
 use crate::router::{InsideLink, InsideLink6, Tunnel};
@@ -51,6 +51,7 @@ pub(crate) struct TunnelDraft {
     pub(crate) protected: Option<ProtectedDraft>,
     pub(crate) session: Option<SessionDraft>,
     pub(crate) version: At<IkeVersion>,
+    pub(crate) health: Field<HealthSection>,
     auth: Option<AuthDraft>,
     ppk: Option<Ppk>,
     ike_proposals: Option<Vec<IkeProposal>>,
@@ -147,6 +148,7 @@ pub(super) fn resolve(
         inside,
         inside6,
         session,
+        health: section.health,
         start,
         encapsulation: section.encapsulation.value().unwrap_or(EncapsulationPolicy::Auto),
         outer: OuterHeader {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use rib::NextHopSet;
+use rib::{NextHop, NextHopSet};
 
 use super::kernel::{Body, Hop, Member, NexthopId};
 use super::op::{Op, Refusal};
 use super::{Mode, Plan, SetState};
 
 impl Plan {
-    /// One deletion per dead hop moves every route that has another way.
+    /// One deletion per dead hop moves every route that has another way. Groups that would be left with nothing are given
+    /// their spare next hops before, so that their routes stay.
     pub(crate) fn dead_hops(&mut self) -> Vec<Op> {
         if !self.objects_due || self.downed.is_empty() {
             return Vec::new();
@@ -18,7 +19,19 @@ impl Plan {
             Body::Hop(hop) => self.downed.contains(&hop.interface) && !self.blocked.ids.contains_key(id),
             Body::Group(_) | Body::OtherGroup(_) | Body::Other => false,
         });
-        dead.map(|(id, _)| Op::DelNexthop { id }).collect()
+        let dead: BTreeSet<NexthopId> = dead.map(|(id, _)| id).collect();
+        let rescued = self.sets.iter().filter_map(|(set, state)| self.rescue(set, state, &dead));
+        rescued.chain(dead.iter().map(|id| Op::DelNexthop { id: *id })).collect()
+    }
+
+    /// The group of a set whose members are all about to go, with what takes their place.
+    fn rescue(&self, set: &NextHopSet, state: &SetState, dead: &BTreeSet<NexthopId>) -> Option<Op> {
+        let id = state.group.filter(|_| !set.spare().is_empty())?;
+        let Some(Body::Group(present)) = self.kernel.own(id) else { return None };
+        let members = self.ready_members(set);
+        let lost = present.iter().all(|member| dead.contains(&member.id));
+        (lost && !members.is_empty() && !self.blocked.sets.contains_key(set))
+            .then_some(Op::ReplaceGroup { id, members })
     }
 
     /// An object for each hop of each desired set whose tunnel is up.
@@ -40,7 +53,7 @@ impl Plan {
         ops
     }
 
-    /// A group for each desired set of at least two, holding those members that have an object.
+    /// A group for each desired set of at least two, or with spare next hops, holding those members that have an object.
     pub(super) fn groups(&mut self) -> Vec<Op> {
         if !self.objects_due || self.config.mode == Mode::Multipath {
             return Vec::new();
@@ -104,9 +117,13 @@ impl Plan {
 
     /// The members of `set` that have an object, sorted as the kernel's groups are held.
     pub(super) fn ready_members(&self, set: &NextHopSet) -> Vec<Member> {
-        let live = set.members().filter_map(|(next_hop, weight)| Some((self.live_hop(&next_hop)?, weight)));
-        let ready = live.filter_map(|(hop, weight)| Some(Member { id: self.kernel.hop(&hop)?, weight }));
-        let mut members: Vec<Member> = ready.collect();
+        let ready = |(next_hop, weight): (NextHop, u16)| {
+            Some(Member { id: self.kernel.hop(&self.live_hop(&next_hop)?)?, weight })
+        };
+        let mut members: Vec<Member> = set.members().filter_map(ready).collect();
+        if members.is_empty() {
+            members = set.spare().iter().filter_map(|next_hop| ready((*next_hop, 1))).collect();
+        }
         members.sort_unstable();
         members.dedup_by_key(|member| member.id);
         if members.iter().all(|member| member.weight == members[0].weight) {
@@ -118,7 +135,10 @@ impl Plan {
 
     fn needed_hops(&self) -> BTreeSet<Hop> {
         let wanted = self.sets.iter().filter(|(_, state)| state.routes > 0);
-        wanted.flat_map(|(set, _)| set.as_slice()).filter_map(|next_hop| self.live_hop(next_hop)).collect()
+        wanted
+            .flat_map(|(set, _)| set.as_slice().iter().chain(set.spare()))
+            .filter_map(|next_hop| self.live_hop(next_hop))
+            .collect()
     }
 
     /// A group left by a previous process, or by a set that is gone, with just these members.
@@ -147,8 +167,13 @@ impl Plan {
     }
 }
 
+/// Whether routes over the set point to a group: what is to be replaced without touching them.
+pub(super) fn is_grouped(set: &NextHopSet) -> bool {
+    set.as_slice().len() >= 2 || !set.spare().is_empty()
+}
+
 fn wants_group(set: &NextHopSet, state: &SetState) -> bool {
-    state.routes > 0 && set.as_slice().len() >= 2
+    state.routes > 0 && is_grouped(set)
 }
 
 fn key((set, _): (&NextHopSet, &SetState)) -> NextHopSet {

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use rib::NextHopSet;
 
 use super::kernel::{Hop, Route, RouteKey, Via};
+use super::objects::is_grouped;
 use super::op::{Op, Refusal};
 use super::{Mode, Plan};
 
@@ -143,9 +144,9 @@ impl Plan {
 
     fn object_for(&self, set: &NextHopSet) -> Option<Via> {
         let id = match set.as_slice() {
-            [only] => self.kernel.hop(&self.live_hop(only)?)?,
+            [only] if !is_grouped(set) => self.kernel.hop(&self.live_hop(only)?)?,
             members => {
-                members.iter().find(|member| self.is_active(member))?;
+                members.iter().chain(set.spare()).find(|member| self.is_active(member))?;
                 self.sets.get(set)?.group.filter(|id| self.kernel.own(*id).is_some())?
             }
         };
@@ -155,6 +156,9 @@ impl Plan {
     fn hops_for(&self, set: &NextHopSet) -> Option<Via> {
         let live = set.members().filter_map(|(next_hop, weight)| Some((self.live_hop(&next_hop)?, weight)));
         let mut hops: Vec<(Hop, u16)> = live.collect();
+        if hops.is_empty() {
+            hops = set.spare().iter().filter_map(|next_hop| Some((self.live_hop(next_hop)?, 1))).collect();
+        }
         hops.sort_unstable();
         if let [(_, weight)] = hops.as_mut_slice() {
             *weight = 1;
@@ -173,7 +177,7 @@ impl Plan {
 
     fn refused_object(&self, prefix: IpNet) -> Option<Refusal> {
         let set = self.desired.get(&prefix)?;
-        let hops = || set.as_slice().iter().filter_map(|next_hop| self.live_hop(next_hop));
+        let hops = || set.as_slice().iter().chain(set.spare()).filter_map(|next_hop| self.live_hop(next_hop));
         self.blocked.sets.get(set).or_else(|| hops().find_map(|hop| self.blocked.hops.get(&hop))).cloned()
     }
 }

@@ -336,3 +336,45 @@ fn refusals_are_not_repeated_until_the_next_picture() {
     drain(&mut model, &mut plan);
     assert_eq!(plan.standing(prefix(1)), Standing::Installed);
 }
+
+#[test]
+fn spare_next_hops_take_over_with_one_message_and_no_route_is_touched() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    for n in 0..1000 {
+        plan.set_route(prefix(n), set(&[1]).with_spare(set(&[2, 3]).as_slice().to_vec()));
+    }
+    drain(&mut model, &mut plan);
+    assert_eq!(model.ways(prefix(0)), Some(vec![11]));
+    plan.link_down(LinkId(1));
+    let ops = drain(&mut model, &mut plan);
+    assert!(matches!(ops.as_slice(), [Op::ReplaceGroup { .. }, Op::DelNexthop { .. }]), "{ops:?}");
+    assert_eq!(model.ways(prefix(999)), Some(vec![12, 13]));
+    plan.link_down(LinkId(2));
+    let ops = drain(&mut model, &mut plan);
+    assert!(matches!(ops.as_slice(), [Op::DelNexthop { .. }]), "{ops:?}");
+    assert_eq!(model.ways(prefix(999)), Some(vec![13]));
+    plan.link_up(LinkId(1), 11, None);
+    let ops = drain(&mut model, &mut plan);
+    assert!(matches!(ops.as_slice(), [Op::NewHop { .. }, Op::ReplaceGroup { .. }]), "{ops:?}");
+    assert_eq!(model.ways(prefix(999)), Some(vec![11]));
+    assert_eq!(plan.resync(model.dump()), 0);
+    assert_eq!(drain(&mut model, &mut plan), []);
+}
+
+#[test]
+fn routes_with_spare_next_hops_go_when_all_are_dead() {
+    for mode in [Mode::Objects, Mode::Multipath] {
+        let (mut model, mut plan) = four_tunnels(mode);
+        plan.set_route(prefix(1), set(&[1]).with_spare(set(&[2]).as_slice().to_vec()));
+        drain(&mut model, &mut plan);
+        plan.link_down(LinkId(1));
+        drain(&mut model, &mut plan);
+        assert_eq!(model.ways(prefix(1)), Some(vec![12]), "{mode:?}");
+        plan.link_down(LinkId(2));
+        drain(&mut model, &mut plan);
+        assert_eq!((model.ways(prefix(1)), plan.standing(prefix(1))), (None, Standing::Pending), "{mode:?}");
+        plan.link_up(LinkId(2), 12, None);
+        drain(&mut model, &mut plan);
+        assert_eq!(model.ways(prefix(1)), Some(vec![12]), "{mode:?}");
+    }
+}

@@ -5,6 +5,7 @@
 mod ask;
 mod bgp;
 mod check;
+mod connections;
 mod doctor;
 mod explain;
 mod export;
@@ -75,6 +76,9 @@ enum Command {
     /// Try out policies.
     #[command(subcommand)]
     Policy(explain::PolicyCommand),
+    /// Move a connection's traffic by hand.
+    #[command(subcommand)]
+    Connection(connections::ConnectionCommand),
     /// Act on BGP sessions.
     #[command(subcommand)]
     Bgp(Bgp),
@@ -126,6 +130,8 @@ enum Show {
     /// BGP sessions, in tunnels and outside.
     #[command(visible_alias = "bgp")]
     Peers(AskArgs),
+    /// Connections: which tunnels carry their traffic and why, who is held down, what probes tell.
+    Connections(AskArgs),
     /// BFD sessions: how fast each notices a dead peer, and what it makes of the path.
     Bfd(AskArgs),
     /// Static routes, those not in use with the reason.
@@ -240,6 +246,8 @@ impl Cli {
             Command::Status(ask) => ask::status(&ask),
             Command::Show(Show::Tunnels(ask)) => ask::tunnels(&ask),
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),
+            Command::Show(Show::Connections(ask)) => connections::show(&ask),
+            Command::Connection(command) => connections::execute(&command),
             Command::Show(Show::Bfd(ask)) => ask::bfd(&ask),
             Command::Show(Show::Static(ask)) => ask::statics(&ask),
             Command::Show(Show::Flows(ask)) => ask::flows(&ask),

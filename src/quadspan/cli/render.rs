@@ -391,7 +391,7 @@ fn limited(count: usize, limit: Option<u32>) -> String {
 }
 
 /// `42s`, `3m07s`, `5h12m`, `2d03h`.
-fn seconds(total: u64) -> String {
+pub(super) fn seconds(total: u64) -> String {
     match total {
         0..60 => format!("{total}s"),
         60..3600 => format!("{}m{:02}s", total / 60, total % 60),

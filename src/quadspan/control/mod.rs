@@ -5,6 +5,7 @@
 //! ```
 
 pub mod client;
+mod connections;
 mod explain;
 pub mod server;
 

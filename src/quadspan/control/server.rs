@@ -118,6 +118,7 @@ pub async fn serve(listener: UnixListener, control: Control) -> std::io::Result<
             post(async |State(c): State<Control>, Segment(name): Segment<String>| act(c.enable_peer(&name).await)),
         )
         .merge(super::explain::routes())
+        .merge(super::connections::routes())
         .fallback(async || {
             refuse(StatusCode::NOT_FOUND, "no such request".into(), "use a `quadspan` of the router's version".into())
         })
@@ -178,12 +179,14 @@ pub(super) fn refuse(status: StatusCode, error: String, remedy: String) -> Respo
 impl IntoResponse for ControlError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoTunnel { .. } | Self::NoSession { .. } | Self::NoSuchSession { .. } | Self::NoRoute { .. } => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoTunnel { .. }
+            | Self::NoSession { .. }
+            | Self::NoSuchSession { .. }
+            | Self::NoConnection { .. }
+            | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::Probe(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotUp { .. } => StatusCode::CONFLICT,
+            Self::NotUp { .. } | Self::NotSwitched { .. } => StatusCode::CONFLICT,
             Self::PartlyApplied { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Configuration { .. } | Self::Apply { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };

@@ -13,7 +13,7 @@ use wire::ipsec::TunnelId;
 use super::neighbors::NeighborPart;
 use super::reload::ReloadRequest;
 use super::topology::{Part, Topology, TopologyReader};
-use super::{bfd_task, flows, ike_task, rib_task, session, views};
+use super::{bfd_task, flows, ike_task, rib_task, session, steering_task, views};
 use crate::explain::ProbeError;
 use crate::view::{BfdView, FibView, FlowView, PeerView, RouteView, StaticView, StatusView, StrangersView, TunnelView};
 
@@ -48,6 +48,24 @@ pub enum ControlError {
         name: String,
         /// Configured names.
         known: String,
+    },
+    /// No connection of this name.
+    #[error("there is no connection `{name}`; there are {known}")]
+    NoConnection {
+        /// The name asked for.
+        name: String,
+        /// Configured names.
+        known: String,
+    },
+    /// A connection's traffic cannot be moved.
+    #[error("connection `{name}` is not switched: {reason}")]
+    NotSwitched {
+        /// The connection.
+        name: String,
+        /// What speaks against it.
+        reason: String,
+        /// What to do about that.
+        remedy: &'static str,
     },
     /// A made-up route cannot be judged.
     #[error(transparent)]
@@ -89,6 +107,8 @@ impl ControlError {
     pub fn remedy(&self) -> String {
         match self {
             Self::NoTunnel { .. } => "use a name from `quadspan show tunnels`",
+            Self::NoConnection { .. } => "use a name from `quadspan show connections`",
+            Self::NotSwitched { remedy, .. } => remedy,
             Self::NoSuchSession { .. } => "use a name from `quadspan show peers`",
             Self::Probe(error) => error.remedy(),
             Self::NoSession { .. } => "give the tunnel a `bgp:` section and reload",
@@ -109,6 +129,7 @@ pub struct Control {
     pub(super) ike: mpsc::Sender<ike_task::Command>,
     pub(super) rib: mpsc::Sender<rib_task::Command>,
     pub(super) bfd: bfd_task::Handle,
+    pub(super) steering: steering_task::Handle,
     pub(super) fib: fib::Fib,
     pub(super) dataplane: Dataplane,
     pub(super) topology: TopologyReader,

@@ -16,11 +16,13 @@
 //! the tunnels several peers share an interface, so there BFD ends the session, and its routes go with it, and static
 //! routes to the same address do. BFD may also watch the next hop of a static route by itself.
 //!
+//! A tunnel can be closed besides: its probes have nothing good to say about it. It stays up, and so does its session.
+//!
 //! While routes are held for a peer that restarts (RFC 4724), BFD is not asked: our BFD shares the fate of our control
 //! plane, as the peer's may, so its silence says nothing about forwarding (RFC 5882 4.3.2). What it said holds from the
 //! moment on when no routes are held any more. A session that BFD itself ends holds nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bfd::{Hops, Obstacle, Path, Verdict};
@@ -33,6 +35,7 @@ use super::bfd_task::{self, Add};
 use super::link_states::LinkStates;
 use super::neighbors::Where;
 use super::session;
+use super::steering_task::Facts;
 use super::topology::{Part, TopologyReader};
 use super::watches::WatchPart;
 use crate::telemetry::report::Reporter;
@@ -44,11 +47,21 @@ pub(super) struct Coupling {
     pub(super) rib: Arc<LinkStates>,
     pub(super) topology: TopologyReader,
     pub(super) bfd: bfd_task::Handle,
-    /// Tunnels that are up, and whether their next hops are used.
-    pub(super) gates: Arc<Mutex<BTreeMap<TunnelId, bool>>>,
+    pub(super) gates: Arc<Mutex<Gates>>,
+    /// For whoever chooses among tunnels.
+    pub(super) facts: Arc<Facts>,
     /// What BFD said last of peers while routes were held for them; something waits for the end of that for each.
     pub(super) overruled: Arc<Mutex<BTreeMap<PeerId, Verdict>>>,
     pub(super) reporter: Reporter,
+}
+
+/// What next hops of tunnels wait for.
+#[derive(Debug, Default)]
+pub(super) struct Gates {
+    /// Tunnels that are up, and whether BFD has nothing against them.
+    up: BTreeMap<TunnelId, bool>,
+    /// Tunnels that are not used whether up or not.
+    closed: BTreeSet<TunnelId>,
 }
 
 impl Coupling {
@@ -59,12 +72,14 @@ impl Coupling {
         let watched = part.tunnel.bgp.as_ref().and_then(|session| Some((session.id, session.bfd.as_ref()?)));
         let open = watched.is_none_or(|(_, bfd)| !bfd.strict);
         let mut gates = self.gates.lock().await;
-        gates.insert(id, open);
-        if open {
+        gates.up.insert(id, open);
+        if open && !gates.closed.contains(&id) {
             self.use_link(id, part);
-        } else {
+        }
+        if !open {
             tell(part, session::Command::BfdDown).await;
         }
+        self.facts.note(id, |fact| (fact.up, fact.unreachable) = (true, !open));
         let link = session::Link {
             interface: Some(part.tunnel.interface.clone()),
             mss: Some(part.interface.mss),
@@ -81,8 +96,9 @@ impl Coupling {
     /// No CHILD SA is left.
     pub(super) async fn tunnel_down(&self, id: TunnelId) {
         let mut gates = self.gates.lock().await;
-        gates.remove(&id);
+        gates.up.remove(&id);
         self.leave_link(id);
+        self.facts.note(id, |fact| fact.up = false);
         let part = self.topology.borrow().tunnels.get(&id).cloned();
         let Some(part) = part else { return };
         // What BFD said was about the tunnel that is gone; it begins anew with the next.
@@ -95,6 +111,20 @@ impl Coupling {
         drop(gates);
         if let Some(session) = part.tunnel.bgp.as_ref().filter(|session| session.bfd.is_some()) {
             drop(self.bfd.send(bfd_task::Command::Stop(session.id)).await);
+        }
+    }
+
+    /// Closes a tunnel, or opens it: its next hops are not used, or are if nothing else speaks against it.
+    pub(super) async fn set_closed(&self, id: TunnelId, closed: bool) {
+        let mut gates = self.gates.lock().await;
+        let changed = if closed { gates.closed.insert(id) } else { gates.closed.remove(&id) };
+        if !changed || gates.up.get(&id) != Some(&true) {
+            return;
+        }
+        let part = self.topology.borrow().tunnels.get(&id).cloned();
+        match part {
+            Some(part) if !closed => self.use_link(id, &part),
+            Some(_) | None => self.leave_link(id),
         }
     }
 
@@ -122,14 +152,16 @@ impl Coupling {
         self.act_on(peer, verdict, &mut gates).await;
     }
 
-    async fn act_on(&self, peer: PeerId, verdict: Verdict, gates: &mut BTreeMap<TunnelId, bool>) {
+    async fn act_on(&self, peer: PeerId, verdict: Verdict, gates: &mut Gates) {
         let topology = self.topology.borrow().clone();
         let Some(session) = topology.session(peer) else { return };
         let tunnel = topology.tunnels.iter().find(|(_, part)| part.tunnel.bgp.as_ref().is_some_and(|s| s.id == peer));
         if let Some((id, part)) = tunnel {
             // What is not up has nothing to lose, and is asked again when it is.
-            let Some(open) = gates.get_mut(id) else { return };
-            if std::mem::replace(open, verdict.is_usable()) != verdict.is_usable() {
+            let closed = gates.closed.contains(id);
+            let Some(open) = gates.up.get_mut(id) else { return };
+            self.facts.note(*id, |fact| fact.unreachable = !verdict.is_usable());
+            if std::mem::replace(open, verdict.is_usable()) != verdict.is_usable() && !closed {
                 if verdict.is_usable() { self.use_link(*id, part) } else { self.leave_link(*id) }
             }
         }
@@ -181,7 +213,7 @@ impl Coupling {
                 let interface = Some(part.tunnel.interface.clone());
                 let add = Add { peer, name: session.name.clone(), path, interface, config };
                 self.tell_bfd(bfd_task::Command::Add(Box::new(add))).await;
-                if self.gates.lock().await.contains_key(&part.tunnel.id) {
+                if self.gates.lock().await.up.contains_key(&part.tunnel.id) {
                     self.tell_bfd(bfd_task::Command::Start(peer)).await;
                 }
             }

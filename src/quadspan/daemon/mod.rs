@@ -33,6 +33,8 @@
 //! on. The routing tables have a thread of their own: a task that is woken by a busy one waits in its thread's queue, and
 //! would wait there for as long as a full table takes.
 //!
+//! Beside these, `steering_task` follows tunnels, BFD and sessions and says which tunnels of a connection come first.
+//!
 //! Every task is told what happened in the order it happened, and owns its state alone. [`Control`] asks them all to
 //! answer a person or a scrape. [`run`] starts them in the order of dependence and stops them in the reverse order.
 
@@ -56,6 +58,7 @@ mod rib_task;
 mod router;
 mod session;
 mod sleep;
+mod steering_task;
 mod topology;
 
 mod views;
@@ -68,3 +71,4 @@ pub use control::{Control, ControlError};
 pub use error::StartError;
 pub use explain::Destination;
 pub use router::run;
+pub(crate) use views::sentence;

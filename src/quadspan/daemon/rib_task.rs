@@ -16,11 +16,13 @@ use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
+use wire::ipsec::TunnelId;
 
 use super::convergence::Convergence;
 use super::link_states::LinkStates;
 use super::session;
 use super::sleep::sleep_until;
+use super::steering_task::Facts;
 use super::topology::TopologyReader;
 use crate::telemetry::report::Reporter;
 
@@ -50,6 +52,11 @@ pub(super) enum Command {
     SetDraining {
         peer: PeerId,
         draining: bool,
+    },
+    /// Where a tunnel stands in its connection, or that it is in none.
+    SetStanding {
+        link: LinkId,
+        standing: Option<rib::Standing>,
     },
     SetPolicy {
         peer: PeerId,
@@ -127,23 +134,32 @@ pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
     mpsc::channel(COMMAND_QUEUE)
 }
 
+/// What is read and written as a level.
+#[derive(Debug)]
+pub(super) struct Levels {
+    pub(super) states: Arc<LinkStates>,
+    pub(super) facts: Arc<Facts>,
+}
+
 /// Starts the task in a thread of its own: deciding on a full table takes long, and nothing else may wait behind that. It
 /// ends when nobody can reach it any more, and the receiver with it.
 pub(super) fn spawn(
     rib: Rib,
     commands: mpsc::Receiver<Command>,
-    states: Arc<LinkStates>,
+    levels: Levels,
     fib: fib::Fib,
     topology: TopologyReader,
     reporter: Reporter,
 ) -> std::io::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (alive, ended) = oneshot::channel();
+    let Levels { states, facts } = levels;
     let task = Task {
         rib,
         states,
         fib,
         topology,
+        facts,
         reporter,
         incarnations: BTreeMap::new(),
         backlog: BTreeMap::new(),
@@ -165,6 +181,8 @@ struct Task {
     states: Arc<LinkStates>,
     fib: fib::Fib,
     topology: TopologyReader,
+    /// For whoever chooses among tunnels.
+    facts: Arc<Facts>,
     reporter: Reporter,
     incarnations: BTreeMap<PeerId, u64>,
     /// Batches of updates that sessions had no room for. Their peers are held: at most one batch of the routing tables each.
@@ -248,7 +266,11 @@ impl Task {
         match command {
             Command::AddPeer { peer, policy } => self.rib.add_peer(peer, *policy),
             Command::RemovePeer { peer } => self.rib.remove_peer(peer),
-            Command::SetDraining { peer, draining } => self.rib.set_draining(peer, draining),
+            Command::SetDraining { peer, draining } => {
+                self.facts.note(TunnelId(peer.0), |fact| fact.drained = draining);
+                self.rib.set_draining(peer, draining);
+            }
+            Command::SetStanding { link, standing } => self.rib.set_standing(link, standing),
             Command::SetPolicy { peer, policy } => self.rib.set_policy(peer, *policy),
             Command::Interface { link, interface: Some(interface) } => self.rib.set_interface(link, interface),
             Command::Interface { link, interface: None } => self.rib.remove_interface(link),
@@ -257,6 +279,7 @@ impl Task {
                 self.rib.reconfigure(*config);
             }
             Command::PeerUp { peer, incarnation, established } => {
+                self.facts.note(TunnelId(peer.0), |fact| fact.established = true);
                 self.incarnations.insert(peer, incarnation);
                 self.backlog.remove(&peer);
                 if let Some(convergence) = &mut self.convergence {
@@ -268,10 +291,19 @@ impl Task {
                 self.backlog.remove(&peer);
                 match stale {
                     Some(stale) => self.rib.handle_peer_restarting(peer, &stale.families),
-                    None => self.rib.handle_peer_down(peer),
+                    None => {
+                        self.facts.note(TunnelId(peer.0), |fact| fact.established = false);
+                        self.rib.handle_peer_down(peer);
+                    }
                 }
             }
-            Command::StaleExpired { peer, families } => self.rib.handle_stale_expired(peer, &families),
+            Command::StaleExpired { peer, families } => {
+                // Unless it is back.
+                if self.rib.families(peer).is_empty() {
+                    self.facts.note(TunnelId(peer.0), |fact| fact.established = false);
+                }
+                self.rib.handle_stale_expired(peer, &families);
+            }
             Command::RefreshBegun { peer, family } => self.rib.handle_refresh_begun(peer, family),
             Command::RefreshEnded { peer, family } => self.rib.handle_refresh_ended(peer, family),
             Command::Updates { peer, updates } => {

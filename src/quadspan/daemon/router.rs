@@ -22,6 +22,7 @@ use super::link_states::LinkStates;
 use super::neighbors::Neighborhood;
 use super::reception::{Accepted, Reception};
 use super::reload::{Makers, ReloadRequest, Supervisor};
+use super::steering_task::{self, Facts};
 use super::topology::Topology;
 use super::{bfd_task, ike_task, rib_task};
 use crate::control::server::{self, SocketFile};
@@ -88,7 +89,7 @@ impl Running {
 
         let (topology, reader) = watch::channel(Arc::new(Topology::empty(router.clone())));
         let (rib, rib_commands) = rib_task::channel();
-        let states = Arc::new(LinkStates::default());
+        let (states, facts) = (Arc::new(LinkStates::default()), Arc::new(Facts::default()));
         let (bfd, bfd_commands) = bfd_task::channel();
         let coupling = Coupling {
             fib: fib.clone(),
@@ -96,6 +97,7 @@ impl Running {
             topology: reader.clone(),
             bfd: bfd.clone(),
             gates: Arc::default(),
+            facts: Arc::clone(&facts),
             overruled: Arc::default(),
             reporter: reporter.clone(),
         };
@@ -104,9 +106,10 @@ impl Running {
         let (ike, ike_ended) =
             ike_task::spawn(dataplane.clone(), dataplane_events, coupling.clone(), lost, reporter.clone());
         let tables = rib::Rib::new(router.rib.clone());
-        let rib_ended =
-            rib_task::spawn(tables, rib_commands, Arc::clone(&states), fib.clone(), reader.clone(), reporter.clone())
-                .map_err(StartError::Rib)?;
+        let levels = rib_task::Levels { states: Arc::clone(&states), facts: Arc::clone(&facts) };
+        let rib_ended = rib_task::spawn(tables, rib_commands, levels, fib.clone(), reader.clone(), reporter.clone())
+            .map_err(StartError::Rib)?;
+        let steering = steering_task::spawn(facts, coupling.clone(), rib.clone(), reporter.clone());
         let followers = Followers { fib: fib.clone(), states, rib: rib.clone(), topology: reader.clone() };
         let (neighborhood, surroundings) = Surroundings::watch(followers, reporter.clone()).await?;
 
@@ -115,6 +118,7 @@ impl Running {
             ike: ike.clone(),
             rib: rib.clone(),
             bfd: bfd.clone(),
+            steering,
             fib: fib.clone(),
             dataplane: dataplane.clone(),
             topology: reader,

@@ -1,6 +1,7 @@
 //! From the owners' own terms to what a person reads.
 
 mod beyond;
+mod connections;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,6 +15,8 @@ use rib::{CandidateView, LocalKind, Verdict as RibVerdict};
 use wire::ipsec::Direction;
 
 pub(super) use beyond::{neighbor, static_route};
+pub(super) use connections::connections;
+pub(crate) use connections::sentence;
 
 use super::topology::{Part, Topology, Unmade};
 use crate::explain;

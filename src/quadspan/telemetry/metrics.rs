@@ -33,6 +33,8 @@ pub struct Metrics {
     pub prefix_warnings: IntCounterVec,
     /// By tunnel: times it was lost.
     pub failovers: IntCounterVec,
+    /// By connection and cause: times its traffic moved.
+    pub connection_switches: IntCounterVec,
     /// By result.
     pub reloads: IntCounterVec,
     /// When the configuration in force was read, in seconds since 1970.
@@ -62,6 +64,11 @@ impl Metrics {
                 &["tunnel"],
             ),
             failovers: vec("failovers_total", "Times a tunnel in use was lost and its routes moved.", &["tunnel"]),
+            connection_switches: vec(
+                "connection_switches_total",
+                "Times that a connection's traffic moved, by cause.",
+                &["connection", "cause"],
+            ),
             reloads: vec("config_reload_total", "Configuration reloads by result.", &["result"]),
             reload_success_time: IntGauge::new(
                 name("config_last_reload_success_timestamp_seconds"),
@@ -88,6 +95,7 @@ impl Metrics {
             &self.notifications,
             &self.failovers,
             &self.prefix_warnings,
+            &self.connection_switches,
             &self.reloads,
         ];
         for vector in vectors {

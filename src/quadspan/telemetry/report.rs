@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 use negotiation::{DownReason, Event as IkeEvent};
+use steering::{Cause, Obstacle, Verdict};
 use tracing::{debug, error, info, warn};
 use wire::ipsec::{Spi, TrafficSelector, TunnelId};
 
 use super::metrics::Metrics;
-use crate::daemon::ControlError;
+use crate::daemon::{ControlError, sentence};
 
 /// Writes the log and counts. Clones share the counts.
 #[derive(Clone, Debug)]
@@ -253,6 +254,56 @@ impl Reporter {
         let (local, port) = (path.local, path.hops.port());
         let remedy = "stop the other program on this UDP port; tried again in 5 s";
         warn!(tunnel, %local, port, %error, remedy, "BFD does not hear");
+    }
+
+    pub(crate) fn connection_added(&self, connection: &str) {
+        for cause in ["failed", "recovered", "operator"] {
+            self.metrics.connection_switches.with_label_values(&[connection, cause]);
+        }
+    }
+
+    /// Traffic of a connection moved.
+    pub(crate) fn connection_switched(&self, names: &impl TunnelNames, connection: &str, switch: &steering::Switch) {
+        let list =
+            |tunnels: &[TunnelId]| tunnels.iter().map(|tunnel| names.name(*tunnel)).collect::<Vec<_>>().join(", ");
+        let (from, to, cause) = (list(&switch.from), list(&switch.to), switch.cause.label());
+        let why = sentence(&switch.cause, names);
+        match switch.cause {
+            Cause::Failed { .. } | Cause::LastResort { .. } => {
+                warn!(connection, from, to, cause, why, "connection failed over");
+            }
+            Cause::Began
+            | Cause::Recovered { .. }
+            | Cause::Operator
+            | Cause::Released
+            | Cause::Med
+            | Cause::Reconfigured => info!(connection, from, to, cause, why, "connection switched"),
+        }
+        self.metrics.connection_switches.with_label_values(&[connection, cause]).inc();
+    }
+
+    /// An operator's order about a connection, whether carried out or not.
+    pub(crate) fn connection_ordered(&self, connection: &str, order: &str, done: bool) {
+        info!(connection, order, done, "operator's order");
+    }
+
+    /// Probes have come to an opinion about a tunnel.
+    pub(crate) fn health_changed(
+        &self,
+        tunnel: &str,
+        verdict: Verdict,
+        probes: impl Iterator<Item = steering::ProbeStatus>,
+    ) {
+        let silent = probes.filter(|probe| probe.verdict != Verdict::Good).map(|probe| probe.target.to_string());
+        match verdict {
+            Verdict::Good => info!(tunnel, "probes are answered"),
+            Verdict::Unknown => debug!(tunnel, "probes are yet to be answered"),
+            Verdict::Bad => {
+                let silent = silent.collect::<Vec<_>>().join(", ");
+                let remedy = Obstacle::Probes.remedy();
+                warn!(tunnel, silent, remedy, "probes are not answered; the tunnel is not used");
+            }
+        }
     }
 
     pub(crate) fn neighbors_listen_failed(&self, address: std::net::IpAddr, error: &std::io::Error) {

@@ -9,8 +9,8 @@ use super::metrics::name;
 use super::policies;
 use crate::daemon::{Control, ControlError};
 use crate::view::{
-    BfdView, ChildView, FibView, FlowState, FlowView, MessageCounts, PeerView, StatusView, StrangersView, TunnelState,
-    TunnelView,
+    BfdView, ChildView, ConnectionState, ConnectionsView, FibView, FlowState, FlowView, MessageCounts, PeerView, StatusView,
+    StrangersView, TunnelState, TunnelView,
 };
 
 /// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
@@ -33,6 +33,7 @@ pub(super) async fn gather(control: &Control) -> Result<Vec<MetricFamily>, Contr
     engine(&control.engine_counters(), &mut families);
     peers(&status.peers, &mut families);
     bfd(&control.bfd().await?, &mut families);
+    connections(&control.connections().await?, &mut families);
     prefixes(&status.peers, &mut families);
     messages(&status.peers, &mut families);
     tables(&status, &fib, &mut families);
@@ -317,6 +318,38 @@ fn bfd(view: &BfdView, families: &mut Vec<MetricFamily>) {
     collect(families, &[up, usable, interval, detection]);
     families.extend(packets.collect());
     families.extend(discarded.collect());
+}
+
+fn connections(view: &ConnectionsView, families: &mut Vec<MetricFamily>) {
+    let labels = ["connection", "tunnel"];
+    let active = gauge("connection_tunnel_active", "Whether the tunnel carries its connection's traffic.", &labels);
+    let healthy = gauge("connection_tunnel_healthy", "Whether nothing speaks against the tunnel.", &labels);
+    let held = gauge(
+        "connection_hold_down_seconds",
+        "Time until the tunnel, healthy again, may carry its connection's traffic.",
+        &labels,
+    );
+    let away = gauge(
+        "connection_failed_over",
+        "Whether others than the tunnels of the best priority carry the connection's traffic, or none does.",
+        &["connection"],
+    );
+    for connection in &view.connections {
+        away.with_label_values(&[&connection.name]).set(flag(connection.state != ConnectionState::Normal));
+        for tunnel in &connection.tunnels {
+            let labels = [&connection.name, &tunnel.tunnel];
+            active.with_label_values(&labels).set(flag(tunnel.active));
+            healthy.with_label_values(&labels).set(flag(tunnel.healthy));
+            held.with_label_values(&labels).set(float(tunnel.held_for.unwrap_or(0)));
+        }
+    }
+    let answers = gauge("probe_success", "Whether the target answers through the tunnel.", &["tunnel", "target"]);
+    for health in &view.health {
+        for probe in &health.probes {
+            answers.with_label_values(&[&health.tunnel, &probe.target]).set(flag(probe.verdict == "good"));
+        }
+    }
+    collect(families, &[active, healthy, held, away, answers]);
 }
 
 fn tables(status: &StatusView, fib: &FibView, families: &mut Vec<MetricFamily>) {

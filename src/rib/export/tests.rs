@@ -11,7 +11,7 @@ use policy::{
     RuleId, Set, Then,
 };
 
-use crate::{GracefulShutdown, Inside6, LocalAs, PrivateAs, Treatment};
+use crate::{GracefulShutdown, Inside6, LocalAs, PrivateAs, Standing, Treatment};
 
 fn session(families: &[Family]) -> &'static PeerSession {
     Box::leak(Box::new(PeerSession::new(families.to_vec(), RouterId([1, 1, 1, 1].into()))))
@@ -62,6 +62,7 @@ fn export(policy: &PeerPolicy) -> Export<'_> {
         ebgp: policy.peer_asn != Asn(65000),
         covering: &[],
         drain: policy.graceful_shutdown.drain,
+        standing: Standing::default(),
         counts: true,
     }
 }

@@ -7,7 +7,7 @@ use policy::{
 };
 
 use super::*;
-use crate::{DecisionRules, GracefulShutdown, Inside6, LocalAs, Treatment};
+use crate::{DecisionRules, GracefulShutdown, Inside6, LocalAs, Standing, Treatment};
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -85,6 +85,7 @@ fn judge_with(
         extended_next_hop: false,
         role: None,
         drain: policy.graceful_shutdown.drain,
+        standing: Standing::default(),
         counts: true,
     };
     change(&mut import);

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod beyond;
+mod connections;
 #[cfg(test)]
 mod four_tunnels;
 #[cfg(test)]
