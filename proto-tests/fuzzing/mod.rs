@@ -39,6 +39,7 @@ mod input;
 pub mod names;
 mod pair;
 pub mod plan_file;
+pub mod probe_answer;
 pub mod rib_life;
 pub mod subjects;
 
@@ -83,6 +84,7 @@ pub const TARGETS: [Target; 21] = targets![
     inner_packet,
     names,
     plan_file,
+    probe_answer,
     rib_life,
 ];
 

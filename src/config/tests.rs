@@ -3,6 +3,7 @@
 mod beyond;
 mod certificates;
 mod clouds;
+mod connections;
 mod diagnostics;
 mod documents;
 mod examples;

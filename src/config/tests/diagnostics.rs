@@ -473,6 +473,7 @@ const GROUPS: [(&str, &[Case]); 12] = [
     ("router", ROUTER),
     ("tunnels", TUNNELS),
     ("beyond", BEYOND),
+    ("connections", super::connections::CASES),
     ("secrets", SECRETS),
     ("certificates", CERTIFICATES),
     ("ipsec", IPSEC),

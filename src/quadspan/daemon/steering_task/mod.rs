@@ -137,7 +137,8 @@ impl Task {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let facts = Arc::clone(&self.facts);
-        let mut router = Arc::clone(&self.topology.borrow_and_update().router);
+        let mut topology = self.topology.clone();
+        let mut router = Arc::clone(&topology.borrow_and_update().router);
         self.configure(&router);
         loop {
             self.judge(&router);
@@ -150,8 +151,8 @@ impl Task {
                     Some(command) => self.handle_command(command),
                     None => return,
                 },
-                changed = self.topology.changed() => {
-                    let next = Arc::clone(&self.topology.borrow_and_update().router);
+                changed = topology.changed() => {
+                    let next = Arc::clone(&topology.borrow_and_update().router);
                     if changed.is_err() {
                         return;
                     }

@@ -52,7 +52,7 @@ async fn echo(target: IpAddr, way: &Way) -> io::Result<bool> {
     let numbers = entropy.random_u32();
     let [a, b, c, d] = numbers.to_be_bytes();
     let echo = Echo { identifier: u16::from_be_bytes([a, b]), sequence: u16::from_be_bytes([c, d]), token };
-    let socket = AsyncFd::new(socket)?;
+    let socket = AsyncFd::register(socket)?;
     socket.get_ref().send(&echo.request(target))?;
     let mut buffer = [0; LONGEST];
     loop {
