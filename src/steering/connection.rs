@@ -16,15 +16,6 @@ use wire::ipsec::TunnelId;
 
 use crate::{Cause, Config, Failback, MemberStatus, Mode, Obstacle, Standing, Status, Switch};
 
-/// What the process is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Where this tunnel stands from now on.
-    Standing(TunnelId, Standing),
-    /// Traffic moved; the standings that make it were handed out before.
-    Switched(Switch),
-}
-
 /// Why traffic is not moved as the operator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -50,7 +41,7 @@ pub struct Connection {
     elected_at: Instant,
     switches: u64,
     last: Option<Switch>,
-    outputs: VecDeque<Output>,
+    outputs: VecDeque<Switch>,
 }
 
 /// What is known of one tunnel.
@@ -63,7 +54,6 @@ struct State {
     flaps: u32,
     /// When it was healthy for long enough.
     ready: Instant,
-    told: Option<Standing>,
 }
 
 impl Connection {
@@ -96,7 +86,6 @@ impl Connection {
                 since: now,
                 flaps: 0,
                 ready: now,
-                told: None,
             };
             self.members.entry(member.tunnel).or_insert(unknown).priority = member.priority;
         }
@@ -185,14 +174,19 @@ impl Connection {
         held.map(|(_, state)| state.ready).min()
     }
 
-    /// The next thing to do, until there is none.
-    pub fn poll_output(&mut self) -> Option<Output> {
+    /// The next time that traffic moved, until there is none that was not told of.
+    pub fn poll_output(&mut self) -> Option<Switch> {
         self.outputs.pop_front()
     }
 
     /// The tunnels that carry traffic, in order of number.
     pub fn active(&self) -> impl Iterator<Item = TunnelId> + '_ {
         self.active.iter().copied()
+    }
+
+    /// Where each tunnel stands.
+    pub fn standings(&self) -> impl Iterator<Item = (TunnelId, Standing)> + '_ {
+        self.members.iter().map(|(tunnel, state)| (*tunnel, self.standing(*tunnel, state)))
     }
 
     /// How it is.
@@ -213,7 +207,7 @@ impl Connection {
                 held_for: (state.obstacle.is_none() && !self.active.contains(tunnel))
                     .then(|| state.ready.saturating_duration_since(now))
                     .filter(|left| !left.is_zero()),
-                standing: state.told.unwrap_or_default(),
+                standing: self.standing(*tunnel, state),
             })
             .collect();
         members.sort_by_key(|member| (member.priority, member.tunnel));
@@ -233,15 +227,14 @@ impl Connection {
         self.first = self.contenders(now);
         let elected = self.chosen();
         if elected == self.active {
-            return self.tell_standings();
+            return;
         }
         let cause = self.explain(cause, &elected);
         let from = std::mem::replace(&mut self.active, elected).into_iter().collect();
-        self.tell_standings();
         let switch = Switch { from, to: self.active.iter().copied().collect(), cause, at: now };
         self.switches += 1;
         self.last = Some(switch.clone());
-        self.outputs.push_back(Output::Switched(switch));
+        self.outputs.push_back(switch);
     }
 
     /// Those that are to carry traffic as far as health, hold-downs, priorities and the operator's will go.
@@ -302,21 +295,7 @@ impl Connection {
         }
     }
 
-    fn tell_standings(&mut self) {
-        let standings: Vec<(TunnelId, Standing)> =
-            self.members.keys().map(|tunnel| (*tunnel, self.standing(*tunnel))).collect();
-        // Who is to carry traffic first: at no moment is there nobody.
-        let (first, rest): (Vec<_>, Vec<_>) = standings.into_iter().partition(|(_, standing)| standing.export == 0);
-        for (tunnel, standing) in first.into_iter().chain(rest) {
-            let Some(state) = self.members.get_mut(&tunnel) else { continue };
-            if state.told.replace(standing) != Some(standing) {
-                self.outputs.push_back(Output::Standing(tunnel, standing));
-            }
-        }
-    }
-
-    fn standing(&self, tunnel: TunnelId) -> Standing {
-        let Some(state) = self.members.get(&tunnel) else { return Standing::default() };
+    fn standing(&self, tunnel: TunnelId, state: &State) -> Standing {
         let own = self.rank(tunnel, state);
         let ahead: BTreeSet<Rank> =
             self.members.iter().map(|(other, state)| self.rank(*other, state)).filter(|rank| *rank < own).collect();

@@ -26,7 +26,7 @@ mod tests;
 mod watch;
 
 pub use config::{Config, Failback, HealthCheck, MAX_PROBES, Member, Mode, Policy, Target};
-pub use connection::{Connection, Output, Refusal};
+pub use connection::{Connection, Refusal};
 pub use health::{Cause, Obstacle, Switch};
 pub use standing::Standing;
 pub use status::{MemberStatus, Status};

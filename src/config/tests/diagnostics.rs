@@ -465,7 +465,7 @@ const ROUTES: &[Case] = &[
 
 const NETWORKS: &str = "  networks: [10.1.0.0/16]\n";
 
-const GROUPS: [(&str, &[Case]); 12] = [
+const GROUPS: [(&str, &[Case]); 13] = [
     ("clouds", super::clouds::CASES),
     ("speaker", SPEAKER),
     ("post-quantum", POST_QUANTUM),

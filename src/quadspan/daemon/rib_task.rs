@@ -265,7 +265,10 @@ impl Task {
     fn handle(&mut self, command: Command) {
         match command {
             Command::AddPeer { peer, policy } => self.rib.add_peer(peer, *policy),
-            Command::RemovePeer { peer } => self.rib.remove_peer(peer),
+            Command::RemovePeer { peer } => {
+                self.facts.note(TunnelId(peer.0), |fact| (fact.established, fact.drained) = (false, false));
+                self.rib.remove_peer(peer);
+            }
             Command::SetDraining { peer, draining } => {
                 self.facts.note(TunnelId(peer.0), |fact| fact.drained = draining);
                 self.rib.set_draining(peer, draining);

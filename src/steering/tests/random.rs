@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use wire::ipsec::TunnelId;
 
-use crate::{Cause, Config, Connection, Failback, Member, Mode, Obstacle, Output};
+use crate::{Cause, Config, Connection, Failback, Member, Mode, Obstacle};
 
 const TUNNELS: u32 = 4;
 
@@ -103,8 +103,7 @@ impl Observed {
         for member in &status.members {
             prop_assert_eq!(member.standing.export == 0, member.active || active.is_empty() && member.first);
         }
-        while let Some(output) = self.connection.poll_output() {
-            let Output::Switched(switch) = output else { continue };
+        while let Some(switch) = self.connection.poll_output() {
             let Cause::Recovered { tunnel } = switch.cause else { continue };
             if let Some(failed) = self.failed.get(&tunnel) {
                 prop_assert!(switch.at - *failed >= self.hold, "{tunnel} came back too early");

@@ -18,7 +18,9 @@ pub(in crate::daemon) struct Fact {
     pub(in crate::daemon) established: bool,
     /// The session is drained by command.
     pub(in crate::daemon) drained: bool,
-    /// How often it went from up to down, or its session was lost.
+    /// How often it went from up to down.
+    pub(in crate::daemon) downs: u64,
+    /// How often its session was lost.
     pub(in crate::daemon) losses: u64,
 }
 
@@ -36,9 +38,8 @@ impl Facts {
         let fact = latest.entry(tunnel).or_default();
         let before = *fact;
         change(fact);
-        if before.up && !fact.up || before.established && !fact.established {
-            fact.losses += 1;
-        }
+        fact.downs += u64::from(before.up && !fact.up);
+        fact.losses += u64::from(before.established && !fact.established);
         if before != *fact {
             self.changed.notify_one();
         }
@@ -69,7 +70,7 @@ mod tests {
         facts.note(TUNNEL, |fact| fact.up = false);
         facts.note(TUNNEL, |fact| fact.up = true);
         facts.changed().await;
-        assert_eq!(facts.of(TUNNEL), Fact { up: true, established: true, losses: 1, ..Fact::default() });
+        assert_eq!(facts.of(TUNNEL), Fact { up: true, established: true, downs: 1, ..Fact::default() });
         assert_eq!(facts.of(TunnelId(2)), Fact::default());
     }
 }

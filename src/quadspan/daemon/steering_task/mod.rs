@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use config::{Router, Tunnel};
 use rib::PeerId;
-use steering::{Config, Connection, Member, Mode, Obstacle, Output, ProbeStatus, Refusal, Verdict, Watch, WatchOutput};
+use steering::{Config, Connection, Member, Mode, Obstacle, ProbeStatus, Refusal, Verdict, Watch, WatchOutput};
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
@@ -128,8 +128,8 @@ struct Task {
     checks: BTreeMap<TunnelId, Check>,
     /// Standings that the routing tables have.
     told: BTreeMap<TunnelId, rib::Standing>,
-    /// Losses of tunnels that were acted upon.
-    seen: BTreeMap<TunnelId, u64>,
+    /// How often tunnels and their sessions had been lost when it was last looked.
+    seen: BTreeMap<TunnelId, (u64, u64)>,
 }
 
 impl Task {
@@ -179,13 +179,13 @@ impl Task {
                 let Some(served) = self.connections.get_mut(&connection) else { return };
                 let outcome = served.connection.switch(to, now);
                 self.reporter.connection_ordered(&connection, "switch", outcome.is_ok());
-                drop(reply.send(outcome));
+                let _ = reply.send(outcome);
             }
             Command::Release { connection, reply } => {
                 let Some(served) = self.connections.get_mut(&connection) else { return };
                 let released = served.connection.release(now);
                 self.reporter.connection_ordered(&connection, "release", released);
-                drop(reply.send(released));
+                let _ = reply.send(released);
             }
             Command::Status(reply) => drop(reply.send(self.report(now))),
         }
@@ -267,9 +267,10 @@ impl Task {
         let now = Instant::now();
         for tunnel in &router.tunnels {
             let fact = self.facts.of(tunnel.id);
-            let lost = self.seen.insert(tunnel.id, fact.losses).is_some_and(|seen| seen != fact.losses);
+            let (downs, losses) = self.seen.insert(tunnel.id, (fact.downs, fact.losses)).unwrap_or_default();
+            let lost = (downs, losses) != (fact.downs, fact.losses);
             if let Some(check) = self.checks.get_mut(&tunnel.id) {
-                check.follow(fact.up, lost, now);
+                check.follow(fact.up, downs != fact.downs, now);
             }
             let obstacle = obstacle(tunnel, fact, self.checks.get(&tunnel.id));
             for served in self.connections.values_mut() {
@@ -287,17 +288,12 @@ impl Task {
         let mut wanted = BTreeMap::new();
         let mut switches = Vec::new();
         for (name, served) in &mut self.connections {
-            while let Some(output) = served.connection.poll_output() {
-                match output {
-                    // What the routing tables are told follows from the state below.
-                    Output::Standing(..) => {}
-                    Output::Switched(switch) => switches.push((name.clone(), switch)),
-                }
+            while let Some(switch) = served.connection.poll_output() {
+                switches.push((name.clone(), switch));
             }
             let (connection, way_back) = (served.number, served.way_back);
-            for member in served.connection.status(Instant::now()).members {
-                let steering::Standing { import, export } = member.standing;
-                wanted.insert(member.tunnel, rib::Standing { connection, import, export, way_back });
+            for (tunnel, steering::Standing { import, export }) in served.connection.standings() {
+                wanted.insert(tunnel, rib::Standing { connection, import, export, way_back });
             }
         }
         self.close_and_open(router).await;
@@ -388,8 +384,8 @@ impl Task {
 
 impl Check {
     /// The tunnel is up or down, and may have been down between.
-    fn follow(&mut self, up: bool, lost: bool, now: Instant) {
-        if self.running && (!up || lost) {
+    fn follow(&mut self, up: bool, was_down: bool, now: Instant) {
+        if self.running && (!up || was_down) {
             self.running = false;
             self.lenient = false;
             self.watch.stop();

@@ -9,8 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use steering::Target;
 use steering::echo::Echo;
-use tokio::io::unix::AsyncFd;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, UdpSocket};
 
 use crate::daemon::entropy::system_entropy;
 
@@ -52,16 +51,15 @@ async fn echo(target: IpAddr, way: &Way) -> io::Result<bool> {
     let numbers = entropy.random_u32();
     let [a, b, c, d] = numbers.to_be_bytes();
     let echo = Echo { identifier: u16::from_be_bytes([a, b]), sequence: u16::from_be_bytes([c, d]), token };
-    let socket = AsyncFd::register(socket)?;
-    socket.get_ref().send(&echo.request(target))?;
+    // A raw socket takes send(2) and recv(2) as one of UDP does; what goes through are whole ICMP messages.
+    let socket = UdpSocket::from_std(socket.into())?;
+    socket.send(&echo.request(target)).await?;
     let mut buffer = [0; LONGEST];
     loop {
-        let mut ready = socket.readable().await?;
-        let received = ready.try_io(|socket| io::Read::read(&mut socket.get_ref(), &mut buffer));
-        match received {
-            Ok(Ok(length)) if echo.is_answered_by(target, buffer.get(..length).unwrap_or_default()) => return Ok(true),
-            // Others' messages, or errors that routers report.
-            Ok(Ok(_) | Err(_)) | Err(_) => {}
+        let length = socket.recv(&mut buffer).await?;
+        // The socket hears whatever ICMP the target sends through the tunnel.
+        if echo.is_answered_by(target, buffer.get(..length).unwrap_or_default()) {
+            return Ok(true);
         }
     }
 }
