@@ -98,7 +98,8 @@ impl Coupling {
         let mut gates = self.gates.lock().await;
         gates.up.remove(&id);
         self.leave_link(id);
-        self.facts.note(id, |fact| fact.up = false);
+        // The session ends with the tunnel: one failure and not two.
+        self.facts.note(id, |fact| (fact.up, fact.established) = (false, false));
         let part = self.topology.borrow().tunnels.get(&id).cloned();
         let Some(part) = part else { return };
         // What BFD said was about the tunnel that is gone; it begins anew with the next.
