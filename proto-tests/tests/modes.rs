@@ -1,6 +1,7 @@
 //! Connection modes: what a failure, a recovery, an operator's order or the peer's MEDs do to traffic, in packets lost both
 //! ways at 1,000 per second, by our process, both kernels and the peer.
 
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use proto_tests::lab::layout::{CLOUD_NETWORK, TUNNELS};
@@ -92,11 +93,17 @@ fn static_routes_fail_over_and_back_like_learned_ones() {
 #[test]
 fn a_dead_path_behind_a_live_tunnel_is_found_by_probes() {
     let ours = format!(
-        "{PRIMARY_STANDBY}    health: {{probes: [{{icmp: 10.2.0.10}}], interval: 200ms, timeout: 150ms, down-after: 3, \
-         up-after: 3}}\n"
+        "{PRIMARY_STANDBY}    health: {{probes: [{{icmp: 10.2.0.10}}, {{tcp: '10.2.0.10:7100'}}], policy: all, \
+         interval: 200ms, timeout: 150ms, down-after: 3, up-after: 3}}\n"
     );
     with(Routing::Bgp, &ours, INDIFFERENT, |lab| {
+        let _service = lab
+            .host_b
+            .enter(|| TcpListener::bind(SocketAddr::from(([10, 2, 0, 10], 7100))))?
+            .map_err(LabError::io("listen behind the peer"))?;
         lab.wait_ready(&["t1"])?;
+        let health = lab.us.show("connections")?["health"].clone();
+        ensure(health[0]["probes"][1]["verdict"] == "good", "the service answers", || health.to_string())?;
         lab.wait_way_back(&["t1"])?;
         let stream = lab.stream()?;
         let before = stream.checkpoint();

@@ -1,6 +1,6 @@
 //! Connections beside each other and beside their tunnels.
 
-use ike::config::StartAction;
+use negotiation::StartAction;
 use steering::Mode;
 
 use crate::code::Code;
