@@ -151,7 +151,10 @@ impl Control {
         let topology = self.topology.borrow().clone();
         Ok(StatusView {
             router: views::router(&topology.router, &self.file, self.started, &self.warnings),
-            verdict: views::verdict(&topology.router, &tunnels, &peers, &routing),
+            verdict: views::note_connections(
+                views::verdict(&topology.router, &tunnels, &peers, &routing),
+                &self.connections().await?,
+            ),
             tunnels,
             peers,
             routing,

@@ -15,8 +15,8 @@ use rib::{CandidateView, LocalKind, Verdict as RibVerdict};
 use wire::ipsec::Direction;
 
 pub(super) use beyond::{neighbor, static_route};
-pub(super) use connections::connections;
 pub(crate) use connections::sentence;
+pub(super) use connections::{connections, note_connections};
 
 use super::topology::{Part, Topology, Unmade};
 use crate::explain;
