@@ -1,6 +1,6 @@
 //! Connections as they are shown.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use steering::{Cause, MemberStatus, Mode, ProbeStatus, Status, Verdict};
 use wire::ipsec::TunnelId;
@@ -8,6 +8,7 @@ use wire::ipsec::TunnelId;
 use crate::daemon::steering_task::Report;
 use crate::daemon::topology::Topology;
 use crate::telemetry::report::TunnelNames;
+use crate::view;
 use crate::view::{
     ConnectionState, ConnectionTunnelView, ConnectionView, ConnectionsView, HealthView, ProbeTargetView, SwitchView,
 };
@@ -24,6 +25,18 @@ pub(in crate::daemon) fn connections(report: &Report, topology: &Topology, now: 
     ConnectionsView {
         connections: connections.map(|(name, way, status)| connection(name, *way, status, topology, now)).collect(),
         health: report.checks.iter().map(check).collect(),
+    }
+}
+
+/// A router on which all is well but for a connection that does without its first tunnels, or for probes.
+pub(in crate::daemon) fn note_connections(verdict: view::Verdict, view: &ConnectionsView) -> view::Verdict {
+    let away = view.connections.iter().find(|connection| connection.state != ConnectionState::Normal);
+    let away = away.map(|connection| format!("connection {}: {}", connection.name, connection.reason));
+    let silent = view.health.iter().find(|health| health.verdict == Verdict::Bad.label());
+    let silent = silent.map(|health| format!("{}: its probes are not answered", health.tunnel));
+    match (verdict.health, away.or(silent)) {
+        (view::Health::Ok, Some(text)) => view::Verdict { health: view::Health::Degraded, text },
+        (view::Health::Ok | view::Health::Degraded | view::Health::Down, _) => verdict,
     }
 }
 
@@ -92,8 +105,7 @@ fn tunnel(
         reason: member.obstacle.map(|obstacle| obstacle.to_string()),
         since: now.saturating_duration_since(member.since).as_secs(),
         flaps: member.flaps,
-        // A part of a second is not nothing.
-        held_for: member.held_for.map(|left| left.as_secs() + u64::from(left.subsec_nanos() > 0)),
+        held_for: member.held_for.map(whole),
         local_preference_less: rib::STEP * u32::from(import),
         med_more: if way.med { rib::MED_STEP * u32::from(export) } else { 0 },
         prepend_more: if way.prepend { export } else { 0 },
@@ -116,9 +128,7 @@ fn reason(state: ConnectionState, status: &Status, names: &impl TunnelNames) -> 
             let name = names.name(better.tunnel);
             match (better.obstacle, better.held_for) {
                 (Some(obstacle), _) => format!("{name} is not healthy: {obstacle}"),
-                (None, Some(left)) => {
-                    format!("{name} is healthy again and held down for {} s more", left.as_secs() + 1)
-                }
+                (None, Some(left)) => format!("{name} is healthy again and held down for {} s more", whole(left)),
                 (None, None) => format!("{name} is about to take over"),
             }
         }
@@ -144,6 +154,11 @@ pub(crate) fn sentence(cause: &Cause, names: &impl TunnelNames) -> String {
     }
 }
 
+/// In seconds; a part of one is not nothing.
+fn whole(left: Duration) -> u64 {
+    left.as_secs() + u64::from(left.subsec_nanos() > 0)
+}
+
 fn target(probe: &ProbeStatus, now: Instant) -> ProbeTargetView {
     ProbeTargetView {
         target: probe.target.to_string(),
@@ -155,4 +170,73 @@ fn target(probe: &ProbeStatus, now: Instant) -> ProbeTargetView {
 
 fn word(verdict: Verdict) -> String {
     verdict.label().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use steering::{Config, Connection, Failback, Member, Obstacle};
+
+    use super::*;
+
+    struct Names;
+
+    impl TunnelNames for Names {
+        fn name(&self, tunnel: TunnelId) -> String {
+            format!("t{}", tunnel.0)
+        }
+    }
+
+    const T1: TunnelId = TunnelId(1);
+    const T2: TunnelId = TunnelId(2);
+
+    fn made(members: &[(TunnelId, u16)], start: Instant) -> Connection {
+        let members =
+            members.iter().map(|(tunnel, priority)| Member { tunnel: *tunnel, priority: *priority }).collect();
+        Connection::new(Config { mode: Mode::PrimaryStandby, members, failback: Failback::default() }, start)
+    }
+
+    fn seen(connection: &Connection, now: Instant) -> ConnectionView {
+        super::connection("c", rib::WayBack { med: true, prepend: false }, &connection.status(now), &Names, now)
+    }
+
+    #[test]
+    fn a_connection_is_shown_with_its_reasons() {
+        let start = Instant::now();
+        let mut connection = made(&[(T1, 1), (T2, 2)], start);
+        assert_eq!(seen(&connection, start).state, ConnectionState::Down);
+        connection.handle_health(T1, None, start);
+        connection.handle_health(T2, None, start);
+        let view = seen(&connection, start);
+        assert_eq!((view.state, view.reason.as_str()), (ConnectionState::Normal, "healthy, and first by priority"));
+        assert_eq!((view.tunnels[1].med_more, view.tunnels[1].prepend_more), (100, 0), "as the way back is said");
+
+        connection.handle_health(T1, Some(Obstacle::Bfd), start);
+        let view = seen(&connection, start);
+        assert_eq!((view.state, view.active), (ConnectionState::FailedOver, vec!["t2".to_owned()]));
+        assert_eq!(view.reason, "t1 is not healthy: BFD does not hear the peer");
+        assert_eq!(view.last_switch.map(|switch| switch.cause), Some("failed".to_owned()));
+
+        connection.handle_health(T1, None, start);
+        let view = seen(&connection, start + Duration::from_millis(500));
+        assert_eq!(view.reason, "t1 is healthy again and held down for 10 s more");
+        assert_eq!(view.tunnels[0].held_for, Some(10));
+
+        assert_eq!(connection.switch(Some(T1), start), Ok(T1));
+        let view = seen(&connection, start);
+        assert_eq!((view.state, view.forced), (ConnectionState::Switched, Some("t1".to_owned())));
+    }
+
+    #[test]
+    fn a_connection_without_its_first_tunnels_is_less_than_well() {
+        let start = Instant::now();
+        let mut connection = made(&[(T1, 1)], start);
+        let noted = |connection: &Connection| {
+            let well = view::Verdict { health: view::Health::Ok, text: "all is well".to_owned() };
+            note_connections(well, &ConnectionsView { connections: vec![seen(connection, start)], health: vec![] })
+        };
+        let down = noted(&connection);
+        assert_eq!((down.health, down.text.as_str()), (view::Health::Degraded, "connection c: no tunnel is healthy"));
+        connection.handle_health(T1, None, start);
+        assert_eq!(noted(&connection).health, view::Health::Ok);
+    }
 }
