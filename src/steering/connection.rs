@@ -213,7 +213,6 @@ impl Connection {
         members.sort_by_key(|member| (member.priority, member.tunnel));
         Status {
             mode: self.config.mode,
-            failback: self.config.failback,
             forced: self.forced,
             switches: self.switches,
             last: self.last.clone(),

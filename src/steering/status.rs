@@ -4,15 +4,13 @@ use std::time::{Duration, Instant};
 
 use wire::ipsec::TunnelId;
 
-use crate::{Failback, Mode, Obstacle, Standing, Switch};
+use crate::{Mode, Obstacle, Standing, Switch};
 
 /// A connection at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// How it uses its tunnels.
     pub mode: Mode,
-    /// When traffic goes back.
-    pub failback: Failback,
     /// The tunnel that the operator chose, if one.
     pub forced: Option<TunnelId>,
     /// How often traffic moved.
