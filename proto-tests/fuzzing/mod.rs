@@ -63,7 +63,7 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 21] = targets![
+pub const TARGETS: [Target; 22] = targets![
     bfd_packets,
     bgp_message,
     bgp_peer,

@@ -3,7 +3,7 @@
 //! ```text
 //!   QS0048   the rule of row S0-48 of the documents that the clouds' users have; QS0117 that of S1-17
 //!   QS1001   all others, by subject: 10 shape, 11 router, 12 beyond, 13 networks, 14 addresses, 15 authentication,
-//!            16 suites, 17 timing, 18 BGP, 19 policies
+//!            16 suites, 17 timing, 18 BGP, 19 policies, 20 connections
 //! ```
 //!
 //! What a rule is about stands here, why it is one and what to do in `rules/`; `rule` reads that.
@@ -327,23 +327,23 @@ codes! {
     BfdKeyMode = "QS1807" "bfd-key-mode",
 
     /// A connection of tunnels that there are not, or not enough of (S0-16).
-    ConnectionTunnels = "connection-tunnels",
+    ConnectionTunnels = "QS2001" "connection-tunnels",
     /// Priorities that do not go with the mode of a connection (S0-04).
-    ConnectionPriority = "connection-priority",
+    ConnectionPriority = "QS2002" "connection-priority",
     /// A tunnel that is not ready to take over (S0-03).
-    ConnectionReady = "connection-ready",
+    ConnectionReady = "QS0003" "connection-ready",
     /// Sessions that contradict the roles of their tunnels.
-    ConnectionContradiction = "connection-contradiction",
+    ConnectionContradiction = "QS2003" "connection-contradiction",
     /// Tunnels of one connection that lead to different places.
-    ConnectionMixed = "connection-mixed",
+    ConnectionMixed = "QS2004" "connection-mixed",
     /// A mode that the tunnels of a connection cannot have.
-    ConnectionMode = "connection-mode",
+    ConnectionMode = "QS2005" "connection-mode",
     /// Hold-downs that cannot be, or do not damp anything.
-    Failback = "failback",
+    Failback = "QS2006" "failback",
     /// A probe that tells nothing about its tunnel.
-    HealthProbe = "health-probe",
+    HealthProbe = "QS2007" "health-probe",
     /// A pace of probes that cannot be.
-    HealthTiming = "health-timing",
+    HealthTiming = "QS2008" "health-timing",
 
     /// A hold time that RFC 4271 forbids.
     HoldTime = "QS1810" "hold-time",

@@ -25,7 +25,7 @@ pub struct Rule {
     pub remedy: String,
 }
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     include_str!("rules/shape.yaml"),
     include_str!("rules/router.yaml"),
     include_str!("rules/beyond.yaml"),
@@ -35,6 +35,7 @@ const FILES: [&str; 9] = [
     include_str!("rules/timing.yaml"),
     include_str!("rules/bgp.yaml"),
     include_str!("rules/policies.yaml"),
+    include_str!("rules/connections.yaml"),
 ];
 
 type Rules = BTreeMap<String, Rule>;
