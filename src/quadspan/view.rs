@@ -4,8 +4,8 @@
 //! from the start of the process, absent means "not known now". No secret is in any of them.
 
 mod beyond;
-mod flow;
 mod connections;
+mod flow;
 pub mod policy;
 
 use std::net::IpAddr;
@@ -14,10 +14,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use beyond::{PeerPlace, StaticHopView, StaticView};
-pub use flow::{FlowRuleView, FlowState, FlowView};
 pub use connections::{
     ConnectionState, ConnectionTunnelView, ConnectionView, ConnectionsView, HealthView, ProbeTargetView, SwitchView,
 };
+pub use flow::{FlowRuleView, FlowState, FlowView};
 
 /// `quadspan status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,8 +2,8 @@
 
 mod asns;
 mod azure;
-mod flows;
 mod connections;
+mod flows;
 mod neighbors;
 mod networks;
 mod overlap;

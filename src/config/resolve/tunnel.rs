@@ -112,7 +112,6 @@ pub(super) fn resolve(
     let routes = routing::routes(section.routes, findings);
     let ipv6 = inside6.is_some() || routes.iter().any(TunnelRoute::is_ipv6);
     let selectors = selectors::resolve(section.selectors, version.value, inside.as_ref(), ipv6, speaks, findings);
-    let links = networks(inside, inside6);
     TunnelDraft {
         at,
         interface: interface(section.interface, name.as_ref(), findings),
@@ -139,7 +138,7 @@ pub(super) fn resolve(
             findings,
         ),
         far: selectors.remote_networks.clone(),
-        protected: routing::protected(section.routing, &selectors, &links, findings),
+        protected: routing::protected(section.routing, &selectors, &networks(inside, inside6), findings),
         selectors,
         lacks_inside,
         routes,

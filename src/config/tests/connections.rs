@@ -101,6 +101,43 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
+/// One per rule that does not break it.
+pub(super) const PASSES: &[Case] = &[
+    (Code::ConnectionTunnels, &[with!("  c: {mode: primary-standby, tunnels: [t1, t2]}\n")]),
+    (
+        Code::ConnectionPriority,
+        &[with!("  c: {mode: primary-standby, tunnels: [{tunnel: t1, priority: 5}, {tunnel: t2, priority: 6}]}\n")],
+    ),
+    (
+        Code::ConnectionReady,
+        &[
+            with!("  c: {mode: primary-standby, tunnels: [t1, t2]}\n"),
+            (T1, "    inside: 169.254.21.0/30\n    start: respond\n"),
+        ],
+    ),
+    (
+        Code::ConnectionContradiction,
+        &[
+            with!("  c: {mode: primary-standby, tunnels: [t1, t2]}\n"),
+            ("{asn: 64512}", "{asn: 64512, local-preference: 200}"),
+        ],
+    ),
+    (Code::ConnectionMixed, &[with!("  c: {mode: active-active, tunnels: [t1, t2]}\n")]),
+    (Code::ConnectionMode, &[with!("  c: {mode: med-steered, tunnels: [t1, t2]}\n")]),
+    (
+        Code::Failback,
+        &[with!("  c: {mode: primary-standby, tunnels: [t1, t2], failback: {hold: 1s, max-hold: 1s, forget: 1m}}\n")],
+    ),
+    (Code::HealthProbe, &[(T1, "    inside: 169.254.21.0/30\n    health: {probes: [{icmp: 169.254.21.1}]}\n")]),
+    (
+        Code::HealthTiming,
+        &[(
+            T1,
+            "    inside: 169.254.21.0/30\n    health: {probes: [{icmp: 10.2.0.1}], interval: 100ms, timeout: 100ms}\n",
+        )],
+    ),
+];
+
 fn router(changes: &[(&str, &str)]) -> Router {
     let text = changes.iter().fold(GOOD.to_owned(), |text, (from, to)| changed(&text, from, to));
     let loaded = check(&text).unwrap_or_else(|report| panic!("{}", report.render(false)));

@@ -92,7 +92,10 @@ fn policies_do_what_is_written() {
     let mut tagged = plain.clone();
     let Verdict::Accept(Accepted { changes, .. }) = judge(&policy.import, "10.2.1.0/24", &plain) else { panic!() };
     changes.make(&mut tagged, Asn(64512));
-    assert_eq!((tagged.communities, tagged.large_communities), (vec![65000 << 16 | 7], vec![[65000, 1, 7]]));
+    assert_eq!(
+        (tagged.communities.clone(), tagged.large_communities.clone()),
+        (vec![65000 << 16 | 7], vec![[65000, 1, 7]])
+    );
     assert_eq!(tagged.extended_communities.len(), 1);
 }
 

@@ -9,8 +9,8 @@ use super::metrics::name;
 use super::policies;
 use crate::daemon::{Control, ControlError};
 use crate::view::{
-    BfdView, ChildView, ConnectionState, ConnectionsView, FibView, FlowState, FlowView, MessageCounts, PeerView, StatusView,
-    StrangersView, TunnelState, TunnelView,
+    BfdView, ChildView, ConnectionState, ConnectionsView, FibView, FlowState, FlowView, MessageCounts, PeerView,
+    StatusView, StrangersView, TunnelState, TunnelView,
 };
 
 /// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
