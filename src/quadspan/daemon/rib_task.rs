@@ -135,7 +135,7 @@ pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
 }
 
 /// What is read and written as a level.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Levels {
     pub(super) states: Arc<LinkStates>,
     pub(super) facts: Arc<Facts>,

@@ -18,13 +18,11 @@ use super::coupling::Coupling;
 use super::error::StartError;
 use super::host::HostSettings;
 use super::interfaces::{self, Followers, Interfaces};
-use super::link_states::LinkStates;
 use super::neighbors::Neighborhood;
 use super::reception::{Accepted, Reception};
 use super::reload::{Makers, ReloadRequest, Supervisor};
-use super::steering_task::{self, Facts};
 use super::topology::Topology;
-use super::{bfd_task, ike_task, rib_task};
+use super::{bfd_task, ike_task, rib_task, steering_task};
 use crate::control::server::{self, SocketFile};
 use crate::telemetry::metrics::{self, Metrics};
 use crate::telemetry::report::Reporter;
@@ -89,15 +87,15 @@ impl Running {
 
         let (topology, reader) = watch::channel(Arc::new(Topology::empty(router.clone())));
         let (rib, rib_commands) = rib_task::channel();
-        let (states, facts) = (Arc::new(LinkStates::default()), Arc::new(Facts::default()));
+        let levels = rib_task::Levels::default();
         let (bfd, bfd_commands) = bfd_task::channel();
         let coupling = Coupling {
             fib: fib.clone(),
-            rib: Arc::clone(&states),
+            rib: Arc::clone(&levels.states),
             topology: reader.clone(),
             bfd: bfd.clone(),
             gates: Arc::default(),
-            facts: Arc::clone(&facts),
+            facts: Arc::clone(&levels.facts),
             overruled: Arc::default(),
             reporter: reporter.clone(),
         };
@@ -106,11 +104,12 @@ impl Running {
         let (ike, ike_ended) =
             ike_task::spawn(dataplane.clone(), dataplane_events, coupling.clone(), lost, reporter.clone());
         let tables = rib::Rib::new(router.rib.clone());
-        let levels = rib_task::Levels { states: Arc::clone(&states), facts: Arc::clone(&facts) };
-        let rib_ended = rib_task::spawn(tables, rib_commands, levels, fib.clone(), reader.clone(), reporter.clone())
-            .map_err(StartError::Rib)?;
-        let steering = steering_task::spawn(facts, coupling.clone(), rib.clone(), reporter.clone());
-        let followers = Followers { fib: fib.clone(), states, rib: rib.clone(), topology: reader.clone() };
+        let rib_ended =
+            rib_task::spawn(tables, rib_commands, levels.clone(), fib.clone(), reader.clone(), reporter.clone())
+                .map_err(StartError::Rib)?;
+        let steering = steering_task::spawn(levels.facts, coupling.clone(), rib.clone(), reporter.clone());
+        let followers =
+            Followers { fib: fib.clone(), states: levels.states, rib: rib.clone(), topology: reader.clone() };
         let (neighborhood, surroundings) = Surroundings::watch(followers, reporter.clone()).await?;
 
         let (reload, reloads) = mpsc::channel(RELOAD_QUEUE);
