@@ -146,14 +146,14 @@ pub(super) struct Levels {
 pub(super) fn spawn(
     rib: Rib,
     commands: mpsc::Receiver<Command>,
-    levels: Levels,
+    levels: &Levels,
     fib: fib::Fib,
     topology: TopologyReader,
     reporter: Reporter,
 ) -> std::io::Result<oneshot::Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (alive, ended) = oneshot::channel();
-    let Levels { states, facts } = levels;
+    let Levels { states, facts } = levels.clone();
     let task = Task {
         rib,
         states,

@@ -104,9 +104,8 @@ impl Running {
         let (ike, ike_ended) =
             ike_task::spawn(dataplane.clone(), dataplane_events, coupling.clone(), lost, reporter.clone());
         let tables = rib::Rib::new(router.rib.clone());
-        let rib_ended =
-            rib_task::spawn(tables, rib_commands, levels.clone(), fib.clone(), reader.clone(), reporter.clone())
-                .map_err(StartError::Rib)?;
+        let rib_ended = rib_task::spawn(tables, rib_commands, &levels, fib.clone(), reader.clone(), reporter.clone())
+            .map_err(StartError::Rib)?;
         let steering = steering_task::spawn(levels.facts, coupling.clone(), rib.clone(), reporter.clone());
         let followers =
             Followers { fib: fib.clone(), states: levels.states, rib: rib.clone(), topology: reader.clone() };
@@ -128,10 +127,8 @@ impl Running {
         };
         let makers = Makers { dataplane: dataplane.clone(), ike: ike.clone(), rib, coupling, neighborhood };
         let mut supervisor = Supervisor::new(file, topology, makers, reporter.clone());
-        let mut servers = vec![tokio::spawn(report_fib_events(fib_events, reporter.clone()))];
-        servers.push(tokio::spawn(serve_control(listener, control.clone())));
-        let scrapes = metrics_listener.map(|at| tokio::spawn(metrics::serve(at, control, reporter.metrics())));
-        servers.extend(scrapes);
+        let listening = tokio::spawn(report_fib_events(fib_events, reporter.clone()));
+        let servers = answer(listener, metrics_listener, control, &reporter).chain([listening]).collect();
         let applied = supervisor.apply_first(&router, fib.snapshot().await.status.adopted > 0).await;
         let running = Self {
             supervisor,
@@ -301,6 +298,18 @@ async fn metrics_listener(router: &Router) -> Result<Option<tokio::net::TcpListe
         Ok(listener) => Ok(Some(listener)),
         Err(error) => Err(StartError::Metrics { address, error }),
     }
+}
+
+/// Starts those who answer commands and scrapes.
+fn answer(
+    commands: tokio::net::UnixListener,
+    scrapes: Option<tokio::net::TcpListener>,
+    control: Control,
+    reporter: &Reporter,
+) -> impl Iterator<Item = JoinHandle<()>> {
+    let answering = tokio::spawn(serve_control(commands, control.clone()));
+    let scraped = scrapes.map(|at| tokio::spawn(metrics::serve(at, control, reporter.metrics())));
+    [answering].into_iter().chain(scraped)
 }
 
 async fn serve_control(listener: tokio::net::UnixListener, control: Control) {
