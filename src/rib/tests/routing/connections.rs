@@ -20,10 +20,11 @@ fn standing(place: u8) -> Option<Standing> {
 /// Tunnels 0 and 1, each with a session that has announced the same prefix.
 fn two_tunnels(change: impl Fn(&mut PeerPolicy)) -> Router {
     let mut router = Router::new(config());
-    for number in 0..2 {
+    for place in 0..2 {
+        let number = u32::from(place);
         let mut policy = policy(number, AWS);
         change(&mut policy);
-        router.rib.set_standing(LinkId(number), standing(u8::try_from(number).unwrap()));
+        router.rib.set_standing(LinkId(number), standing(place));
         router.rib.add_peer(PeerId(number), policy.clone());
         router.rib.handle_link(LinkId(number), LinkState::Up);
         router.peer_up(PeerId(number), session(number));
