@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use negotiation::{SelectorLayout, StartAction, TunnelConfig};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::children::net;
 use super::network::*;
@@ -95,12 +96,14 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
         Step::Reconfigure(end) => network.add(end, configs[end].clone()),
         Step::Wait(millis) => network.run(Duration::from_millis(millis)),
         Step::Cut(millis) => {
-            let choosing = |end: &End| {
-                let current = |tunnel: &crate::endpoint::Tunnel| tunnel.sas.iter().filter(|sa| sa.is_current()).count();
-                end.endpoint.tunnel(TUNNEL).is_some_and(|tunnel| current(tunnel) > 1)
+            let unsettled = |end: &End| {
+                end.endpoint.tunnel(TUNNEL).is_some_and(|tunnel| {
+                    let current = tunnel.sas.iter().filter(|sa| sa.is_current()).count();
+                    current > 1 || tunnel.sas.iter().any(|sa| !sa.is_idle())
+                })
             };
-            if network.ends.iter().any(choosing) {
-                // Cut off from each other while they choose between two IKE SAs, they may choose apart.
+            if network.ends.iter().any(unsettled) {
+                // Cut off from each other while they ask, or choose between two IKE SAs, they may choose apart.
                 network.lenient_until = network.now + Duration::from_millis(millis) + Duration::from_secs(100);
             }
             network.fate = Box::new(|_| None);
@@ -139,13 +142,21 @@ fn play(seed: u64, steps: &[Step], network_quality: (u64, u64, u64), [both_initi
     }
 }
 
-/// `PROPTEST_CASES` asks for more.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96)
+/// The same 96 cases in every run, so that what fails is what was changed; `PROPTEST_CASES` asks for so many others.
+fn hunt() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let rng_seed = if asked.is_some() { RngSeed::Random } else { RngSeed::Fixed(96) };
+    ProptestConfig {
+        cases: asked.unwrap_or(96),
+        rng_seed,
+        max_shrink_iters: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(hunt())]
 
     #[test]
     fn two_ends_agree_once_it_is_quiet(
@@ -178,4 +189,21 @@ fn two_ike_sas_on_a_lossy_line_are_chosen_from_at_both_ends_alike() {
     let steps = [Step::Wait(191), Step::SoftLimit(0), Step::Restart(0), Step::Wait(1), Step::Wait(3638)];
     play(1_554_686_129_988_691_797, &steps, (30, 7, 1), [true, false, true]);
     play(1_338_307_491_979_108_891, &[Step::Wait(2243), Step::Wait(7989)], (18, 0, 381), [true, false, true]);
+}
+
+#[test]
+fn two_ends_that_were_cut_off_while_they_asked_agree_afterwards() {
+    let steps = [Step::Wait(169), Step::RekeyIke(1), Step::Cut(11_237)];
+    play(2_419_877_881_184_331_266, &steps, (7, 10, 12), [true, false, true]);
+    let steps = [
+        Step::Terminate(0),
+        Step::Restart(1),
+        Step::Wait(6365),
+        Step::Cut(1188),
+        Step::Wait(7652),
+        Step::RekeyChild(0),
+        Step::Wait(1618),
+        Step::Cut(16_699),
+    ];
+    play(2_443_229_218_529_589_462, &steps, (10, 17, 214), [false, false, true]);
 }
