@@ -110,6 +110,18 @@ impl<'a> Sources<'a> {
         }
         best(id, entry, self.peers, self.locals)
     }
+
+    /// Whether what a peer is to be told of a prefix is learned; none if there is nothing to tell. Of a peer that takes
+    /// several paths, the best may not be for it, while others are.
+    pub(crate) fn is_learned_for(self, id: u32, export: &Export<'_>) -> Option<bool> {
+        let prefix = self.table.entry(id).prefix;
+        if export.sends_paths(Family::of(&prefix)) {
+            let routes = several(id, export, self);
+            return (!routes.is_empty()).then(|| routes.iter().all(|(_, route, _)| route.is_learned()));
+        }
+        let best = self.best_for(id, export).filter(|best| export.judge(&prefix, Some(*best)).is_ok())?;
+        Some(best.is_learned())
+    }
 }
 
 /// The next prefixes to tell a peer about, each once. Under a limit that is all of them: after a new start prefixes are
@@ -124,9 +136,8 @@ fn next_batch(out: &mut AdjOut, export: &Export<'_>, sources: Sources<'_>) -> Ve
         if let Some(limit) = &mut out.limit {
             out.pending.remove(id);
             let prefix = sources.table.entry(id).prefix;
-            let best = sources.best_for(id, export).filter(|best| export.judge(&prefix, Some(*best)).is_ok());
-            moved.extend(match best {
-                Some(best) => limit.enter(prefix, best.is_learned(), id).moved,
+            moved.extend(match sources.is_learned_for(id, export) {
+                Some(learned) => limit.enter(prefix, learned, id).moved,
                 None => limit.leave(prefix),
             });
         }
@@ -169,16 +180,16 @@ impl AdjOut {
         }
         let mut limit = OutLimit::new(most);
         for id in self.prefixes().filter(|id| !self.pending.contains(*id)) {
-            let learned = sources.best_for(id, export).is_none_or(BestRoute::is_learned);
+            let learned = sources.is_learned_for(id, export).unwrap_or(true);
             limit.enter(sources.table.entry(id).prefix, learned, id);
         }
         self.limit = Some(limit);
     }
 
     /// The limit, if it keeps the prefix back.
-    pub(crate) fn held_back(&self, prefix: IpNet, best: BestRoute<'_>) -> Option<u32> {
+    pub(crate) fn held_back(&self, prefix: IpNet, learned: bool) -> Option<u32> {
         let limit = self.limit.as_ref()?;
-        (!limit.is_admitted(prefix, best.is_learned())).then(|| limit.limit())
+        (!limit.is_admitted(prefix, learned)).then(|| limit.limit())
     }
 }
 
@@ -220,20 +231,21 @@ impl<'a> Packer<'a> {
         let Self { export, sources, .. } = *self;
         let prefix = sources.table.entry(id).prefix;
         let repeat = out.repeat.remove(id);
-        let best = sources.best_for(id, &export);
-        let judged = best.and_then(|best| Some((best, export.judge(&prefix, Some(best)).ok()?)));
-        let held_back = judged.as_ref().and_then(|(best, _)| out.held_back(prefix, *best));
-        if out.limit.is_some() {
-            self.report(out, id, prefix, held_back);
-        }
         if export.sends_paths(Family::of(&prefix)) {
-            let routes = if held_back.is_some() { Vec::new() } else { several(id, &export, sources) };
+            let mut routes = several(id, &export, sources);
+            let learned = (!routes.is_empty()).then(|| routes.iter().all(|(_, route, _)| route.is_learned()));
+            if self.is_held_back(out, id, learned) {
+                routes.clear();
+            }
             return self.add_several(out, sent, (id, prefix, repeat), routes);
         }
+        let best = sources.best_for(id, &export);
+        let judged = best.and_then(|best| Some((best, export.judge(&prefix, Some(best)).ok()?)));
+        let held_back = self.is_held_back(out, id, judged.as_ref().map(|(best, _)| best.is_learned()));
         if out.told_paths.contains(id) {
             self.add_several(out, sent, (id, prefix, repeat), Vec::new());
         }
-        let Some((best, outgoing)) = judged.filter(|_| held_back.is_none()) else {
+        let Some((best, outgoing)) = judged.filter(|_| !held_back) else {
             if out.told.remove(id).is_some() {
                 self.withdrawn.push(prefix.into());
             }
@@ -278,8 +290,14 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Notes that a prefix is held back now and was not before, as long as few are.
-    fn report(&mut self, out: &mut AdjOut, id: u32, prefix: IpNet, held_back: Option<u32>) {
+    /// Whether the limit keeps back what there is to tell (learned or not; or nothing). Notes that it does now and did not
+    /// before, as long as few are.
+    fn is_held_back(&mut self, out: &mut AdjOut, id: u32, learned: Option<bool>) -> bool {
+        if out.limit.is_none() {
+            return false;
+        }
+        let prefix = self.sources.table.entry(id).prefix;
+        let held_back = learned.and_then(|learned| out.held_back(prefix, learned));
         match held_back {
             Some(limit) => {
                 if out.reported.len() < NAMED && out.reported.insert(id) {
@@ -290,6 +308,7 @@ impl<'a> Packer<'a> {
                 out.reported.remove(&id);
             }
         }
+        held_back.is_some()
     }
 
     /// The group of a route as the peer gets it.

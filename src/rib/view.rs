@@ -15,7 +15,6 @@ use crate::local::{self, LocalKind};
 use crate::peer::{Peer, Sent};
 use crate::rib::Rib;
 use crate::settle::{candidates, is_usable};
-use crate::several::several;
 use crate::table::{Entry, Path};
 use crate::{Barrier, FibChange, NextHopSet, PeerCounts, PeerId, Refusal, Step, Withheld};
 
@@ -322,14 +321,10 @@ impl Rib {
         };
         let Self { peers, table, locals, config, .. } = self;
         let sources = Sources { peers, table, locals, rules: config.decision };
-        let best = sources.best_for(id, &export);
-        match export.judge(&entry.prefix, best) {
-            Err(_) if export.sends_paths(Family::of(&entry.prefix)) && !several(id, &export, sources).is_empty() => {
-                None
-            }
-            Err(withheld) => Some(withheld),
-            Ok(_) => state.adj_out.held_back(entry.prefix, best?).map(|limit| Withheld::HeldBack { limit }),
-        }
+        let Some(learned) = sources.is_learned_for(id, &export) else {
+            return export.judge(&entry.prefix, sources.best_for(id, &export)).err();
+        };
+        state.adj_out.held_back(entry.prefix, learned).map(|limit| Withheld::HeldBack { limit })
     }
 }
 
