@@ -249,6 +249,13 @@ impl TrustedCas {
         self.sha1 = true;
     }
 
+    /// Whether all that `former` trusted still is: there may be more authorities, and nothing else differs.
+    #[must_use]
+    pub fn trusts_all_of(&self, former: &Self) -> bool {
+        former.authorities.iter().all(|authority| self.authorities.contains(authority))
+            && (&self.crl_octets, self.sha1) == (&former.crl_octets, former.sha1)
+    }
+
     pub(super) const fn takes_sha1(&self) -> bool {
         self.sha1
     }
@@ -290,7 +297,7 @@ impl fmt::Debug for TrustedCas {
 
 impl PartialEq for TrustedCas {
     fn eq(&self, other: &Self) -> bool {
-        (&self.authorities, &self.crl_octets) == (&other.authorities, &other.crl_octets)
+        (&self.authorities, &self.crl_octets, self.sha1) == (&other.authorities, &other.crl_octets, other.sha1)
     }
 }
 

@@ -214,6 +214,16 @@ impl Authentication {
     pub const fn uses_certificates(&self) -> bool {
         matches!(self.local, LocalAuth::Certificate(_)) || matches!(self.remote, RemoteAuth::Certificate(_))
     }
+
+    /// Whether a peer that was authenticated by `former` still is: our own proof may be another, and more authorities may
+    /// be trusted than before.
+    #[must_use]
+    pub fn trusts_all_of(&self, former: &Self) -> bool {
+        match (&self.remote, &former.remote) {
+            (RemoteAuth::Certificate(now), RemoteAuth::Certificate(then)) => now.trusts_all_of(then),
+            (now, then) => now == then,
+        }
+    }
 }
 
 /// When a CHILD SA ends, whichever comes first. Its rekey starts a margin before.

@@ -64,3 +64,18 @@ fn only_cas_are_trusted() {
     assert_eq!(trusted.add_crls(b"nothing"), Err(LoadError::NoCrl));
     assert!(matches!(trusted.add_crls(&WORLD.root.der), Err(LoadError::Crl { number: 1, .. })));
 }
+
+#[test]
+fn one_more_authority_takes_nothing_from_those_before() {
+    let one = TrustedCas::from_pem(WORLD.root.pem.as_bytes()).unwrap();
+    let two = TrustedCas::from_pem(format!("{}{}", Ca::root("Two").pem, WORLD.root.pem).as_bytes()).unwrap();
+    assert!(two.trusts_all_of(&one) && one.trusts_all_of(&one));
+    assert!(!one.trusts_all_of(&two), "one fewer");
+    let mut lax = TrustedCas::from_pem(WORLD.root.pem.as_bytes()).unwrap();
+    lax.take_sha1();
+    assert_ne!(lax, one, "what is taken for a proof is a part of it");
+    assert!(!lax.trusts_all_of(&one) && !one.trusts_all_of(&lax));
+    let mut revoking = TrustedCas::from_pem(WORLD.root.pem.as_bytes()).unwrap();
+    revoking.add_crls(&WORLD.root.revoke(77)).unwrap();
+    assert!(!revoking.trusts_all_of(&one), "somebody may be revoked");
+}

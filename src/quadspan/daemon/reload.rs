@@ -415,7 +415,9 @@ fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
 
 /// Whether two tunnels differ in certificates or trusted CAs, and else in nothing that would restart the tunnel.
 fn same_but_certificates(old: &Tunnel, new: &Tunnel) -> bool {
-    if !old.ike.auth.uses_certificates() || !new.ike.auth.uses_certificates() {
+    // Who is trusted no more, or was revoked, must not stay: such a tunnel begins anew.
+    let trusted = new.ike.auth.trusts_all_of(&old.ike.auth);
+    if !trusted || !old.ike.auth.uses_certificates() || !new.ike.auth.uses_certificates() {
         return false;
     }
     let mut with_old = new.clone();
