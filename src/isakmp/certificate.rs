@@ -45,14 +45,13 @@ impl CertificateRequest {
         self.data.as_chunks().0.iter().filter(move |_| x509)
     }
 
-    pub(super) fn decode(mut body: Decoder<'_>) -> Result<Self, DecodeError> {
-        let encoding = CertEncoding(body.u8("certificate encoding")?);
-        Ok(Self { encoding, data: body.take_rest().to_vec() })
+    pub(super) fn decode(body: Decoder<'_>) -> Result<Self, DecodeError> {
+        let (encoding, data) = decode(body)?;
+        Ok(Self { encoding, data })
     }
 
     pub(super) fn encode(&self, encoder: &mut Encoder) {
-        encoder.u8(self.encoding.0);
-        encoder.bytes(&self.data);
+        encode(self.encoding, &self.data, encoder);
     }
 }
 
@@ -63,13 +62,22 @@ impl CertificatePayload {
         Self { encoding: CertEncoding::X509_SIGNATURE, data: der }
     }
 
-    pub(super) fn decode(mut body: Decoder<'_>) -> Result<Self, DecodeError> {
-        let encoding = CertEncoding(body.u8("certificate encoding")?);
-        Ok(Self { encoding, data: body.take_rest().to_vec() })
+    pub(super) fn decode(body: Decoder<'_>) -> Result<Self, DecodeError> {
+        let (encoding, data) = decode(body)?;
+        Ok(Self { encoding, data })
     }
 
     pub(super) fn encode(&self, encoder: &mut Encoder) {
-        encoder.u8(self.encoding.0);
-        encoder.bytes(&self.data);
+        encode(self.encoding, &self.data, encoder);
     }
+}
+
+fn decode(mut body: Decoder<'_>) -> Result<(CertEncoding, Vec<u8>), DecodeError> {
+    let encoding = CertEncoding(body.u8("certificate encoding")?);
+    Ok((encoding, body.take_rest().to_vec()))
+}
+
+fn encode(encoding: CertEncoding, data: &[u8], encoder: &mut Encoder) {
+    encoder.u8(encoding.0);
+    encoder.bytes(data);
 }

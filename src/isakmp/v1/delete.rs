@@ -46,10 +46,7 @@ impl Delete {
     }
 
     pub(super) fn decode(mut body: Decoder<'_>) -> Result<Self, DecodeError> {
-        let doi = body.u32("domain of interpretation")?;
-        if doi > DOI_IPSEC {
-            return Err(body.invalid("domain of interpretation", doi));
-        }
+        super::domain(&mut body)?;
         let protocol = Protocol(body.u8("protocol ID")?);
         let spi_size = body.u8("SPI size")?;
         let count = usize::from(body.u16("number of SPIs")?);

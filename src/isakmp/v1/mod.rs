@@ -41,12 +41,22 @@ pub use payload::Payload;
 pub use proposal::{Proposal, Transform};
 pub use vendor::VendorId;
 
-use wire::{Encoder, TooLong};
+use wire::{DecodeError, Decoder, Encoder, TooLong};
 
 use crate::HEADER_LEN;
 
 /// Domain of interpretation: IPsec (RFC 2407 4.2).
 pub(crate) const DOI_IPSEC: u32 = 1;
+
+/// Reads the domain of interpretation in front of a notification or a deletion.
+fn domain(body: &mut Decoder<'_>) -> Result<(), DecodeError> {
+    // RFC 2408 3.14, 3.15: 0 is the generic domain; what the rest means is the same here.
+    let doi = body.u32("domain of interpretation")?;
+    if doi > DOI_IPSEC {
+        return Err(body.invalid("domain of interpretation", doi));
+    }
+    Ok(())
+}
 
 /// A message in the clear: its payloads are those of `header.exchange`.
 ///

@@ -61,11 +61,7 @@ impl Notify {
     }
 
     pub(super) fn decode(mut body: Decoder<'_>) -> Result<Self, DecodeError> {
-        // RFC 2408 3.14: 0 is the generic domain; what the rest means is the same here.
-        let doi = body.u32("domain of interpretation")?;
-        if doi > DOI_IPSEC {
-            return Err(body.invalid("domain of interpretation", doi));
-        }
+        super::domain(&mut body)?;
         let protocol = Protocol(body.u8("protocol ID")?);
         let spi_size = body.u8("SPI size")?;
         let kind = NotifyKind(body.u16("notify message type")?);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use proto_tests::lab::{Result, ensure, not_yet};
 
-use super::reach::{have_openbgpd_connect, refused};
+use super::reach::{SIGNED, have_openbgpd_connect, refused};
 use super::restart::RESTARTING;
 use super::{EVERYONE, Links, Row};
-use crate::peer::{Software, Told};
+use crate::peer::Told;
 use crate::scene::{Ours, Scene, list};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -17,23 +17,6 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "graceful restart of a neighbour by prefix", peers: RESTARTING, links: Links::Cables, play: restart },
     Row { name: "another AS number toward the peer", peers: EVERYONE, links: Links::Cables, play: local_asn },
     Row { name: "neighbours by prefix, of any AS", peers: EVERYONE, links: Links::Cables, play: any_asn },
-];
-
-const SIGNED: &[(Software, Told)] = &[
-    (Software::Bird, Told { session: "password \"only-here\"; ttl security yes;", ..Told::NOTHING }),
-    (
-        Software::Frr,
-        Told { session: " neighbor US password only-here\n neighbor US ttl-security hops 1", ..Told::NOTHING },
-    ),
-    (
-        Software::Gobgp,
-        Told {
-            ipv4: "auth-password = \"only-here\"",
-            session: "[neighbors.ttl-security.config]\nenabled = true\nttl-min = 255\n",
-            ..Told::NOTHING
-        },
-    ),
-    (Software::Openbgpd, Told { session: " tcp md5sig password \"only-here\"\n ttl-security yes", ..Told::NOTHING }),
 ];
 
 /// Long enough for a peer to have tried again.

@@ -39,8 +39,8 @@ const GTSM: &[(Software, Told)] = &[
     (Software::Openbgpd, Told { session: " ttl-security yes", ..Told::NOTHING }),
 ];
 
-/// Those that can be connected to.
-const PROTECTED: &[(Software, Told)] = &[
+/// All that have both, the ones that can be connected to first.
+pub(super) const SIGNED: &[(Software, Told)] = &[
     (Software::Bird, Told { session: "password \"only-here\"; ttl security yes;", ..Told::NOTHING }),
     (
         Software::Frr,
@@ -54,7 +54,10 @@ const PROTECTED: &[(Software, Told)] = &[
             ..Told::NOTHING
         },
     ),
+    (Software::Openbgpd, Told { session: " tcp md5sig password \"only-here\"\n ttl-security yes", ..Told::NOTHING }),
 ];
+
+const PROTECTED: &[(Software, Told)] = SIGNED.split_at(3).0;
 
 const MULTIHOP: &[(Software, Told)] = &[
     (Software::Bird, Told { session: "multihop 2;", ..Told::NOTHING }),

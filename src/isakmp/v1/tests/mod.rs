@@ -60,7 +60,7 @@ fn informational() -> (Header, Vec<Payload>) {
     (header(Exchange::INFORMATIONAL, RESPONDER, 0x1122_3344), payloads)
 }
 
-fn decode(datagram: &[u8]) -> Result<(Header, Vec<Payload>), wire::DecodeError> {
+fn decode(datagram: &[u8]) -> Result<(Header, Vec<Payload>), DecodeError> {
     let frame = Frame::decode(datagram)?;
     let chain = Chain::decode(frame.first, frame.body, false)?;
     Ok((frame.header, chain.payloads.into_iter().map(|located| located.payload).collect()))
