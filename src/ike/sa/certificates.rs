@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use certificate::{Certificate, CertificateSummary, HashList, OFFERED_HASHES};
-use isakmp::{CertificatePayload, CertificateRequest, Message, Notify, NotifyType, Payload};
+use isakmp::{CertEncoding, CertificatePayload, CertificateRequest, Message, Notify, NotifyType, Payload};
 use negotiation::{Authentication, Cx, LocalAuth, RemoteAuth, TunnelConfig};
 use wire::ipsec::IkeSpi;
 
@@ -72,7 +72,7 @@ impl Tunnel {
     /// Remembers the certificate of a peer that was authenticated by what `contents` hold.
     pub(crate) fn note_peer_certificate(&mut self, contents: &Contents) {
         let wanted = matches!(self.config.auth.remote, RemoteAuth::Certificate(_));
-        let leaf = contents.certificates.first().filter(|_| wanted);
+        let leaf = contents.certificates.iter().find(|leaf| wanted && leaf.encoding == CertEncoding::X509_SIGNATURE);
         self.peer_certificate = leaf.and_then(|leaf| Some(Certificate::from_der(&leaf.data).ok()?.summary()));
     }
 
@@ -84,11 +84,12 @@ impl Tunnel {
         }
     }
 
-    /// RFC 4945 5.1: what a certificate vouches for does not outlive it. Where we began, both ends are authenticated anew
-    /// when nine tenths of what is left of the first of both certificates are over: renewed ones are known by then.
+    /// Where we began, both ends are authenticated anew when nine tenths of what is left of the first of both certificates
+    /// are over: renewed ones are known by then. If none is, the tunnel stays. One that has ended already hurries nobody.
     pub(crate) fn plan_before_expiry(&mut self, cx: &Cx<'_>, spi: IkeSpi) {
         let ends = [self.local_certificate(), self.peer_certificate.clone()].into_iter().flatten();
-        let Some(end) = ends.map(|certificate| certificate.not_after.0).min() else { return };
+        let ends = ends.map(|certificate| certificate.not_after.0).filter(|end| *end > cx.wall.0);
+        let Some(end) = ends.min() else { return };
         let left = Duration::from_secs(end.saturating_sub(cx.wall.0).min(LONGEST));
         let at = cx.now + (left / 10 * 9).max(LEAST_PAUSE);
         if let Some(sa) = self.sa_mut(spi).filter(|sa| sa.origin.ours) {

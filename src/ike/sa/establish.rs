@@ -97,6 +97,7 @@ impl Tunnel {
         if let Some((seconds, sa)) = seconds.zip(self.sa_mut(spi).filter(|sa| sa.origin.ours)) {
             let granted = Duration::from_secs(seconds.into()).max(LEAST_GRANT);
             sa.reauthenticate_at = Some(now + granted * 9 / 10);
+            self.plan_before_expiry(cx, spi);
         }
     }
 

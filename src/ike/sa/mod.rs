@@ -156,7 +156,7 @@ pub(crate) struct IkeSa {
     pub(crate) established_at: Instant,
     pub(crate) rekey_at: Option<Instant>,
     pub(crate) expires_at: Option<Instant>,
-    /// When we authenticate anew because the responder wants it.
+    /// When we authenticate anew: the responder wants it, a certificate ends soon, or ours is another.
     pub(crate) reauthenticate_at: Option<Instant>,
     /// The last authentic message.
     pub(crate) last_heard: Instant,

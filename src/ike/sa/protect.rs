@@ -15,6 +15,7 @@ use crate::sa::contents::Contents;
 
 /// Octets of a fragmented message held for a peer that has not authenticated: several certificates fit.
 const MAX_HALF_OPEN: usize = 24 * 1024;
+
 /// The ciphers of an IKE SA and the fragments of messages not yet complete.
 #[derive(Debug)]
 pub(crate) struct Protection {

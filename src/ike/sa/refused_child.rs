@@ -7,6 +7,8 @@
 //!  anything else                         a failure, told to the user; what there is stays until it ends
 //! ```
 
+use std::time::Duration;
+
 use crypto::{Group, KeyPair};
 use isakmp::{Notify, NotifyType};
 use negotiation::{Cx, DownReason, Failure, RekeyKind, Theirs, between, list};
@@ -19,7 +21,12 @@ use crate::sa::negotiate::refused_child;
 impl Tunnel {
     /// The peer's exchange replaces the same SA and goes on in our stead. Should it not come to an end, we try again.
     pub(super) fn give_way(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
-        let at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
+        self.try_again(cx, expect, REKEY_RETRY);
+    }
+
+    /// Some time `within` the two, what the exchange was for is tried again.
+    fn try_again(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse, within: (Duration, Duration)) {
+        let at = cx.now + between(within.0, within.1, cx.entropy);
         let up = self.is_up();
         match expect.replaces.and_then(|old| self.child_mut(old)) {
             Some(old) if old.is_live() => old.rekey_at = Some(at),
@@ -99,18 +106,7 @@ impl Tunnel {
             Some(_) => return self.give_way(cx, expect),
             None => {}
         }
-        let at = cx.now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
-        let up = self.is_up();
-        match expect.replaces.and_then(|old| self.child_mut(old)) {
-            Some(old) if old.is_live() => old.rekey_at = Some(at),
-            Some(_) => {}
-            None if up => {
-                if let Some(flow) = self.flow_mut(expect.flow) {
-                    flow.retry_at = Some(at);
-                }
-            }
-            None => self.retry_at = Some(at),
-        }
+        self.try_again(cx, expect, TEMPORARY);
     }
 
     /// The SA to be replaced stays in use. Where there is none at all, the IKE SA is of no use: another attempt from

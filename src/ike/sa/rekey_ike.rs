@@ -6,6 +6,8 @@
 //!  on the old SA: DELETE ------->                         CHILD SAs belong to the new SA from here on
 //! ```
 
+use std::time::Duration;
+
 use std::collections::VecDeque;
 
 use crypto::{Group, IkeKeys, IkeProposal, KeyPair, Nonces, Role};
@@ -70,6 +72,11 @@ impl HalfIke {
 }
 
 impl ExpectIkeRekeyResponse {
+    /// Whether the peer has asked for the same.
+    pub(super) const fn is_contested(&self) -> bool {
+        self.rival.is_some()
+    }
+
     /// Whether what the peer made, or is about to make, of the same SA stays instead of ours.
     fn has_lost(&self, half: &HalfIke) -> bool {
         self.rival.as_ref().is_some_and(|rival| loses((&half.nonce_i, &half.nonce_r), rival))
@@ -155,10 +162,7 @@ impl Tunnel {
             Ok(IkeStep::Lost) => {
                 // The peer goes on in our stead. Should it not come to an end, we try again.
                 cx.names.release(expect.spi);
-                let at = cx.now + between(REKEY_RETRY.0, REKEY_RETRY.1, cx.entropy);
-                if let Some(sa) = self.sa_mut(old).filter(|sa| sa.is_current()) {
-                    sa.rekey_at = Some(at);
-                }
+                self.rekey_ike_later(cx, old, REKEY_RETRY);
             }
             Ok(IkeStep::Done(half, secrets)) => {
                 let (lost, rival) = (expect.has_lost(&half), expect.rival.map(|rival| rival.spi));
@@ -247,7 +251,7 @@ impl Tunnel {
 
     fn ike_rekey_refused(&mut self, cx: &mut Cx<'_>, old: IkeSpi, expect: ExpectIkeRekeyResponse, notify: &Notify) {
         let Some(peer) = self.sa(old).map(|sa| sa.path.remote) else { return };
-        let contested = expect.rival.is_some();
+        let contested = expect.is_contested();
         let tried = expect.key.as_ref().map(KeyPair::group);
         let wanted = notify
             .wanted_group()
@@ -262,11 +266,7 @@ impl Tunnel {
             (NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND, _) => {
                 // RFC 7296 2.25: the peer is busy with this SA or its CHILD SAs; later. Where it is about to replace
                 // the SA itself, that may come to nothing.
-                let pause = if contested { REKEY_RETRY } else { TEMPORARY };
-                let at = cx.now + between(pause.0, pause.1, cx.entropy);
-                if let Some(sa) = self.sa_mut(old).filter(|sa| sa.is_current()) {
-                    sa.rekey_at = Some(at);
-                }
+                self.rekey_ike_later(cx, old, if contested { REKEY_RETRY } else { TEMPORARY });
             }
             (NotifyType::NO_PROPOSAL_CHOSEN, _) => {
                 let ours = list(&self.config.ike_proposals);
@@ -295,6 +295,14 @@ impl Tunnel {
             self.renew_before(cx, ends);
         }
         self.rekey_failed(cx, RekeyKind::Ike, failure, retry_at);
+    }
+
+    /// Some time `within` the two, a rekey of the IKE SA is tried again.
+    pub(super) fn rekey_ike_later(&mut self, cx: &mut Cx<'_>, old: IkeSpi, within: (Duration, Duration)) {
+        let at = cx.now + between(within.0, within.1, cx.entropy);
+        if let Some(sa) = self.sa_mut(old).filter(|sa| sa.is_current()) {
+            sa.rekey_at = Some(at);
+        }
     }
 
     pub(crate) fn answer_ike_rekey(

@@ -17,6 +17,8 @@ use wire::ipsec::IkeSpi;
 
 use crate::endpoint::Tunnel;
 use crate::sa::contents::Contents;
+use crate::sa::create_child::REKEY_RETRY;
+use crate::sa::exchange::release;
 use crate::sa::protect::header;
 use crate::sa::{Pending, Task};
 
@@ -75,7 +77,7 @@ impl Synchronisation {
     /// RFC 6311 5.1: a message whose M1 is not higher than all that was seen of the peer, former synchronisations
     /// included, is dropped. `expected` is what the window expects next.
     fn is_new(&self, send: u32, expected: u32) -> bool {
-        send >= expected && self.answered.as_ref().is_none_or(|answered| send > answered.send)
+        send >= expected && send != u32::MAX && self.answered.as_ref().is_none_or(|answered| send > answered.send)
     }
 }
 
@@ -100,7 +102,8 @@ impl Tunnel {
         else {
             return false;
         };
-        if !sa.sync.is_new(asked.send, sa.responses.expected()) {
+        // RFC 7296 2.2: an SA is closed before its message IDs wrap; the last one of all serves nobody.
+        if !sa.sync.is_new(asked.send, sa.responses.expected()) || asked.receive == u32::MAX {
             return true;
         }
         // RFC 6311 5.1: the higher of what the peer says and one more than the highest we used.
@@ -124,19 +127,17 @@ impl Tunnel {
     /// The member that took over may not know of a request of ours: it is made anew. Should the one before have answered
     /// it, the newest of two SAs is used, as always.
     fn ask_again(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, pending: Pending) {
+        release(cx, &pending);
         let task = match pending {
             // It has just shown that it is there.
             Pending::Liveness => return,
             Pending::DeleteChild(child) => Task::DeleteChild(child),
             Pending::DeleteIke => Task::DeleteIke,
-            Pending::Child(expect) => {
-                cx.names.release_esp(expect.spi);
-                expect.replaces.map_or(Task::CreateChild(expect.flow), Task::RekeyChild)
-            }
-            Pending::RekeyIke(expect) => {
-                cx.names.release(expect.spi);
-                Task::RekeyIke
-            }
+            // The peer asked for the same, and was answered.
+            Pending::Child(expect) if expect.rival.is_some() => return self.try_child_later(cx, &expect),
+            Pending::Child(expect) => expect.replaces.map_or(Task::CreateChild(expect.flow), Task::RekeyChild),
+            Pending::RekeyIke(expect) if expect.is_contested() => return self.rekey_ike_later(cx, spi, REKEY_RETRY),
+            Pending::RekeyIke(_) => Task::RekeyIke,
         };
         if let Some(sa) = self.sa_mut(spi) {
             sa.enqueue(task);
@@ -151,8 +152,8 @@ mod tests {
     #[test]
     fn only_what_is_beyond_all_that_was_seen_is_new() {
         let mut sync = Synchronisation::agreed(true);
-        assert!(sync.is_new(0, 0) && sync.is_new(7, 7) && sync.is_new(u32::MAX, 7));
-        assert!(!sync.is_new(6, 7));
+        assert!(sync.is_new(0, 0) && sync.is_new(7, 7) && sync.is_new(u32::MAX - 1, 7));
+        assert!(!sync.is_new(6, 7) && !sync.is_new(u32::MAX, 7));
         sync.answered = Some(Answered { send: 9, request: b"a".to_vec(), response: vec![b"b".to_vec()] });
         assert!(!sync.is_new(9, 9), "it speaks of nothing that is not known");
         assert!(sync.is_new(10, 9));

@@ -99,12 +99,14 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
             let unsettled = |end: &End| {
                 end.endpoint.tunnel(TUNNEL).is_some_and(|tunnel| {
                     let current = tunnel.sas.iter().filter(|sa| sa.is_current()).count();
-                    current > 1 || tunnel.sas.iter().any(|sa| !sa.is_idle())
+                    current > 1 || tunnel.sas.iter().any(|sa| sa.pending.is_some())
                 })
             };
             if network.ends.iter().any(unsettled) {
-                // Cut off from each other while they ask, or choose between two IKE SAs, they may choose apart.
-                network.lenient_until = network.now + Duration::from_millis(millis) + Duration::from_secs(100);
+                // Cut off from each other while one asks, it may give up sooner than the other; while they choose between
+                // two IKE SAs, they may choose apart.
+                let until = network.now + Duration::from_millis(millis) + Duration::from_secs(100);
+                network.lenient_until = network.lenient_until.max(until);
             }
             network.fate = Box::new(|_| None);
             network.run(Duration::from_millis(millis));
