@@ -80,12 +80,7 @@ pub(super) fn custom(sides: &[Side; 2], rows: &[Row]) -> Vec<Option<Custom>> {
     let Some(azure) = sides.iter().position(|side| side.profile == Profile::Azure) else {
         return rows.iter().map(|_| None).collect();
     };
-    let mut instances: Vec<Ipv4Addr> = Vec::new();
-    for row in rows {
-        if !instances.contains(&row.outside[azure]) {
-            instances.push(row.outside[azure]);
-        }
-    }
+    let instances = &sides[azure].outside;
     let first = |instance: usize| {
         let of = rows.iter().find(|row| instances.get(instance) == Some(&row.outside[azure]));
         of.map(|row| row.hosts[azure])

@@ -16,7 +16,7 @@ pub(super) fn configuration(matrix: &Matrix, side: usize) -> String {
     };
     put(format_args!("# Written by `quadspan plan four-tunnel`: {} toward {}.", own.name, peer.profile.title()));
     put(format_args!("\nrouter:"));
-    put(format_args!("  name: {}", own.name));
+    put(format_args!("  name: {}", quoted(&own.name)));
     put(format_args!("  asn: {}", own.asn));
     if let Some(address) = own.outside.first() {
         put(format_args!("  router-id: {address}"));
@@ -32,7 +32,7 @@ pub(super) fn configuration(matrix: &Matrix, side: usize) -> String {
     put(format_args!("\ntunnels:"));
     for row in &matrix.rows {
         let first = row.hosts[side] < row.hosts[1 - side];
-        put(format_args!("  - name: {}", row.name));
+        put(format_args!("  - name: {}", quoted(&row.name)));
         put(format_args!("    local: {}", row.outside[side]));
         put(format_args!("    remote: {}", row.outside[1 - side]));
         put(format_args!("    psk: {{file: keys/{}}}", row.name));
@@ -51,6 +51,11 @@ fn list<T>(values: &[T], show: impl Fn(&T) -> String) -> String {
     values.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
+/// A name as YAML takes it for text, though it be `2024` or `null`; names have nothing in them that needs more.
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
 /// The plan as `quadspan plan check` reads it.
 pub(super) fn plan(matrix: &Matrix) -> String {
     let mut text = String::from("# Read by `quadspan plan check`. Pairs are in the order of the sides.\nsides:\n");
@@ -58,7 +63,7 @@ pub(super) fn plan(matrix: &Matrix) -> String {
         let _infallible = writeln!(
             text,
             "  - {{name: {}, cloud: {}, asn: {}, outside: [{}], networks: [{}]}}",
-            side.name,
+            quoted(&side.name),
             side.profile.as_str(),
             side.asn,
             list(&side.outside, ToString::to_string),
@@ -73,7 +78,7 @@ pub(super) fn plan(matrix: &Matrix) -> String {
         let _infallible = writeln!(
             text,
             "  - name: {}\n    outside: [{}]\n    inside: {}\n    hosts: [{}]{}",
-            row.name,
+            quoted(&row.name),
             list(&row.outside, ToString::to_string),
             row.inside,
             list(&row.hosts, ToString::to_string),

@@ -1,11 +1,15 @@
-//! Files written all or none: new ones beside their places first, then each moved there in one step.
+//! Files written beside their places first, all of them, then each moved there in one step.
+//!
+//! New ones are written all or none. Of those that `force` replaces each is the old or the new one, whole; the first move
+//! that the system refuses ends it, and what was moved until then stays. What can be known before is refused before: that
+//! there is no room, that a place is a folder.
 //!
 //! A file with a secret is never open to others, not even for a moment: it is made with mode 0600, must not exist
 //! before (`O_EXCL`), and no symbolic link is followed. Without `force` nothing that exists is replaced, and this is
 //! decided by the move itself.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -47,11 +51,22 @@ impl WriteError {
     }
 }
 
+/// A file as it is; of one with more than `limit` octets only as much as shows that it has more.
+pub(super) fn read_within(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut octets = Zeroizing::new(Vec::new());
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
 /// Writes `files` below `folder`, which is made if it is not there, and returns where they are.
 pub(super) fn write_all(folder: &Path, files: &[NewFile], force: bool) -> Result<Vec<PathBuf>, WriteError> {
     let places: Vec<PathBuf> = files.iter().map(|file| folder.join(&file.path)).collect();
     if !force && let Some(taken) = places.iter().find(|place| place.symlink_metadata().is_ok()) {
         return Err(WriteError::Exists(taken.clone()));
+    }
+    if let Some(folder) = places.iter().find(|place| place.symlink_metadata().is_ok_and(|it| it.is_dir())) {
+        return Err(WriteError::Io { path: folder.clone(), source: io::ErrorKind::IsADirectory.into() });
     }
     let mut staged = Staged::default();
     for (file, place) in files.iter().zip(&places) {
@@ -178,6 +193,18 @@ mod tests {
         assert!(matches!(write_all(folder.path(), &files, false), Err(WriteError::Exists(_))));
         write_all(folder.path(), &files, true).unwrap();
         assert!(!aim.exists() && !folder.path().join("k").is_symlink());
+    }
+
+    #[test]
+    fn nothing_is_replaced_where_a_folder_is_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "old").unwrap();
+        fs::create_dir(folder.path().join("b")).unwrap();
+        let files = [file("a", "new", 0o644), file("b", "new", 0o644)];
+        let error = write_all(folder.path(), &files, true).unwrap_err();
+        assert!(matches!(&error, WriteError::Io { path, .. } if path.ends_with("b")), "{error}");
+        assert_eq!(fs::read_to_string(folder.path().join("a")).unwrap(), "old");
+        assert_eq!(listing(folder.path()), ["a", "b"]);
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! `quadspan import`: a provider's files become a configuration and key files.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +14,7 @@ use wire::{Asn, Secret};
 use zeroize::Zeroizing;
 
 use super::check::finding;
-use super::files::{NewFile, write_all};
+use super::files::{NewFile, read_within, write_all};
 use super::{OutputFormat, complain, print, render, rendered_report};
 
 #[derive(Debug, Args)]
@@ -157,13 +155,9 @@ fn options(args: &ImportArgs) -> Result<Options, String> {
 
 /// A file as it is; of one that is too large only as much as shows that it is.
 fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut octets = Zeroizing::new(Vec::new());
-    let limit = u64::try_from(MAX_INPUT).unwrap_or(u64::MAX).saturating_add(1);
-    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut octets));
-    read.map_err(|error| {
+    read_within(path, MAX_INPUT).map_err(|error| {
         format!("quadspan: cannot read {}: {error}\n  remedy: check the path and who may read it", path.display())
-    })?;
-    Ok(octets)
+    })
 }
 
 fn refusal(error: &ImportError) -> String {

@@ -284,3 +284,38 @@ fn print(text: &str) {
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Every command below `command` that has none below itself.
+    fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
+        let below: Vec<_> = command.get_subcommands().flat_map(leaves).collect();
+        if below.is_empty() { vec![command] } else { below }
+    }
+
+    #[test]
+    fn every_command_that_can_answer_in_json_does_by_the_same_letter() {
+        let mut cli = Cli::command();
+        cli.build();
+        let mut answering = 0;
+        for command in leaves(&cli) {
+            let answers = |arg: &&clap::Arg| {
+                let values: Vec<_> =
+                    arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+                values == ["table", "json"]
+            };
+            let Some(arg) = command.get_arguments().find(answers) else { continue };
+            assert_eq!(arg.get_short(), Some('o'), "{command}");
+            answering += 1;
+        }
+        assert!(answering > 20, "{answering}");
+        for line in ["plan check F -o json", "plan check F --output json", "check F -o json", "doctor -o json"] {
+            let words = std::iter::once("quadspan").chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+}

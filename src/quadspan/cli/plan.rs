@@ -3,8 +3,6 @@
 //! Everything is decided in `clouds::plan`; here are the command line, the keys from the system's randomness and the
 //! files, of which none is replaced unless that was asked for.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +14,7 @@ use serde_json::{Value, json};
 use wire::Secret;
 use zeroize::Zeroizing;
 
-use super::files::{NewFile, write_all};
+use super::files::{NewFile, read_within, write_all};
 use super::{OutputFormat, complain, print, render};
 
 #[derive(Debug, Subcommand)]
@@ -30,7 +28,7 @@ pub(super) enum PlanCommand {
         file: PathBuf,
         /// How to answer.
         #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
-        answer: OutputFormat,
+        output: OutputFormat,
     },
 }
 
@@ -60,7 +58,7 @@ pub(super) struct FourTunnelArgs {
 pub(super) fn run(command: &PlanCommand) -> ExitCode {
     let done = match command {
         PlanCommand::FourTunnel(args) => four(args),
-        PlanCommand::Check { file, answer } => verify(file, *answer),
+        PlanCommand::Check { file, output } => verify(file, *output),
     };
     done.unwrap_or_else(|(code, text)| {
         complain(&text);
@@ -182,15 +180,18 @@ fn as_json(matrix: &Matrix, remarks: &[Remark], written: &[PathBuf], notes: &[St
 }
 
 /// A plan is small; what is larger is something else.
-const MAX_PLAN: u64 = 64 * 1024;
+const MAX_PLAN: usize = 64 * 1024;
 
 fn contents(path: &Path) -> Result<String, Refusal> {
     let failed = |why: &dyn std::fmt::Display| {
         (1, format!("quadspan: cannot read {}: {why}\n  remedy: check the path and who may read it", path.display()))
     };
-    let mut text = String::new();
-    File::open(path).and_then(|file| file.take(MAX_PLAN).read_to_string(&mut text)).map_err(|error| failed(&error))?;
-    Ok(text)
+    let mut octets = read_within(path, MAX_PLAN).map_err(|error| failed(&error))?;
+    if octets.len() > MAX_PLAN {
+        let text = format!("quadspan: {} has more than {MAX_PLAN} octets", path.display());
+        return Err((1, format!("{text}\n  remedy: give a plan, as `quadspan plan four-tunnel` writes it")));
+    }
+    String::from_utf8(std::mem::take(&mut *octets)).map_err(|error| failed(&error))
 }
 
 /// 32 letters and digits, beginning with a letter: 190 bits, and good for every cloud.
@@ -263,6 +264,20 @@ mod tests {
             }
         }
         assert!(keys.iter().enumerate().all(|(index, key)| !keys[..index].contains(key)));
+    }
+
+    #[test]
+    fn a_file_that_is_no_plan_by_its_size_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(four(&args(folder.path())).is_ok());
+        let path = folder.path().join("plan.yaml");
+        let plan = std::fs::read_to_string(&path).unwrap();
+        let padded = |length: usize| format!("{plan}#{}", "x".repeat(length - plan.len() - 1));
+        std::fs::write(&path, padded(MAX_PLAN)).unwrap();
+        assert!(verify(&path, OutputFormat::Table).is_ok());
+        std::fs::write(&path, padded(MAX_PLAN + 1)).unwrap();
+        let (code, text) = verify(&path, OutputFormat::Table).unwrap_err();
+        assert!(code == 1 && text.contains("more than 65536 octets"), "{text}");
     }
 
     #[test]
