@@ -171,6 +171,8 @@ pub struct Tunnel {
     pub interface: String,
     /// The link inside the tunnel.
     pub inside: InsideLink,
+    /// Nobody wrote that link: without BGP it is of our own making, and the peer does not know of it.
+    pub inside_made_up: bool,
     /// The IPv6 link inside the tunnel, if there is one.
     pub inside6: Option<InsideLink6>,
     /// For the key exchange.

@@ -82,8 +82,8 @@ fn filter(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) {
                 Some(&tunnel.name),
                 format!("ESP with {} is dropped by {culprit}", tunnel.remote),
                 format!(
-                    "accept it: `nft insert rule {} {} meta l4proto esp accept`, or write `encapsulation: always`",
-                    culprit.table, culprit.chain
+                    "accept it: {}, or write `encapsulation: always`",
+                    culprit.put_before("meta l4proto esp", "-p esp")
                 ),
             );
             return;

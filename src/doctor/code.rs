@@ -146,10 +146,11 @@ codes! {
         "it expired, names somebody else, comes from another CA, or was revoked";
     /// Nobody begins.
     NobodyBegins = "QD0213", Ike, "nobody has begun", ["S0-15", "S1-16", "S3-19", "S4-16"],
-        "an end that waits for the other or for traffic does not begin; AWS, by default, never does";
+        "an end that waits for the other does not begin; AWS, by default, never does";
     /// A NAT touches outer packets.
     OuterNat = "QD0214", Ike, "this machine's NAT rewrites IKE", ["S0-44"],
-        "a masquerading rule for everything that leaves also changes the ports of IKE, and peers see a NAT that need not be";
+        "a rule that rewrites everything that leaves also changes the address or the ports of IKE, and peers see a NAT that need \
+         not be, or somebody else";
     /// Encapsulation is forbidden, and there is a NAT.
     NatForbidden = "QD0215", Ike, "there is a NAT, and encapsulation is forbidden", ["S0-44"],
         "ESP does not pass a NAT; in UDP it does";

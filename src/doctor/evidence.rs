@@ -1,7 +1,7 @@
 //! What goes in: everything that was read or tried, before any judgement. `None` is "not known".
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -20,7 +20,7 @@ pub struct Evidence {
     pub files: Vec<DiskFile>,
     /// The machine.
     pub machine: Machine,
-    /// Each tunnel.
+    /// Each tunnel, also those that are not chosen: what leads into them is ours, too.
     pub tunnels: Vec<Tunnel>,
     /// Sessions outside tunnels.
     pub sessions: Vec<Session>,
@@ -28,6 +28,20 @@ pub struct Evidence {
     pub fib: Fib,
     /// Where packets are wanted to arrive.
     pub target: Option<Target>,
+    /// Whom all this is asked about.
+    pub chosen: Chosen,
+}
+
+/// Tunnels and neighbours by name; all of them if none is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen(pub Vec<String>);
+
+impl Chosen {
+    /// Whether this one is asked about.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|chosen| chosen == name)
+    }
 }
 
 /// Whether the router runs.
@@ -165,8 +179,14 @@ pub struct Tunnel {
     pub inside_local: IpAddr,
     /// The peer's.
     pub inside_peer: IpAddr,
+    /// Nobody wrote these two: the peer does not know of them and answers nothing there.
+    pub inside_made_up: bool,
+    /// Our IPv6 address inside, if there is one.
+    pub inside6_local: Option<Ipv6Addr>,
     /// How it is; `None` while the router does not run.
     pub state: Option<TunnelState>,
+    /// It begins with the first packet for it, and without one it is as it should be.
+    pub on_demand: bool,
     /// There is an IKE SA.
     pub has_ike: bool,
     /// Why it is, or last was, down.
@@ -193,6 +213,13 @@ pub struct Tunnel {
     pub sizes: Option<Sizes>,
     /// The session inside.
     pub session: Option<Session>,
+}
+
+impl Tunnel {
+    /// IP versions of what goes through it.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = u8> {
+        std::iter::once(4).chain(self.inside6_local.map(|_| 6))
+    }
 }
 
 /// A CHILD SA that should be there.
@@ -280,6 +307,8 @@ pub struct Sizes {
     pub mtu: u32,
     /// The largest IP packet that was answered; 0 if none was.
     pub passed: u32,
+    /// Somebody said of one that it is too large (RFC 1191): path MTU discovery works.
+    pub told: bool,
 }
 
 /// How a TCP port took a connection.

@@ -3,7 +3,7 @@
 use crate::code::Code;
 use crate::evidence::{Evidence, Failure, IkeAnswer, RouteLookup, Tunnel, TunnelState};
 use crate::finding::{Findings, Outcome, Rung, Severity, Step};
-use crate::firewall::{Culprit, Fate, Hook, Packet, UDP};
+use crate::firewall::{Culprit, Fate, Hook, Packet, Rewrite, UDP};
 
 /// What on this machine keeps IKE from working.
 const LOCAL_CAUSES: [Code; 5] =
@@ -21,11 +21,18 @@ pub(crate) fn examine(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findi
             Step::new(Rung::Ike, Outcome::Ok, "the IKE SA is established")
         }
         _ if carries => Step::new(Rung::Ike, Outcome::Warning, "it is established and would not be again"),
-        (_, Some((code, Severity::Failure))) => Step::new(Rung::Ike, Outcome::Failure, code.title()),
+        (_, Some((code, Severity::Failure))) if is_silence(tunnel) => {
+            Step::new(Rung::Ike, Outcome::Failure, code.title())
+        }
         (None, _) => absent(tunnel, findings),
         (Some(TunnelState::Waiting), _) if tunnel.failure.is_none() => waiting(tunnel, findings),
         (Some(_), _) => failed(tunnel, findings),
     }
+}
+
+/// Whether what the router says leaves open why: then it is what this machine lacks. What the peer said stays true.
+fn is_silence(tunnel: &Tunnel) -> bool {
+    tunnel.failure.as_ref().is_none_or(|failure| matches!(failure.reason.as_str(), "timeout" | "dpd"))
 }
 
 /// Our address, and the way to the peer's.
@@ -82,11 +89,14 @@ fn filters(tunnel: &Tunnel, evidence: &Evidence, severity: Severity, findings: &
         let arriving = || blocked(Hook::Prerouting, &back).or_else(|| blocked(Hook::Input, &back));
         leaving.map(|culprit| ("leaving", culprit)).or_else(|| Some(("arriving", arriving()?)))
     };
-    let ports = [500, 4500].into_iter().filter_map(|port| Some((port, dropped(port)?)));
+    // Where no NAT is, IKE stays on port 500 (RFC 7296 2.23).
+    let ports = [500, 4500].into_iter().filter(|port| *port == 500 || tunnel.in_udp != Some(false));
+    let ports = ports.filter_map(|port| Some((port, dropped(port)?)));
     let (ports, mut culprits): (Vec<u16>, Vec<(&str, Culprit)>) = ports.unzip();
     if culprits.is_empty() {
         return;
     }
+    let severity = if ports.contains(&500) { severity } else { Severity::Warning };
     let (way, culprit) = culprits.swap_remove(0);
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     findings.push(
@@ -95,8 +105,9 @@ fn filters(tunnel: &Tunnel, evidence: &Evidence, severity: Severity, findings: &
         Some(&tunnel.name),
         format!("UDP {} {way} is dropped by {culprit}", ports.join(" and ")),
         format!(
-            "accept UDP 500 and 4500 from and to {}: `nft insert rule {} {} udp dport {{ 500, 4500 }} accept`",
-            tunnel.remote, culprit.table, culprit.chain
+            "accept UDP 500 and 4500 from and to {}: {}",
+            tunnel.remote,
+            culprit.put_before("udp dport { 500, 4500 }", "-p udp -m multiport --dports 500,4500")
         ),
     );
 }
@@ -112,16 +123,34 @@ fn nat(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) {
         output: outside_interface(tunnel),
         ..Packet::default()
     };
-    if let Some(culprit) = firewall.translation(Hook::Postrouting, &packet) {
+    let changes = |(_, rewrite): &(Culprit, Rewrite)| !keeps_source(*rewrite, tunnel, evidence);
+    if let Some((culprit, _)) = firewall.translation(Hook::Postrouting, &packet).filter(changes) {
+        let (family, local) = (if tunnel.local.is_ipv4() { "ip" } else { "ip6" }, tunnel.local);
+        let exemption = culprit.put_before(
+            &format!("{family} saddr {local} udp dport {{ 500, 4500 }}"),
+            &format!("-s {local} -p udp -m multiport --dports 500,4500"),
+        );
         findings.warn(
             Code::OuterNat,
             Some(&tunnel.name),
             format!("packets from {} to {} are rewritten by {culprit}", tunnel.local, tunnel.remote),
-            format!(
-                "exempt them: `nft insert rule {} {} ip saddr {} udp dport {{ 500, 4500 }} accept`",
-                culprit.table, culprit.chain, tunnel.local
-            ),
+            format!("exempt them: {exemption}"),
         );
+    }
+}
+
+/// Whether packets of this machine itself leave with the address that they had.
+fn keeps_source(rewrite: Rewrite, tunnel: &Tunnel, evidence: &Evidence) -> bool {
+    let local = tunnel.local;
+    match rewrite {
+        Rewrite::To(address) => address == local,
+        // One of the interface's networks, where the first address of that network is taken.
+        Rewrite::OfInterface => {
+            let here =
+                evidence.machine.addresses.iter().filter(|(name, _)| Some(name.as_str()) == outside_interface(tunnel));
+            here.map(|(_, net)| net).find(|net| net.contains(&local)).is_some_and(|net| net.addr() == local)
+        }
+        Rewrite::Other => false,
     }
 }
 
@@ -147,11 +176,14 @@ fn absent(tunnel: &Tunnel, findings: &mut Findings) -> Step {
 }
 
 fn waiting(tunnel: &Tunnel, findings: &mut Findings) -> Step {
+    if tunnel.on_demand {
+        return Step::new(Rung::Ike, Outcome::Unknown, "it begins with the first packet, and none has come");
+    }
     findings.warn(
         Code::NobodyBegins,
         Some(&tunnel.name),
-        format!("{} waits, for the peer or for traffic, and nothing has come", tunnel.name),
-        "write `start: initiate`, or have the peer begin; send a packet through a tunnel that begins on demand",
+        format!("{} waits for the peer, and nothing has come", tunnel.name),
+        "write `start: initiate`, or have the peer begin",
     );
     Step::new(Rung::Ike, Outcome::Failure, "nobody has begun")
 }

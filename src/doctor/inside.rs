@@ -19,6 +19,12 @@ pub(crate) fn examine(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findi
         return Step::new(Rung::Inside, Outcome::Failure, Code::InterfaceAbsent.title());
     }
     twice(tunnel, evidence, findings);
+    if tunnel.inside_made_up {
+        return match findings.worst(&[Code::InsideTwice], about) {
+            Some((code, _)) => Step::new(Rung::Inside, Outcome::Warning, code.title()),
+            None => Step::new(Rung::Inside, Outcome::Unknown, "the peer has no inside address to ask"),
+        };
+    }
     let established = tunnel.session.as_ref().is_some_and(|session| session.state.as_deref() == Some("Established"));
     let silent = tunnel.ping.is_some_and(|ping| ping.sent > 0 && ping.received == 0);
     if silent {
@@ -37,7 +43,7 @@ pub(crate) fn examine(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findi
             "compare the inside addresses of both ends; let the peer's firewall accept ICMP on the tunnel",
         );
     }
-    if let Some(sizes) = tunnel.sizes.filter(|sizes| !silent && sizes.passed < sizes.mtu) {
+    if let Some(sizes) = tunnel.sizes.filter(|sizes| !silent && !sizes.told && sizes.passed < sizes.mtu) {
         black_hole(tunnel, sizes, findings);
     }
     match findings.worst(&[Code::BlackHole, Code::InsideTwice, Code::InsideSilent], about) {
@@ -76,7 +82,7 @@ fn twice(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) {
 }
 
 fn black_hole(tunnel: &Tunnel, sizes: Sizes, findings: &mut Findings) {
-    let Sizes { mtu, passed } = sizes;
+    let Sizes { mtu, passed, told: _ } = sizes;
     findings.fail(
         Code::BlackHole,
         Some(&tunnel.name),

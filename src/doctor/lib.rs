@@ -30,7 +30,7 @@ mod tests;
 
 pub use code::Code;
 pub use evidence::{
-    Certificate, Clock, Conntrack, DiskFile, Evidence, Failure, Fib, Holder, IkeAnswer, KernelRoute, Machine,
+    Certificate, Chosen, Clock, Conntrack, DiskFile, Evidence, Failure, Fib, Holder, IkeAnswer, KernelRoute, Machine,
     MissingChild, OurRoute, Ping, PortAnswer, RouteLookup, RouterState, Session, Sizes, Target, Traffic, Tunnel,
     TunnelState,
 };
@@ -44,9 +44,9 @@ pub fn examine(evidence: &Evidence) -> Report {
     let mut findings = Findings::default();
     machine::examine(evidence, &mut findings);
     path::target(evidence, &mut findings);
-    let mut ladders: Vec<Ladder> =
-        evidence.tunnels.iter().map(|tunnel| climb_tunnel(tunnel, evidence, &mut findings)).collect();
-    let sessions = evidence.sessions.iter();
+    let tunnels = evidence.tunnels.iter().filter(|tunnel| evidence.chosen.has(&tunnel.name));
+    let mut ladders: Vec<Ladder> = tunnels.map(|tunnel| climb_tunnel(tunnel, evidence, &mut findings)).collect();
+    let sessions = evidence.sessions.iter().filter(|session| evidence.chosen.has(&session.name));
     ladders.extend(sessions.map(|session| {
         let step = session::examine(session, None, evidence, &mut findings);
         Ladder { name: session.name.clone(), kind: LadderKind::Neighbor, steps: vec![step] }
@@ -57,7 +57,7 @@ pub fn examine(evidence: &Evidence) -> Report {
 
 fn climb_tunnel(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) -> Ladder {
     let mut steps = vec![ike::examine(tunnel, evidence, findings)];
-    let mut carried = steps[0].outcome != Outcome::Failure && tunnel.state.is_some();
+    let mut carried = matches!(steps[0].outcome, Outcome::Ok | Outcome::Warning) && tunnel.state.is_some();
     type Examine = fn(&Tunnel, &Evidence, &mut Findings) -> Step;
     let above: [(Rung, Examine); 5] = [
         (Rung::Ipsec, child::examine),
@@ -75,8 +75,13 @@ fn climb_tunnel(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) -
             continue;
         }
         let step = examine(tunnel, evidence, findings);
-        // Static routes lead into tunnels whose session is down, too.
-        carried = step.outcome != Outcome::Failure || rung == Rung::Bgp;
+        carried = match (rung, step.outcome) {
+            // Static routes lead into tunnels whose session is down, too.
+            (Rung::Bgp, _) | (_, Outcome::Ok | Outcome::Warning) => true,
+            // Nothing goes through a tunnel before it is up.
+            (rung, Outcome::Unknown) => rung != Rung::Ipsec,
+            (_, Outcome::Failure) => false,
+        };
         steps.push(step);
     }
     Ladder { name: tunnel.name.clone(), kind: LadderKind::Tunnel, steps }

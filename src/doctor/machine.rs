@@ -59,7 +59,7 @@ fn files(evidence: &Evidence, findings: &mut Findings) {
 
 fn kernel(evidence: &Evidence, findings: &mut Findings) {
     let machine = &evidence.machine;
-    let has_v6 = evidence.tunnels.iter().any(|tunnel| tunnel.inside_local.is_ipv6());
+    let has_v6 = evidence.tunnels.iter().any(|tunnel| tunnel.inside6_local.is_some());
     let off = [
         (machine.forwards_v4 == Some(false), "net.ipv4.ip_forward"),
         (has_v6 && machine.forwards_v6 == Some(false), "net.ipv6.conf.all.forwarding"),
@@ -74,7 +74,7 @@ fn kernel(evidence: &Evidence, findings: &mut Findings) {
         }
     }
     let all = machine.rp_filter.get("all").copied().unwrap_or(0);
-    for tunnel in &evidence.tunnels {
+    for tunnel in evidence.tunnels.iter().filter(|tunnel| evidence.chosen.has(&tunnel.name)) {
         let own = machine.rp_filter.get(&tunnel.interface).copied();
         // ip-sysctl: the larger of the two counts, and 1 is strict, 2 loose.
         if own.is_some_and(|own| own.max(all) == 1) {
@@ -106,7 +106,7 @@ fn clock(evidence: &Evidence, findings: &mut Findings) {
             "set the clock: `chronyc makestep`, or `timedatectl set-time`",
         );
     }
-    for tunnel in &evidence.tunnels {
+    for tunnel in evidence.tunnels.iter().filter(|tunnel| evidence.chosen.has(&tunnel.name)) {
         for certificate in tunnel.certificates.iter().filter(|it| it.not_after_unix <= clock.unix) {
             findings.warn(
                 Code::CertificateRefused,
@@ -126,7 +126,8 @@ fn ports(evidence: &Evidence, findings: &mut Findings) {
     let outside: Vec<IpAddr> = evidence.tunnels.iter().map(|tunnel| tunnel.local).collect();
     let concerns = |holder: &&Holder| {
         IKE_PORTS.contains(&holder.port)
-            && (own.is_none() || holder.pid != own)
+            // A router that runs may be the one whose process cannot be told.
+            && (own.is_none() || (holder.pid.is_some() && holder.pid != own))
             && (holder.address.is_unspecified() || outside.contains(&holder.address))
     };
     for holder in evidence.machine.holders.iter().filter(concerns) {

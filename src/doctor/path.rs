@@ -29,8 +29,9 @@ pub(crate) fn examine(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findi
 fn filter(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) {
     let Some(firewall) = &evidence.machine.firewall else { return };
     let inside = tunnel.interface.as_str();
-    for lan in networks_behind(tunnel, evidence) {
-        let base = Packet { version: Some(4), ..Packet::default() };
+    let lans = networks_behind(tunnel, evidence);
+    for (version, lan) in tunnel.versions().flat_map(|version| lans.iter().map(move |lan| (version, *lan))) {
+        let base = Packet { version: Some(version), ..Packet::default() };
         let out = Packet { input: Some(inside), output: lan, ..base };
         let into = Packet { input: lan, output: Some(inside), ..base };
         for (way, packet) in [("out of", out), ("into", into)] {
@@ -40,9 +41,9 @@ fn filter(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) {
                 Some(&tunnel.name),
                 format!("packets {way} {inside} are dropped by {culprit}"),
                 format!(
-                    "accept them: `nft insert rule {table} {chain} iifname {inside} accept` and `oifname {inside} accept`",
-                    table = culprit.table,
-                    chain = culprit.chain
+                    "accept them: {} and {}",
+                    culprit.put_before(&format!("iifname {inside}"), &format!("-i {inside}")),
+                    culprit.put_before(&format!("oifname {inside}"), &format!("-o {inside}"))
                 ),
             );
             return;
@@ -65,15 +66,18 @@ fn networks_behind<'a>(tunnel: &'a Tunnel, evidence: &'a Evidence) -> Vec<Option
 
 fn nat(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) {
     let Some(firewall) = &evidence.machine.firewall else { return };
-    let packet = Packet { version: Some(4), output: Some(&tunnel.interface), ..Packet::default() };
-    if let Some(culprit) = firewall.translation(Hook::Postrouting, &packet) {
+    let translation = |version| {
+        let packet = Packet { version: Some(version), output: Some(&tunnel.interface), ..Packet::default() };
+        firewall.translation(Hook::Postrouting, &packet)
+    };
+    if let Some((culprit, _)) = tunnel.versions().find_map(translation) {
         findings.warn(
             Code::InnerNat,
             Some(&tunnel.name),
             format!("what leaves by {} is rewritten by {culprit}", tunnel.interface),
             format!(
-                "exempt the tunnel: `nft insert rule {} {} oifname {} accept`",
-                culprit.table, culprit.chain, tunnel.interface
+                "exempt the tunnel: {}",
+                culprit.put_before(&format!("oifname {}", tunnel.interface), &format!("-o {}", tunnel.interface))
             ),
         );
     }

@@ -23,13 +23,16 @@ pub(crate) fn examine(
         return exchange(session, findings);
     }
     let about = Some(session.name.as_str());
-    if findings.worst(&[Code::BgpFiltered], about).is_none() {
-        let (code, seen, remedy) = reason(session, state);
-        findings.fail(code, about, seen, remedy);
-    }
-    let worst =
-        findings.worst(&[Code::BgpFiltered], about).map_or("the session is not established", |(code, _)| code.title());
-    Step::new(Rung::Bgp, Outcome::Failure, format!("{state}: {worst}"))
+    // One direction that is blocked explains nothing: the session could come up by the other.
+    let code = match findings.worst(&[Code::BgpFiltered], about) {
+        Some((code, Severity::Failure)) => code,
+        Some((_, Severity::Warning)) | None => {
+            let (code, seen, remedy) = reason(session, state);
+            findings.fail(code, about, seen, remedy);
+            code
+        }
+    };
+    Step::new(Rung::Bgp, Outcome::Failure, format!("{state}: {}", code.title()))
 }
 
 fn filter(session: &Session, tunnel: Option<&Tunnel>, evidence: &Evidence, established: bool, findings: &mut Findings) {
@@ -66,8 +69,10 @@ fn filter(session: &Session, tunnel: Option<&Tunnel>, evidence: &Evidence, estab
         Some(&session.name),
         format!("TCP {BGP_PORT} with {} is dropped by {culprit}", session.address),
         format!(
-            "accept it from and to {}: `nft insert rule {} {} tcp dport {BGP_PORT} accept`, and `tcp sport {BGP_PORT}`",
-            session.address, culprit.table, culprit.chain
+            "accept it from and to {}: {} and {}",
+            session.address,
+            culprit.put_before(&format!("tcp dport {BGP_PORT}"), &format!("-p tcp --dport {BGP_PORT}")),
+            culprit.put_before(&format!("tcp sport {BGP_PORT}"), &format!("-p tcp --sport {BGP_PORT}"))
         ),
     );
 }
@@ -105,7 +110,7 @@ fn reason(session: &Session, state: &str) -> (Code, String, String) {
 fn speaks(failure: &Failure) -> bool {
     !matches!(
         failure.reason.as_str(),
-        "connect-failed" | "connection-closed" | "tunnel-down" | "configuration-changed" | "reset"
+        "connect-failed" | "connection-closed" | "tunnel-down" | "bfd-down" | "configuration-changed" | "reset"
     )
 }
 

@@ -134,6 +134,15 @@ pub struct TunnelView {
     pub inside_local: IpAddr,
     /// The peer's inside address.
     pub inside_peer: IpAddr,
+    /// Nobody wrote these two: they are of our own making, and the peer does not know of them.
+    #[serde(default)]
+    pub inside_made_up: bool,
+    /// Our IPv6 address inside.
+    #[serde(default)]
+    pub inside6_local: Option<std::net::Ipv6Addr>,
+    /// It begins with the first packet for it.
+    #[serde(default)]
+    pub on_demand: bool,
     /// The IKE SA.
     pub ike: Option<IkeView>,
     /// The CHILD SA in use, or one of them.

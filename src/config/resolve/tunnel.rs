@@ -258,6 +258,7 @@ impl TunnelDraft {
             profile: self.profile,
             interface: self.interface?.value,
             inside,
+            inside_made_up: self.lacks_inside,
             inside6,
             bgp: match self.session {
                 Some(session) => Some(session.finish(&name, (asn, router_id), Place::tunnel(id, inside, inside6))?),

@@ -6,16 +6,17 @@ use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
-use super::{Action, Chain, Condition, ESP, Hook, Rule, TCP, Table, Test, UDP};
+use super::{Action, Chain, Condition, ESP, Hook, Rewrite, Rule, TCP, Table, Test, UDP};
 
 /// Tables in what `iptables-save` (`version` 4) or `ip6tables-save` (6) printed; what is not understood becomes "perhaps".
 #[must_use]
 pub fn read(text: &str, version: u8) -> Vec<Table> {
-    let (family, versions): (&str, &'static [u8]) = if version == 4 { ("ip", &[4]) } else { ("ip6", &[6]) };
+    let (family, program, versions): (&str, &str, &'static [u8]) =
+        if version == 4 { ("ip", "iptables", &[4]) } else { ("ip6", "ip6tables", &[6]) };
     let mut tables: Vec<Table> = Vec::new();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix('*') {
-            tables.push(Table { name: format!("{family} {name}"), versions, chains: BTreeMap::new() });
+            tables.push(Table { name: format!("{family} {name}"), program, versions, chains: BTreeMap::new() });
         }
         let Some(table) = tables.last_mut() else { continue };
         if let Some(chain) = line.strip_prefix(':') {
@@ -36,39 +37,90 @@ fn add_chain(table: &mut Table, line: &str) {
     chain.translates = table.name.ends_with(" nat");
 }
 
+/// A word of a rule, and whether it stands in quotes: then it is a value, whatever it looks like.
+struct Word {
+    text: String,
+    quoted: bool,
+}
+
+/// What has blanks is in quotes, with a `\` before each `"` and `\` in it.
+fn words(line: &str) -> Vec<Word> {
+    let (mut words, mut word, mut inside) = (Vec::new(), None, false);
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => {
+                inside = !inside;
+                word.get_or_insert_with(|| Word { text: String::new(), quoted: true });
+            }
+            letter if letter.is_whitespace() && !inside => words.extend(word.take()),
+            letter => {
+                let letter = if inside && letter == '\\' { letters.next().unwrap_or(letter) } else { letter };
+                word.get_or_insert_with(|| Word { text: String::new(), quoted: false }).text.push(letter);
+            }
+        }
+    }
+    words.extend(word);
+    words
+}
+
 fn add_rule(table: &mut Table, line: &str) {
-    let mut words = line.split_whitespace();
-    let Some(chain) = words.next() else { return };
+    let words = words(line);
+    let mut words = words.iter().map(|word| (word.text.as_str(), word.quoted)).peekable();
+    let Some((chain, _)) = words.next() else { return };
     let (mut tests, mut action, mut negated) = (Vec::new(), Action::None, false);
-    while let Some(word) = words.next() {
-        if word == "!" {
+    while let Some((word, quoted)) = words.next() {
+        if word == "!" && !quoted {
             negated = true;
             continue;
         }
-        let condition = match word {
-            // These only say which options follow, or change nothing.
-            "-m" | "--match" | "--comment" | "--reject-with" | "--log-prefix" | "--to-source" | "--to-destination"
-            | "--to-ports" => {
-                words.next();
-                negated = false;
-                continue;
-            }
-            "-j" | "--jump" => {
-                action = target(words.next().unwrap_or_default(), false);
-                continue;
-            }
-            "-g" | "--goto" => {
-                action = target(words.next().unwrap_or_default(), true);
-                continue;
-            }
-            _ if !word.starts_with('-') => continue,
-            _ => condition(word, words.next()),
-        };
-        tests.push(Test { condition: condition.unwrap_or(Condition::Other), negated });
+        if quoted || !word.starts_with('-') {
+            continue;
+        }
+        // `--rsource` and others have no value.
+        let is_value = |(word, quoted): &(&str, bool)| *quoted || !(*word == "!" || word.starts_with('-'));
+        let value = words.next_if(is_value).map(|(value, _)| value);
+        if !is_test(word) {
+            action = changed(action, word, value.unwrap_or_default());
+        } else {
+            tests.push(Test { condition: condition(word, value).unwrap_or(Condition::Other), negated });
+        }
         negated = false;
     }
     let rule = Rule { tests, action, text: line.split_once(' ').map_or(line, |(_, rest)| rest).to_owned() };
     table.chains.entry(chain.to_owned()).or_insert(Chain::new()).rules.push(rule);
+}
+
+/// Whether an option asks something of the packet; others say which options follow, or what is done.
+fn is_test(option: &str) -> bool {
+    !matches!(
+        option,
+        "-m" | "--match"
+            | "--comment"
+            | "-j"
+            | "--jump"
+            | "-g"
+            | "--goto"
+            | "--reject-with"
+            | "--log-prefix"
+            | "--to-source"
+            | "--to-destination"
+            | "--to-ports"
+            | "--random"
+            | "--random-fully"
+            | "--persistent"
+    )
+}
+
+/// What is done, with one more option.
+fn changed(action: Action, option: &str, value: &str) -> Action {
+    match (option, action) {
+        ("-j" | "--jump", _) => target(value, false),
+        ("-g" | "--goto", _) => target(value, true),
+        ("--to-source", Action::Translate(_)) => Action::Translate(value.parse().map_or(Rewrite::Other, Rewrite::To)),
+        ("--to-ports" | "--random" | "--random-fully", Action::Translate(_)) => Action::Translate(Rewrite::Other),
+        (_, action) => action,
+    }
 }
 
 fn target(name: &str, goto: bool) -> Action {
@@ -76,7 +128,8 @@ fn target(name: &str, goto: bool) -> Action {
         "ACCEPT" => Action::Accept,
         "DROP" | "REJECT" => Action::Drop,
         "RETURN" => Action::Return,
-        "MASQUERADE" | "SNAT" | "DNAT" | "REDIRECT" | "NETMAP" => Action::Translate,
+        "MASQUERADE" => Action::Translate(Rewrite::OfInterface),
+        "SNAT" | "DNAT" | "REDIRECT" | "NETMAP" => Action::Translate(Rewrite::Other),
         "LOG" | "NFLOG" | "MARK" | "CONNMARK" | "TCPMSS" | "CLASSIFY" | "DSCP" | "TOS" | "TTL" | "CT" | "NOTRACK" => {
             Action::None
         }

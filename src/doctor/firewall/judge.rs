@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use super::{Action, Chain, Condition, Culprit, Fate, Hook, Packet, Rule, Ruleset, Table, Test};
+use super::{Action, Chain, Condition, Culprit, Fate, Hook, Packet, Rewrite, Rule, Ruleset, Table, Test};
 
 /// Chains may call each other this deep; the kernel itself stops at 16.
 const DEEPEST: usize = 16;
@@ -36,7 +36,7 @@ impl Truth {
 enum End {
     Accepted,
     Dropped(Culprit),
-    Translated(Culprit),
+    Translated(Culprit, Rewrite),
     /// Back where it was called from.
     Through,
 }
@@ -61,7 +61,7 @@ impl Ruleset {
             let dropped = match end {
                 End::Dropped(culprit) => Some(culprit),
                 End::Through if chain.drops => Some(culprit(table, name, "policy drop: no rule accepts it")),
-                End::Accepted | End::Translated(_) | End::Through => None,
+                End::Accepted | End::Translated(..) | End::Through => None,
             };
             match dropped {
                 Some(culprit) if !walk.doubtful => return Fate::Blocked(culprit),
@@ -72,14 +72,14 @@ impl Ruleset {
         if doubtful { Fate::Perhaps } else { Fate::Passes }
     }
 
-    /// Which rule rewrites the packet at a hook, if one certainly does.
+    /// Which rule rewrites the packet at a hook, if one certainly does, and to what.
     #[must_use]
-    pub fn translation(&self, hook: Hook, packet: &Packet<'_>) -> Option<Culprit> {
+    pub fn translation(&self, hook: Hook, packet: &Packet<'_>) -> Option<(Culprit, Rewrite)> {
         self.at(hook, packet, true).find_map(|(table, name, chain)| {
             let mut walk = Walk { table, packet, doubtful: false, left: MOST_RULES };
             match walk.chain(name, chain, 0) {
-                End::Translated(culprit) if !walk.doubtful => Some(culprit),
-                End::Translated(_) | End::Accepted | End::Dropped(_) | End::Through => None,
+                End::Translated(culprit, rewrite) if !walk.doubtful => Some((culprit, rewrite)),
+                End::Translated(..) | End::Accepted | End::Dropped(_) | End::Through => None,
             }
         })
     }
@@ -129,7 +129,7 @@ impl Walk<'_> {
             }
             Action::Accept => End::Accepted,
             Action::Drop => End::Dropped(culprit(self.table, name, &rule.text)),
-            Action::Translate => End::Translated(culprit(self.table, name, &rule.text)),
+            Action::Translate(rewrite) => End::Translated(culprit(self.table, name, &rule.text), *rewrite),
             Action::Return => End::Through,
             Action::Jump(target) | Action::Goto(target) => {
                 let called = self.table.chains.get(target).filter(|_| depth < DEEPEST);
@@ -205,5 +205,5 @@ fn version(packet: &Packet<'_>) -> Option<u8> {
 }
 
 fn culprit(table: &Table, chain: &str, rule: &str) -> Culprit {
-    Culprit { table: table.name.clone(), chain: chain.to_owned(), rule: rule.to_owned() }
+    Culprit { program: table.program, table: table.name.clone(), chain: chain.to_owned(), rule: rule.to_owned() }
 }

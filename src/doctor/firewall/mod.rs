@@ -126,9 +126,20 @@ pub enum Action {
     /// Back.
     Return,
     /// An address or port is rewritten.
-    Translate,
+    Translate(Rewrite),
     /// Whatever follows from a value that is looked up.
     Unknown,
+}
+
+/// What a packet is rewritten to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// The source becomes an address of the interface that it leaves by; a port stays if it is free.
+    OfInterface,
+    /// The source becomes this address; a port stays if it is free.
+    To(IpAddr),
+    /// Anything else: other ports, one of several addresses, another destination.
+    Other,
 }
 
 /// One rule.
@@ -166,6 +177,8 @@ impl Chain {
 pub struct Table {
     /// As its owner calls it.
     pub name: String,
+    /// The program that its rules are written with: `nft`, or one that takes the words of `iptables`.
+    pub program: &'static str,
     /// IP versions that it sees.
     pub versions: &'static [u8],
     /// Its chains.
@@ -193,12 +206,27 @@ pub enum Fate {
 /// Who drops or rewrites a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Culprit {
+    /// The program that its rules are written with.
+    pub program: &'static str,
     /// Its table.
     pub table: String,
     /// Its chain.
     pub chain: String,
     /// The rule, or the chain's policy.
     pub rule: String,
+}
+
+impl Culprit {
+    /// The command that puts a rule before it, in words of `nft` or of `iptables`.
+    #[must_use]
+    pub fn put_before(&self, nft: &str, iptables: &str) -> String {
+        let Self { program, table, chain, .. } = self;
+        if *program == nft::PROGRAM {
+            return format!("`{program} insert rule {table} {chain} {nft} accept`");
+        }
+        let table = table.split_whitespace().last().unwrap_or_default();
+        format!("`{program} -t {table} -I {chain} {iptables} -j ACCEPT`")
+    }
 }
 
 impl std::fmt::Display for Culprit {

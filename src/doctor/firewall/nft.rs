@@ -7,7 +7,10 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::{Action, Chain, Condition, ESP, Hook, Rule, Ruleset, TCP, Table, Test, UDP};
+use super::{Action, Chain, Condition, ESP, Hook, Rewrite, Rule, Ruleset, TCP, Table, Test, UDP};
+
+/// What writes these rules.
+pub(super) const PROGRAM: &str = "nft";
 
 /// Sets by table and name.
 type Sets<'a> = BTreeMap<(String, &'a str), &'a [Value]>;
@@ -32,7 +35,12 @@ pub fn read(text: &str, skip: &[String]) -> Option<Ruleset> {
         };
         let Some(name) = named(body).filter(|name| !skip.contains(name)) else { continue };
         let versions = versions(&name);
-        let table = tables.entry(name.clone()).or_insert_with(|| Table { name, versions, chains: BTreeMap::new() });
+        let table = tables.entry(name.clone()).or_insert_with(|| Table {
+            name,
+            program: PROGRAM,
+            versions,
+            chains: BTreeMap::new(),
+        });
         if kind.is_some() {
             add_chain(table, body);
         } else {
@@ -75,7 +83,7 @@ fn add_rule(table: &mut Table, body: &Value, sets: &Sets<'_>) {
             "drop" | "reject" => action = Action::Drop,
             "return" => action = Action::Return,
             "jump" | "goto" => action = called(kind, value),
-            "masquerade" | "snat" | "dnat" | "redirect" => action = Action::Translate,
+            "masquerade" | "snat" | "dnat" | "redirect" => action = Action::Translate(rewrite(kind, value)),
             "vmap" | "xt" | "queue" | "tproxy" | "synproxy" => action = Action::Unknown,
             _ => tests.push(Test { condition: Condition::Other, negated: false }),
         }
@@ -83,6 +91,19 @@ fn add_rule(table: &mut Table, body: &Value, sets: &Sets<'_>) {
     words.retain(|word| !word.is_empty());
     let rule = Rule { tests, action, text: words.join(" ") };
     table.chains.entry(chain.to_owned()).or_insert(Chain::new()).rules.push(rule);
+}
+
+/// With ports or flags it is not as simple as it looks.
+fn rewrite(kind: &str, value: &Value) -> Rewrite {
+    let has = |key| value.get(key).is_some();
+    if has("port") || has("flags") {
+        return Rewrite::Other;
+    }
+    match (kind, value.get("addr").and_then(Value::as_str).and_then(|address| address.parse().ok())) {
+        ("masquerade", _) => Rewrite::OfInterface,
+        ("snat", Some(address)) => Rewrite::To(address),
+        _ => Rewrite::Other,
+    }
 }
 
 fn called(kind: &str, value: &Value) -> Action {

@@ -1,6 +1,6 @@
 //! What filters are said to do to a packet.
 
-use crate::firewall::{Fate, Hook, Packet, Ruleset, TCP, UDP, iptables, nft};
+use crate::firewall::{Fate, Hook, Packet, Rewrite, Ruleset, TCP, UDP, iptables, nft};
 use crate::sockets;
 
 /// As `nft -j list ruleset` prints them: a set, a jump, states, ranges, prefixes.
@@ -63,7 +63,9 @@ fn what_depends_on_the_state_of_a_connection_is_never_said_to_be_blocked() {
 fn translations_are_found_where_they_are_certain() {
     let ruleset = nft::read(NFT, &[]).unwrap();
     let out = |name| Packet { output: Some(name), version: Some(4), ..Packet::default() };
-    assert!(ruleset.translation(Hook::Postrouting, &out("eth1")).unwrap().rule.ends_with("masquerade"));
+    let (culprit, rewrite) = ruleset.translation(Hook::Postrouting, &out("eth1")).unwrap();
+    assert!(culprit.rule.ends_with("masquerade"));
+    assert_eq!(rewrite, Rewrite::OfInterface);
     assert_eq!(ruleset.translation(Hook::Postrouting, &out("qs-t")), None);
     assert_eq!(ruleset.translation(Hook::Postrouting, &Packet { version: Some(6), ..out("eth1") }), None);
     assert_eq!(nft::read(NFT, &["ip nat".to_owned()]).unwrap().tables.len(), 1, "left to iptables");
@@ -82,6 +84,71 @@ fn iptables_are_followed_with_negations_lists_and_chains() {
     assert!(matches!(ruleset.fate(Hook::Input, &tcp), Fate::Blocked(_)));
     let v6 = Packet { source: "2001:db8::1".parse().ok(), ..tcp };
     assert_eq!(ruleset.fate(Hook::Input, &v6), Fate::Passes, "the table sees IPv4 alone");
+}
+
+#[test]
+fn options_without_a_value_leave_the_target_alone() {
+    let accepted = |rule: &str| {
+        let text = format!("*filter\n:INPUT DROP\n-A INPUT {rule}\n-A INPUT -p udp -j DROP\n");
+        Ruleset { tables: iptables::read(&text, 4) }.fate(Hook::Input, &udp("203.0.113.9", (500, 500)))
+    };
+    for option in ["--rsource", "--invert", "! --invert", "--rcheck --rsource", "--string \"-j DROP -d 9.9.9.9\""] {
+        // It perhaps accepts: nothing after it is certain.
+        assert_eq!(accepted(&format!("-m it {option} -j ACCEPT")), Fate::Perhaps, "{option}");
+    }
+    let dropping =
+        "*filter\n:INPUT ACCEPT\n-A INPUT -m comment --comment \"no \\\"-j ACCEPT\\\" -s 10.0.0.0/8\" -j DROP\n";
+    let ruleset = Ruleset { tables: iptables::read(dropping, 4) };
+    assert!(matches!(ruleset.fate(Hook::Input, &udp("203.0.113.9", (500, 500))), Fate::Blocked(_)));
+    let odd = "*filter\n:INPUT ACCEPT\n-A INPUT --comment \"\n-A INPUT \"\" \"\\\n-A \"\n";
+    let _no_panic = iptables::read(odd, 4);
+}
+
+#[test]
+fn translations_say_to_what() {
+    let rewrite = |rule: &str| {
+        let text = format!("*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING {rule}\n");
+        let ruleset = Ruleset { tables: iptables::read(&text, 4) };
+        ruleset.translation(Hook::Postrouting, &udp("192.0.2.1", (500, 500))).map(|(_, rewrite)| rewrite)
+    };
+    let cases = [
+        ("-j MASQUERADE", Rewrite::OfInterface),
+        ("-j MASQUERADE --random-fully", Rewrite::Other),
+        ("-p udp -j MASQUERADE --to-ports 1024-2048", Rewrite::Other),
+        ("-j SNAT --to-source 192.0.2.9 --persistent", Rewrite::To([192, 0, 2, 9].into())),
+        ("-j SNAT --to-source 192.0.2.9-192.0.2.12", Rewrite::Other),
+        ("-j SNAT --to-source 192.0.2.9 --random", Rewrite::Other),
+        ("-j NETMAP", Rewrite::Other),
+    ];
+    for (rule, expected) in cases {
+        assert_eq!(rewrite(rule), Some(expected), "{rule}");
+    }
+    let statements = [
+        (r#"{"snat": {"family": "ip", "addr": "192.0.2.9"}}"#, Rewrite::To([192, 0, 2, 9].into())),
+        (r#"{"snat": {"addr": "192.0.2.9", "port": 7}}"#, Rewrite::Other),
+        (r#"{"masquerade": {"flags": "random"}}"#, Rewrite::Other),
+        (r#"{"redirect": {"port": 7}}"#, Rewrite::Other),
+    ];
+    for (statement, expected) in statements {
+        let ruleset = nft::read(&NFT.replace(r#"{"masquerade": null}"#, statement), &[]).unwrap();
+        let packet = Packet { output: Some("eth1"), version: Some(4), ..Packet::default() };
+        assert_eq!(ruleset.translation(Hook::Postrouting, &packet).map(|it| it.1), Some(expected), "{statement}");
+    }
+}
+
+#[test]
+fn remedies_are_in_the_words_of_the_program_that_wrote_the_rules() {
+    let remedy = |tables: Vec<crate::firewall::Table>| {
+        let Fate::Blocked(by) = (Ruleset { tables }).fate(Hook::Input, &udp("198.51.100.9", (500, 4500))) else {
+            panic!("it passes")
+        };
+        by.put_before("udp dport 500", "-p udp --dport 500")
+    };
+    assert_eq!(remedy(stateless().tables), "`nft insert rule inet fw vpn udp dport 500 accept`");
+    let mut old = iptables::read("*filter\n:INPUT DROP\n", 4);
+    assert_eq!(remedy(old.clone()), "`iptables -t filter -I INPUT -p udp --dport 500 -j ACCEPT`");
+    old[0].program = "iptables-legacy";
+    assert_eq!(remedy(old), "`iptables-legacy -t filter -I INPUT -p udp --dport 500 -j ACCEPT`");
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub(super) fn evidence() -> Evidence {
             foreign: vec![foreign("10.1.0.0/16", "kernel", 0, "lan"), foreign("10.2.0.0/16", "static", 500, "lan")],
         },
         target: None,
+        chosen: crate::Chosen::default(),
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn failure(reason: &str, text: &str, remedy: &str) -> Failure {
     Failure { reason: reason.to_owned(), text: text.to_owned(), remedy: remedy.to_owned() }
 }
 
-fn tunnel() -> Tunnel {
+pub(super) fn tunnel() -> Tunnel {
     Tunnel {
         name: "t".to_owned(),
         local: [192, 0, 2, 1].into(),
@@ -72,6 +73,9 @@ fn tunnel() -> Tunnel {
         interface: "qs-t".to_owned(),
         inside_local: [169, 254, 21, 2].into(),
         inside_peer: [169, 254, 21, 1].into(),
+        inside_made_up: false,
+        inside6_local: None,
+        on_demand: false,
         state: Some(TunnelState::Up),
         has_ike: true,
         failure: None,
@@ -84,7 +88,7 @@ fn tunnel() -> Tunnel {
         ike_answer: None,
         nat_answer: None,
         ping: Some(Ping { sent: 1, received: 1 }),
-        sizes: Some(Sizes { mtu: 1400, passed: 1400 }),
+        sizes: Some(Sizes { mtu: 1400, passed: 1400, told: false }),
         session: Some(session("t", "169.254.21.1")),
     }
 }
@@ -114,4 +118,28 @@ fn nothing_is_found_where_nothing_is_wrong() {
     assert_eq!((report.verdict, report.running), (Verdict::Ok, true));
     let outcomes: Vec<_> = report.ladders.iter().flat_map(|ladder| &ladder.steps).map(|step| step.outcome).collect();
     assert_eq!(outcomes, [Outcome::Ok; 7], "six rungs of the tunnel, one of the neighbour");
+}
+
+#[test]
+fn a_tunnel_with_routes_alone_has_no_peer_inside_to_answer() {
+    let mut evidence = evidence();
+    evidence.machine.up.push("qs-r".to_owned());
+    evidence.machine.addresses.push(("qs-r".to_owned(), net("169.254.130.1/30")));
+    evidence.tunnels.push(Tunnel {
+        name: "r".to_owned(),
+        interface: "qs-r".to_owned(),
+        inside_local: [169, 254, 130, 1].into(),
+        inside_peer: [169, 254, 130, 2].into(),
+        inside_made_up: true,
+        ping: Some(Ping { sent: 3, received: 0 }),
+        sizes: None,
+        session: None,
+        ..tunnel()
+    });
+    evidence.fib.ours.push(OurRoute { prefix: net("10.3.0.0/16"), interfaces: vec!["qs-r".to_owned()], refused: None });
+    let report = examine(&evidence);
+    assert_eq!(report.findings, []);
+    let outcomes: Vec<_> = report.ladders[1].steps.iter().map(|step| step.outcome).collect();
+    let (ok, unknown) = (Outcome::Ok, Outcome::Unknown);
+    assert_eq!(outcomes, [ok, ok, unknown, unknown, ok, ok], "no rung above is left out for it");
 }

@@ -1,5 +1,6 @@
 //! Commands that ask a running router.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -111,9 +112,11 @@ pub(super) fn client(args: &AskArgs) -> Result<Client, AskError> {
 
 /// The socket of the only router on this machine.
 fn only_socket() -> Result<PathBuf, AskError> {
-    let mut sockets: Vec<PathBuf> = std::fs::read_dir(SOCKET_DIRECTORY)
-        .map(|entries| entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect())
-        .unwrap_or_default();
+    let mut sockets: Vec<PathBuf> = match std::fs::read_dir(SOCKET_DIRECTORY) {
+        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(AskError::Connect { socket: SOCKET_DIRECTORY.into(), error }),
+    };
     sockets.retain(|path| path.extension().is_some_and(|extension| extension == "sock"));
     sockets.sort();
     match sockets.as_slice() {

@@ -17,8 +17,12 @@ pub(super) fn read() -> Option<Ruleset> {
     {
         let Some(text) = output(program, &[]) else { continue };
         asked = true;
-        let tables = iptables::read(&text, version);
-        old.extend(tables.into_iter().filter(|table| !table.chains.is_empty()));
+        let mut tables = iptables::read(&text, version);
+        tables.retain(|table| !table.chains.is_empty());
+        if let Some(program) = program.strip_suffix("-save").filter(|program| program.ends_with("legacy")) {
+            tables.iter_mut().for_each(|table| table.program = program);
+        }
+        old.extend(tables);
     }
     // iptables keeps its rules in tables of nftables nowadays, and lists them in words of its own.
     let known: Vec<String> = old.iter().map(|table| table.name.clone()).collect();

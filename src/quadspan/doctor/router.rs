@@ -1,5 +1,7 @@
 //! What the router says of itself, or what its configuration says that it should be.
 
+use std::cell::Cell;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use config::{FoundSecret, SecretError, SecretReference, SecretSource, SystemSecrets};
@@ -68,6 +70,9 @@ fn tunnel(view: TunnelView, session: Option<Session>) -> Tunnel {
         interface: view.interface,
         inside_local: view.inside_local,
         inside_peer: view.inside_peer,
+        inside_made_up: view.inside_made_up,
+        inside6_local: view.inside6_local,
+        on_demand: view.on_demand,
         state: Some(match view.state {
             view::TunnelState::Up => TunnelState::Up,
             view::TunnelState::Connecting => TunnelState::Connecting,
@@ -130,17 +135,18 @@ fn failure(view: view::FailureView) -> Failure {
     Failure { reason: view.reason, text: view.text, remedy: view.remedy }
 }
 
-/// What the router would be. Problems of the file are evidence, too.
-pub(super) fn from_file(file: &Path, evidence: &mut Evidence) {
-    evidence.files = complaints(file);
-    let Ok(loaded) = read(file) else { return };
-    let router = loaded.router;
+/// What the router would be, and whether the file says so. Problems of the file are evidence, too.
+pub(super) fn from_file(file: &Path, evidence: &mut Evidence) -> bool {
+    let read = Read::new(file);
+    evidence.files = read.complaints();
+    let Ok(config::Loaded { router, .. }) = read.result else { return false };
     evidence.fib.table = router.table;
     evidence.fib.protocol = fib::DEFAULT_PROTOCOL;
     evidence.name = Some(router.name);
     evidence.tunnels = router.tunnels.iter().map(planned).collect();
     evidence.sessions =
         router.neighbors.iter().filter(|it| it.range.is_none()).map(|it| planned_session(&it.session)).collect();
+    true
 }
 
 fn planned(tunnel: &config::Tunnel) -> Tunnel {
@@ -151,6 +157,9 @@ fn planned(tunnel: &config::Tunnel) -> Tunnel {
         interface: tunnel.interface.clone(),
         inside_local: tunnel.inside.local,
         inside_peer: tunnel.inside.peer,
+        inside_made_up: tunnel.inside_made_up,
+        inside6_local: tunnel.inside6.map(|link| link.local),
+        on_demand: tunnel.ike.start == negotiation::StartAction::OnDemand,
         state: None,
         has_ike: false,
         failure: None,
@@ -188,7 +197,47 @@ fn planned_session(session: &config::Session) -> Session {
 
 /// What is wrong with the file as it is on disk: errors, and keys that others can read.
 pub(super) fn complaints(file: &Path) -> Vec<DiskFile> {
-    let complaint = |diagnostic: &config::Diagnostic, unusable| DiskFile {
+    Read::new(file).complaints()
+}
+
+/// A file that was read.
+struct Read {
+    result: Result<config::Loaded, config::Report>,
+    /// Something stands in for secrets that only the router itself has.
+    hollow: bool,
+}
+
+impl Read {
+    fn new(file: &Path) -> Self {
+        match std::fs::read_to_string(file) {
+            Ok(text) => {
+                let secrets = Lenient { folder: super::folder(file).to_owned(), hollow: Cell::new(false) };
+                let result = config::parse(&file.display().to_string(), &text, &secrets);
+                Self { result, hollow: secrets.hollow.get() }
+            }
+            // Says better why it cannot be read.
+            Err(_) => Self { result: config::load(file), hollow: false },
+        }
+    }
+
+    fn complaints(&self) -> Vec<DiskFile> {
+        match &self.result {
+            Ok(loaded) => {
+                let found = loaded.warnings.iter().map(|warning| complaint(warning, false));
+                found.filter(|complaint| complaint.exposed).collect()
+            }
+            Err(report) => {
+                let errors = report.diagnostics().iter().filter(|found| found.severity() == config::Severity::Error);
+                // What stands in for a certificate is none.
+                let errors = errors.filter(|it| !self.hollow || it.code() != config::Code::CertificateUnusable);
+                errors.map(|error| complaint(error, true)).collect()
+            }
+        }
+    }
+}
+
+fn complaint(diagnostic: &config::Diagnostic, unusable: bool) -> DiskFile {
+    DiskFile {
         place: format!("{}:{}:{}", diagnostic.file(), diagnostic.line(), diagnostic.column()),
         text: diagnostic.message().to_owned(),
         remedy: diagnostic.remedy().to_owned(),
@@ -200,41 +249,80 @@ pub(super) fn complaints(file: &Path) -> Vec<DiskFile> {
                 | config::Code::BfdKeyMode
         ),
         unusable,
-    };
-    match read(file) {
-        Ok(loaded) => {
-            let found = loaded.warnings.iter().map(|warning| complaint(warning, false));
-            found.filter(|complaint| complaint.exposed).collect()
-        }
-        Err(report) => report
-            .diagnostics()
-            .iter()
-            .filter(|found| found.severity() == config::Severity::Error)
-            .map(|error| complaint(error, true))
-            .collect(),
     }
 }
 
-fn read(file: &Path) -> Result<config::Loaded, config::Report> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => {
-            config::parse(&file.display().to_string(), &text, &Lenient(SystemSecrets::new(super::folder(file))))
-        }
-        // Says better why it cannot be read.
-        Err(_) => config::load(file),
-    }
+/// Secrets that only the router has, by its environment or by its permissions, are not missed.
+struct Lenient {
+    folder: PathBuf,
+    hollow: Cell<bool>,
 }
 
-/// Secrets that only the router's own environment has are not missed.
-struct Lenient(SystemSecrets);
+impl Lenient {
+    fn is_the_routers(&self, reference: &SecretReference) -> bool {
+        match reference {
+            SecretReference::Env(_) | SecretReference::Credential(_) => true,
+            SecretReference::File(path) => {
+                let opened = std::fs::File::open(self.folder.join(path));
+                opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+            }
+        }
+    }
+}
 
 impl SecretSource for Lenient {
     fn fetch(&self, reference: &SecretReference) -> Result<FoundSecret, SecretError> {
-        match (self.0.fetch(reference), reference) {
-            (Err(_), SecretReference::Env(_) | SecretReference::Credential(_)) => {
+        match SystemSecrets::new(&self.folder).fetch(reference) {
+            Err(_) if self.is_the_routers(reference) => {
+                self.hollow.set(true);
                 Ok(FoundSecret { secret: Secret::from(b"stands.in_for.another_1".as_slice()), mode: None })
             }
-            (fetched, _) => fetched,
+            fetched => fetched,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTER: &str = "router: {name: edge, asn: 65000, router-id: 192.0.2.10}\ndefaults: {local: 192.0.2.10}\n";
+
+    fn files(tunnels: &str) -> (Vec<String>, Evidence, bool) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("edge.yaml");
+        std::fs::write(&file, format!("{ROUTER}tunnels:\n{tunnels}")).expect("a file");
+        let mut evidence = Evidence::default();
+        let loaded = from_file(&file, &mut evidence);
+        (evidence.files.iter().map(|file| file.text.clone()).collect(), evidence, loaded)
+    }
+
+    #[test]
+    fn a_made_up_link_and_what_begins_on_demand_are_known() {
+        let (complaints, evidence, loaded) = files(
+            "  - {name: a, remote: 203.0.113.11, psk: {env: QUADSPAN_TEST_NO_SUCH}, routes: [10.2.0.0/16]}\n  \
+             - {name: b, remote: 203.0.113.12, psk: {env: QUADSPAN_TEST_NO_SUCH}, inside: {prefix: 169.254.21.0/30, side: first}, \
+             start: on-demand, routes: [10.3.0.0/16]}\n",
+        );
+        assert_eq!(complaints, Vec::<String>::new());
+        assert!(loaded);
+        let found: Vec<_> = evidence.tunnels.iter().map(|it| (it.inside_made_up, it.on_demand)).collect();
+        assert_eq!(found, [(true, false), (false, true)]);
+    }
+
+    #[test]
+    fn secrets_that_only_the_router_has_are_not_missed() {
+        let certificate = "{chain: chain.pem, key: {credential: gw.key}, ca: {credential: ca.pem}}";
+        let (complaints, ..) = files(&format!(
+            "  - {{name: a, remote: 203.0.113.11, certificate: {certificate}, routes: [10.2.0.0/16]}}\n"
+        ));
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].contains("chain.pem"), "what is a file and not there: {complaints:?}");
+    }
+
+    #[test]
+    fn a_file_with_errors_is_no_configuration() {
+        let (complaints, evidence, loaded) = files("  - {name: a}\n");
+        assert!(!complaints.is_empty() && evidence.tunnels.is_empty() && !loaded, "{complaints:?}");
     }
 }

@@ -50,7 +50,7 @@ async fn echo(target: IpAddr, way: &Way) -> io::Result<bool> {
     entropy.fill(&mut token);
     let numbers = entropy.random_u32();
     let [a, b, c, d] = numbers.to_be_bytes();
-    let echo = Echo { identifier: u16::from_be_bytes([a, b]), sequence: u16::from_be_bytes([c, d]), token };
+    let echo = Echo { identifier: u16::from_be_bytes([a, b]), sequence: u16::from_be_bytes([c, d]), token, padding: 0 };
     // A raw socket takes send(2) and recv(2) as one of UDP does; what goes through are whole ICMP messages.
     let socket = UdpSocket::from_std(socket.into())?;
     socket.send(&echo.request(target)).await?;
