@@ -6,10 +6,14 @@ use steering::echo::Echo;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 10));
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 2, 0, 0, 0, 0, 0, 0x10));
-const ECHO: Echo = Echo { identifier: 0x5153, sequence: 1, token: *b"a token of probe" };
+const ECHO: Echo = Echo { identifier: 0x5153, sequence: 1, token: *b"a token of probe", padding: 0 };
 
 /// Octets: a packet from the target.
 pub fn body(octets: &[u8]) {
+    if ECHO.is_too_large_by(octets) {
+        assert!(!Echo { sequence: 2, ..ECHO }.is_too_large_by(octets), "a complaint is about one question");
+        assert!(!ECHO.is_answered_by(V4, octets), "a complaint is no answer");
+    }
     for from in [V4, V6] {
         if ECHO.is_answered_by(from, octets) {
             assert!(octets.windows(ECHO.token.len()).any(|window| window == ECHO.token), "an answer repeats the token");
@@ -22,7 +26,7 @@ pub fn body(octets: &[u8]) {
 /// The answers of both families, and the questions.
 pub fn seeds() -> Vec<Vec<u8>> {
     let answer = |to: IpAddr| {
-        let mut octets = ECHO.request(to).to_vec();
+        let mut octets = ECHO.request(to);
         octets[0] = if to.is_ipv4() { 0 } else { 129 };
         octets
     };
@@ -30,7 +34,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     // The type went from 8 to 0, so the sum of all words is less by 0x0800 (RFC 1624).
     v4[2] = v4[2].wrapping_add(8);
     let header = [&[0x45, 0, 0, 44, 0, 0, 0, 0, 64, 1, 0, 0, 10, 2, 0, 10, 169, 254, 21, 2][..], &v4].concat();
-    vec![header, answer(V6), ECHO.request(V4).to_vec(), ECHO.request(V6).to_vec()]
+    vec![header, answer(V6), ECHO.request(V4), ECHO.request(V6)]
 }
 
 #[cfg(test)]
