@@ -44,6 +44,7 @@ pub use config::{DEFAULT_METRIC, DEFAULT_PROTOCOL, FibConfig, MAIN_TABLE, Nextho
 pub use error::FibError;
 pub use flow::{Flow, FlowWay, Flows};
 pub use handle::Fib;
+pub use netlink::own_address;
 pub use snapshot::{
     Failover, FibCounters, FibEvent, FibFlow, FibGroup, FibNextHop, FibRoute, FibSnapshot, FibStatus, ForwardingMode,
     RouteState,

@@ -9,6 +9,7 @@
 //! Routes and headers are encoded by rtnetlink and its message crates; nexthop objects, which those lack, by
 //! [`nexthop`].
 
+mod address;
 mod dump;
 mod link;
 mod message;
@@ -19,6 +20,7 @@ mod route;
 mod rule;
 mod socket;
 
+pub use address::own_address;
 pub(crate) use dump::{Dump, Lister};
 pub(crate) use monitor::{Monitor, Notice};
 pub(crate) use request::Requests;

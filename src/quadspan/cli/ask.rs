@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{AskArgs, OutputFormat, complain, flows, neighbors, print, render};
-use crate::control::client::{AskError, Client};
-use crate::view::{FlowView, Health, PeerView, RouteView, StaticView, StatusView, TunnelView};
+use view::client::{AskError, Client};
+use view::{FlowView, Health, PeerView, RouteView, StaticView, StatusView, TunnelView};
 
 /// Where routers put their control sockets.
 const SOCKET_DIRECTORY: &str = "/run/quadspan";

@@ -7,7 +7,7 @@ use config::{Diagnostic, Router, Severity};
 use serde_json::{Value, json};
 
 use super::{OutputFormat, complain, print};
-use crate::explain;
+use view::{explain, rendered_report};
 
 /// Checks `file`; 0 if it can be run, 2 if not. Warnings and advice do not change the exit code.
 pub(super) fn check(file: &Path, output: OutputFormat) -> ExitCode {
@@ -66,22 +66,4 @@ pub(super) fn finding(diagnostic: &Diagnostic) -> Value {
         "line": diagnostic.line(), "column": diagnostic.column(), "text": diagnostic.text(),
         "source": code.rule().map(|rule| &rule.source),
     })
-}
-
-/// A diagnostic as a person reads it: place, text, reason, remedy; coloured on a terminal.
-#[must_use]
-pub fn rendered_report(diagnostic: &(dyn miette::Diagnostic + 'static)) -> String {
-    use std::io::IsTerminal as _;
-
-    let theme = if std::io::stderr().is_terminal() {
-        miette::GraphicalTheme::unicode()
-    } else {
-        miette::GraphicalTheme::unicode_nocolor()
-    };
-    let mut text = String::new();
-    let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(110);
-    match handler.render_report(&mut text, diagnostic) {
-        Ok(()) => text,
-        Err(std::fmt::Error) => diagnostic.to_string(),
-    }
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::render::{dash, plain, seconds};
 use super::{AskArgs, ask};
-use crate::view::{ConnectionState, ConnectionView, ConnectionsView};
+use view::{ConnectionState, ConnectionView, ConnectionsView};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConnectionCommand {
@@ -118,7 +118,7 @@ fn one(connection: &ConnectionView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{ConnectionTunnelView, SwitchView};
+    use view::{ConnectionTunnelView, SwitchView};
 
     fn tunnel(name: &str, active: bool) -> ConnectionTunnelView {
         ConnectionTunnelView {

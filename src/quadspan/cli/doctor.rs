@@ -9,7 +9,7 @@ use doctor::{Finding, Outcome, Report, Rung, Verdict};
 
 use super::render::{dash, plain};
 use super::{AskArgs, OutputFormat, ask, complain, print};
-use crate::doctor::{Wish, collect};
+use evidence::{Wish, collect};
 
 /// Exit codes: 0 nothing was found, 1 warnings, 2 failures, 3 nothing could be looked at.
 #[derive(Debug, Args)]

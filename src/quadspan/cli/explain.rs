@@ -10,11 +10,12 @@ use ipnet::IpNet;
 
 use super::ask::{finish, json, post, show};
 use super::render::{dash, plain};
-use super::{AskArgs, OutputFormat, complain, print, rendered_report};
-use crate::explain;
-use crate::view::policy::{
+use super::{AskArgs, OutputFormat, complain, print};
+use view::explain;
+use view::policy::{
     AttributesView, CandidateDetailView, DryRunView, ExchangeView, PoliciesView, ProbeView, RouteDetailView,
 };
+use view::rendered_report;
 
 /// `quadspan policy ..`.
 #[derive(Debug, Subcommand)]

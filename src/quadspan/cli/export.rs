@@ -11,7 +11,8 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use super::files::{NewFile, write_all};
-use super::{complain, print, rendered_report};
+use super::{complain, print};
+use view::rendered_report;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {

@@ -1,7 +1,7 @@
 //! `show flows`: what each tunnel carries.
 
 use super::render::{dash, failure, octets, plain};
-use crate::view::{FlowState, FlowView};
+use view::{FlowState, FlowView};
 
 /// One row per pair of networks, then what is wrong with those that are not up.
 pub(super) fn flows(view: &[FlowView]) -> String {

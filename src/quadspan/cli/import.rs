@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 
 use super::check::finding;
 use super::files::{NewFile, read_within, write_all};
-use super::{OutputFormat, complain, print, render, rendered_report};
+use super::{OutputFormat, complain, print, render};
+use view::rendered_report;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {

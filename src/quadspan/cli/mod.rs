@@ -26,8 +26,6 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-pub use check::rendered_report;
-
 /// A BGP-over-IPsec route-exchange router.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]

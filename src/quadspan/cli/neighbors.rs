@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::view::{CapabilityView, PeerView};
+use view::{CapabilityView, PeerView};
 
 /// All sessions, or those of this name or address.
 pub(super) fn neighbors(view: &[PeerView], which: Option<&str>) -> String {
@@ -67,7 +67,7 @@ fn in_words(capability: &CapabilityView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{FailureView, MessageCounts, NotificationView, PeerPlace, PrefixCounts};
+    use view::{FailureView, MessageCounts, NotificationView, PeerPlace, PrefixCounts};
 
     fn peer() -> PeerView {
         PeerView {

@@ -3,7 +3,7 @@
 use comfy_table::Table;
 use comfy_table::presets;
 
-use crate::view::{
+use view::{
     BfdView, FailureView, FibView, Health, IkeView, PeerView, RouteView, StaticView, StatusView, StrangersView,
     TunnelState, TunnelView,
 };

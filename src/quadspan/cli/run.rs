@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{LogFormat, RunArgs, complain, rendered_report};
-use crate::daemon;
-use crate::telemetry::logging;
+use super::{LogFormat, RunArgs, complain};
+use telemetry::logging;
+use view::rendered_report;
 
 /// Runs until told to stop: 0 after a clean stop, 1 if it could not start, 2 if the configuration is wrong.
 pub(super) fn run(args: &RunArgs) -> ExitCode {
@@ -33,7 +33,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(daemon::run(args.file.clone(), loaded.router)) {
+    match runtime.block_on(control::run(args.file.clone(), loaded.router)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("quadspan: {error}\n  remedy: {}", error.remedy()));

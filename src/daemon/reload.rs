@@ -1,0 +1,449 @@
+//! Makes the running router match a configuration: at start, and again at each reload.
+//!
+//! A reload changes what differs and leaves every other tunnel alone. A file with errors, or with a change that needs
+//! a restart, changes nothing. A tunnel that can't be made (its interface's name is taken, say) is listed as down with
+//! the reason and tried again, and keeps no other tunnel waiting.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bgp::StopReason;
+use config::{Router, Tunnel};
+use dataplane::{Dataplane, TunnelInterface};
+use ipnet::IpNet;
+use rib::PeerId;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use wire::ipsec::TunnelId;
+
+use super::coupling::Coupling;
+use super::neighbors::Neighborhood;
+use super::topology::{Part, Topology, Unmade};
+use super::{flows, ike_task, rib_task, session};
+use telemetry::report::Reporter;
+use view::answer::ControlError;
+use view::rendered_report;
+
+/// How long a session gets to say goodbye.
+const SESSION_END: Duration = Duration::from_secs(2);
+
+/// What a reload came to: what changed in words, or why nothing did.
+pub type ReloadOutcome = Result<String, ControlError>;
+
+/// Somebody asks for a reload and waits for its outcome.
+#[derive(Debug)]
+pub(super) struct ReloadRequest {
+    pub(super) reply: oneshot::Sender<ReloadOutcome>,
+}
+
+/// Those who make the parts of tunnels and sessions.
+#[derive(Debug)]
+pub(super) struct Makers {
+    pub(super) dataplane: Dataplane,
+    pub(super) ike: mpsc::Sender<ike_task::Command>,
+    pub(super) rib: mpsc::Sender<rib_task::Command>,
+    pub(super) coupling: Coupling,
+    pub(super) neighborhood: Neighborhood,
+}
+
+/// The one who starts and ends tunnels.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    file: PathBuf,
+    pub(super) topology: watch::Sender<Arc<Topology>>,
+    dataplane: Dataplane,
+    ike: mpsc::Sender<ike_task::Command>,
+    pub(super) rib: mpsc::Sender<rib_task::Command>,
+    pub(super) reporter: Reporter,
+    /// A predecessor left routes in the kernel.
+    pub(super) restarted: bool,
+    pub(super) sessions: BTreeMap<PeerId, JoinHandle<()>>,
+    pub(super) coupling: Coupling,
+    pub(super) neighborhood: Neighborhood,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        file: PathBuf,
+        topology: watch::Sender<Arc<Topology>>,
+        makers: Makers,
+        reporter: Reporter,
+    ) -> Self {
+        let Makers { dataplane, ike, rib, coupling, neighborhood } = makers;
+        let (sessions, restarted) = (BTreeMap::new(), false);
+        Self { file, topology, dataplane, ike, rib, reporter, restarted, sessions, coupling, neighborhood }
+    }
+
+    /// Starts every tunnel of a router that has none yet. If a predecessor left routes in the kernel (`restarted`), peers
+    /// are asked to keep ours (RFC 4724 4.1).
+    pub(super) async fn apply_first(&mut self, router: &Router, restarted: bool) -> Result<(), dataplane::Error> {
+        self.restarted = restarted;
+        self.tell_rib(rib_task::Command::Sources(router.statics.clone(), router.connected.clone())).await;
+        self.tell_flows();
+        for tunnel in &router.tunnels {
+            self.add(tunnel, router).await?;
+        }
+        drop(self.ike.send(ike_task::Command::Listen).await);
+        Ok(())
+    }
+
+    /// Reads the file again and applies what differs.
+    pub(super) async fn reload(&mut self) -> ReloadOutcome {
+        let loaded = config::load(&self.file)
+            .map_err(|report| ControlError::Configuration { report: rendered_report(&report) })?;
+        let mut router = loaded.router;
+        let current = self.topology.borrow().clone();
+        refuse_restart_only(&current.router, &router)?;
+        router.keep_ids(&current.router);
+        router.keep_hits(&current.router);
+        let plan = Plan::between(&current, &router);
+        let mut summary = plan.summary();
+        self.carry_out(plan, &router).await;
+        let (old, new) = (&current.router, &router);
+        let neighbors = self.change_neighbors(old, new).await;
+        let sources = (old.statics != new.statics || old.watches != new.watches || old.connected != new.connected)
+            .then(|| "static and connected routes changed".to_owned());
+        self.tell_rib(rib_task::Command::Sources(new.statics.clone(), new.connected.clone())).await;
+        for part in neighbors.into_iter().chain(sources) {
+            summary = if summary == NOTHING { part } else { format!("{summary}; {part}") };
+        }
+        self.change_topology(|topology| {
+            topology.router = Arc::new(router);
+            topology.making.clear();
+        });
+        self.tell_flows();
+        self.place_neighbors().await;
+        self.place_watches().await;
+        let unmade = self.topology.borrow().unmade.clone();
+        if unmade.is_empty() {
+            return Ok(summary);
+        }
+        let failed = unmade.values().map(|unmade| format!("{}: {}", unmade.tunnel.name, unmade.error));
+        Err(ControlError::PartlyApplied { summary, failed: failed.collect::<Vec<_>>().join("; ") })
+    }
+
+    /// Makes a tunnel anew whose interface was taken away.
+    pub(super) async fn restart(&mut self, id: TunnelId) {
+        let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
+        self.remove(id, StopReason::ConfigurationChanged).await;
+        let router = Arc::clone(&self.topology.borrow().router);
+        self.try_add(&part.tunnel, &router).await;
+    }
+
+    /// Tries again to make what could not be made.
+    pub(super) async fn retry_unmade(&mut self) {
+        let (unmade, router) = {
+            let topology = self.topology.borrow();
+            (topology.unmade.clone(), Arc::clone(&topology.router))
+        };
+        for Unmade { tunnel, .. } in unmade.values() {
+            self.try_add(tunnel, &router).await;
+        }
+    }
+
+    /// Ends every session with a NOTIFICATION and waits until it is out; or without, if we will be back and the peer
+    /// keeps our routes meanwhile (RFC 4724 4.1).
+    pub(super) async fn stop_sessions(&mut self, returning: bool) {
+        let topology = self.topology.borrow().clone();
+        for part in topology.tunnels.values() {
+            let Some(session) = &part.tunnel.bgp else { continue };
+            let reason = farewell(returning, session);
+            self.end_session(part, reason).await;
+        }
+        for part in topology.neighbors.values() {
+            let reason = farewell(returning, &part.session);
+            drop(part.handle.commands.send(session::Command::Shutdown(reason)).await);
+        }
+        for (_, task) in std::mem::take(&mut self.sessions) {
+            drop(tokio::time::timeout(SESSION_END, task).await);
+        }
+    }
+
+    async fn carry_out(&mut self, plan: Plan, router: &Router) {
+        let returns = |id: &TunnelId| plan.add.iter().any(|tunnel| tunnel.id == *id);
+        for id in &plan.remove {
+            let reason = if returns(id) { StopReason::ConfigurationChanged } else { StopReason::Deconfigured };
+            self.remove(*id, reason).await;
+        }
+        let making = plan.add.iter().map(|tunnel| tunnel.interface.clone()).collect();
+        self.change_topology(|topology| {
+            topology.unmade.clear();
+            topology.making = making;
+        });
+        self.tell_rib(rib_task::Command::Reconfigure(Box::new(router.rib.clone()))).await;
+        for tunnel in &plan.add {
+            self.try_add(tunnel, router).await;
+        }
+        for tunnel in plan.policy {
+            self.change_policy(tunnel).await;
+        }
+        for tunnel in plan.credentials {
+            self.change_credentials(tunnel).await;
+        }
+    }
+
+    /// Renewed certificates: the tunnel stays up, and the ends authenticate anew.
+    async fn change_credentials(&mut self, tunnel: Tunnel) {
+        let (id, auth) = (tunnel.id, Box::new(tunnel.ike.auth.clone()));
+        self.change_policy(tunnel).await;
+        drop(self.ike.send(ike_task::Command::Credentials { tunnel: id, auth }).await);
+    }
+
+    /// Makes a tunnel, or keeps it in mind. One tunnel that can't be made must not keep others from being made.
+    async fn try_add(&mut self, tunnel: &Tunnel, router: &Router) {
+        let error = self.add(tunnel, router).await.err();
+        if let Some(error) = &error {
+            self.reporter.tunnel_not_made(&tunnel.name, error);
+        }
+        self.change_topology(|topology| match error {
+            None => drop(topology.unmade.remove(&tunnel.id)),
+            Some(error) => {
+                let since = topology.unmade.get(&tunnel.id).map_or_else(Instant::now, |unmade| unmade.since);
+                let unmade = Unmade { tunnel: Arc::new(tunnel.clone()), error: error.to_string(), since };
+                topology.unmade.insert(tunnel.id, unmade);
+            }
+        });
+    }
+
+    async fn add(&mut self, tunnel: &Tunnel, router: &Router) -> Result<(), dataplane::Error> {
+        let interface = TunnelInterface {
+            name: tunnel.interface.clone(),
+            addresses: inside_addresses(tunnel),
+            peer: Some(tunnel.inside.peer),
+            mtu: tunnel.mtu,
+            outer: tunnel.outer,
+        };
+        let interface = self.dataplane.add_tunnel(tunnel.id, interface).await?;
+        let session = match &tunnel.bgp {
+            Some(bgp) => {
+                let policy = Box::new(bgp.policy.clone());
+                self.tell_rib(rib_task::Command::AddPeer { peer: bgp.id, policy }).await;
+                let (rib, reporter) = (self.rib.clone(), self.reporter.clone());
+                let (handle, task) = session::spawn(bgp, session::Life::Configured, self.restarted, rib, reporter);
+                self.sessions.insert(bgp.id, task);
+                Some(handle)
+            }
+            None => None,
+        };
+        let known = rib::Interface { name: tunnel.interface.clone(), addresses: inside_addresses(tunnel) };
+        self.tell_rib(rib_task::Command::Interface { link: tunnel.id.into(), interface: Some(known) }).await;
+        let part = Part { tunnel: Arc::new(tunnel.clone()), interface, session };
+        self.set_part(tunnel.id, Some(part.clone()));
+        self.coupling.watch(&part, None, tunnel.bgp.as_ref()).await;
+        self.reporter.tunnel_added(tunnel);
+        let config = Box::new(tunnel.ike.clone());
+        let session = tunnel.bgp.as_ref().is_some_and(|session| !session.peer.passive);
+        let eager = session || router.has_static_routes(tunnel);
+        drop(self.ike.send(ike_task::Command::Add { tunnel: tunnel.id, config, eager }).await);
+        Ok(())
+    }
+
+    async fn remove(&mut self, id: TunnelId, reason: StopReason) {
+        let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
+        self.end_session(&part, reason).await;
+        self.coupling.watch(&part, part.tunnel.bgp.as_ref(), None).await;
+        if let Some(session) = &part.tunnel.bgp {
+            self.finish_session(session.id).await;
+        }
+        let (done, removed) = oneshot::channel();
+        if self.ike.send(ike_task::Command::Remove { tunnel: id, done }).await.is_ok() {
+            drop(removed.await);
+        }
+        if let Some(session) = &part.tunnel.bgp {
+            self.tell_rib(rib_task::Command::RemovePeer { peer: session.id }).await;
+        }
+        self.tell_rib(rib_task::Command::Interface { link: id.into(), interface: None }).await;
+        if let Err(error) = self.dataplane.remove_tunnel(id).await {
+            tracing::warn!(tunnel = part.tunnel.name, %error, "interface not removed");
+        }
+        self.set_part(id, None);
+    }
+
+    async fn change_policy(&mut self, tunnel: Tunnel) {
+        let Some(part) = self.topology.borrow().tunnels.get(&tunnel.id).cloned() else { return };
+        if let Some(bgp) = &tunnel.bgp {
+            let policy = Box::new(bgp.policy.clone());
+            self.tell_rib(rib_task::Command::SetPolicy { peer: bgp.id, policy }).await;
+            let old = part.tunnel.bgp.as_ref();
+            if let Some(handle) = part.session.as_ref().filter(|_| old.is_some_and(|old| differs(old, bgp))) {
+                let command = session::Command::Reconfigure(Box::new(bgp.peer.clone()), bgp.transport.clone());
+                drop(handle.commands.send(command).await);
+            }
+        }
+        let next = Part { tunnel: Arc::new(tunnel), ..part.clone() };
+        self.set_part(next.tunnel.id, Some(next.clone()));
+        self.coupling.watch(&next, part.tunnel.bgp.as_ref(), next.tunnel.bgp.as_ref()).await;
+    }
+
+    async fn end_session(&self, part: &Part, reason: StopReason) {
+        if let Some(session) = &part.session {
+            drop(session.commands.send(session::Command::Shutdown(reason)).await);
+        }
+    }
+
+    /// Waits until a session has said goodbye, but not for ever.
+    pub(super) async fn finish_session(&mut self, id: PeerId) {
+        if let Some(task) = self.sessions.remove(&id) {
+            drop(tokio::time::timeout(SESSION_END, task).await);
+        }
+    }
+
+    pub(super) async fn tell_rib(&self, command: rib_task::Command) {
+        drop(self.rib.send(command).await);
+    }
+
+    fn set_part(&self, id: TunnelId, part: Option<Part>) {
+        self.change_topology(|topology| match part {
+            Some(part) => drop(topology.tunnels.insert(id, part)),
+            None => drop(topology.tunnels.remove(&id)),
+        });
+        self.tell_flows();
+    }
+
+    fn tell_flows(&self) {
+        flows::tell(&self.topology.borrow(), &self.coupling.fib);
+    }
+
+    pub(super) fn change_topology(&self, change: impl FnOnce(&mut Topology)) {
+        self.topology.send_modify(|topology| {
+            let mut next = Topology::clone(topology);
+            change(&mut next);
+            *topology = Arc::new(next);
+        });
+    }
+}
+
+/// What a reload that finds nothing to do says.
+const NOTHING: &str = "nothing changed";
+
+/// What a reload has to do.
+#[derive(Debug, Default)]
+struct Plan {
+    remove: Vec<TunnelId>,
+    add: Vec<Tunnel>,
+    policy: Vec<Tunnel>,
+    /// Those with other certificates or CAs, and maybe another policy.
+    credentials: Vec<Tunnel>,
+    replaced: usize,
+    networks: bool,
+}
+
+impl Plan {
+    fn between(current: &Topology, next: &Router) -> Self {
+        let mut plan = Self { networks: current.router.rib.originated != next.rib.originated, ..Self::default() };
+        for (id, part) in &current.tunnels {
+            if !next.tunnels.iter().any(|tunnel| tunnel.name == part.tunnel.name) {
+                plan.remove.push(*id);
+            }
+        }
+        for tunnel in &next.tunnels {
+            match current.by_name(&tunnel.name) {
+                None => plan.add.push(tunnel.clone()),
+                Some((_, part)) if *part.tunnel == *tunnel => {}
+                Some((_, part)) if same_but_policy(&part.tunnel, tunnel) => plan.policy.push(tunnel.clone()),
+                Some((_, part)) if same_but_certificates(&part.tunnel, tunnel) => plan.credentials.push(tunnel.clone()),
+                Some((id, _)) => {
+                    plan.replaced += 1;
+                    plan.remove.push(id);
+                    plan.add.push(tunnel.clone());
+                }
+            }
+        }
+        plan
+    }
+
+    fn summary(&self) -> String {
+        let added = self.add.len() - self.replaced;
+        let removed = self.remove.len() - self.replaced;
+        if added + removed + self.replaced + self.policy.len() + self.credentials.len() == 0 && !self.networks {
+            return NOTHING.to_owned();
+        }
+        let renewed = match self.credentials.len() {
+            0 => String::new(),
+            count => format!(", {count} with other certificates"),
+        };
+        format!(
+            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session or routing{renewed}; networks {}",
+            self.replaced,
+            self.policy.len(),
+            if self.networks { "changed" } else { "unchanged" }
+        )
+    }
+}
+
+/// Our inside addresses with the length of their link.
+fn inside_addresses(tunnel: &Tunnel) -> Vec<IpNet> {
+    let mut addresses = Vec::new();
+    addresses.extend(IpNet::new(tunnel.inside.local, tunnel.inside.prefix.prefix_len()));
+    addresses.extend(tunnel.inside6.and_then(|link| IpNet::new(link.local.into(), link.prefix.prefix_len()).ok()));
+    addresses
+}
+
+/// How to leave a peer: without a word if we will be back, and it keeps our routes meanwhile (RFC 4724 4.1). In a tunnel
+/// it had better not: nothing comes through before the next key exchange, and there may be another way.
+fn farewell(returning: bool, session: &config::Session) -> StopReason {
+    let forwards = session.policy.reach != rib::Reach::Tunnel;
+    match session.peer.offers.graceful_restart {
+        Some(restart) if returning && forwards && restart.time.is_some() => StopReason::Restarting,
+        Some(_) | None => StopReason::AdminShutdown("router is stopping".to_owned()),
+    }
+}
+
+/// Whether the speaker has something to take over.
+fn differs(old: &config::Session, new: &config::Session) -> bool {
+    old.peer != new.peer || old.transport != new.transport
+}
+
+/// Whether two tunnels differ in nothing but what session, routing tables and BFD can take over while the tunnel stays
+/// as it is.
+fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
+    // S0-55: what leads packets into a tunnel is no matter between its ends.
+    let mut with_old_policy = Tunnel { protected: old.protected.clone(), ..new.clone() };
+    let (old_bgp, new_bgp) = match (&old.bgp, &new.bgp) {
+        (Some(old_bgp), Some(new_bgp)) => (old_bgp, new_bgp),
+        (None, None) => return with_old_policy == *old,
+        (Some(_), None) | (None, Some(_)) => return false,
+    };
+    // Who connects decides whether the tunnel is brought up at once.
+    let peer = bgp::PeerConfig { passive: new_bgp.peer.passive, ..old_bgp.peer.clone() };
+    let (policy, transport, bfd) = (old_bgp.policy.clone(), old_bgp.transport.clone(), old_bgp.bfd.clone());
+    with_old_policy.bgp = Some(config::Session { policy, peer, transport, bfd, ..new_bgp.clone() });
+    with_old_policy == *old
+}
+
+/// Whether two tunnels differ in certificates or trusted CAs, and else in nothing that would restart the tunnel.
+fn same_but_certificates(old: &Tunnel, new: &Tunnel) -> bool {
+    // Who is trusted no more, or was revoked, must not stay: such a tunnel begins anew.
+    let trusted = new.ike.auth.trusts_all_of(&old.ike.auth);
+    if !trusted || !old.ike.auth.uses_certificates() || !new.ike.auth.uses_certificates() {
+        return false;
+    }
+    let mut with_old = new.clone();
+    with_old.ike.auth = old.ike.auth.clone();
+    with_old == *old || same_but_policy(old, &with_old)
+}
+
+/// Some settings belong to the process; changing them under running sessions would drop everything anyway.
+fn refuse_restart_only(old: &Router, new: &Router) -> Result<(), ControlError> {
+    let differs = [
+        ("name", old.name != new.name),
+        ("asn", old.asn != new.asn),
+        ("router-id", old.router_id != new.router_id),
+        ("table", old.table != new.table),
+        ("metric", old.metric != new.metric),
+        ("dataplane", old.dataplane != new.dataplane),
+        ("ecmp", old.ecmp_width != new.ecmp_width),
+        ("install", old.install != new.install),
+        ("api.socket", old.api_socket != new.api_socket),
+        ("log", old.log != new.log),
+        ("metrics.listen", old.metrics_listen != new.metrics_listen),
+        ("the set of local outside addresses", old.local_addresses() != new.local_addresses()),
+    ];
+    let changed: Vec<&str> = differs.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(ControlError::Apply { reason: format!("{} cannot change while the router runs", changed.join(", ")) })
+}

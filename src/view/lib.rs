@@ -1,0 +1,645 @@
+//! What the running router shows of itself: the JSON of the control socket and of `-o json`.
+//!
+//! * [`client`] asks for it over the control socket, [`answer`] is what comes back where no view is asked for.
+//! * [`explain`], [`cause`] and [`rendered_report`] put routes, policies, switches and configurations into words, for the
+//!   running process and the command line alike.
+//!
+//! The shapes are stable: fields are added, never renamed or removed. Durations are whole seconds, counters count
+//! from the start of the process, absent means "not known now". No secret is in any of them.
+
+pub mod answer;
+mod beyond;
+pub mod cause;
+pub mod client;
+mod connections;
+mod diagnostic;
+pub mod explain;
+mod flow;
+pub mod policy;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+pub use beyond::{PeerPlace, StaticHopView, StaticView};
+pub use connections::{
+    ConnectionState, ConnectionTunnelView, ConnectionView, ConnectionsView, HealthView, ProbeTargetView, SwitchView,
+};
+pub use diagnostic::rendered_report;
+pub use flow::{FlowRuleView, FlowState, FlowView};
+
+/// `quadspan status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The router itself.
+    pub router: RouterView,
+    /// All in one word and one sentence.
+    pub verdict: Verdict,
+    /// One row per configured tunnel, down ones too.
+    pub tunnels: Vec<TunnelView>,
+    /// One row per configured session.
+    pub peers: Vec<PeerView>,
+    /// Sizes of the tables.
+    pub routing: RoutingView,
+}
+
+/// The router itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RouterView {
+    /// Configured name.
+    pub name: String,
+    /// Autonomous system number.
+    pub asn: u32,
+    /// BGP identifier.
+    pub router_id: String,
+    /// Program version.
+    pub version: String,
+    /// Seconds since the process started.
+    pub uptime: u64,
+    /// The data plane in use: `userspace`.
+    pub dataplane: String,
+    /// Process id.
+    pub pid: u32,
+    /// The configuration file that it runs by.
+    #[serde(default)]
+    pub file: Option<std::path::PathBuf>,
+    /// Conditions of the machine that hinder routing, each with its remedy.
+    pub warnings: Vec<String>,
+}
+
+/// How the router is as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Every tunnel and session is up and the kernel agrees.
+    Ok,
+    /// Traffic flows, redundancy is reduced or a table is behind.
+    Degraded,
+    /// No tunnel carries traffic.
+    Down,
+}
+
+/// [`Health`] with its explanation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// In one word.
+    pub health: Health,
+    /// In one sentence.
+    pub text: String,
+}
+
+/// Sizes of the tables.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct RoutingView {
+    /// Prefixes with at least one path in the Loc-RIB.
+    pub rib_prefixes: usize,
+    /// Paths in all Adj-RIBs-In.
+    pub rib_paths: usize,
+    /// Routes that the kernel should have from us.
+    pub fib_routes: usize,
+    /// Of those, routes that the kernel confirmed.
+    pub fib_installed: usize,
+    /// Whether the last comparison with the kernel found no difference.
+    pub fib_matches_kernel: bool,
+}
+
+/// A tunnel's condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TunnelState {
+    /// A CHILD SA carries traffic.
+    Up,
+    /// A negotiation is under way.
+    Connecting,
+    /// The last attempt failed; the next one is due in `retry_in`.
+    Down,
+    /// Nobody has begun: configured to respond, or on demand and no packet came.
+    Waiting,
+}
+
+/// `quadspan show tunnels`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TunnelView {
+    /// Configured name.
+    pub name: String,
+    /// Condition.
+    pub state: TunnelState,
+    /// Seconds in this condition.
+    pub since: u64,
+    /// Cloud profile.
+    pub profile: String,
+    /// `ikev2`, `ikev1-main` or `ikev1-aggressive`.
+    #[serde(default)]
+    pub version: String,
+    /// Our outside address.
+    pub local: IpAddr,
+    /// The peer's outside address.
+    pub remote: IpAddr,
+    /// TUN interface.
+    pub interface: String,
+    /// The interface's MTU in octets.
+    pub mtu: Option<u32>,
+    /// Our inside address.
+    pub inside_local: IpAddr,
+    /// The peer's inside address.
+    pub inside_peer: IpAddr,
+    /// Nobody wrote these two: they are of our own making, and the peer does not know of them.
+    #[serde(default)]
+    pub inside_made_up: bool,
+    /// Our IPv6 address inside.
+    #[serde(default)]
+    pub inside6_local: Option<std::net::Ipv6Addr>,
+    /// It begins with the first packet for it.
+    #[serde(default)]
+    pub on_demand: bool,
+    /// The IKE SA.
+    pub ike: Option<IkeView>,
+    /// The CHILD SA in use, or one of them.
+    pub child: Option<ChildView>,
+    /// All CHILD SAs in use: one for each set of selectors.
+    #[serde(default)]
+    pub children: Vec<ChildView>,
+    /// CHILD SAs that should be there and are not.
+    #[serde(default)]
+    pub missing_children: Vec<MissingChildView>,
+    /// IKE SAs, those included that are being replaced.
+    #[serde(default)]
+    pub ike_sas: usize,
+    /// CHILD SAs, those included that are being replaced.
+    #[serde(default)]
+    pub child_sas: usize,
+    /// Times that one end refused to believe who the other one is.
+    #[serde(default)]
+    pub auth_failures: u64,
+    /// What went through.
+    pub traffic: TrafficView,
+    /// The certificate we show, if the tunnel has one.
+    pub local_certificate: Option<CertificateView>,
+    /// The certificate by which the peer was last authenticated.
+    pub peer_certificate: Option<CertificateView>,
+    /// Why it is, or last was, down.
+    pub last_failure: Option<FailureView>,
+    /// Seconds until the next attempt.
+    pub retry_in: Option<u64>,
+    /// The state of the BGP session inside, if one is configured.
+    pub bgp: Option<String>,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CertificateView {
+    /// Whom it names.
+    pub subject: String,
+    /// Who vouches for it.
+    pub issuer: String,
+    /// Further names: addresses, domain names, mail addresses.
+    pub names: Vec<String>,
+    /// Kind of its key, `ECDSA P-256`.
+    pub key: String,
+    /// From when on it is valid, `2026-01-31T12:00:00Z`.
+    pub not_before: String,
+    /// Until when it is valid.
+    pub not_after: String,
+    /// The same in seconds since 1970.
+    pub not_after_unix: u64,
+    /// Seconds until then; 0 if it has expired.
+    pub expires_in: u64,
+}
+
+/// An established IKE SA.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IkeView {
+    /// `initiator` or `responder`.
+    pub role: String,
+    /// Negotiated suite, `aes256gcm16-prfsha384-x25519-ke1_mlkem768`.
+    pub suite: String,
+    /// Whether a post-quantum pre-shared key is mixed into its keys.
+    #[serde(default)]
+    pub ppk: bool,
+    /// Seconds since establishment.
+    pub age: u64,
+    /// Seconds until rekeying.
+    pub rekey_in: Option<u64>,
+    /// Whether a NAT was found between the ends.
+    pub nat: bool,
+    /// Our SPI.
+    pub spi_local: String,
+    /// The peer's SPI.
+    pub spi_peer: String,
+}
+
+/// A CHILD SA pair in use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChildView {
+    /// Negotiated suite, with the key exchanges of its own if it had any: `aes256gcm16`,
+    /// `aes256gcm16-x25519-ke1_mlkem768`.
+    pub suite: String,
+    /// `esp` or `udp`.
+    pub encapsulation: String,
+    /// Our SPI.
+    pub spi_in: String,
+    /// The peer's SPI.
+    pub spi_out: String,
+    /// Seconds since installation.
+    pub age: u64,
+    /// Seconds until rekeying.
+    pub rekey_in: Option<u64>,
+    /// Negotiated selectors on our side.
+    pub local_selectors: Vec<String>,
+    /// Negotiated selectors on the peer's side.
+    pub remote_selectors: Vec<String>,
+    /// Octets received on it.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Packets received on it.
+    #[serde(default)]
+    pub packets_in: u64,
+    /// Octets sent on it.
+    #[serde(default)]
+    pub bytes_out: u64,
+    /// Packets sent on it.
+    #[serde(default)]
+    pub packets_out: u64,
+    /// Octets until rekeying, where the lifetime is limited in octets.
+    pub remaining_bytes: Option<u64>,
+    /// Packets until rekeying, where the lifetime is limited in packets.
+    #[serde(default)]
+    pub remaining_packets: Option<u64>,
+    /// CHILD SAs rekeyed since the tunnel came up.
+    pub rekeys: u64,
+}
+
+/// A CHILD SA that should be there and is not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MissingChildView {
+    /// Selectors on our side.
+    pub local_selectors: Vec<String>,
+    /// Selectors on the peer's side.
+    pub remote_selectors: Vec<String>,
+    /// Why it is not there, if it was asked for.
+    pub failure: Option<FailureView>,
+    /// Seconds until it is asked for again.
+    pub retry_in: Option<u64>,
+}
+
+/// `quadspan show strangers`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StrangersView {
+    /// Negotiations that have begun and are not authenticated.
+    pub half_open: usize,
+    /// First messages answered with a demand for a cookie.
+    pub cookies_sent: u64,
+    /// First messages ignored because too many negotiations were half open.
+    pub refused_full: u64,
+    /// First messages ignored because their source sent too many.
+    pub refused_rate: u64,
+    /// Datagrams that are no IKE message, or belong to no SA.
+    pub dropped: u64,
+    /// Who was refused, the most recent first.
+    pub sources: Vec<StrangerView>,
+}
+
+/// Somebody who was refused before proving who they are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StrangerView {
+    /// An IPv4 address, or the first of an IPv6 /64.
+    pub source: IpAddr,
+    /// The tunnel it seemed to mean.
+    pub tunnel: Option<String>,
+    /// How often it was refused.
+    pub count: u64,
+    /// Seconds since the first time.
+    pub first_ago: u64,
+    /// Why, the last time.
+    pub failure: FailureView,
+}
+
+/// Packets and octets of inner packets, and drops by cause.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TrafficView {
+    /// Octets received.
+    pub bytes_in: u64,
+    /// Packets received.
+    pub packets_in: u64,
+    /// Octets sent.
+    pub bytes_out: u64,
+    /// Packets sent.
+    pub packets_out: u64,
+    /// Packets refused or given up, by cause.
+    pub drops: std::collections::BTreeMap<String, u64>,
+}
+
+/// A failure in words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FailureView {
+    /// Stable label, as in `quadspan_ike_failures_total{reason=..}`.
+    pub reason: String,
+    /// What was expected, what came, from whom.
+    pub text: String,
+    /// What to do.
+    pub remedy: String,
+    /// Seconds since it happened.
+    pub ago: u64,
+}
+
+/// `quadspan show peers`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PeerView {
+    /// The tunnel the session runs in, or the name of the neighbour.
+    pub tunnel: String,
+    /// Where the peer is.
+    #[serde(default)]
+    pub place: PeerPlace,
+    /// The interface it is behind, outside tunnels.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// The peer's inside address.
+    pub address: IpAddr,
+    /// The peer's autonomous system number.
+    pub asn: u32,
+    /// The number that the peer knows us by, where it is not the router's own (RFC 7705).
+    #[serde(default)]
+    pub local_asn: Option<u32>,
+    /// FSM state in the words of RFC 4271 8.2.2: `Idle` to `Established`.
+    pub state: String,
+    /// Seconds in this state.
+    pub since: u64,
+    /// The peer's BGP identifier, once known.
+    pub router_id: Option<String>,
+    /// Negotiated hold time in seconds.
+    pub hold_time: Option<u64>,
+    /// Negotiated address families.
+    pub families: Vec<String>,
+    /// Prefix counts.
+    pub prefixes: PrefixCounts,
+    /// Messages received and sent, by type.
+    pub messages: MessageCounts,
+    /// Traffic is to leave the session, as configured or by command (RFC 8326).
+    #[serde(default)]
+    pub draining: bool,
+    /// Times the session was lost.
+    pub flaps: u64,
+    /// Why the session is, or last was, down.
+    pub last_error: Option<FailureView>,
+    /// What a session that is not Established waits for.
+    #[serde(default)]
+    pub waiting: Option<String>,
+    /// Seconds until the next attempt, if one is planned.
+    #[serde(default)]
+    pub retry_in: Option<u64>,
+    /// The last NOTIFICATION that came, in words.
+    #[serde(default)]
+    pub notification_received: Option<NotificationView>,
+    /// The last NOTIFICATION that went, in words.
+    #[serde(default)]
+    pub notification_sent: Option<NotificationView>,
+    /// What each side offered in its last OPEN.
+    #[serde(default)]
+    pub capabilities: Vec<CapabilityView>,
+    /// Families of which stale routes are kept until the peer is back (RFC 4724).
+    #[serde(default)]
+    pub stale: Vec<String>,
+    /// What we are to the peer (RFC 9234), if that is configured.
+    #[serde(default)]
+    pub role: Option<String>,
+}
+
+/// A NOTIFICATION.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NotificationView {
+    /// Codes and text in words.
+    pub text: String,
+    /// Seconds since.
+    pub ago: u64,
+}
+
+/// A capability, and who offered it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CapabilityView {
+    /// What it is called, such as `add-path`.
+    pub name: String,
+    /// As we offered it, if we did.
+    pub ours: Option<String>,
+    /// As the peer offered it, if it did.
+    pub theirs: Option<String>,
+}
+
+/// Prefix counts of one session.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct PrefixCounts {
+    /// In the Adj-RIB-In.
+    pub received: usize,
+    /// Accepted by import policy.
+    pub accepted: usize,
+    /// Refused by import policy.
+    pub filtered: usize,
+    /// Kept over a restart of the peer, or asked for again, and not repeated yet.
+    #[serde(default)]
+    pub stale: usize,
+    /// In use: best or in the multipath set.
+    pub best: usize,
+    /// Announced to the peer.
+    pub advertised: usize,
+    /// Not announced because of `max-prefix: {out: ..}`.
+    pub held_back: usize,
+    /// Limit of accepted prefixes.
+    pub limit_in: Option<u32>,
+    /// Limit of announced prefixes.
+    pub limit_out: Option<u32>,
+}
+
+/// BGP messages by type and direction.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct MessageCounts {
+    /// OPEN received.
+    pub open_in: u64,
+    /// OPEN sent.
+    pub open_out: u64,
+    /// UPDATE received.
+    pub update_in: u64,
+    /// UPDATE sent.
+    pub update_out: u64,
+    /// NOTIFICATION received.
+    pub notification_in: u64,
+    /// NOTIFICATION sent.
+    pub notification_out: u64,
+    /// KEEPALIVE received.
+    pub keepalive_in: u64,
+    /// KEEPALIVE sent.
+    pub keepalive_out: u64,
+    /// ROUTE-REFRESH received.
+    pub refresh_in: u64,
+    /// ROUTE-REFRESH sent.
+    pub refresh_out: u64,
+}
+
+/// `quadspan show routes`: one prefix with every path known for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RouteView {
+    /// Destination.
+    pub prefix: IpNet,
+    /// Paths, best first.
+    pub paths: Vec<PathView>,
+}
+
+/// One path to a prefix.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PathView {
+    /// `bgp`, `static`, `connected`, `aggregate` or `network` (originated here).
+    #[serde(default)]
+    pub source: String,
+    /// The tunnel or the neighbour it was learned from; absent for routes of our own.
+    pub tunnel: Option<String>,
+    /// Next hop.
+    pub next_hop: Option<IpAddr>,
+    /// `64512 65010 {65011}`.
+    pub as_path: String,
+    /// `igp`, `egp` or `incomplete`.
+    pub origin: String,
+    /// LOCAL_PREF.
+    pub local_preference: Option<u32>,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// Communities of all three kinds in their text forms.
+    pub communities: Vec<String>,
+    /// The path is the best one.
+    pub best: bool,
+    /// The path is in the multipath set.
+    pub multipath: bool,
+    /// Why it won, lost or was refused.
+    pub reason: String,
+    /// Which of several paths from one peer (ADD-PATH); 0 without path identifiers.
+    #[serde(default)]
+    pub path_id: u32,
+    /// Kept over a restart of the peer, or asked for again, and not repeated yet.
+    #[serde(default)]
+    pub stale: bool,
+    /// Octets per second by its link bandwidth community.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<u64>,
+}
+
+/// `quadspan show fib`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FibView {
+    /// Kernel routing table.
+    pub table: u32,
+    /// Route protocol number that marks our routes.
+    pub protocol: u8,
+    /// Whether the last comparison with the kernel found no difference.
+    pub matches_kernel: bool,
+    /// Routes.
+    pub routes: Vec<FibRouteView>,
+    /// Groups of next hops shared by the routes.
+    pub groups: usize,
+    /// Operations since start, by kind.
+    pub counters: std::collections::BTreeMap<String, u64>,
+    /// The last time a tunnel's next hop was taken out.
+    pub last_failover: Option<FailoverView>,
+}
+
+/// How long the kernel's routes led into a dead tunnel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FailoverView {
+    /// The tunnel that was lost.
+    pub tunnel: String,
+    /// From the word that it is dead until the kernel confirmed the change, in microseconds.
+    pub microseconds: u64,
+    /// Netlink messages it took.
+    pub messages: usize,
+}
+
+/// One route in the kernel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FibRouteView {
+    /// Destination.
+    pub prefix: IpNet,
+    /// `installed`, `pending` or `failed: reason`.
+    pub state: String,
+    /// Whether packets are dropped: an aggregate, or a static route that says so.
+    #[serde(default)]
+    pub blackhole: bool,
+    /// Next hops.
+    pub next_hops: Vec<FibNextHopView>,
+}
+
+/// One next hop of a route in the kernel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FibNextHopView {
+    /// Tunnel.
+    pub tunnel: String,
+    /// Interface.
+    pub interface: String,
+    /// Address.
+    pub address: IpAddr,
+    /// Whether it takes traffic now: its tunnel is up and the kernel has it.
+    pub active: bool,
+    /// Its part of the traffic beside the others, 1 to 256.
+    #[serde(default = "one")]
+    pub weight: u16,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+/// `quadspan show bfd`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BfdView {
+    /// Every session.
+    pub sessions: Vec<BfdSessionView>,
+    /// Datagrams that counted for nothing, by cause.
+    pub discarded: std::collections::BTreeMap<String, u64>,
+}
+
+/// One BFD session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BfdSessionView {
+    /// The tunnel it runs in, or the name of the neighbour.
+    pub tunnel: String,
+    /// Our address.
+    pub local: IpAddr,
+    /// The peer's address.
+    pub peer: IpAddr,
+    /// Whether the peer may be several hops away (RFC 5883).
+    pub multihop: bool,
+    /// `AdminDown`, `Down`, `Init` or `Up`.
+    pub state: String,
+    /// Seconds in this state.
+    pub since: u64,
+    /// What speaks against the path; nothing if it is usable.
+    pub obstacle: Option<String>,
+    /// The peer's state, while it is heard.
+    pub peer_state: Option<String>,
+    /// Why the peer's end was lost the last time, in words.
+    pub peer_diagnostic: String,
+    /// How often we send, in microseconds.
+    pub transmit_microseconds: u64,
+    /// How long the peer may be silent, in microseconds; 0 while it is not heard.
+    pub detection_microseconds: u64,
+    /// Our detect multiplier.
+    pub multiplier: u8,
+    /// The peer's Desired Min TX Interval in microseconds.
+    pub peer_desired_microseconds: u64,
+    /// The peer's Required Min RX Interval in microseconds.
+    pub peer_required_microseconds: u64,
+    /// The peer's detect multiplier.
+    pub peer_multiplier: u8,
+    /// Our discriminator.
+    pub discriminator: u32,
+    /// The peer's discriminator; 0 while it is not heard.
+    pub peer_discriminator: u32,
+    /// `sha1` or `meticulous-sha1`.
+    pub authentication: Option<String>,
+    /// Packets accepted.
+    pub packets_in: u64,
+    /// Packets sent.
+    pub packets_out: u64,
+    /// Packets for this session that were refused.
+    pub packets_refused: u64,
+    /// Times it failed after it was up.
+    pub flaps: u64,
+    /// Why it was lost the last time.
+    pub last_failure: Option<FailureView>,
+}
