@@ -9,6 +9,7 @@
 //! The responder repeats message 2 until message 3 comes; the initiator repeats message 3 whenever message 2 comes again.
 //! Every message continues the chain of IVs of its exchange, so a repetition is known by its octets.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crypto::{Group, KeyPair, Nonces, Role};
@@ -56,6 +57,9 @@ pub(crate) struct Quick {
     pub(crate) crossing: bool,
     pub(crate) stage: Stage,
 }
+
+/// What the peer is told, and what our user is.
+type Refusal = (NotifyKind, Failure);
 
 /// What is awaited.
 #[derive(Debug)]
@@ -199,6 +203,7 @@ impl Tunnel {
         MAX_CHILDREN.max(CHILDREN_PER_PAIR * self.pairs.len())
     }
 
+    /// Makes what message 1 asks for, and sends message 2.
     fn accept_quick(
         &mut self,
         cx: &mut Cx<'_>,
@@ -207,13 +212,11 @@ impl Tunnel {
         contents: &Contents,
         frame: &Frame<'_>,
         last_block: Vec<u8>,
-    ) -> Result<(), (NotifyKind, Failure)> {
+    ) -> Result<(), Refusal> {
         let Some(sa) = self.sas.iter().find(|sa| sa.cookie == cookie) else { return Ok(()) };
         let peer = sa.path.remote;
-        let broken =
-            |detail: &str| (NotifyKind::PAYLOAD_MALFORMED, Failure::Protocol { peer, detail: detail.to_owned() });
         let Contents { sa: Some((proposals, _)), nonce: Some(peer_nonce), .. } = contents else {
-            return Err(broken("quick mode without proposals or nonce"));
+            return Err(broken(peer, "quick mode without proposals or nonce"));
         };
         let offers = esp_offers(&self.config.esp_proposals);
         let encapsulation = encapsulation(sa);
@@ -223,17 +226,7 @@ impl Tunnel {
             (NotifyKind::NO_PROPOSAL_CHOSEN, failure)
         })?;
         let selectors = self.judge_selectors(contents, sa)?;
-        let (shared, public) = match (chosen.group, &contents.key_exchange) {
-            (None, None) => (None, None),
-            (Some(group), Some(theirs)) => {
-                let key = group.generate(cx.entropy);
-                let public = key.public().to_vec();
-                let bad = |_| (NotifyKind::INVALID_KEY_INFORMATION, Failure::BadPublicValue { peer, group });
-                (Some(key.agree(theirs).map_err(bad)?), Some(public))
-            }
-            (Some(_), None) => return Err(broken("a group for perfect forward secrecy, and no public value")),
-            (None, Some(_)) => return Err(broken("a public value, and no group for it")),
-        };
+        let (shared, public) = agree(cx, chosen.group, contents, peer)?.unzip();
         let (spi, nonce) = (cx.claim_esp_spi(), cx.nonce());
         let nonces = Nonces { initiator: peer_nonce, responder: &nonce };
         let ours = Lifetimes::of_child(&self.config.child_lifetime);
@@ -245,14 +238,7 @@ impl Tunnel {
             lifetime,
             chosen,
         };
-        let mut payloads = vec![Payload::Sa(vec![parts.chosen.answer(spi)]), Payload::Nonce(nonce.clone())];
-        payloads.extend(public.map(Payload::KeyExchange));
-        payloads.extend(contents.identifications.iter().take(2).map(|(id, _)| Payload::Identification(id.clone())));
-        if lifetime != theirs {
-            // RFC 2407 4.6.3.1: we keep to less than was offered.
-            let notify = Notify::esp(NotifyKind::RESPONDER_LIFETIME, spi);
-            payloads.push(Payload::Notify(notify.with_attributes(&lifetime.esp_attributes())));
-        }
+        let payloads = answer(&parts, spi, (nonce.clone(), public), contents, theirs);
         let hash = sa.keys.hash3(message_id, nonces);
         let Sealed { datagrams, last_block } =
             sa.seal(cx, (Exchange::QUICK, message_id, &last_block), payloads, |keys, covered| {
@@ -260,11 +246,7 @@ impl Tunnel {
             });
         let path = sa.path;
         let crossing = self.note_crossing(cx.now, selectors);
-        // What we were about to send on is in use from now on, so that both ends compare the same two.
-        let waits = |child: &&Child| child.crossing && child.initiator && child.complete && child.adopt_at.is_some();
-        if let Some(ours) = self.children.iter().find(|child| child.selectors == selectors && waits(child)) {
-            self.switch_to(cx, ours.spi);
-        }
+        self.use_own_before(cx, selectors);
         // The peer may use it as soon as it has our answer.
         self.install_parts(cx, cookie, spi, selectors, false, peer_nonce.clone(), crossing, parts);
         cx.transmit(path, &datagrams);
@@ -286,6 +268,14 @@ impl Tunnel {
         Ok(())
     }
 
+    /// What we were about to send on is in use before the peer's is made, so that both ends compare the same two.
+    fn use_own_before(&mut self, cx: &mut Cx<'_>, selectors: Selectors) {
+        let waits = |child: &&Child| child.crossing && child.initiator && child.complete && child.adopt_at.is_some();
+        if let Some(ours) = self.children.iter().find(|child| child.selectors == selectors && waits(child)) {
+            self.switch_to(cx, ours.spi);
+        }
+    }
+
     /// Whether the peer's exchange crosses one of ours; both are marked then.
     fn note_crossing(&mut self, now: Instant, selectors: Selectors) -> bool {
         let mut crossing = false;
@@ -304,7 +294,7 @@ impl Tunnel {
     }
 
     /// What the peer wants carried: all of it within one of our pairs.
-    fn judge_selectors(&self, contents: &Contents, sa: &Sa) -> Result<Selectors, (NotifyKind, Failure)> {
+    fn judge_selectors(&self, contents: &Contents, sa: &Sa) -> Result<Selectors, Refusal> {
         let host = |address: std::net::IpAddr| wire::ipsec::TrafficSelector::range(address, address);
         let asked = match contents.identifications.as_slice() {
             // RFC 2409 5.5: left out, they are the addresses of the two ends.
@@ -411,6 +401,50 @@ fn identifications(selectors: Selectors, role: Role) -> [Payload; 2] {
         Role::Responder => (remote, local),
     };
     [initiator, responder].map(|selector| Payload::Identification(Identification::of_traffic(&selector)))
+}
+
+/// A refusal of message 1 that makes no sense.
+fn broken(peer: SocketAddr, detail: &str) -> Refusal {
+    (NotifyKind::PAYLOAD_MALFORMED, Failure::Protocol { peer, detail: detail.to_owned() })
+}
+
+/// The responder's half of the key exchange, if a group is agreed on: the secret, and our public value.
+fn agree(
+    cx: &mut Cx<'_>,
+    group: Option<Group>,
+    contents: &Contents,
+    peer: SocketAddr,
+) -> Result<Option<(Secret, Vec<u8>)>, Refusal> {
+    match (group, &contents.key_exchange) {
+        (None, None) => Ok(None),
+        (Some(group), Some(theirs)) => {
+            let key = group.generate(cx.entropy);
+            let public = key.public().to_vec();
+            let bad = |_| (NotifyKind::INVALID_KEY_INFORMATION, Failure::BadPublicValue { peer, group });
+            Ok(Some((key.agree(theirs).map_err(bad)?, public)))
+        }
+        (Some(_), None) => Err(broken(peer, "a group for perfect forward secrecy, and no public value")),
+        (None, Some(_)) => Err(broken(peer, "a public value, and no group for it")),
+    }
+}
+
+/// Message 2, but for its hash: what is chosen, our nonce and public value, and the peer's selectors.
+fn answer(
+    parts: &Parts,
+    spi: Spi,
+    (nonce, public): (Vec<u8>, Option<Vec<u8>>),
+    contents: &Contents,
+    offered: Lifetimes,
+) -> Vec<Payload> {
+    let mut payloads = vec![Payload::Sa(vec![parts.chosen.answer(spi)]), Payload::Nonce(nonce)];
+    payloads.extend(public.map(Payload::KeyExchange));
+    payloads.extend(contents.identifications.iter().take(2).map(|(id, _)| Payload::Identification(id.clone())));
+    if parts.lifetime != offered {
+        // RFC 2407 4.6.3.1: we keep to less than was offered.
+        let notify = Notify::esp(NotifyKind::RESPONDER_LIFETIME, spi);
+        payloads.push(Payload::Notify(notify.with_attributes(&parts.lifetime.esp_attributes())));
+    }
+    payloads
 }
 
 /// Judges message 2: what is agreed, our nonce, and HASH(3).
