@@ -41,6 +41,8 @@ pub(crate) struct Tunnel {
     pub(crate) demanded: bool,
     /// Another tunnel has the same two identities: no statement about all SAs between them can be made.
     pub(crate) shares_identities: bool,
+    /// The peer takes no CHILD SA in `IKE_AUTH` (RFC 6023).
+    pub(crate) childless: bool,
     pub(crate) attempt: Option<Attempt>,
     pub(crate) sas: Vec<IkeSa>,
     pub(crate) children: Vec<ChildSa>,
@@ -75,6 +77,7 @@ impl Tunnel {
             will,
             demanded: false,
             shares_identities: false,
+            childless: false,
             attempt: None,
             sas: Vec::new(),
             children: Vec::new(),

@@ -67,7 +67,7 @@ impl Attempt {
     pub(crate) fn child(&self) -> Option<Spi> {
         match &self.stage {
             Stage::SaInit(_) | Stage::Intermediate(_) => None,
-            Stage::Auth(state) => Some(state.child),
+            Stage::Auth(state) => state.child,
         }
     }
 

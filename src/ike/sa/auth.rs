@@ -29,12 +29,14 @@ use crate::sa::{Phase, Task, certificates, ppk, sync};
 #[derive(Debug)]
 pub(crate) struct ExpectAuthResponse {
     peer_spi: IkeSpi,
-    first: FirstExchange,
+    pub(crate) first: FirstExchange,
     protection: Protection,
-    /// The SPI we will receive on.
-    pub(crate) child: Spi,
+    /// The SPI we will receive on, unless we go without a CHILD SA.
+    pub(crate) child: Option<Spi>,
     /// What that CHILD SA is for.
     flow: FlowId,
+    /// Credentials have changed since it was sent.
+    pub(crate) outdated: bool,
     pub(crate) transmission: Retransmit,
 }
 
@@ -58,7 +60,8 @@ pub(crate) struct PlannedAuth {
 impl Tunnel {
     pub(crate) fn send_auth(&self, cx: &mut Cx<'_>, planned: PlannedAuth) -> ExpectAuthResponse {
         let PlannedAuth { spis, path, sole, first, mut protection } = planned;
-        let (child, flow) = (cx.claim_esp_spi(), self.first_flow());
+        let flow = self.first_flow();
+        let child = (!self.goes_without(&first)).then(|| cx.claim_esp_spi());
         let selectors = self.selectors_of(flow);
         let id = self.config.local_id.to_payload();
         let (id_body, intermediate) = (id.body(), first.intermediate.octets());
@@ -84,17 +87,21 @@ impl Tunnel {
         payloads.extend([
             Payload::IdResponder(self.config.remote_id.to_payload()),
             Payload::Auth(Auth { method: method(&self.config, first.response.as_slice()), data: auth }),
-            Payload::Sa(esp_proposals(&self.config.esp_proposals, child, ChildExchange::Auth)),
-            Payload::TsInitiator(selectors.local),
-            Payload::TsResponder(selectors.remote),
         ]);
+        if let Some(child) = child {
+            payloads.extend([
+                Payload::Sa(esp_proposals(&self.config.esp_proposals, child, ChildExchange::Auth)),
+                Payload::TsInitiator(selectors.local),
+                Payload::TsResponder(selectors.remote),
+            ]);
+        }
         payloads.push(sync::supported());
         payloads.extend(notifies);
         let header = header(spis, ExchangeType::IKE_AUTH, true, false, first.intermediate.next_id());
         let datagrams = protection.seal(header, payloads, path.remote, cx.entropy);
         cx.transmit(path, &datagrams);
         let transmission = Retransmit::new(datagrams, cx.now, cx.entropy);
-        ExpectAuthResponse { peer_spi: spis.1, first, protection, child, flow, transmission }
+        ExpectAuthResponse { peer_spi: spis.1, first, protection, child, flow, outdated: false, transmission }
     }
 
     /// Takes the answer to our authentication.
@@ -136,6 +143,9 @@ impl Tunnel {
             // The responder holds the SA for established unless it refused itself.
             Err(failure) => {
                 let established = contents.auth.is_some();
+                if !established {
+                    self.note_refused_child(&contents, state);
+                }
                 self.abandon_auth(cx, attempt, failure, established);
             }
         }
@@ -192,7 +202,7 @@ impl Tunnel {
 
     fn finish_auth(&mut self, cx: &mut Cx<'_>, attempt: Attempt, contents: Contents, mixed: bool) {
         let Attempt { spi, path, began, sole, stage: Stage::Auth(state), .. } = attempt else { return };
-        let ExpectAuthResponse { peer_spi, mut first, protection, child, flow, .. } = *state;
+        let ExpectAuthResponse { peer_spi, mut first, protection, child, flow, outdated, .. } = *state;
         first.ppk = mixed;
         first.keys = ppk::mixed(self.config.ppk.as_ref().filter(|_| mixed), &first.keys);
         let next_id = first.intermediate.next_id() + 1;
@@ -215,6 +225,16 @@ impl Tunnel {
         self.note_peer_certificate(&contents);
         self.note_auth_lifetime(cx, spi, &contents);
         self.plan_before_expiry(cx, spi);
+        if outdated {
+            self.renew_outdated(cx.now, spi);
+        }
+        let Some(child) = child else {
+            self.begin_first_child(cx, spi, flow);
+            if sole {
+                self.forget_older(spi);
+            }
+            return;
+        };
         let judged = match contents.error() {
             Some(notify) => Err(refused_child(&self.config, &self.selectors_of(flow), notify, path.remote)),
             None => judge_answer(&self.config, &self.selectors_of(flow), &contents, ChildExchange::Auth, path.remote),
@@ -245,7 +265,9 @@ impl Tunnel {
     fn abandon_auth(&mut self, cx: &mut Cx<'_>, attempt: Attempt, failure: Failure, established: bool) {
         let Attempt { spi, path, began, stage: Stage::Auth(state), .. } = attempt else { return };
         let ExpectAuthResponse { peer_spi, first, protection, child, .. } = *state;
-        cx.names.release_esp(child);
+        if let Some(child) = child {
+            cx.names.release_esp(child);
+        }
         if established {
             // RFC 7296 2.21.2: the responder is told in an exchange of its own.
             let next_id = first.intermediate.next_id() + 1;
@@ -392,6 +414,7 @@ impl Tunnel {
                     nonce_r: half.nonce_r,
                     intermediate: half.intermediate,
                     ppk: half.ppk,
+                    childless: false,
                 },
                 protection,
                 began,
@@ -407,6 +430,7 @@ impl Tunnel {
         // RFC 8784 3: an empty identity says that the one the initiator named is mixed in.
         payloads.extend(mixed.then(|| Payload::Notify(Notify::new(NotifyType::PPK_IDENTITY))));
         payloads.extend(sync::is_supported(contents).then(sync::supported));
+        payloads.extend(self.granted(cx.wall));
         payloads.extend(self.answer_first_child(cx, spi, &keys, (&nonces.0, &nonces.1), contents));
         self.respond(cx, spi, ExchangeType::IKE_AUTH, message_id, path, key, payloads);
         // RFC 7296 2.4: the peer has nothing else of ours. What was authenticated while this was under way is
@@ -425,10 +449,11 @@ impl Tunnel {
         nonces: (&[u8], &[u8]),
         contents: &Contents,
     ) -> Vec<Payload> {
-        // RFC 6023: an initiator may do without a CHILD SA for now.
-        let Some(peer) = self.sa(ike).map(|sa| sa.path.remote).filter(|_| contents.sa.is_some()) else {
+        let Some(peer) = self.sa(ike).map(|sa| sa.path.remote) else { return Vec::new() };
+        if contents.sa.is_none() {
+            self.await_first_child(cx, ike);
             return Vec::new();
-        };
+        }
         let terms = match judge_offer(&self.config, &self.acceptable(ike), contents, ChildExchange::Auth, peer) {
             Ok(terms) => terms,
             Err(refusal) => {

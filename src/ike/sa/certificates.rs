@@ -1,20 +1,12 @@
 //! What the exchanges hold besides because of certificates: hashes that we take (RFC 7427 4), requests (RFC 7296 3.7),
 //! and the certificates themselves.
 
-use std::time::{Duration, Instant};
-
 use certificate::{Certificate, CertificateSummary, HashList, OFFERED_HASHES};
 use isakmp::{CertEncoding, CertificatePayload, CertificateRequest, Message, Notify, NotifyType, Payload};
-use negotiation::{Authentication, Cx, LocalAuth, RemoteAuth, TunnelConfig};
-use wire::ipsec::IkeSpi;
+use negotiation::{LocalAuth, RemoteAuth, TunnelConfig};
 
 use crate::endpoint::Tunnel;
 use crate::sa::contents::Contents;
-
-/// Certificates may end in the year 9999; no IKE SA lives as long.
-const LONGEST: u64 = 100 * 365 * 86_400;
-/// Pause before both ends are authenticated anew, at least.
-const LEAST_PAUSE: Duration = Duration::from_secs(60);
 
 /// For `IKE_SA_INIT`: the hashes we take in signatures, if any of these tunnels has to do with signatures.
 pub(crate) fn announce<'a>(configs: impl IntoIterator<Item = &'a TunnelConfig>) -> Option<Payload> {
@@ -74,27 +66,6 @@ impl Tunnel {
         let wanted = matches!(self.config.auth.remote, RemoteAuth::Certificate(_));
         let leaf = contents.certificates.iter().find(|leaf| wanted && leaf.encoding == CertEncoding::X509_SIGNATURE);
         self.peer_certificate = leaf.and_then(|leaf| Some(Certificate::from_der(&leaf.data).ok()?.summary()));
-    }
-
-    /// What proves either end has changed.
-    pub(crate) fn set_credentials(&mut self, now: Instant, auth: Authentication) {
-        self.config.auth = auth;
-        for sa in self.sas.iter_mut().filter(|sa| sa.is_current() && sa.origin.ours) {
-            sa.reauthenticate_at = Some(now);
-        }
-    }
-
-    /// Where we began, both ends are authenticated anew when nine tenths of what is left of the first of both certificates
-    /// are over: renewed ones are known by then. If none is, the tunnel stays. One that has ended already hurries nobody.
-    pub(crate) fn plan_before_expiry(&mut self, cx: &Cx<'_>, spi: IkeSpi) {
-        let ends = [self.local_certificate(), self.peer_certificate.clone()].into_iter().flatten();
-        let ends = ends.map(|certificate| certificate.not_after.0).filter(|end| *end > cx.wall.0);
-        let Some(end) = ends.min() else { return };
-        let left = Duration::from_secs(end.saturating_sub(cx.wall.0).min(LONGEST));
-        let at = cx.now + (left / 10 * 9).max(LEAST_PAUSE);
-        if let Some(sa) = self.sa_mut(spi).filter(|sa| sa.origin.ours) {
-            sa.reauthenticate_at = Some(sa.reauthenticate_at.map_or(at, |granted| granted.min(at)));
-        }
     }
 
     /// Our own certificate.

@@ -117,6 +117,7 @@ impl Tunnel {
             sa.is_current()
                 && !carries(sa.spi)
                 && sa.is_idle()
+                && sa.child_due.is_none()
                 && !self.sas.iter().any(|other| other.is_replaced_by(sa.spi))
                 && !self.children.iter().any(|child| child.parent == sa.spi && child.is_live())
         };

@@ -3,23 +3,19 @@
 use std::time::Duration;
 
 use crypto::Role;
-use isakmp::NotifyType;
 use negotiation::{Cx, Event, Owner, Path, between, soft};
 use wire::ipsec::{IkeSpi, Spi};
 
 use crate::endpoint::Tunnel;
-use crate::sa::contents::Contents;
 use crate::sa::init::FirstExchange;
 use crate::sa::protect::Protection;
+use crate::sa::reauthentication::Reauthentication;
 use crate::sa::sync::Synchronisation;
 use crate::sa::window::{Requests, Responses};
 use crate::sa::{IkeSa, Origin, Phase};
 
 /// Pause before the rekey that tries whether rekeys work.
 const EARLY_REKEY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
-
-/// A shorter lifetime would have us authenticate without pause.
-const LEAST_GRANT: Duration = Duration::from_secs(60);
 
 /// An IKE SA about to be established.
 pub(crate) struct NewIke {
@@ -67,7 +63,8 @@ impl Tunnel {
             established_at: cx.now,
             rekey_at: soft(lifetime, &self.config, cx.entropy).map(|soft| cx.now + soft),
             expires_at: (!lifetime.is_zero()).then(|| cx.now + lifetime),
-            reauthenticate_at: None,
+            reauthentication: Reauthentication::default(),
+            child_due: None,
             last_heard: cx.now,
         }
     }
@@ -85,20 +82,6 @@ impl Tunnel {
         });
         self.counters.ike_established += 1;
         self.sas.push(sa);
-    }
-
-    /// RFC 4478: the initiator authenticates anew before the time the responder grants is over.
-    pub(crate) fn note_auth_lifetime(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, contents: &Contents) {
-        let seconds = contents
-            .notify(NotifyType::AUTH_LIFETIME)
-            .and_then(|notify| <[u8; 4]>::try_from(notify.data.as_slice()).ok())
-            .map(u32::from_be_bytes);
-        let now = cx.now;
-        if let Some((seconds, sa)) = seconds.zip(self.sa_mut(spi).filter(|sa| sa.origin.ours)) {
-            let granted = Duration::from_secs(seconds.into()).max(LEAST_GRANT);
-            sa.reauthenticate_at = Some(now + granted * 9 / 10);
-            self.plan_before_expiry(cx, spi);
-        }
     }
 
     /// The keys of the first CHILD SA come from the IKE SA, without a group: whether the ends agree about that shows

@@ -199,6 +199,7 @@ impl Tunnel {
             nonce_r: peer_nonce,
             intermediate: Intermediate::default(),
             ppk: self.config.ppk.is_some() && contents.has(NotifyType::USE_PPK),
+            childless: contents.has(NotifyType::CHILDLESS_IKEV2_SUPPORTED),
         };
         if let Err(failure) = can_prove(&self.config, (path.remote, frame.datagram())) {
             self.abandon(cx, spi, failure);
@@ -246,6 +247,8 @@ pub(crate) struct FirstExchange {
     pub(crate) intermediate: Intermediate,
     /// Both ends have a post-quantum pre-shared key for someone; from `IKE_AUTH` on, whether one is mixed in.
     pub(crate) ppk: bool,
+    /// The responder does without a CHILD SA in `IKE_AUTH`.
+    pub(crate) childless: bool,
 }
 
 enum Verdict {
@@ -385,6 +388,8 @@ pub(crate) fn answer_sa_init(
     if intermediate && !chosen.proposal.additional.is_empty() {
         payloads.push(Payload::Notify(Notify::new(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED)));
     }
+    // RFC 6023 3: an initiator may come without a CHILD SA.
+    payloads.push(Payload::Notify(Notify::new(NotifyType::CHILDLESS_IKEV2_SUPPORTED)));
     // RFC 8784 3: who asks is not known yet; some tunnel it may mean has a PPK.
     let ppk = contents.has(NotifyType::USE_PPK) && candidates.iter().any(|tunnel| tunnel.config.ppk.is_some());
     if ppk {

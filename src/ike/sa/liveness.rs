@@ -12,8 +12,6 @@ use crate::sa::{IkeSa, Pending, Phase, Task};
 
 /// How long a DELETE is repeated: what it is about is gone here anyway.
 const DELETE_PATIENCE: Duration = Duration::from_secs(10);
-/// Pause before we authenticate anew once more, longer than an attempt takes.
-const REAUTHENTICATE_RETRY: Duration = Duration::from_secs(40);
 /// Fewer would mistake a busy peer for a dead one.
 const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 
@@ -43,7 +41,6 @@ impl Tunnel {
             return;
         }
         let (probe, rekey, expire) = (due(self.probe_at(sa)), due(sa.rekey_at), due(sa.expires_at));
-        let reauthenticate = due(sa.reauthenticate_at);
         self.retransmit(cx, spi);
         if let Some(sa) = self.sa_mut(spi) {
             sa.give_up_unfinished(cx);
@@ -63,13 +60,9 @@ impl Tunnel {
                 if probe {
                     sa.enqueue(Task::Liveness);
                 }
-                if reauthenticate {
-                    // The new SA replaces this one; should it fail to come, once more.
-                    sa.reauthenticate_at = Some(now + REAUTHENTICATE_RETRY);
-                    if self.attempt.is_none() {
-                        self.begin_attempt(cx, false);
-                    }
-                }
+                // It is as good as any other that has no CHILD SA.
+                sa.child_due = sa.child_due.filter(|at| *at > now);
+                self.reauthenticate_if_due(cx, spi);
             }
             Phase::Replaced { overdue_at, .. } if overdue_at <= now => self.take_over(cx, spi),
             Phase::Replaced { .. } | Phase::Closing | Phase::Closed { .. } => {}
@@ -191,7 +184,7 @@ impl Tunnel {
         let under_way = sa.requests.under_way().and_then(negotiation::Retransmit::next);
         match sa.phase {
             Phase::Current => {
-                let own = [sa.rekey_at, sa.expires_at, sa.reauthenticate_at, sa.gives_up_at()];
+                let own = [sa.rekey_at, sa.expires_at, sa.reauthentication.at(), sa.gives_up_at(), sa.child_due];
                 let others = [under_way, self.patience_ends(sa), self.probe_at(sa)];
                 own.into_iter().chain(others).flatten().min()
             }

@@ -14,6 +14,7 @@ pub(crate) mod attempt;
 pub(crate) mod auth;
 pub(crate) mod certificates;
 pub(crate) mod child;
+pub(crate) mod childless;
 pub(crate) mod collision;
 pub(crate) mod contents;
 pub(crate) mod create_child;
@@ -30,6 +31,7 @@ pub(crate) mod negotiate;
 pub(crate) mod ppk;
 pub(crate) mod proof;
 pub(crate) mod protect;
+pub(crate) mod reauthentication;
 pub(crate) mod refused_child;
 pub(crate) mod rekey_ike;
 pub(crate) mod sync;
@@ -47,6 +49,7 @@ use crate::endpoint::FlowId;
 use crate::sa::create_child::ExpectChildResponse;
 use crate::sa::followup::Unfinished;
 use crate::sa::protect::Protection;
+use crate::sa::reauthentication::Reauthentication;
 use crate::sa::rekey_ike::ExpectIkeRekeyResponse;
 use crate::sa::sync::Synchronisation;
 use crate::sa::window::{Requests, Responses};
@@ -156,8 +159,9 @@ pub(crate) struct IkeSa {
     pub(crate) established_at: Instant,
     pub(crate) rekey_at: Option<Instant>,
     pub(crate) expires_at: Option<Instant>,
-    /// When we authenticate anew: the responder wants it, a certificate ends soon, or ours is another.
-    pub(crate) reauthenticate_at: Option<Instant>,
+    pub(crate) reauthentication: Reauthentication,
+    /// It began without a CHILD SA, and has until then to get one.
+    pub(crate) child_due: Option<Instant>,
     /// The last authentic message.
     pub(crate) last_heard: Instant,
 }

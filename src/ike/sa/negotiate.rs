@@ -179,6 +179,8 @@ pub(crate) struct NewChild {
 impl Tunnel {
     /// Takes a negotiated CHILD SA into use under the IKE SA `ike`.
     pub(crate) fn add_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, new: NewChild) {
+        let Some(sa) = self.sa_mut(ike) else { return };
+        sa.child_due = None;
         let Some(sa) = self.sa(ike) else { return };
         let (inbound_keys, outbound_keys) = match new.role {
             Role::Initiator => (new.keys.responder, new.keys.initiator),

@@ -411,7 +411,8 @@ impl Tunnel {
             established_at: cx.now,
             rekey_at: soft(lifetime, &self.config, cx.entropy).map(|soft| cx.now + soft),
             expires_at: (!lifetime.is_zero()).then(|| cx.now + lifetime),
-            reauthenticate_at: sa.reauthenticate_at,
+            reauthentication: sa.reauthentication,
+            child_due: sa.child_due,
             last_heard: cx.now,
         };
         self.sas.push(successor);

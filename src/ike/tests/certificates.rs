@@ -15,18 +15,18 @@ use wire::Secret;
 
 use super::network::*;
 
-fn plain(_: &mut CertificateParams) {}
+pub(super) fn plain(_: &mut CertificateParams) {}
 
-fn trusted(ca: &Ca) -> RemoteAuth {
+pub(super) fn trusted(ca: &Ca) -> RemoteAuth {
     RemoteAuth::Certificate(Arc::new(TrustedCas::from_pem(ca.pem.as_bytes()).unwrap()))
 }
 
-fn local(leaf: &Leaf, above: &[&Ca]) -> LocalAuth {
+pub(super) fn local(leaf: &Leaf, above: &[&Ca]) -> LocalAuth {
     let (chain, key) = (leaf.chain(above), Secret::from(leaf.key.as_bytes()));
     LocalAuth::Certificate(Arc::new(LocalCertificate::from_pem(chain.as_bytes(), &key, RsaPadding::Pss).unwrap()))
 }
 
-fn shows(
+pub(super) fn shows(
     algorithm: &'static SignatureAlgorithm,
     names: &[&str],
     change: impl FnOnce(&mut CertificateParams),
@@ -36,7 +36,7 @@ fn shows(
 }
 
 /// Two ends with certificates for their addresses, from a CA below the root that both trust.
-fn pair(algorithm: &'static SignatureAlgorithm) -> (TunnelConfig, TunnelConfig) {
+pub(super) fn pair(algorithm: &'static SignatureAlgorithm) -> (TunnelConfig, TunnelConfig) {
     let (mut a, mut b) = (config_a(), config_b());
     let remote = || trusted(&WORLD.root);
     a.auth = Authentication { local: shows(algorithm, &["192.0.2.1"], plain), remote: remote() };

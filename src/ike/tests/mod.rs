@@ -3,8 +3,10 @@
 mod bring_up;
 mod certificates;
 mod checklist;
+mod childless;
 mod children;
 mod collisions;
+mod data_plane;
 mod demand;
 mod failover;
 mod failures;
@@ -13,6 +15,7 @@ mod liveness;
 mod network;
 mod post_quantum;
 mod random;
+mod reauthentication;
 mod recovery;
 mod rekey;
 mod strangers;

@@ -1,0 +1,52 @@
+//! IKE SAs that begin without a CHILD SA (RFC 6023).
+//!
+//! ```text
+//!             <------- SA, KEr, Nr, .., N(CHILDLESS_IKEV2_SUPPORTED)   IKE_SA_INIT
+//!  SK { IDi, [CERT..], AUTH, .. } ------->                             IKE_AUTH without SA, TSi, TSr
+//!             <------- SK { IDr, [CERT..], AUTH, .. }
+//!  SK { SA, Ni, [KEi], TSi, TSr } ------->                             CREATE_CHILD_SA
+//! ```
+//!
+//! As responder we say that we do without, and take either. A CHILD SA that the peer does not ask for within a few seconds
+//! we ask for. As initiator we want one at once, because a tunnel without is of no use. Only with a peer that said that
+//! it does without, and refuses the `IKE_AUTH` that has one, the next attempt goes without.
+
+use isakmp::NotifyType;
+use negotiation::{ATTEMPT, Cx};
+use wire::ipsec::IkeSpi;
+
+use crate::endpoint::{FlowId, Tunnel};
+use crate::sa::Task;
+use crate::sa::auth::ExpectAuthResponse;
+use crate::sa::contents::Contents;
+use crate::sa::init::FirstExchange;
+
+impl Tunnel {
+    /// Whether our `IKE_AUTH` asks for no CHILD SA.
+    pub(crate) const fn goes_without(&self, first: &FirstExchange) -> bool {
+        // RFC 6023 3: only where the responder has said so.
+        self.childless && first.childless
+    }
+
+    /// Our `IKE_AUTH` was refused as a whole. strongSwan says so where it insists on doing without a CHILD SA.
+    pub(super) fn note_refused_child(&mut self, contents: &Contents, asked: &ExpectAuthResponse) {
+        if contents.has(NotifyType::INVALID_SYNTAX) {
+            self.childless = asked.first.childless && asked.child.is_some();
+        }
+    }
+
+    /// We began without: the first CHILD SA has an exchange of its own.
+    pub(super) fn begin_first_child(&mut self, cx: &Cx<'_>, spi: IkeSpi, flow: FlowId) {
+        self.await_first_child(cx, spi);
+        if let Some(sa) = self.sa_mut(spi) {
+            sa.enqueue(Task::CreateChild(flow));
+        }
+    }
+
+    /// An IKE SA without a CHILD SA has some time to get one before it counts as left over.
+    pub(super) fn await_first_child(&mut self, cx: &Cx<'_>, spi: IkeSpi) {
+        if let Some(sa) = self.sa_mut(spi) {
+            sa.child_due = Some(cx.now + ATTEMPT);
+        }
+    }
+}
