@@ -210,7 +210,7 @@ fn authenticating_anew_moves_every_pair_without_a_flap() {
 #[test]
 fn pairs_survive_loss_repetition_and_disorder() {
     for seed in 0..20 {
-        eprintln!("seed {seed}");
+        let _case = Case(format!("seed {seed}"));
         let (a, mut b) = both(PAIRS, &[1, 2], &[8, 9]);
         if seed % 2 == 0 {
             b.start = StartAction::Initiate;

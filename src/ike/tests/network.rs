@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 
 use certificate::UnixTime;
 use fixtures::Seeded;
-use isakmp::{ExchangeType, Frame};
+use isakmp::{ExchangeType, Frame, NotifyType};
 use negotiation::{
     Authentication, ChildLifetime, DownReason, Dpd, DpdAction, EncapsulationPolicy, Event, Failure, IkeVersion, Output,
     SelectorLayout, StartAction, TunnelConfig, TunnelState, max_datagram,
 };
 use wire::Secret;
-use wire::ipsec::{Direction, SaAction, SecurityAssociation, Spi, TrafficSelector, TunnelId};
+use wire::ipsec::{SecurityAssociation, TrafficSelector, TunnelId};
 
+use super::data_plane::{DataPlane, Pair, pair};
 use crate::Endpoint;
+use crate::sa::contents::Contents;
 
 /// What the clocks of both ends show at first.
 pub(super) const NOW: UnixTime = UnixTime(fixtures::pki::NOW);
@@ -71,84 +73,6 @@ pub(super) fn config_b() -> TunnelConfig {
     config(ADDRESS_B, ADDRESS_A, StartAction::Respond)
 }
 
-/// What an SA carries, as A sees it: its own side first.
-type Pair = (Vec<TrafficSelector>, Vec<TrafficSelector>);
-
-/// What a data plane has. Of SAs for the same selectors the newest one sends.
-#[derive(Debug, Default)]
-pub(super) struct DataPlane {
-    pub(super) inbound: BTreeMap<Spi, SecurityAssociation>,
-    pub(super) sending: Vec<SecurityAssociation>,
-    /// The newest of them.
-    pub(super) outbound: Option<SecurityAssociation>,
-    pub(super) up: bool,
-    used: BTreeSet<Spi>,
-}
-
-impl DataPlane {
-    fn apply(&mut self, action: SaAction) {
-        match action {
-            SaAction::Install { direction: Direction::Inbound, sa, .. } => {
-                assert!(self.inbound.insert(sa.spi, *sa).is_none(), "inbound SA installed twice");
-            }
-            SaAction::Install { direction: Direction::Outbound, sa, .. } => {
-                assert!(self.used.insert(sa.spi), "outbound SA {} installed twice: its sequence would repeat", sa.spi);
-                let same = |known: &SecurityAssociation| pair(known) == pair(&sa);
-                self.sending.retain(|known| !same(known));
-                self.sending.push(*sa);
-            }
-            SaAction::Remove { direction: Direction::Inbound, spi, .. } => {
-                assert!(self.inbound.remove(&spi).is_some(), "inbound SA removed that is not there");
-            }
-            SaAction::Remove { direction: Direction::Outbound, spi, .. } => {
-                self.sending.retain(|sa| sa.spi != spi);
-            }
-            SaAction::Move { local, remote, .. } => {
-                for sa in self.inbound.values_mut().chain(&mut self.sending) {
-                    (sa.local, sa.remote) = (local, remote);
-                }
-            }
-        }
-        self.outbound = self.sending.last().cloned();
-    }
-
-    fn note(&mut self, event: &Event) {
-        match event {
-            Event::TunnelUp { inbound, outbound, .. } => {
-                assert!(!std::mem::replace(&mut self.up, true), "up twice");
-                assert!(self.inbound.contains_key(inbound), "up without its inbound SA");
-                assert_eq!(self.outbound.as_ref().map(|sa| sa.spi), Some(*outbound), "up without its outbound SA");
-            }
-            Event::ChildUp { inbound, outbound, .. } => {
-                assert!(self.up && self.inbound.contains_key(inbound), "a CHILD SA more without its inbound SA");
-                assert!(self.sending.iter().any(|sa| sa.spi == *outbound), "a CHILD SA more without its outbound SA");
-            }
-            Event::ChildDown { .. } => assert!(self.up && self.outbound.is_some(), "the last CHILD SA went"),
-            Event::TunnelDown { .. } => {
-                assert!(std::mem::replace(&mut self.up, false), "down twice");
-                assert!(self.outbound.is_none(), "down with an outbound SA left");
-            }
-            Event::IkeUp { .. }
-            | Event::IkeDown { .. }
-            | Event::Failed { .. }
-            | Event::ChildRekeyed { .. }
-            | Event::IkeRekeyed { .. }
-            | Event::RekeyFailed { .. }
-            | Event::PeerMoved { .. }
-            | Event::Stranger { .. } => {}
-        }
-    }
-}
-
-fn pair(sa: &SecurityAssociation) -> Pair {
-    let sorted = |selectors: &[TrafficSelector]| {
-        let mut selectors = selectors.to_vec();
-        selectors.sort();
-        selectors
-    };
-    (sorted(&sa.local_selectors), sorted(&sa.remote_selectors))
-}
-
 pub(super) struct End {
     pub(super) endpoint: Endpoint,
     pub(super) data: DataPlane,
@@ -173,6 +97,18 @@ pub(super) struct Packet {
     pub(super) exchange: ExchangeType,
     pub(super) response: bool,
     pub(super) message_id: u32,
+    pub(super) sent: Instant,
+}
+
+/// Says which of many cases it was that failed.
+pub(super) struct Case(pub(super) String);
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("case: {}", self.0);
+        }
+    }
 }
 
 /// What the wire does to a packet: deliver it after so many milliseconds, or `None`.
@@ -189,6 +125,12 @@ pub(super) struct Network {
     /// A's ports appear shifted by so much at [`ADDRESS_NAT`].
     pub(super) nat: Option<u16>,
     pub(super) sent: Vec<Packet>,
+    /// What got through.
+    pub(super) arrived: Vec<Packet>,
+    /// Whether what arrives is read for [`Self::said`].
+    pub(super) reads: bool,
+    /// Notifications that arrived under IKE SAs, by the end that sent them.
+    pub(super) said: BTreeSet<(usize, NotifyType)>,
     wire: BTreeMap<(Instant, u64), Packet>,
     sequence: u64,
     random: Seeded,
@@ -211,6 +153,9 @@ impl Network {
             jitter: 0,
             nat: None,
             sent: Vec::new(),
+            arrived: Vec::new(),
+            reads: false,
+            said: BTreeSet::new(),
             wire: BTreeMap::new(),
             sequence: 0,
             random: Seeded::new(seed ^ 0x5eed),
@@ -277,7 +222,8 @@ impl Network {
         let frame = Frame::decode(&datagram).expect("an endpoint sends IKE messages");
         let (exchange, message_id) = (frame.header.exchange, frame.header.message_id);
         let response = frame.header.flags.response;
-        let mut packet = Packet { from, source, destination, datagram, exchange, response, message_id };
+        let sent = self.now;
+        let mut packet = Packet { from, source, destination, datagram, exchange, response, message_id, sent };
         if exchange != ExchangeType::IKE_SA_INIT {
             let limit = max_datagram(destination.ip());
             assert!(packet.datagram.len() <= limit, "{} octets in one datagram", packet.datagram.len());
@@ -342,8 +288,21 @@ impl Network {
 
     fn deliver(&mut self, packet: &Packet) {
         let to = 1 - packet.from;
+        if self.reads
+            && let Some(contents) = self.read(to, &packet.datagram)
+        {
+            self.said.extend(contents.notifies.iter().map(|notify| (packet.from, notify.kind)));
+        }
+        self.arrived.push(packet.clone());
         let Packet { source, destination, datagram, .. } = packet;
         self.with(to, |endpoint, now| endpoint.handle_datagram(*destination, *source, datagram, now));
+    }
+
+    /// What an end reads in a datagram under the IKE SAs that it has.
+    pub(super) fn read(&self, end: usize, datagram: &[u8]) -> Option<Contents> {
+        let frame = Frame::decode(datagram).ok()?;
+        let sas = &self.ends[end].endpoint.tunnel(TUNNEL)?.sas;
+        sas.iter().find_map(|sa| sa.protection.open_whole(&frame))
     }
 
     fn check(&mut self) {
@@ -418,6 +377,13 @@ impl Network {
         assert_eq!(spis(&one), spis(&two).into_iter().map(|(inbound, outbound)| (outbound, inbound)).collect());
     }
 
+    /// No end waits for a stranger.
+    pub(super) fn assert_nothing_half_open(&self) {
+        for end in &self.ends {
+            assert_eq!(end.endpoint.half_open_counts(), (0, 0, 0), "half-open SAs left");
+        }
+    }
+
     /// Nothing happened to traffic.
     pub(super) fn assert_no_flap(&self) {
         for end in &self.ends {
@@ -430,6 +396,8 @@ impl Network {
     /// Forgets past events and packets.
     pub(super) fn forget(&mut self) {
         self.sent.clear();
+        self.arrived.clear();
+        self.said.clear();
         self.ends.iter_mut().for_each(|end| end.events.clear());
     }
 
