@@ -37,6 +37,7 @@ mod imports;
 pub mod inner_packet;
 mod input;
 pub mod names;
+pub mod openvpn_server;
 mod pair;
 pub mod plan_file;
 pub mod probe_answer;
@@ -63,7 +64,7 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 22] = targets![
+pub const TARGETS: [Target; 23] = targets![
     bfd_packets,
     bgp_message,
     bgp_peer,
@@ -83,6 +84,7 @@ pub const TARGETS: [Target; 22] = targets![
     import_gateway,
     inner_packet,
     names,
+    openvpn_server,
     plan_file,
     probe_answer,
     rib_life,

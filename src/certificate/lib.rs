@@ -28,7 +28,7 @@ mod time;
 mod tests;
 
 pub use key::{KeyKind, RsaPadding};
-pub use load::{LoadError, LocalCertificate, TrustedCas};
+pub use load::{LoadError, LocalCertificate, TrustedCas, certificates};
 pub use parsed::{Certificate, CertificateSummary, Unreadable};
 pub use path::{Peer, judge};
 pub use problem::CertificateProblem;

@@ -308,7 +308,11 @@ fn is_der(octets: &[u8]) -> bool {
     matches!(octets, [0x30, 0x81..=0x84, ..])
 }
 
-fn certificates(octets: &[u8]) -> Result<Vec<Certificate>, LoadError> {
+/// Certificates in PEM, or one in DER.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn certificates(octets: &[u8]) -> Result<Vec<Certificate>, LoadError> {
     let ders: Vec<Result<CertificateDer<'_>, rustls_pki_types::pem::Error>> = if is_der(octets) {
         vec![Ok(CertificateDer::from(octets))]
     } else {

@@ -140,6 +140,19 @@ codes! {
     /// A neighbour that is the peer of a tunnel.
     NeighborInside = "QS1210" "neighbor-inside",
 
+    /// The configuration of a pool's server cannot be used.
+    PoolConfig = "QS1220" "pool-config",
+    /// Nobody can ask a pool's server whether it serves.
+    PoolManagement = "QS1221" "pool-management",
+    /// A pool has fewer addresses than its clients take (S2-08).
+    PoolRoom = "QS0208" "pool-room",
+    /// Clients that are gone keep their place in a pool (S2-06).
+    PoolKeepalive = "QS0206" "pool-keepalive",
+    /// A pool's server takes a cipher that nobody should use (S2-24).
+    PoolCipher = "QS0224" "pool-cipher",
+    /// The clients' network of a pool overlaps another (S2-19).
+    PoolOverlap = "QS0219" "pool-overlap",
+
     /// An originated prefix given twice.
     NetworkDuplicate = "QS1301" "network-duplicate",
     /// An originated prefix that must not be announced.

@@ -26,6 +26,7 @@ mod named;
 mod node;
 mod outer;
 mod policies;
+mod pool;
 mod profile;
 mod resolve;
 mod router;
@@ -44,6 +45,7 @@ use std::path::Path;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Report, Severity};
+pub use pool::{ClientPool, Management};
 pub use profile::{Fact, Profile};
 pub use router::{
     Connection, ConnectionMember, DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace,

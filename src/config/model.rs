@@ -3,6 +3,7 @@
 mod beyond;
 mod bfd;
 mod connections;
+mod pools;
 mod routes;
 mod routing;
 mod speaker;
@@ -36,6 +37,7 @@ use crate::scalar::{
 pub(crate) use self::bfd::{BfdAuthSection, BfdField, BfdSection};
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
 pub(crate) use connections::{ConnectionSection, FailbackSection, HealthSection, MemberSection, ProbeSection};
+pub(crate) use pools::{OpenVpnSection, PoolSection};
 pub(crate) use routes::{AggregateSection, BestPathSection};
 pub(crate) use routing::{RoutingField, TunnelRouteSection, TunnelRoutesField};
 pub(crate) use speaker::{AddPathSection, GracefulRestartSection, LocalAsnSection};
@@ -55,6 +57,8 @@ pub(crate) struct Document {
     pub(crate) connections: Field<Named<ConnectionSection>>,
     /// BGP peers outside the tunnels.
     pub(crate) neighbors: Field<Vec<Field<NeighborSection>>>,
+    /// Pools of remote clients beside the router: networks that are announced while their server serves.
+    pub(crate) pools: Field<Vec<Field<PoolSection>>>,
     /// Lists of prefixes by name, for `match: {prefix: NAME}`; the first line that matches decides.
     pub(crate) prefix_lists: Field<Named<Vec<Leaf<PrefixRule>>>>,
     /// Lists of patterns of AS paths by name, for `match: {as-path: NAME}`; the first line that matches decides.

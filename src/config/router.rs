@@ -14,6 +14,7 @@ use wire::ipsec::TunnelId;
 use wire::outer::OuterHeader;
 use wire::{Asn, RouterId, Secret};
 
+use crate::pool::ClientPool;
 use crate::profile::Profile;
 
 /// One router: one process.
@@ -45,6 +46,8 @@ pub struct Router {
     pub health: BTreeMap<String, HealthCheck>,
     /// The BGP peers outside the tunnels, in the order of the file.
     pub neighbors: Vec<Neighbor>,
+    /// The pools of remote clients, in the order of the file.
+    pub pools: Vec<ClientPool>,
     /// The static routes, in the order of the file.
     pub statics: Vec<StaticRoute>,
     /// Next hops of static routes that BFD watches.

@@ -25,7 +25,7 @@ pub struct Rule {
     pub remedy: String,
 }
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     include_str!("rules/shape.yaml"),
     include_str!("rules/router.yaml"),
     include_str!("rules/beyond.yaml"),
@@ -36,6 +36,7 @@ const FILES: [&str; 10] = [
     include_str!("rules/bgp.yaml"),
     include_str!("rules/policies.yaml"),
     include_str!("rules/connections.yaml"),
+    include_str!("rules/pools.yaml"),
 ];
 
 type Rules = BTreeMap<String, Rule>;

@@ -11,6 +11,7 @@ mod flows;
 mod hostile;
 mod meaning;
 mod policies;
+mod pools;
 mod profiles;
 mod routes;
 mod rules;
@@ -58,6 +59,9 @@ impl SecretSource for Keys {
         };
         if let Some((pem, mode)) = certificates::file(&name) {
             return Ok(FoundSecret { secret: Secret::from(pem.as_bytes()), mode: Some(mode) });
+        }
+        if let Some(text) = pools::file(&name) {
+            return Ok(FoundSecret { secret: Secret::from(text.as_bytes()), mode: Some(0o644) });
         }
         let (key, mode) = match name.rsplit('/').next().unwrap_or_default() {
             "empty.psk" => ("\n", 0o600),

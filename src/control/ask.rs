@@ -14,7 +14,7 @@ use crate::views;
 use daemon::topology::Part;
 use daemon::{NeighborPart, Owners, SessionHandle};
 use view::answer::ControlError;
-use view::{BfdView, FibView, FlowView, PeerView, RouteView, StaticView, StatusView, StrangersView, TunnelView};
+use view::{BfdView, FibView, FlowView, PeerView, PoolView, RouteView, StaticView, StatusView, StrangersView, TunnelView};
 
 pub use routes::Destination;
 
@@ -111,6 +111,13 @@ impl Control {
         let topology = self.owners.topology.borrow().clone();
         let (statuses, rules) = (self.owners.ike_statuses().await?, self.owners.fib.snapshot().await.flows);
         Ok(views::flows(&topology, &statuses, &rules, |id| self.owners.dataplane.sas(id), Instant::now()))
+    }
+
+    /// The pools of clients, with those who are connected.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolView> {
+        let now = Instant::now();
+        self.owners.pools().iter().map(|report| views::pool(report, now)).collect()
     }
 
     /// What the kernel has from us.

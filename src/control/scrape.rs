@@ -44,5 +44,6 @@ async fn look(control: &Control) -> Result<Snapshot, ControlError> {
         bfd: control.bfd().await?,
         connections: control.connections().await?,
         policies: control.policies(),
+        pools: control.pools(),
     })
 }

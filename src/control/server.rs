@@ -87,6 +87,7 @@ pub(crate) async fn serve(listener: UnixListener, control: Control) -> std::io::
         .route("/v1/tunnels", get(async |State(c): State<Control>| answer(c.tunnels().await)))
         .route("/v1/peers", get(async |State(c): State<Control>| answer(c.peers().await)))
         .route("/v1/bfd", get(async |State(c): State<Control>| answer(c.bfd().await)))
+        .route("/v1/pools", get(async |State(c): State<Control>| Json(c.pools())))
         .route("/v1/static", get(async |State(c): State<Control>| answer(c.statics().await)))
         .route("/v1/flows", get(async |State(c): State<Control>| answer(c.flows().await)))
         .route("/v1/routes", get(routes))

@@ -3,6 +3,7 @@
 mod beyond;
 mod connections;
 mod flows;
+mod pools;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,6 +19,7 @@ use wire::ipsec::Direction;
 pub(crate) use beyond::{neighbor, static_route};
 pub(crate) use connections::{connections, note_connections};
 pub(crate) use flows::views as flows;
+pub(crate) use pools::pool;
 
 use daemon::topology::{Part, Topology, Unmade};
 use view::cause::TunnelNames as _;
@@ -466,6 +468,7 @@ fn route(view: &rib::RouteView<'_>) -> RouteView {
             LocalKind::Network => "originated here",
             LocalKind::Connected => "a network of an interface",
             LocalKind::Static => "a static route",
+            LocalKind::Pool => "a pool of clients whose server serves",
             LocalKind::Aggregate => "an aggregate with something in it",
         }
         .to_owned(),
@@ -507,6 +510,7 @@ const fn source(kind: LocalKind) -> &'static str {
         LocalKind::Network => "network",
         LocalKind::Connected => "connected",
         LocalKind::Static => "static",
+        LocalKind::Pool => "pool",
         LocalKind::Aggregate => "aggregate",
     }
 }

@@ -11,13 +11,13 @@ use fib::Fib;
 use ike::{EndpointCounters, Stranger};
 use negotiation::TunnelStatus;
 use rib::{PeerId, Rib};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use view::answer::ControlError;
 use wire::ipsec::TunnelId;
 
 use super::reload::{ReloadOutcome, ReloadRequest};
 use super::topology::{Topology, TopologyReader};
-use super::{bfd_task, ike_task, rib_task, session, steering_task};
+use super::{bfd_task, ike_task, pools, rib_task, session, steering_task};
 
 /// Where the owners of the router's state are reached.
 ///
@@ -28,6 +28,7 @@ pub struct Owners {
     pub(super) rib: mpsc::Sender<rib_task::Command>,
     pub(super) bfd: bfd_task::Handle,
     pub(super) steering: steering_task::Handle,
+    pub(super) pools: watch::Receiver<pools::Reports>,
     pub(super) reload: mpsc::Sender<ReloadRequest>,
     /// The kernel's routes.
     pub fib: Fib,
@@ -55,6 +56,12 @@ impl Owners {
     /// Who asked IKE without proving who they are.
     pub async fn strangers(&self) -> Result<(EndpointCounters, Vec<Stranger>), ControlError> {
         self.ask_ike(|reply| ike_task::Command::Strangers { reply }).await
+    }
+
+    /// The pools of remote clients, by name.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Arc<pools::Report>> {
+        self.pools.borrow().values().cloned().collect()
     }
 
     /// Deletes a tunnel's SAs and negotiates anew.

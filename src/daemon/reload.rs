@@ -20,6 +20,7 @@ use wire::ipsec::TunnelId;
 
 use super::coupling::Coupling;
 use super::neighbors::Neighborhood;
+use super::pools::Pools;
 use super::topology::{Part, Topology, Unmade};
 use super::{flows, ike_task, rib_task, session};
 use telemetry::report::Reporter;
@@ -46,6 +47,7 @@ pub(super) struct Makers {
     pub(super) rib: mpsc::Sender<rib_task::Command>,
     pub(super) coupling: Coupling,
     pub(super) neighborhood: Neighborhood,
+    pub(super) pools: Pools,
 }
 
 /// The one who starts and ends tunnels.
@@ -62,6 +64,7 @@ pub(super) struct Supervisor {
     pub(super) sessions: BTreeMap<PeerId, JoinHandle<()>>,
     pub(super) coupling: Coupling,
     pub(super) neighborhood: Neighborhood,
+    pools: Pools,
 }
 
 impl Supervisor {
@@ -71,9 +74,9 @@ impl Supervisor {
         makers: Makers,
         reporter: Reporter,
     ) -> Self {
-        let Makers { dataplane, ike, rib, coupling, neighborhood } = makers;
+        let Makers { dataplane, ike, rib, coupling, neighborhood, pools } = makers;
         let (sessions, restarted) = (BTreeMap::new(), false);
-        Self { file, topology, dataplane, ike, rib, reporter, restarted, sessions, coupling, neighborhood }
+        Self { file, topology, dataplane, ike, rib, reporter, restarted, sessions, coupling, neighborhood, pools }
     }
 
     /// Starts every tunnel of a router that has none yet. If a predecessor left routes in the kernel (`restarted`), peers
@@ -85,6 +88,7 @@ impl Supervisor {
         for tunnel in &router.tunnels {
             self.add(tunnel, router).await?;
         }
+        self.pools.apply(&router.pools).await;
         drop(self.ike.send(ike_task::Command::Listen).await);
         Ok(())
     }
@@ -106,7 +110,8 @@ impl Supervisor {
         let sources = (old.statics != new.statics || old.watches != new.watches || old.connected != new.connected)
             .then(|| "static and connected routes changed".to_owned());
         self.tell_rib(rib_task::Command::Sources(new.statics.clone(), new.connected.clone())).await;
-        for part in neighbors.into_iter().chain(sources) {
+        let pools = self.pools.apply(&router.pools).await;
+        for part in neighbors.into_iter().chain(sources).chain(pools) {
             summary = if summary == NOTHING { part } else { format!("{summary}; {part}") };
         }
         self.change_topology(|topology| {

@@ -67,6 +67,11 @@ pub(super) enum Command {
         link: LinkId,
         interface: Option<rib::Interface>,
     },
+    /// The network of a pool of clients is to be announced, or no more.
+    Pool {
+        network: ipnet::IpNet,
+        route: Option<rib::LocalRoute>,
+    },
     /// Static routes, and which interfaces' networks are known.
     Sources(Vec<rib::StaticRoute>, rib::ConnectedRule),
     /// What a reload may change of the router as a whole.
@@ -277,6 +282,7 @@ impl Task {
             Command::SetPolicy { peer, policy } => self.rib.set_policy(peer, *policy),
             Command::Interface { link, interface: Some(interface) } => self.rib.set_interface(link, interface),
             Command::Interface { link, interface: None } => self.rib.remove_interface(link),
+            Command::Pool { network, route } => self.rib.set_local_route(rib::LocalKind::Pool, network, route),
             Command::Sources(statics, connected) => self.rib.set_sources(statics, connected),
             Command::Reconfigure(config) => {
                 self.rib.reconfigure(*config);

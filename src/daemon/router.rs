@@ -19,6 +19,7 @@ use super::host::HostSettings;
 use super::interfaces::{self, Followers, Interfaces};
 use super::neighbors::Neighborhood;
 use super::owners::Owners;
+use super::pools::Pools;
 use super::reception::{Accepted, Reception};
 use super::reload::{Makers, ReloadRequest, Supervisor};
 use super::topology::Topology;
@@ -117,7 +118,9 @@ impl Running {
         let (neighborhood, surroundings) = Surroundings::watch(followers, reporter.clone()).await?;
 
         let (reload, reloads) = mpsc::channel(RELOAD_QUEUE);
+        let (pools, pool_reports) = Pools::new(rib.clone(), reporter.clone());
         let owners = Owners {
+            pools: pool_reports,
             ike: ike.clone(),
             rib: rib.clone(),
             bfd: bfd.clone(),
@@ -130,7 +133,7 @@ impl Running {
             started,
             warnings: host.warnings.clone().into(),
         };
-        let makers = Makers { dataplane: dataplane.clone(), ike: ike.clone(), rib, coupling, neighborhood };
+        let makers = Makers { dataplane: dataplane.clone(), ike: ike.clone(), rib, coupling, neighborhood, pools };
         let mut supervisor = Supervisor::new(file, topology, makers, reporter.clone());
         let listening = tokio::spawn(report_fib_events(fib_events, reporter.clone()));
         let servers = answer(owners, reporter.metrics()).into_iter().chain([listening]).collect();

@@ -170,7 +170,7 @@ impl Export<'_> {
             BestRoute::Default => (own, policy::Source::Originated),
             BestRoute::Local { kind, announce, .. } => match kind {
                 LocalKind::Static | LocalKind::Connected if announce => (own, policy::Source::Originated),
-                LocalKind::Network | LocalKind::Aggregate => (own, policy::Source::Originated),
+                LocalKind::Network | LocalKind::Aggregate | LocalKind::Pool => (own, policy::Source::Originated),
                 LocalKind::Static => (own, policy::Source::Static),
                 LocalKind::Connected => (own, policy::Source::Connected),
             },

@@ -16,6 +16,8 @@ use crate::source::Distance;
 pub enum LocalKind {
     /// Configured to be announced.
     Network,
+    /// Of remote clients whose server runs beside the router, and has the interface that their network is on.
+    Pool,
     /// On a link of this router.
     Connected,
     /// Configured, with where it leads.
@@ -75,6 +77,12 @@ impl Rib {
             let id = self.table.enter(prefix);
             self.put_local(id, kind, Some(route));
         }
+    }
+
+    /// Sets or removes one route of `kind`.
+    pub fn set_local_route(&mut self, kind: LocalKind, prefix: IpNet, route: Option<LocalRoute>) {
+        let id = self.table.enter(prefix.trunc());
+        self.put_local(id, kind, route);
     }
 
     /// Replaces the originated prefixes.

@@ -6,5 +6,6 @@
 pub mod logging;
 pub mod metrics;
 mod policies;
+mod pools;
 pub mod report;
 pub mod snapshot;

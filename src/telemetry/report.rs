@@ -55,6 +55,15 @@ impl Reporter {
         error!(tunnel, %error, remedy = "free the interface's name; it is tried again by itself", "tunnel not made");
     }
 
+    /// The server of a pool of clients serves, or does not.
+    pub fn pool_changed(&self, pool: &str, trouble: Option<&openvpn::Trouble>) {
+        match trouble {
+            None => info!(pool, "server serves"),
+            Some(openvpn::Trouble::Unasked) => {}
+            Some(trouble) => warn!(pool, remedy = trouble.remedy(), "server does not serve: {trouble}"),
+        }
+    }
+
     /// The process says goodbye.
     pub fn stopping(&self) {
         info!("stopping: telling the peers");

@@ -6,11 +6,11 @@ use prometheus::core::{Collector as _, GenericCounterVec, GenericGaugeVec};
 use prometheus::{Opts, proto::MetricFamily};
 
 use super::metrics::name;
-use super::policies;
+use super::{policies, pools};
 use view::policy::PoliciesView;
 use view::{
     BfdView, ChildView, ConnectionState, ConnectionsView, FibView, FlowState, FlowView, MessageCounts, PeerView,
-    StatusView, StrangersView, TunnelState, TunnelView,
+    PoolView, StatusView, StrangersView, TunnelState, TunnelView,
 };
 
 /// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub connections: ConnectionsView,
     /// Policies with their hits.
     pub policies: PoliciesView,
+    /// Pools of remote clients.
+    pub pools: Vec<PoolView>,
 }
 
 impl Snapshot {
@@ -59,6 +61,7 @@ impl Snapshot {
         messages(&status.peers, &mut families);
         tables(status, fib, &mut families);
         policies::gather(&self.policies, &mut families);
+        pools::pools(&self.pools, &mut families);
         families
     }
 }
@@ -406,7 +409,7 @@ fn tables(status: &StatusView, fib: &FibView, families: &mut Vec<MetricFamily>) 
     families.extend(operations.collect());
 }
 
-fn gauge(suffix: &str, help: &str, labels: &[&str]) -> GenericGaugeVec<AtomicF64> {
+pub(super) fn gauge(suffix: &str, help: &str, labels: &[&str]) -> GenericGaugeVec<AtomicF64> {
     GenericGaugeVec::new(Opts::new(name(suffix), help), labels).expect("names and labels are valid")
 }
 
@@ -414,19 +417,19 @@ pub(super) fn counter(suffix: &str, help: &str, labels: &[&str]) -> GenericCount
     GenericCounterVec::new(Opts::new(name(suffix), help), labels).expect("names and labels are valid")
 }
 
-fn collect(families: &mut Vec<MetricFamily>, gauges: &[GenericGaugeVec<AtomicF64>]) {
+pub(super) fn collect(families: &mut Vec<MetricFamily>, gauges: &[GenericGaugeVec<AtomicF64>]) {
     for gauge in gauges {
         families.extend(gauge.collect());
     }
 }
 
-fn flag(value: bool) -> f64 {
+pub(super) fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
 /// Prometheus values are floats; counts above 2^53 lose their last digits and nothing else.
 #[expect(clippy::cast_precision_loss, reason = "the loss is said above")]
-fn float(value: u64) -> f64 {
+pub(super) fn float(value: u64) -> f64 {
     value as f64
 }
 

@@ -16,6 +16,7 @@ mod diagnostic;
 pub mod explain;
 mod flow;
 pub mod policy;
+mod pools;
 
 use std::net::IpAddr;
 
@@ -28,6 +29,7 @@ pub use connections::{
 };
 pub use diagnostic::rendered_report;
 pub use flow::{FlowRuleView, FlowState, FlowView};
+pub use pools::{PoolClientView, PoolView};
 
 /// `quadspan status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

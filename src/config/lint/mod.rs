@@ -7,6 +7,7 @@ mod flows;
 mod neighbors;
 mod networks;
 mod overlap;
+mod pools;
 mod routes;
 mod statics;
 mod tunnels;
@@ -15,7 +16,7 @@ pub(crate) use networks::martian;
 
 use crate::diagnostic::Findings;
 use crate::policies::{self, PoliciesDraft};
-use crate::resolve::{ConnectionDraft, NeighborDraft, RouterDraft, TunnelDraft};
+use crate::resolve::{ConnectionDraft, NeighborDraft, PoolDraft, RouterDraft, TunnelDraft};
 
 /// Compares what could be made out so far.
 pub(crate) fn lint(
@@ -23,6 +24,7 @@ pub(crate) fn lint(
     tunnels: &[TunnelDraft],
     connections: &[ConnectionDraft],
     neighbors: &[NeighborDraft],
+    pools: &[PoolDraft],
     policies: &PoliciesDraft,
     findings: &Findings,
 ) {
@@ -30,6 +32,7 @@ pub(crate) fn lint(
     azure::lint(tunnels, findings);
     flows::lint(router, tunnels, findings);
     connections::lint(connections, tunnels, findings);
+    pools::lint(router, pools, tunnels, findings);
     neighbors::lint(neighbors, tunnels, findings);
     asns::lint(router, tunnels, neighbors, findings);
     policies::unused(policies, findings);

@@ -135,24 +135,26 @@ impl Reader<'_> {
     }
 
     fn check_time(&self, certificate: &Certificate, span: Span) {
-        let now = UnixTime(self.secrets.unix_time());
-        let summary = certificate.summary();
-        let (subject, not_before, not_after) = (summary.subject, summary.not_before, summary.not_after);
-        let text = if now > not_after {
-            format!("the certificate of {subject} expired at {not_after}")
-        } else if now < not_before {
-            format!("the certificate of {subject} is not valid before {not_before}")
-        } else if now.0 + WARN_BEFORE > not_after.0 {
-            format!("the certificate of {subject} expires at {not_after}")
-        } else {
-            return;
-        };
-        self.findings.push(
-            Finding::warning(Code::CertificateTime, span, text)
-                .label("peers refuse it outside of its time")
-                .remedy("renew it and reload; or set the clock if it is wrong"),
-        );
+        time_finding(certificate, self.secrets.unix_time(), span).into_iter().for_each(|it| self.findings.push(it));
     }
+}
+
+/// What is to be said about a certificate at this time, in seconds since 1970.
+pub(super) fn time_finding(certificate: &Certificate, now: u64, span: Span) -> Option<Finding> {
+    let now = UnixTime(now);
+    let summary = certificate.summary();
+    let (subject, not_before, not_after) = (summary.subject, summary.not_before, summary.not_after);
+    let text = if now > not_after {
+        format!("the certificate of {subject} expired at {not_after}")
+    } else if now < not_before {
+        format!("the certificate of {subject} is not valid before {not_before}")
+    } else if now.0 + WARN_BEFORE > not_after.0 {
+        format!("the certificate of {subject} expires at {not_after}")
+    } else {
+        return None;
+    };
+    let finding = Finding::warning(Code::CertificateTime, span, text).label("peers refuse it outside of its time");
+    Some(finding.remedy("renew it and reload; or set the clock if it is wrong"))
 }
 
 /// Whether our certificate is for whom we say we are.

@@ -16,6 +16,7 @@ mod neighbors;
 mod offers;
 mod outside;
 mod place;
+mod pools;
 mod ppk;
 mod psk;
 mod router;
@@ -42,6 +43,7 @@ use crate::source::Span;
 
 pub(crate) use connections::{ConnectionDraft, MemberDraft};
 pub(crate) use neighbors::NeighborDraft;
+pub(crate) use pools::PoolDraft;
 pub(crate) use router::RouterDraft;
 pub(crate) use routes::AggregateDraft;
 pub(crate) use routing::ProtectedDraft;
@@ -63,6 +65,7 @@ pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, fin
         as_path_lists,
         community_lists,
         policies,
+        pools,
     } = document.value;
     let sections = PoliciesSections {
         prefix_lists: prefix_lists.section(at).value,
@@ -77,6 +80,7 @@ pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, fin
     let mut router = router.at().map(|section| router::resolve(section, secrets, findings));
     let defaults = defaults.section(at).value;
     let neighbors = neighbors::resolve(neighbors, &policies, secrets, findings);
+    let pools = pools::resolve(pools, secrets, findings);
     // Without tunnels it is a plain router, or a route server: somebody has to be there to exchange routes with.
     let alone = neighbors.is_empty().then_some(at);
     let mut tunnels = tunnel_drafts(tunnels, &defaults, &policies, alone, secrets, findings);
@@ -84,15 +88,16 @@ pub(crate) fn resolve(document: Field<Document>, secrets: &dyn SecretSource, fin
     routing::check_count(&tunnels, findings);
     if let Some(router) = &mut router {
         router.statics.extend(routing::statics(&tunnels));
+        router.silent &= !pools.iter().any(|pool| pool.announce);
     }
     let connections = connections::resolve(connections, findings);
     let health = health::resolve(&tunnels, &connections, findings);
-    lint::lint(router.as_ref(), &tunnels, &connections, &neighbors, &policies, findings);
+    lint::lint(router.as_ref(), &tunnels, &connections, &neighbors, &pools, &policies, findings);
     if findings.has_errors() {
         return None;
     }
     let connections = connections.into_iter().map(ConnectionDraft::finish).collect::<Option<Vec<_>>>()?;
-    let router = router?.finish(tunnels, neighbors, policies.set())?;
+    let router = router?.finish(tunnels, neighbors, pools, policies.set())?;
     Some(Router { connections, health: health.into_iter().collect(), ..router })
 }
 

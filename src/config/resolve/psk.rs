@@ -106,7 +106,7 @@ pub(super) fn without_line_end(secret: &Secret) -> Secret {
     Secret::from(octets.strip_suffix(b"\r").unwrap_or(octets))
 }
 
-fn check_mode(mode: Option<u32>, what: &str, span: Span, findings: &Findings) {
+pub(super) fn check_mode(mode: Option<u32>, what: &str, span: Span, findings: &Findings) {
     if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
         findings.push(
             Finding::warning(Code::PskFileMode, span, format!("others may read or write the {what}'s file"))

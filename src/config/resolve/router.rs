@@ -11,7 +11,7 @@ use wire::ipsec::TunnelId;
 use wire::{Asn, RouterId};
 
 use super::routes::{self, AggregateDraft};
-use super::{NeighborDraft, StaticDraft, TunnelDraft, name_finding, statics};
+use super::{NeighborDraft, PoolDraft, StaticDraft, TunnelDraft, name_finding, statics};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Leaf;
@@ -165,6 +165,7 @@ impl RouterDraft {
         self,
         tunnels: Vec<TunnelDraft>,
         neighbors: Vec<NeighborDraft>,
+        pools: Vec<PoolDraft>,
         policies: Arc<PolicySet>,
     ) -> Option<Router> {
         let (asn, router_id, name) = (self.asn?.value, self.router_id?.value, self.name?.value);
@@ -183,6 +184,7 @@ impl RouterDraft {
             }
         }
         let statics = self.statics.into_iter().map(|route| route.finish(&tunnels)).collect::<Option<Vec<_>>>()?;
+        let pools = pools.into_iter().map(PoolDraft::finish).collect::<Option<Vec<_>>>()?;
         let ecmp_width = usize::try_from(self.ecmp).ok()?;
         Some(Router {
             api_socket: self.api_socket.unwrap_or_else(|| format!("/run/quadspan/{name}.sock").into()),
@@ -207,6 +209,7 @@ impl RouterDraft {
             connections: Vec::new(),
             health: BTreeMap::new(),
             neighbors,
+            pools,
             statics,
             watches,
             connected: self.connected,

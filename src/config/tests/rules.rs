@@ -225,6 +225,24 @@ const PASSES: &[Case] = &[
     (Code::Md5Key, &[(BGP, "{asn: 64512, md5: {file: good.psk}}")]),
     (Code::TreatmentIdle, &[(BGP, "{asn: 64512, add-path: send, send-paths: ecmp}")]),
     (Code::FamilyWithoutLink, &[(BGP, "{asn: 64512, families: [ipv4]}")]),
+    (
+        Code::PoolConfig,
+        &[(ROOT, "pools:\n  - {name: p, openvpn: {config: server.ovpn, management: /run/m}}\ntunnels:\n")],
+    ),
+    (Code::PoolManagement, &[(ROOT, "pools:\n  - {name: p, openvpn: {config: unix.ovpn}}\ntunnels:\n")]),
+    (Code::PoolRoom, &[(ROOT, "pools:\n  - {name: p, openvpn: {config: snug.ovpn, management: /run/m}}\ntunnels:\n")]),
+    (
+        Code::PoolKeepalive,
+        &[(ROOT, "pools:\n  - {name: p, openvpn: {config: tcp.ovpn, management: /run/m}}\ntunnels:\n")],
+    ),
+    (
+        Code::PoolCipher,
+        &[(ROOT, "pools:\n  - {name: p, openvpn: {config: server.ovpn, management: /run/m}}\ntunnels:\n")],
+    ),
+    (
+        Code::PoolOverlap,
+        &[(ROOT, "pools:\n  - {name: p, openvpn: {config: around.ovpn, management: /run/m}}\ntunnels:\n")],
+    ),
 ];
 
 /// The inside link is no flow: its session has it in the same CHILD SA.

@@ -167,6 +167,7 @@ fn detail(view: &rib::RouteView<'_>, topology: &Topology) -> RouteDetailView {
                 rib::LocalKind::Network => "network",
                 rib::LocalKind::Connected => "connected",
                 rib::LocalKind::Static => "static",
+                rib::LocalKind::Pool => "pool",
                 rib::LocalKind::Aggregate => "aggregate",
             }
             .to_owned()

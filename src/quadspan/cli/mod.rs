@@ -14,6 +14,7 @@ mod flows;
 mod import;
 mod neighbors;
 mod plan;
+mod pools;
 mod profiles;
 mod render;
 mod rules;
@@ -132,6 +133,8 @@ enum Show {
     Connections(AskArgs),
     /// BFD sessions: how fast each notices a dead peer, and what it makes of the path.
     Bfd(AskArgs),
+    /// Pools of remote clients beside the router, who is connected, and with which cipher.
+    Pools(AskArgs),
     /// Static routes, those not in use with the reason.
     Static(AskArgs),
     /// What each tunnel carries: networks, the SA in use, packets, the kernel's rule.
@@ -247,6 +250,7 @@ impl Cli {
             Command::Show(Show::Connections(ask)) => connections::show(&ask),
             Command::Connection(command) => connections::execute(&command),
             Command::Show(Show::Bfd(ask)) => ask::bfd(&ask),
+            Command::Show(Show::Pools(ask)) => pools::pools(&ask),
             Command::Show(Show::Static(ask)) => ask::statics(&ask),
             Command::Show(Show::Flows(ask)) => ask::flows(&ask),
             Command::Show(Show::Neighbors { name, ask }) => ask::neighbors(&ask, name.as_deref()),

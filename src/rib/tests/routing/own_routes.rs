@@ -1,7 +1,10 @@
 //! Aggregates, default routes for one peer, weights, and limits that warn.
 
 use bgp::{Attributes, Origin, Rare, RareAttributes};
-use rib::{Aggregate, LinkState, NextHopSet, Output, PeerId, PeerPolicy, RibConfig, Treatment, Verdict, Withheld};
+use rib::{
+    Aggregate, LinkState, LocalKind, LocalRoute, NextHopSet, Output, PeerId, PeerPolicy, RibConfig, Treatment, Verdict,
+    Withheld,
+};
 use wire::{Asn, LinkId};
 
 use crate::router::{Router, announce, attributes, config, net, path, permit, policy, session, withdraw};
@@ -256,4 +259,30 @@ fn a_held_peer_hears_the_latest_state_and_not_what_led_there() {
     assert_eq!(crate::router::sends(&outputs).len(), 1);
     assert_eq!(router.told[&HUB][&net("10.2.0.0/16")].1.as_path, path(&[65000, AWS, 104]));
     assert_eq!(router.rib.totals().prefixes, 2, "what came and went meanwhile is forgotten");
+}
+
+#[test]
+fn the_clients_of_a_pool_are_announced_while_they_are_served() {
+    let mut router = Router::new(config());
+    router.rib.add_peer(PeerId(0), policy(0, AWS));
+    router.rib.handle_link(LinkId(0), LinkState::Up);
+    router.peer_up(PeerId(0), session(0));
+    let clients = net("10.8.0.0/24");
+    let route = || LocalRoute::new(Attributes::default().into(), NextHopSet::default());
+    // The server's interface is on that network: that alone is nobody's business.
+    router.rib.set_local_route(LocalKind::Connected, clients, Some(route()));
+    router.drain();
+    assert!(!router.told[&PeerId(0)].contains_key(&clients));
+    router.rib.set_local_route(LocalKind::Pool, clients, Some(route()));
+    router.drain();
+    assert!(router.told[&PeerId(0)].contains_key(&clients));
+    router.rib.handle_update(PeerId(0), announce(&policy(0, AWS), attributes(&[AWS]), &[clients]));
+    router.drain();
+    assert!(router.kernel.is_empty(), "the kernel has the way to them from the server");
+    router.rib.handle_update(PeerId(0), withdraw(&[clients]));
+    router.rib.set_local_route(LocalKind::Pool, clients, None);
+    router.rib.set_local_route(LocalKind::Connected, clients, None);
+    router.drain();
+    assert!(!router.told[&PeerId(0)].contains_key(&clients));
+    assert_eq!(router.rib.totals().prefixes, 1, "nothing gone is remembered");
 }

@@ -1,0 +1,36 @@
+//! Pools of remote clients beside the router, as written.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::field::{Field, Leaf};
+use crate::scalar::Text;
+
+/// A pool of clients of a server that runs beside the router.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "pool", extend("required" = ["name", "openvpn"]))]
+pub(crate) struct PoolSection {
+    /// Its name in logs, metrics and commands: letters, digits, `-`, `_` and `.`.
+    pub(crate) name: Leaf<Text>,
+    /// The OpenVPN server.
+    pub(crate) openvpn: Field<OpenVpnSection>,
+    /// Whether the clients' network is announced while the server serves, like `networks`; `true` by default.
+    pub(crate) announce: Leaf<bool>,
+}
+
+/// An OpenVPN server on this machine. It is watched, never controlled.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "openvpn", extend("required" = ["config"]))]
+pub(crate) struct OpenVpnSection {
+    /// Its configuration file, with a `server` line. Read at a start and at a reload.
+    pub(crate) config: Leaf<PathBuf>,
+    /// Its management interface, `ADDRESS:PORT` or the path of a Unix socket; by default what the file's `management` line
+    /// says.
+    pub(crate) management: Leaf<Text>,
+    /// A file with the password of the management interface.
+    pub(crate) password_file: Leaf<PathBuf>,
+}

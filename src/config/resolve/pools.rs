@@ -1,0 +1,179 @@
+//! Pools of remote clients beside the router: their server's configuration is read; `judge` says what is wrong with it.
+
+mod judge;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use certificate::UnixTime;
+use openvpn::{Pool, ServerConfig};
+use wire::Secret;
+
+use super::name_finding;
+use super::psk::{check_mode, without_line_end};
+use crate::code::Code;
+use crate::diagnostic::{Finding, Findings};
+use crate::field::Field;
+use crate::model::{OpenVpnSection, PoolSection};
+use crate::pool::{ClientPool, Management};
+use crate::scalar::Text;
+use crate::secrets::{SecretReference, SecretSource};
+use crate::source::{At, Span};
+
+/// What could be made out of a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolDraft {
+    pub(crate) name: Option<At<String>>,
+    pub(crate) announce: bool,
+    /// The server's configuration, at where it is named.
+    pub(crate) server: Option<At<Served>>,
+    management: Option<Management>,
+    password: Option<Secret>,
+    /// When the first of the server's certificates ends.
+    expires: Option<UnixTime>,
+}
+
+/// A server's configuration with a pool in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) config: ServerConfig,
+    pub(crate) pool: Pool,
+}
+
+pub(super) fn resolve(
+    pools: Field<Vec<Field<PoolSection>>>,
+    secrets: &dyn SecretSource,
+    findings: &Findings,
+) -> Vec<PoolDraft> {
+    let sections = pools.at().map(|list| list.value).unwrap_or_default().into_iter().filter_map(Field::at);
+    sections.map(|section| pool(section, secrets, findings)).collect()
+}
+
+fn pool(section: At<PoolSection>, secrets: &dyn SecretSource, findings: &Findings) -> PoolDraft {
+    let At { value: PoolSection { name, openvpn, announce }, span: at } = section;
+    let name = name.require("name", at, "name the pool, for logs and metrics", findings);
+    let name = name.map(|name| At::new(name.value.0, name.span));
+    if let Some(finding) = name.as_ref().and_then(|name| name_finding(&name.value, name.span)) {
+        findings.push(finding);
+    }
+    let At { value: section, span } = openvpn.section(at);
+    let OpenVpnSection { config, management, password_file } = section;
+    let path =
+        config.require("config", span, "name the server's own file: `config: /etc/openvpn/server.conf`", findings);
+    let server = path.as_ref().and_then(|path| server(path, secrets, findings));
+    let folder = path.as_ref().zip(server.as_ref()).map(|(path, server)| folder(&path.value, &server.value.config));
+    let words = server.as_ref().map(|server| server.value.config.management.as_slice());
+    let management = management.scalar();
+    // The server's own line names the file of its password, too.
+    let named = words.and_then(|words| words.get(2)).filter(|_| management.is_none()).zip(folder.as_ref());
+    let named = named.map(|(file, folder)| At::new(folder.join(file), span));
+    let password = password_file.scalar().or(named).and_then(|path| password(path, secrets, findings));
+    let management = match management {
+        Some(written) => self::management(&written, findings),
+        None => words.and_then(|words| own_management(words, span, findings)),
+    };
+    let judged = server.as_ref().zip(folder);
+    let expires = judged.and_then(|(server, folder)| judge::judge(server, &folder, secrets, findings));
+    PoolDraft { name, announce: announce.value().unwrap_or(true), server, management, password, expires }
+}
+
+/// Where the paths in a server's file begin: at `cd`, or where the file is, as its systemd unit has it.
+fn folder(file: &Path, config: &ServerConfig) -> PathBuf {
+    let beside = file.parent().unwrap_or(Path::new(""));
+    config.folder.as_ref().map_or(beside.to_owned(), |folder| beside.join(folder))
+}
+
+fn server(path: &At<PathBuf>, secrets: &dyn SecretSource, findings: &Findings) -> Option<At<Served>> {
+    let refuse = |text: String, remedy: &str| {
+        findings.push(Finding::error(Code::PoolConfig, path.span, text).label("read from here").remedy(remedy));
+        None
+    };
+    let found = match secrets.fetch(&SecretReference::File(path.value.clone())) {
+        Ok(found) => found,
+        Err(error) => return refuse(format!("no server configuration: {error}"), "name the file that OpenVPN runs by"),
+    };
+    let text = String::from_utf8_lossy(found.secret.expose()).into_owned();
+    let config = match openvpn::parse(&text) {
+        Ok(config) => config,
+        Err(error) => return refuse(format!("the server's configuration cannot be read: {error}"), "see openvpn(8)"),
+    };
+    match Pool::of(&config) {
+        Ok(pool) => Some(At::new(Served { config, pool }, path.span)),
+        Err(error) => refuse(error.to_string(), "it needs a line `server NETWORK NETMASK`, from a /16 to a /29"),
+    }
+}
+
+const MANAGEMENT: &str = "write `management: 127.0.0.1:7505` or `management: /run/openvpn/server.sock`, and in the server's \
+                          file `management 127.0.0.1 7505 PASSWORD-FILE` or `management /run/openvpn/server.sock unix`";
+
+fn no_management(span: Span, text: &str, findings: &Findings) -> Option<Management> {
+    let finding = Finding::error(Code::PoolManagement, span, text);
+    findings.push(finding.label("the server is asked there whether it serves").remedy(MANAGEMENT));
+    None
+}
+
+/// What is said there is for this machine alone.
+const ABROAD: &str = "the management interface is not on this machine's loopback";
+
+fn management(written: &At<Text>, findings: &Findings) -> Option<Management> {
+    let At { value: Text(text), span } = written;
+    if text.starts_with('/') {
+        return Some(Management::Unix(text.into()));
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Some(Management::Tcp(address)),
+        Ok(_) => no_management(*span, ABROAD, findings),
+        Err(_) => no_management(*span, "this is neither an address with a port nor an absolute path", findings),
+    }
+}
+
+/// As the server's own file says: `management ADDRESS PORT` or `management PATH unix`.
+fn own_management(words: &[String], at: Span, findings: &Findings) -> Option<Management> {
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [path, "unix", ..] if path.starts_with('/') => Some(Management::Unix((*path).into())),
+        [_, "unix", ..] => no_management(at, "the path of the server's management socket is not absolute", findings),
+        [address, port, ..] => {
+            let local = (*address == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            let ip = local.or_else(|| address.parse().ok());
+            match ip.zip(port.parse().ok()).map(SocketAddr::from) {
+                Some(address) if address.ip().is_loopback() => Some(Management::Tcp(address)),
+                Some(_) => no_management(at, ABROAD, findings),
+                None => no_management(at, "the server's `management` line is no address of this machine", findings),
+            }
+        }
+        [_] | [] => no_management(at, "nothing says where the server's management interface is", findings),
+    }
+}
+
+fn password(path: At<PathBuf>, secrets: &dyn SecretSource, findings: &Findings) -> Option<Secret> {
+    match secrets.fetch(&SecretReference::File(path.value)) {
+        Ok(found) => {
+            check_mode(found.mode, "password", path.span, findings);
+            Some(without_line_end(&found.secret))
+        }
+        Err(error) => {
+            findings.push(
+                Finding::error(Code::PoolManagement, path.span, format!("no password: {error}"))
+                    .label("looked for here")
+                    .remedy("name the file that the server's `management` line names"),
+            );
+            None
+        }
+    }
+}
+
+impl PoolDraft {
+    /// The pool; `None` if a part is missing, which was reported.
+    pub(super) fn finish(self) -> Option<ClientPool> {
+        let Served { config, pool } = self.server?.value;
+        Some(ClientPool {
+            name: self.name?.value,
+            pool,
+            protocol: config.protocol,
+            announce: self.announce,
+            management: self.management?,
+            password: self.password,
+            expires: self.expires,
+        })
+    }
+}

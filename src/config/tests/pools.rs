@@ -1,0 +1,69 @@
+//! What a configuration with pools of clients comes to.
+
+use openvpn::Protocol;
+
+use super::{GOOD, changed, check};
+use crate::Management;
+
+const SERVER: &str = "server 10.8.0.0 255.255.255.0\ntopology subnet\nkeepalive 10 60\nmax-clients 100\n";
+
+/// Configurations of servers.
+pub(super) fn file(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "server.ovpn" => SERVER,
+        "tcp.ovpn" => {
+            "server 10.8.0.0 255.255.255.0\ntopology subnet\nmax-clients 9\nproto tcp-server\nmanagement 127.0.0.1 7505 good.psk\n"
+        }
+        "unix.ovpn" => {
+            "server 10.9.0.0 255.255.255.0\ntopology subnet\nmax-clients 9\nkeepalive 10 60\nmanagement /run/o unix\n"
+        }
+        "client.ovpn" => "client\nremote 192.0.2.1\n",
+        "broken.ovpn" => "server 10.8.0.0\n",
+        "narrow.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmax-clients 63\n",
+        "deaf.ovpn" => "server 10.8.0.0 255.255.255.0\ntopology subnet\nmax-clients 9\n",
+        "weak.ovpn" => {
+            "server 10.8.0.0 255.255.255.0\ntopology subnet\nmax-clients 9\nkeepalive 10 60\ncipher BF-CBC\n"
+        }
+        "snug.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmax-clients 62\n",
+        "thin.ovpn" => "server 10.8.0.0 255.255.255.252\nkeepalive 10 60\n",
+        "lost.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nca absent.psk\n",
+        "abroad.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement 10.1.0.1 7505\n",
+        "rigid.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nncp-disable\n",
+        "link.ovpn" => "server 169.254.0.0 255.255.255.0\nkeepalive 10 60\n",
+        "lan.ovpn" => "server 10.1.0.0 255.255.0.0\ntopology subnet\nmax-clients 9\nkeepalive 10 60\n",
+        "around.ovpn" => {
+            "server 10.1.8.0 255.255.255.0\ntopology subnet\nkeepalive 10 60\npush \"route 10.1.0.0 255.255.248.0\"\n"
+        }
+        "pushy.ovpn" => {
+            "server 10.8.0.0 255.255.255.0\ntopology subnet\nmax-clients 9\nkeepalive 10 60\npush \"route 10.0.0.0 255.0.0.0\"\n"
+        }
+        "old.ovpn" => {
+            "server 10.8.0.0 255.255.255.0\ntopology subnet\nmax-clients 9\nkeepalive 10 60\ncert expired.pem\n"
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn a_pool_is_what_its_servers_file_says() {
+    let pools = "pools:\n  - {name: staff, openvpn: {config: tcp.ovpn}}\n  \
+                 - {name: guests, announce: false, openvpn: {config: unix.ovpn}}\ntunnels:\n";
+    let loaded = check(&changed(GOOD, "tunnels:\n", pools)).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let [staff, guests] = loaded.router.pools.as_slice() else { panic!("two pools") };
+    assert_eq!((staff.name.as_str(), staff.announce, staff.protocol), ("staff", true, Protocol::Tcp));
+    assert_eq!((staff.pool.network, staff.pool.capacity), ("10.8.0.0/24".parse().unwrap(), 253));
+    assert_eq!(staff.management, Management::Tcp("127.0.0.1:7505".parse().unwrap()));
+    assert!(staff.password.is_some() && guests.password.is_none() && !guests.announce);
+    assert_eq!(guests.management, Management::Unix("/run/o".into()));
+}
+
+/// What a protected flow has behind a tunnel is there for packets to clients, too: rules come before routes.
+#[test]
+fn protected_flows_around_a_pool_take_its_packets() {
+    let pools = "pools:\n  - {name: p, openvpn: {config: server.ovpn, management: /run/m}}\ntunnels:\n";
+    let flow = "inside: 169.254.21.0/30\n    selectors: {remote: [10.0.0.0/8, 169.254.21.0/30]}";
+    let text = changed(&changed(GOOD, "tunnels:\n", pools), "inside: 169.254.21.0/30", flow);
+    let report = check(&text).unwrap_err();
+    assert!(report.diagnostics().iter().any(|it| it.code() == crate::Code::PoolOverlap), "{}", report.render(false));
+}

@@ -1,0 +1,106 @@
+//! Configuration files and the pools in them.
+
+use crate::{MAX_CONFIG, ParseError, Pool, PoolError, Protocol, Topology, parse};
+
+const FILE: &str = "\
+# a comment
+; another
+port 1194
+proto tcp-server
+dev tun
+ca ca.crt
+cert \"my server.crt\"
+cd /etc/openvpn
+<key>
+server 1.2.3.4 255.255.255.255
+</key>
+<extra-certs>
+-----BEGIN CERTIFICATE-----
+</extra-certs>
+<ca>
+one
+two
+</ca>
+topology subnet
+server 10.8.0.0 255.255.255.0   # the clients
+server-ipv6 fd08::/64
+push \"route 10.1.0.0 255.255.0.0\"
+push \"route-ipv6 fd01::1/48\"
+push 'dhcp-option DNS 10.1.0.53'
+keepalive 10 60
+cipher AES-256-CBC
+data-ciphers AES-256-GCM:?AES-128-GCM
+max-clients 100
+management \"/run/open vpn/server.sock\" unix pw
+some-option of another version
+";
+
+#[test]
+fn a_file_is_read_past_comments_quotations_and_blocks() {
+    let config = parse(FILE).unwrap();
+    assert_eq!(config.network, Some("10.8.0.0/24".parse().unwrap()));
+    assert_eq!(config.network6, Some("fd08::/64".parse().unwrap()));
+    assert_eq!((config.topology, config.protocol), (Topology::Subnet, Protocol::Tcp));
+    assert_eq!(config.certificates, ["ca.crt", "my server.crt"]);
+    assert_eq!(config.inline_certificates, "one\ntwo\n");
+    assert_eq!(config.folder.as_deref(), Some("/etc/openvpn"));
+    assert_eq!(config.pushed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.1.0.0/16", "fd01::/48"]);
+    assert_eq!(config.data_ciphers, ["AES-256-GCM", "AES-128-GCM"]);
+    assert_eq!(config.fallbacks, ["AES-256-CBC"]);
+    assert_eq!((config.max_clients, config.keepalive, config.no_negotiation), (Some(100), true, false));
+    assert_eq!(config.management, ["/run/open vpn/server.sock", "unix", "pw"]);
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_its_line() {
+    let error = |text: &str| parse(text).unwrap_err();
+    assert_eq!(error("\nserver 10.8.0.0 24\n"), ParseError::Value { line: 2, option: "server" });
+    assert_eq!(error("topology ring"), ParseError::Value { line: 1, option: "topology" });
+    assert_eq!(error("max-clients -1"), ParseError::Value { line: 1, option: "max-clients" });
+    assert_eq!(error("ifconfig-pool 10.8.0.9 10.8.0.2"), ParseError::Value { line: 1, option: "ifconfig-pool" });
+    assert_eq!(error("push \"route"), ParseError::Quote { line: 1 });
+    assert_eq!(error(&" ".repeat(MAX_CONFIG + 1)), ParseError::TooLarge { octets: MAX_CONFIG + 1 });
+    assert_eq!(parse(&" ".repeat(MAX_CONFIG)), Ok(crate::ServerConfig::default()));
+}
+
+#[test]
+fn pools_have_the_room_that_openvpn_gives_them() {
+    let pool = |text: &str| Pool::of(&parse(text).unwrap());
+    let room = |text: &str| pool(text).ok().map(|pool| (pool.capacity, pool.each));
+    // S2-09: 64 blocks of four; the first is the server's, the last is kept back.
+    assert_eq!(room("server 192.168.0.0 255.255.255.0"), Some((62, 4)));
+    assert_eq!(room("server 192.168.0.0 255.255.255.0\ntopology subnet"), Some((253, 1)));
+    assert_eq!(
+        room("server 10.8.0.0 255.255.255.0\nifconfig-pool 10.8.0.100 10.8.0.199\ntopology subnet"),
+        Some((100, 1))
+    );
+    assert_eq!(room("server 10.8.0.0 255.255.255.248"), Some((1, 4)));
+    assert_eq!(room("server 10.8.0.0 255.255.255.240"), Some((2, 4)));
+    assert_eq!(room("server 10.8.0.0 255.255.255.0\nifconfig-pool 10.8.0.4 10.8.0.251"), Some((62, 4)));
+    assert_eq!(room("server 10.8.0.0 255.255.255.0\nifconfig-pool 10.8.0.6 10.8.0.9"), Some((2, 4)), "both in part");
+    assert_eq!(room("server 10.8.0.0 255.255.0.0\ntopology subnet"), Some((65_533, 1)));
+    assert!(matches!(pool("server 10.8.0.0 255.255.255.252"), Err(PoolError::Length { length: 30, .. })));
+    assert!(matches!(pool("server 0.0.0.0 0.0.0.0"), Err(PoolError::Length { length: 0, .. })));
+    let outside = "server 10.8.0.0 255.255.255.0\nifconfig-pool 10.9.0.4 10.9.0.8";
+    assert!(matches!(pool(outside), Err(PoolError::Range { .. })));
+    assert_eq!(pool("client"), Err(PoolError::NoServer));
+    // S2-08: as many addresses as four times the clients.
+    let has_room = |clients: u32| {
+        let text = format!("server 192.168.0.0 255.255.255.0\nmax-clients {clients}");
+        pool(&text).unwrap().has_room()
+    };
+    assert!(has_room(62) && !has_room(63));
+    let unsaid = pool("server 192.168.0.0 255.255.255.0").unwrap();
+    assert!(unsaid.has_room(), "who does not say how many asks for no more than fit");
+    assert_eq!(unsaid.limit(), 62);
+    assert_eq!(pool("server 10.0.0.0 255.255.0.0\ntopology subnet").unwrap().limit(), 1024);
+    let both = pool("server 10.8.0.0 255.255.255.0\nserver-ipv6 fd08::/64").unwrap();
+    assert_eq!(both.networks().map(|it| it.to_string()).collect::<Vec<_>>(), ["10.8.0.0/24", "fd08::/64"]);
+}
+
+#[test]
+fn files_that_are_cut_do_no_harm() {
+    for length in 0..FILE.len() {
+        let _some_answer = parse(&FILE[..length]);
+    }
+}
