@@ -145,7 +145,7 @@ fn server(directory: &Path, network: &str, clients: u32) -> String {
 fn client(directory: &Path) -> String {
     format!(
         "cd {}\nclient\ndev tun\nproto udp\nremote 10.1.0.1 1194\nnobind\nca ca.crt\ncert client.crt\nkey client.key\n\
-         connect-retry 1\n",
+         connect-retry 1\nverb 3\n",
         directory.display()
     )
 }
@@ -199,8 +199,8 @@ fn clients_are_seen(office: &Office) -> Result<()> {
         let client = &pool["clients"][0];
         ensure(client["name"] == "client" && client["cipher"] == "AES-256-GCM", "name and cipher", || pool.to_string())
     })?;
-    let log = tail(&office.lab.path().join("client.log"), 60);
-    ensure(log.contains("AES-256-GCM"), "the client has negotiated the same", || log.clone())?;
+    let log = tail(&office.lab.path().join("client.log"), 200);
+    ensure(log.contains("cipher 'AES-256-GCM'"), "the client has negotiated the same", || log.clone())?;
     // From the client through OpenVPN and IPsec to what is behind the peer, and back by the announced route.
     wait_for(patience(10), "the client reaches the peer's network", || {
         let client = office.client_host.name();

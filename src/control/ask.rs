@@ -14,7 +14,9 @@ use crate::views;
 use daemon::topology::Part;
 use daemon::{NeighborPart, Owners, SessionHandle};
 use view::answer::ControlError;
-use view::{BfdView, FibView, FlowView, PeerView, PoolView, RouteView, StaticView, StatusView, StrangersView, TunnelView};
+use view::{
+    BfdView, FibView, FlowView, PeerView, PoolView, RouteView, StaticView, StatusView, StrangersView, TunnelView,
+};
 
 pub use routes::Destination;
 
