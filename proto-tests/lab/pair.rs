@@ -186,13 +186,7 @@ impl Pair {
 
     fn start_swan(&self, backend: Backend) -> Result<StrongSwan> {
         let directory = self.lab.subdirectory("charon")?;
-        for (from, to) in self.terms.swanctl_files() {
-            let target = directory.join("swanctl").join(to);
-            if let Some(folder) = target.parent() {
-                std::fs::create_dir_all(folder).map_err(super::LabError::io("make swanctl's folders"))?;
-            }
-            std::fs::copy(&from, &target).map_err(super::LabError::io(format!("copy {}", from.display())))?;
-        }
+        copy_files(&self.terms, &directory)?;
         let text = self.swanctl(&self.terms, backend);
         StrongSwan::launch(&self.peer_host, &directory, backend, &text, &format!("{PEER_INSIDE}/30"))
     }
@@ -210,6 +204,7 @@ impl Pair {
     /// # Errors
     /// When it refuses them.
     pub fn configure_swan(&self, terms: &Terms) -> Result<()> {
+        copy_files(terms, &self.lab.path().join("charon"))?;
         self.swan()?.configure(&self.swanctl(terms, Backend::UserSpace))
     }
 
@@ -411,6 +406,18 @@ impl Peer {
             Self::Libreswan(_) | Self::Quadspan(_) => 0,
         }
     }
+}
+
+/// Puts what strongSwan loads beside its configuration where it looks for it.
+fn copy_files(terms: &Terms, directory: &Path) -> Result<()> {
+    for (from, to) in terms.swanctl_files() {
+        let target = directory.join("swanctl").join(to);
+        if let Some(folder) = target.parent() {
+            std::fs::create_dir_all(folder).map_err(super::LabError::io("make swanctl's folders"))?;
+        }
+        std::fs::copy(&from, &target).map_err(super::LabError::io(format!("copy {}", from.display())))?;
+    }
+    Ok(())
 }
 
 /// A host that hides `inner` behind `address` on the cable to `outer`.

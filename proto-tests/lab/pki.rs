@@ -10,6 +10,9 @@ use std::process::Command;
 
 use super::{Result, run, write_file};
 
+/// How long certificates below the root are good for.
+const DAYS: u32 = 20;
+
 /// The kind of every key in a hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyKind {
@@ -82,18 +85,10 @@ impl Credentials {
             kind,
             "intermediate",
             "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n",
+            DAYS,
         )?;
-        let leaf = |name: &str, alternative: &str| {
-            intermediate.issue(
-                kind,
-                name,
-                &format!(
-                    "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n\
-                     extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName={alternative}\n"
-                ),
-            )
-        };
-        let (ours, theirs) = (leaf("us", our_name)?, leaf("peer", peer_name)?);
+        let ours = intermediate.leaf(kind, "us", our_name, DAYS)?;
+        let theirs = intermediate.leaf(kind, "peer", peer_name, DAYS)?;
         let (our_chain, peer_chain) = (directory.join("us-chain.pem"), directory.join("peer-chain.pem"));
         concatenate(&[&ours.certificate, &intermediate.certificate], &our_chain)?;
         concatenate(&[&theirs.certificate, &intermediate.certificate], &peer_chain)?;
@@ -107,6 +102,21 @@ impl Credentials {
             peer_key: theirs.key,
             our_leaf: ours.certificate,
         })
+    }
+
+    /// Replaces both leaves and their keys, in the same files, by others of the same authority that end in so many days.
+    ///
+    /// # Errors
+    /// As [`Credentials::make`].
+    pub fn renew(&self, kind: KeyKind, our_name: &str, peer_name: &str, days: u32) -> Result<()> {
+        let directory = self.intermediate.parent().unwrap_or(Path::new(".")).to_owned();
+        let certificate = self.intermediate.clone();
+        let intermediate = Authority { key: certificate.with_extension("key"), certificate, directory };
+        for (leaf, name, chain) in [("us", our_name, &self.our_chain), ("peer", peer_name, &self.peer_chain)] {
+            let renewed = intermediate.leaf(kind, leaf, name, days)?;
+            concatenate(&[&renewed.certificate, &self.intermediate], chain)?;
+        }
+        Ok(())
     }
 
     /// With the ends exchanged.
@@ -154,7 +164,16 @@ impl Authority {
         Ok(Self { certificate, key, directory: directory.to_owned() })
     }
 
-    fn issue(&self, kind: KeyKind, name: &str, extensions: &str) -> Result<Self> {
+    /// A certificate for one end.
+    fn leaf(&self, kind: KeyKind, name: &str, alternative: &str, days: u32) -> Result<Self> {
+        let extensions = format!(
+            "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n\
+             extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName={alternative}\n"
+        );
+        self.issue(kind, name, &extensions, days)
+    }
+
+    fn issue(&self, kind: KeyKind, name: &str, extensions: &str, days: u32) -> Result<Self> {
         let file = |suffix: &str| self.directory.join(format!("{name}.{suffix}"));
         let (certificate, key, request, extension_file) = (file("pem"), file("key"), file("csr"), file("ext"));
         make_key(kind, &key)?;
@@ -162,7 +181,7 @@ impl Authority {
         openssl(&["req", "-new", "-subj", &subject, "-key"], &[&key, Path::new("-out"), &request])?;
         write_file(&extension_file, extensions)?;
         openssl(
-            &["x509", "-req", "-days", "20", "-CAcreateserial", "-in"],
+            &["x509", "-req", "-days", &days.to_string(), "-CAcreateserial", "-in"],
             &[
                 &request,
                 Path::new("-CA"),
