@@ -314,9 +314,8 @@ fn child_view(
     let inbound = carried(Direction::Inbound, sa.inbound);
     let outbound = carried(Direction::Outbound, sa.outbound);
     let both = || inbound.into_iter().chain(outbound);
-    let group = sa.group.map(|group| format!("-{group}{}", sa.additional)).unwrap_or_default();
     ChildView {
-        suite: format!("{}{group}", sa.suite),
+        suite: sa.agreed().to_string(),
         encapsulation: match sa.encapsulation {
             wire::ipsec::Encapsulation::Esp => "esp",
             wire::ipsec::Encapsulation::Udp => "udp",

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use certificate::CertificateSummary;
-use crypto::{AdditionalKeyExchanges, Group, IkeProposal};
+use crypto::{AdditionalKeyExchanges, EspProposal, Group, IkeProposal, Pfs};
 use wire::ipsec::{Encapsulation, EspSuite, Spi, TrafficSelector};
 
 use crate::{Failure, IkeVersion};
@@ -141,6 +141,15 @@ pub struct ChildStatus {
     pub rekey_at: Option<Instant>,
     /// When it ends.
     pub expires_at: Option<Instant>,
+}
+
+impl ChildStatus {
+    /// What was agreed on, which reads as it is configured.
+    #[must_use]
+    pub fn agreed(&self) -> EspProposal {
+        let pfs = self.group.map_or(Pfs::Off, Pfs::Required);
+        EspProposal { suite: self.suite, or_without_esn: false, pfs, additional: self.additional }
+    }
 }
 
 /// A wanted CHILD SA that is not there.

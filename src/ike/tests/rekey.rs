@@ -181,6 +181,18 @@ fn pfs_is_settled_where_the_ends_differ() {
 }
 
 #[test]
+fn what_is_in_use_reads_as_it_is_configured() {
+    for suite in ["aes128gcm16-x25519-esn", "aes128gcm16-x25519", "aes128-sha256-ecp384-ke1_ecp256-esn"] {
+        let (a, b) = esp(suite, suite);
+        let mut network = Network::up_with(16, a, b);
+        network.with(A, |endpoint, now| endpoint.rekey_child(TUNNEL, now));
+        network.run(Duration::from_secs(20));
+        let agreed = |end: usize| network.ends[end].endpoint.status(TUNNEL).unwrap().children[0].agreed().to_string();
+        assert_eq!([agreed(A), agreed(B)], [suite, suite]);
+    }
+}
+
+#[test]
 fn a_pfs_mismatch_is_named_and_the_old_sa_is_renewed_from_the_start_before_it_ends() {
     let (a, b) = esp("aes128gcm16-x25519", "aes128gcm16-ecp384");
     let mut network = Network::up_with(11, a, b);
