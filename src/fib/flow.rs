@@ -30,7 +30,8 @@ pub struct Flow {
 pub struct FlowWay {
     /// The tunnel, and the peer inside it.
     pub next_hop: NextHop,
-    /// Of the tunnels that are up those with the lowest are used, side by side if they are several.
+    /// Of the tunnels that are up, and of which none of the same connection stands before them, those with the lowest are
+    /// used, side by side if they are several.
     pub distance: u8,
     /// The tunnel's interface, if there is one. While no tunnel is up, packets go into the first of these, where they
     /// are dropped and have the tunnel brought up if it is an on-demand one.

@@ -1,10 +1,11 @@
 //! The handle that the process holds.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rib::FibChange;
+use rib::{FibChange, Standing};
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
 
@@ -60,6 +61,12 @@ impl Fib {
     /// The protected flows there are from now on. Until this is first said, those of a previous process are left alone.
     pub fn set_flows(&self, flows: Flows) {
         self.mailbox().write(|mail| mail.flows = Some(flows));
+    }
+
+    /// Where the tunnels of connections stand from now on: of a connection's tunnels that are up, the first carry its
+    /// protected flows. What this means for routes is the routing tables' affair.
+    pub fn set_standings(&self, standings: BTreeMap<LinkId, Standing>) {
+        self.mailbox().write(|mail| mail.standings = Some(standings));
     }
 
     /// The routing tables are complete: removes what a previous process left and nobody claimed. Returns when done.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ipnet::IpNet;
-use rib::{FibChange, NextHopSet};
+use rib::{FibChange, NextHopSet, Standing};
 use tokio::sync::{Notify, oneshot};
 use wire::LinkId;
 
@@ -40,6 +40,7 @@ pub(crate) struct Mail {
     pub(crate) links: BTreeMap<LinkId, LinkWord>,
     pub(crate) routes: BTreeMap<IpNet, NextHopSet>,
     pub(crate) flows: Option<Flows>,
+    pub(crate) standings: Option<BTreeMap<LinkId, Standing>>,
     pub(crate) converged: bool,
     /// Who waits until everything so far has been tried.
     pub(crate) settled: Vec<oneshot::Sender<()>>,

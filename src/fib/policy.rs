@@ -5,11 +5,13 @@
 //!   10000 ..  to 203.0.113.9/32                    goto 27000     a peer's outside address: never into a tunnel
 //!             from 10.1.5.0/24 to 10.2.0.0/16      lookup T1      longer destinations first, then longer sources
 //!             from 10.1.0.0/16 to 10.2.0.0/16      lookup T2
-//!             to 10.1.0.0/16                       goto 27000     our own side, where a destination below holds it
+//!             to 10.1.0.0/16                       goto 27000     our own side, where the destination below is everything
+//!                                                                 or behind the same tunnel, and holds it
 //!             from 10.1.0.0/16 to 0.0.0.0/0        lookup T3
 //!   27000     nothing: where the others go on, at the rules of the machine
 //!
-//!   table T   REMOTE via PEER dev TUNNEL  metric m       tunnels that are up, those of the lowest distance
+//!   table T   REMOTE via PEER dev TUNNEL  metric m       tunnels that are up: the first of each connection, and of these
+//!                                                        those of the lowest distance
 //!             REMOTE via PEER dev TUNNEL  metric m + 1   the first tunnel, up or not
 //!             REMOTE blackhole            metric m + 2   nothing leaves unprotected
 //! ```
@@ -18,7 +20,8 @@
 //!   other rule. Rules of equal priority cannot match the same packet.
 //! * **Ownership**: a rule is ours if it has our protocol number and names a table in our range, those included that do
 //!   not look anything up. A table in our range is ours; in it, only routes with our protocol number are touched.
-//! * No flow's rule is there before all exceptions are.
+//! * No flow's rule is there before the exceptions that packets meet before it are.
+//! * What goes stays until what comes is there, so that nothing leaves unprotected in between.
 //! * A process that was killed leaves its rules: they are kept as they are until [`Plan::set`] says what there is to be.
 
 mod installed;
@@ -31,7 +34,7 @@ use std::fmt;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub(crate) use installed::Installed;
-pub(crate) use plan::{Plan, Ways, used};
+pub(crate) use plan::{Plan, Ways};
 
 use crate::plan::{Op, Route, RouteKey};
 

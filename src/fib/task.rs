@@ -12,7 +12,7 @@ mod failover;
 mod report;
 mod resync;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::config::NexthopMode;
 use crate::mailbox::{Dead, LinkWord, Mailbox};
 use crate::netlink::{Lister, Marks, Monitor, Notice, Requests};
 use crate::plan::{Mode, Op, Owner, Plan, PlanConfig, Refusal};
-use crate::policy;
+use crate::policy::{self, Step};
 use crate::snapshot::{Failover, FibCounters, FibEvent};
 use crate::{FibConfig, FibError};
 
@@ -77,7 +77,7 @@ impl Task {
         let mut lister = Lister::open(marks.clone())?;
         // Listens before it looks: no change is missed in between.
         let monitor = Monitor::open(marks, requests.port())?;
-        let found = lister.dump(BTreeSet::new()).await?;
+        let found = lister.dump().await?;
         let objects = found.has_objects && config.nexthops == NexthopMode::Auto;
         let policy = policy::Plan::new(owner.clone(), config.metric, found.policy);
         let plan = PlanConfig {
@@ -158,6 +158,9 @@ impl Task {
         self.read_links(mail.links, lister).await;
         for (prefix, next_hops) in mail.routes {
             self.plan.set_route(prefix, next_hops);
+        }
+        if let Some(standings) = mail.standings {
+            self.policy.set_standings(standings);
         }
         if let Some(flows) = mail.flows {
             self.policy.set(flows);
@@ -280,7 +283,9 @@ impl Task {
             return false;
         }
         // They are few, and wait for no table that is full.
-        if self.work_on_policy().await {
+        let steps = self.policy.next_steps(&self.plan);
+        if !steps.is_empty() {
+            self.take(steps).await;
             return true;
         }
         let ops = self.plan.next_ops();
@@ -291,26 +296,27 @@ impl Task {
         !ops.is_empty()
     }
 
-    async fn work_on_policy(&mut self) -> bool {
-        let steps = self.policy.next_steps(&self.plan);
-        if steps.is_empty() {
-            return false;
-        }
+    /// Returns the steps that are done.
+    async fn take(&mut self, mut steps: Vec<Step>) -> Vec<Step> {
         match self.requests.execute(&steps).await {
             Ok(results) => {
-                for (step, result) in steps.iter().zip(results) {
-                    match self.policy.handle_result(step, result) {
+                let mut results = results.into_iter();
+                steps.retain(|step| {
+                    let refusal = results.next().and_then(|result| self.policy.handle_result(step, result));
+                    match &refusal {
                         None => self.counters.policy_changes += 1,
-                        Some(refusal) => self.refused(step, &refusal),
+                        Some(refusal) => self.refused(step, refusal),
                     }
-                }
+                    refusal.is_none()
+                });
+                steps
             }
             Err(error) => {
                 self.trouble(&error);
                 self.schedule.lost_sight();
+                Vec::new()
             }
         }
-        true
     }
 
     async fn execute(&mut self, ops: &[Op]) {

@@ -74,6 +74,6 @@ pub use peer::{LinkState, PeerCounts, PeerId, PeerSession};
 pub use policy::Special;
 pub use rib::Rib;
 pub use source::{ConnectedRule, Distance, Interface, Reach, StaticHop, StaticRoute, StaticTarget};
-pub use standing::{MED_STEP, STEP, Standing, WayBack};
+pub use standing::{MED_STEP, STEP, Standing, WayBack, by_standing};
 pub use static_routes::{StaticStanding, StaticView};
 pub use view::{Advertised, CandidateView, Received, RouteView, Totals, Verdict};

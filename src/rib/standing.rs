@@ -5,6 +5,7 @@
 //! | accepted routes | [`STEP`] times n less LOCAL_PREF than session and policy give |
 //! | announced routes | MED higher by [`MED_STEP`] times n, our AS n times more in front, as [`WayBack`] says; on internal sessions less LOCAL_PREF |
 //! | static routes | next hops through it are left out while one of a better standing is reached |
+//! | protected flows | they take it while none of a better standing is up |
 //! | the forwarding table | where it could take over, its next hops are the spare ones ([`NextHopSet::spare`](crate::NextHopSet)) |
 //!
 //! The steps are taken last, after whatever policies set, and so keep their differences as they are: a policy that prefers
@@ -112,7 +113,8 @@ impl Rib {
 
 /// Of what leads through tunnels of one connection, what stands first stays, and what stands next after it becomes the
 /// spare. What belongs to no connection stays.
-pub(crate) fn by_standing<T>(
+#[must_use]
+pub fn by_standing<T>(
     ways: Vec<T>,
     link: impl Fn(&T) -> LinkId,
     standings: &BTreeMap<LinkId, Standing>,

@@ -1,7 +1,7 @@
 //! The socket that lists what the kernel holds. It is not the one that changes it: a long listing must not keep a dead
 //! tunnel waiting.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(crate) struct Lister {
 /// What was found.
 pub(crate) struct Dump {
     pub(crate) kernel: Kernel,
-    /// Rules of ours, and the routes in the tables they name.
+    /// Rules of ours, and our routes in tables of ours.
     pub(crate) policy: Installed,
     /// Names of interfaces by index.
     pub(crate) names: BTreeMap<u32, String>,
@@ -57,11 +57,11 @@ impl Lister {
         Ok(Self { socket, marks, sequence: 0 })
     }
 
-    /// Lists interfaces, nexthops, our routes and our rules. Tables of rules that others deleted are in `tables`.
+    /// Lists interfaces, nexthops, our routes and our rules.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
-    pub(crate) async fn dump(&mut self, mut tables: BTreeSet<u32>) -> Result<Dump, FibError> {
+    pub(crate) async fn dump(&mut self) -> Result<Dump, FibError> {
         let mut kernel = Kernel::new(self.marks.owner.clone());
         let mut names = BTreeMap::new();
         for (index, name, running) in self.links().await? {
@@ -71,19 +71,16 @@ impl Lister {
             }
         }
         let has_objects = self.list_nexthops(&mut kernel).await?;
-        let (marks, mut policy) = (self.marks.clone(), Installed::default());
+        let mut policy = Installed::default();
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-            let found = self.list_routes(family, &marks, true).await?;
-            found.into_iter().for_each(|(key, route)| kernel.insert_route(key, route));
-            policy.rules.extend(self.list_rules(family).await?);
-        }
-        tables.extend(policy.rules.iter().map(|rule| rule.table));
-        for table in tables {
-            let there = Marks { table, ..marks.clone() };
-            for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-                let found = self.list_routes(family, &there, false).await?;
-                policy.routes.extend(found.into_iter().map(|(key, route)| ((table, key), route)));
+            for (table, key, route) in self.list_routes(family).await? {
+                if table == self.marks.table {
+                    kernel.insert_route(key, route);
+                } else {
+                    policy.routes.insert((table, key), route);
+                }
             }
+            policy.rules.extend(self.list_rules(family).await?);
         }
         Ok(Dump { kernel, policy, names, has_objects })
     }
@@ -121,21 +118,24 @@ impl Lister {
         }
     }
 
-    /// Our routes of one table. In one that others use too, ours are those with our metric.
-    async fn list_routes(
-        &mut self,
-        family: AddressFamily,
-        marks: &Marks,
-        shared: bool,
-    ) -> Result<Vec<(RouteKey, Route)>, FibError> {
+    /// Our routes, with their tables. In the table that others use too, ours are those with our metric; in a table of ours
+    /// they are whatever has our protocol, and a process that was killed may have left it without a rule that names it.
+    async fn list_routes(&mut self, family: AddressFamily) -> Result<Vec<(u32, RouteKey, Route)>, FibError> {
+        let marks = self.marks.clone();
         let read = |message| match message {
             Rtnl::Route(Verb::New, message) if message.header.address_family == family => {
+                let table = route::table(&message);
+                let shared = table == marks.table;
+                if !shared && !marks.owner.ids.contains(&table) {
+                    return None;
+                }
                 let metric = if shared { marks.metric } else { route::metric(&message) };
-                route::decode(&message, &Marks { metric, ..marks.clone() })
+                let (key, route) = route::decode(&message, &Marks { table, metric, ..marks.clone() })?;
+                Some((table, key, route))
             }
             Rtnl::Link(..) | Rtnl::Route(..) | Rtnl::Nexthop(..) | Rtnl::Rule(..) | Rtnl::Other(_) => None,
         };
-        or_nothing(self.list("routes", &route::listing(family, marks), read).await)
+        or_nothing(self.list("routes", &route::listing(family, &marks), read).await)
     }
 
     async fn list_rules(&mut self, family: AddressFamily) -> Result<Vec<Rule>, FibError> {
@@ -201,7 +201,7 @@ impl Lister {
     }
 }
 
-/// A table without routes does not exist, and a kernel may be without IPv6.
+/// A kernel may be without IPv6.
 fn or_nothing<T>(listed: Result<Vec<T>, FibError>) -> Result<Vec<T>, FibError> {
     match listed {
         Err(FibError::Dump { source, .. }) if is_absent(&source) => Ok(Vec::new()),

@@ -48,13 +48,11 @@ pub(super) fn encode(op: &Op, marks: &Marks) -> (Rtnl, u16) {
     }
 }
 
-/// Asks for the routes of one family that carry our marks.
+/// Asks for the routes of one family that carry our protocol number, in all tables.
 pub(super) fn listing(family: AddressFamily, marks: &Marks) -> Rtnl {
     let mut message = RouteMessage::default();
     message.header.address_family = family;
     message.header.protocol = RouteProtocol::from(marks.owner.protocol);
-    message.header.table = short_table(marks.table);
-    message.attributes.push(RouteAttribute::Table(marks.table));
     Rtnl::Route(Verb::List, message)
 }
 

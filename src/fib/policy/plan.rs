@@ -1,5 +1,6 @@
 //! Which rules and routes there should be, and the steps from what there is.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     metric: u32,
     /// `None` until somebody said what there should be.
     desired: Option<Flows>,
+    /// Where tunnels stand in their connections.
+    standings: BTreeMap<LinkId, rib::Standing>,
     installed: Installed,
     /// The table of each flow. A flow keeps its own while others come and go.
     tables: BTreeMap<(IpNet, IpNet), u32>,
@@ -45,7 +48,8 @@ impl Plan {
     pub(crate) fn new(owner: Owner, metric: u32, installed: Installed) -> Self {
         let lookups = installed.rules.iter().filter(|rule| rule.action == Action::Lookup);
         let tables = lookups.map(|rule| ((rule.from, rule.to), rule.table)).collect();
-        Self { owner, metric, desired: None, installed, tables, refused: BTreeMap::new(), due: false }
+        let (standings, refused) = (BTreeMap::new(), BTreeMap::new());
+        Self { owner, metric, desired: None, standings, installed, tables, refused, due: false }
     }
 
     /// What there should be from now on.
@@ -58,6 +62,12 @@ impl Plan {
         }
         self.desired = Some(flows);
         self.refused.clear();
+        self.due = true;
+    }
+
+    /// Where tunnels stand in their connections from now on.
+    pub(crate) fn set_standings(&mut self, standings: BTreeMap<LinkId, rib::Standing>) {
+        self.standings = standings;
         self.due = true;
     }
 
@@ -86,11 +96,6 @@ impl Plan {
         drift
     }
 
-    /// Tables whose routes a fresh picture has to hold, beside those that rules name.
-    pub(crate) fn tables(&self) -> BTreeSet<u32> {
-        self.tables.values().copied().chain(self.installed.tables()).collect()
-    }
-
     /// The kernel as far as known.
     pub(crate) fn installed(&self) -> &Installed {
         &self.installed
@@ -100,19 +105,23 @@ impl Plan {
         self.refused.len()
     }
 
-    /// The next steps toward the desired state; none if nothing is left that can be done now.
+    /// The next steps toward the desired state; none if nothing is left that can be done now. What comes is there before
+    /// what goes is gone: a packet that is protected before and after is so after each step.
     pub(crate) fn next_steps(&mut self, ways: &impl Ways) -> Vec<Step> {
         let Some(desired) = self.desired.as_ref().filter(|_| self.due) else { return Vec::new() };
         let routes = self.wanted_routes(desired, ways);
         let rules = self.wanted_rules(desired);
-        for steps in [self.rules_to_go(&rules), self.routes_to_set(&routes), self.rules_to_come(&rules)] {
-            let steps: Vec<Step> = steps.into_iter().filter(|step| !self.refused.contains_key(&key(step))).collect();
-            if !steps.is_empty() {
-                return steps;
-            }
-        }
-        self.due = false;
-        Vec::new()
+        let stages = [
+            self.routes_to_set(&routes),
+            self.rules_to_come(&rules),
+            self.rules_to_go(&rules),
+            self.routes_to_go(&routes),
+        ];
+        let tried = |step: &Step| self.refused.contains_key(&key(step));
+        let mut stages = stages.into_iter().map(|steps| steps.into_iter().filter(|step| !tried(step)).collect());
+        let next: Vec<Step> = stages.find(|steps: &Vec<Step>| !steps.is_empty()).unwrap_or_default();
+        self.due = !next.is_empty();
+        next
     }
 
     /// Takes note of how a step ended. Returns the refusal if there was one that matters.
@@ -152,35 +161,65 @@ impl Plan {
         if leads && self.installed.rules.contains(&rule) { Standing::Installed } else { Standing::Pending }
     }
 
-    /// Flows before exceptions, and the landing last: no moment without an exception for a flow that is still there.
-    fn rules_to_go(&self, wanted: &BTreeSet<Rule>) -> Vec<Step> {
-        let mut gone: Vec<Rule> = self.installed.rules.difference(wanted).copied().collect();
-        gone.sort_by_key(|rule| rule.action);
-        gone.into_iter().map(Step::DelRule).collect()
-    }
-
+    /// What leads elsewhere first, then what leads nowhere any more in the tables of flows that stay.
     fn routes_to_set(&self, wanted: &BTreeMap<(u32, RouteKey), Route>) -> Vec<Step> {
-        let gone = self.installed.routes.keys().filter(|key| !wanted.contains_key(*key));
-        let gone = gone.map(|(table, key)| Step::Route { table: *table, key: *key, change: Change::Delete });
         let changed = wanted.iter().filter(|(key, route)| self.installed.routes.get(*key) != Some(*route));
         let changed = changed.map(|((table, key), route)| {
             let known = self.installed.routes.contains_key(&(*table, *key));
             let change = if known { Change::Replace(route.clone()) } else { Change::New(route.clone()) };
             Step::Route { table: *table, key: *key, change }
         });
-        // What leads elsewhere first, then what leads nowhere any more.
-        changed.chain(gone).collect()
+        let stays = |table: u32| self.tables.values().any(|known| *known == table);
+        changed.chain(self.unwanted_routes(wanted).filter(|(table, _)| stays(*table)).map(deletion)).collect()
     }
 
-    /// The landing, then exceptions; flows only once all of those are there.
+    /// The landing, then the others as packets meet them: none is there while one before it is missing, but for a lookup
+    /// that was refused. Lookups wait until it is known that the exceptions before them are there.
     fn rules_to_come(&self, wanted: &BTreeSet<Rule>) -> Vec<Step> {
-        let missing = |action: Action| {
-            let of = wanted.iter().filter(move |rule| rule.action == action);
-            of.filter(|rule| !self.installed.rules.contains(*rule)).copied()
+        let (landings, others): (Vec<Rule>, Vec<Rule>) =
+            wanted.iter().copied().partition(|rule| rule.action == Action::Landing);
+        let mut steps = Vec::new();
+        let mut excepted = false;
+        for rule in landings.into_iter().chain(others).filter(|rule| !self.installed.rules.contains(rule)) {
+            let lookup = rule.action == Action::Lookup;
+            match self.refused.contains_key(&Key::Rule(rule)) {
+                true if lookup => continue,
+                true => break,
+                false if lookup && excepted => break,
+                false => steps.push(Step::AddRule(rule)),
+            }
+            excepted |= !lookup;
+        }
+        steps
+    }
+
+    /// Once all lookups that come are there, or refused: in the order opposite to that in which packets meet them, and the
+    /// landing last.
+    fn rules_to_go(&self, wanted: &BTreeSet<Rule>) -> Vec<Step> {
+        let waits = |rule: &Rule| {
+            let tried = self.installed.rules.contains(rule) || self.refused.contains_key(&Key::Rule(*rule));
+            rule.action == Action::Lookup && !tried
         };
-        let exceptions: Vec<Rule> = missing(Action::Landing).chain(missing(Action::Skip)).collect();
-        let rules = if exceptions.is_empty() { missing(Action::Lookup).collect() } else { exceptions };
-        rules.into_iter().map(Step::AddRule).collect()
+        if wanted.iter().any(waits) {
+            return Vec::new();
+        }
+        let mut gone: Vec<Rule> = self.installed.rules.difference(wanted).copied().collect();
+        gone.sort_by_key(|rule| (rule.action == Action::Landing, Reverse(rule.priority)));
+        gone.into_iter().map(Step::DelRule).collect()
+    }
+
+    /// In tables that nothing looks into any more.
+    fn routes_to_go(&self, wanted: &BTreeMap<(u32, RouteKey), Route>) -> Vec<Step> {
+        let looks = |rule: &Rule, table: u32| rule.action == Action::Lookup && rule.table == table;
+        let named = |table: u32| self.installed.rules.iter().any(|rule| looks(rule, table));
+        self.unwanted_routes(wanted).filter(|(table, _)| !named(*table)).map(deletion).collect()
+    }
+
+    fn unwanted_routes<'a>(
+        &'a self,
+        wanted: &'a BTreeMap<(u32, RouteKey), Route>,
+    ) -> impl Iterator<Item = (u32, RouteKey)> + 'a {
+        self.installed.routes.keys().filter(|key| !wanted.contains_key(*key)).copied()
     }
 
     fn wanted_rules(&self, desired: &Flows) -> BTreeSet<Rule> {
@@ -200,8 +239,8 @@ impl Plan {
         let mut wanted = BTreeMap::new();
         for flow in &desired.flows {
             let Some(table) = self.tables.get(&(flow.local, flow.remote)) else { continue };
-            let first = flow.ways.iter().filter(|way| way.interface.is_some_and(|index| ways.runs(index)));
-            let first = first.min_by_key(|way| way.distance).and_then(FlowWay::hop);
+            let running = flow.ways.iter().filter(|way| way.interface.is_some_and(|index| ways.runs(index)));
+            let first = preferred(running.copied().collect(), &self.standings).first().and_then(FlowWay::hop);
             let waiting = first.map(|hop| Route { via: Via::Hops([(hop, 1)].into()), source: None });
             let dropped = Some(Route { via: Via::Discard, source: None });
             for (offset, route) in [(0, self.live(flow, ways)), (1, waiting), (2, dropped)] {
@@ -212,8 +251,16 @@ impl Plan {
         wanted
     }
 
+    /// Through whom a flow leaves as things are: of the tunnels that are up, those that come first.
+    pub(crate) fn used(&self, flow: &Flow, ways: &impl Ways) -> Vec<NextHop> {
+        let up = flow.ways.iter().filter(|way| ways.live(&way.next_hop).is_some());
+        preferred(up.copied().collect(), &self.standings).iter().map(|way| way.next_hop).collect()
+    }
+
     fn live(&self, flow: &Flow, ways: &impl Ways) -> Option<Route> {
-        let mut hops: Vec<(Hop, u16)> = chosen(flow, ways).into_iter().map(|(_, hop)| (hop, 1)).collect();
+        let chosen = self.used(flow, ways);
+        let mut hops: Vec<(Hop, u16)> =
+            chosen.iter().filter_map(|next_hop| ways.live(next_hop)).map(|hop| (hop, 1)).collect();
         hops.sort_unstable();
         hops.dedup();
         (!hops.is_empty()).then(|| Route { via: Via::Hops(hops.into()), source: None })
@@ -231,32 +278,44 @@ impl Plan {
     }
 }
 
+impl Flow {
+    fn shares_tunnel(&self, other: &Self) -> bool {
+        let uses = |link: LinkId| other.ways.iter().any(|way| way.next_hop.link == link);
+        self.ways.iter().any(|way| uses(way.next_hop.link))
+    }
+}
+
 impl FlowWay {
     fn hop(&self) -> Option<Hop> {
         Some(Hop { interface: self.interface?, gateway: self.next_hop.address })
     }
 }
 
-/// The tunnels that a flow leaves through as things are.
-pub(crate) fn used(flow: &Flow, ways: &impl Ways) -> Vec<LinkId> {
-    chosen(flow, ways).into_iter().map(|(next_hop, _)| next_hop.link).collect()
+/// Of some ways those that come first: of each connection's tunnels the first, and of these those of the lowest distance.
+fn preferred(ways: Vec<FlowWay>, standings: &BTreeMap<LinkId, rib::Standing>) -> Vec<FlowWay> {
+    let (mut first, _) = rib::by_standing(ways, |way| way.next_hop.link, standings);
+    let lowest = first.iter().map(|way| way.distance).min();
+    first.retain(|way| Some(way.distance) == lowest);
+    first
 }
 
-/// Of the tunnels that are up, those of the lowest distance.
-fn chosen(flow: &Flow, ways: &impl Ways) -> Vec<(NextHop, Hop)> {
-    let up = || flow.ways.iter().filter_map(|way| Some((way, ways.live(&way.next_hop)?)));
-    let lowest = up().map(|(way, _)| way.distance).min();
-    up().filter(|(way, _)| Some(way.distance) == lowest).map(|(way, hop)| (way.next_hop, hop)).collect()
+fn deletion((table, key): (u32, RouteKey)) -> Step {
+    Step::Route { table, key, change: Change::Delete }
 }
 
 /// Destinations that no flow shall catch: the outside addresses of peers that a flow's remote network holds, and our own
-/// networks inside a wider remote one, unless they are remote by themselves.
+/// networks that lie in everything, or in what the same tunnel leads to, unless they are remote by themselves. In what
+/// another tunnel leads to, a network is as much behind that tunnel as on our side: it stays protected.
 fn exceptions(desired: &Flows) -> BTreeSet<IpNet> {
     let remote = || desired.flows.iter().map(|flow| flow.remote);
     let outside = desired.outside.iter().map(|address| IpNet::from(*address));
     let outside = outside.filter(|address| remote().any(|net| net.contains(address)));
-    let own = desired.flows.iter().map(|flow| flow.local);
-    let own = own.filter(|own| remote().any(|net| net.contains(own) && net != *own) && remote().all(|net| net != *own));
+    let holds = |other: &Flow, own: &Flow| {
+        let wider = other.remote.contains(&own.local) && other.remote != own.local;
+        wider && (other.remote.prefix_len() == 0 || other.shares_tunnel(own))
+    };
+    let held = desired.flows.iter().filter(|own| desired.flows.iter().any(|other| holds(other, own)));
+    let own = held.map(|flow| flow.local).filter(|own| remote().all(|net| net != *own));
     outside.chain(own).collect()
 }
 

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use rib::NextHop;
 use wire::LinkId;
 
+mod change;
+
 use super::{Action, Change, Installed, LAST, Plan, Rule, Step, Ways};
 use crate::flow::{Flow, FlowWay, Flows};
 use crate::plan::{Hop, Owner, Refusal, Route, RouteKey, Standing, Via};
@@ -105,6 +107,7 @@ impl Kernel {
 
     fn fate(&self, from: IpAddr, to: IpAddr) -> Fate {
         let mut at = 0;
+        let landings = || self.installed.rules.iter().filter(|rule| rule.action == Action::Landing);
         let mut rules: Vec<&Rule> = self.installed.rules.iter().collect();
         rules.sort_by_key(|rule| rule.priority);
         for rule in rules {
@@ -112,7 +115,9 @@ impl Kernel {
                 continue;
             }
             match rule.action {
-                Action::Skip => at = LAST,
+                // Where it leads nowhere it is passed over.
+                Action::Skip if landings().any(|landing| landing.to.contains(&rule.to)) => at = LAST,
+                Action::Skip => {}
                 Action::Landing => {}
                 Action::Lookup => {
                     if let Some(fate) = self.look_up(rule.table, to) {
@@ -303,7 +308,13 @@ fn expected(wanted: &Flows, up: &Up, from: IpAddr, to: IpAddr) -> Fate {
     let best = fitting.max_by_key(|flow| (flow.remote.prefix_len(), flow.local.prefix_len()));
     let Some(best) = best.filter(|_| !wanted.outside.contains(&to)) else { return Fate::Main };
     let is_remote = |net: &IpNet| wanted.flows.iter().any(|flow| flow.remote == *net);
-    let own = wanted.flows.iter().map(|flow| flow.local).filter(|net| net.contains(&to) && !is_remote(net));
+    let tunnels = |flow: &Flow| flow.ways.iter().map(|way| way.next_hop.link).collect::<BTreeSet<_>>();
+    let held = |own: &Flow, other: &Flow| {
+        let meant = other.remote.prefix_len() == 0 || !tunnels(other).is_disjoint(&tunnels(own));
+        other.remote.contains(&own.local) && other.remote != own.local && meant
+    };
+    let own = wanted.flows.iter().filter(|own| wanted.flows.iter().any(|other| held(own, other)));
+    let own = own.map(|flow| flow.local).filter(|net| net.contains(&to) && !is_remote(net));
     if own.map(|net| net.prefix_len()).max() > Some(best.remote.prefix_len()) {
         return Fate::Main;
     }

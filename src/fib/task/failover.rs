@@ -7,6 +7,7 @@ use wire::LinkId;
 use super::Task;
 use crate::mailbox::Dead;
 use crate::plan::{Mode, Op};
+use crate::policy::Step;
 use crate::snapshot::{Failover, FibEvent};
 
 /// A failover that takes one message per route.
@@ -17,15 +18,34 @@ pub(super) struct Running {
     pub(super) messages: usize,
 }
 
+/// What was done for the sake of dead tunnels.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    /// Nexthops that were deleted.
+    pub(super) deleted: Vec<Op>,
+    /// Of the steps for protected flows those that the kernel took.
+    pub(super) steps: Vec<Step>,
+}
+
 impl Task {
-    /// Takes the hops of dead tunnels out of the kernel before anything else is done. Returns what it deleted.
-    pub(super) async fn begin_failover(&mut self, dead: &[Dead]) -> Vec<Op> {
-        let Some(first) = dead.iter().min_by_key(|dead| dead.since) else { return Vec::new() };
-        let mut running = Running { link: first.link, since: first.since, messages: 0 };
+    /// Takes the hops of dead tunnels out of the kernel before anything else is done, and leads their protected flows
+    /// elsewhere.
+    pub(super) async fn begin_failover(&mut self, dead: &[Dead]) -> Moved {
+        let Some(first) = dead.iter().min_by_key(|dead| dead.since) else { return Moved::default() };
+        let running = Running { link: first.link, since: first.since, messages: 0 };
         for Dead { link, .. } in dead {
             self.plan.link_down(*link);
         }
         self.policy.look_again();
+        let deleted = self.leave(running).await;
+        // Without knowing what the kernel holds, a route cannot be replaced.
+        let steps = if self.schedule.is_blind() { Vec::new() } else { self.policy.next_steps(&self.plan) };
+        let steps = if steps.is_empty() { steps } else { self.take(steps).await };
+        Moved { deleted, steps }
+    }
+
+    /// Returns what it deleted.
+    async fn leave(&mut self, mut running: Running) -> Vec<Op> {
         match self.plan.mode() {
             Mode::Objects => {
                 let ops = self.plan.dead_hops();

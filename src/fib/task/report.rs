@@ -70,7 +70,7 @@ impl Task {
                 priority: crate::policy::priority(&flow.local, &flow.remote),
                 table,
                 state: state(standing),
-                next_hops: crate::policy::used(flow, &self.plan),
+                next_hops: self.policy.used(flow, &self.plan).into_iter().map(|next_hop| next_hop.link).collect(),
             })
             .collect()
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::failover::Moved;
 use super::{BACKOFF, Task};
 use crate::FibError;
 use crate::netlink::{Dump, Lister};
@@ -118,11 +119,11 @@ impl Task {
         }
     }
 
-    /// Lists what the kernel holds. Tunnels that die meanwhile do not wait for the end of it; what was deleted for
-    /// their sake is taken out of what was listed.
+    /// Lists what the kernel holds. Tunnels that die meanwhile do not wait for the end of it; what was done for their
+    /// sake is done to what was listed, too.
     async fn list_attentively(&mut self, lister: &mut Lister) -> Result<Dump, FibError> {
-        let mut listing = pin!(lister.dump(self.policy.tables()));
-        let mut deleted = Vec::new();
+        let mut listing = pin!(lister.dump());
+        let mut moved = Vec::new();
         let mut disturbed = false;
         let mut found = loop {
             tokio::select! {
@@ -130,7 +131,7 @@ impl Task {
                 () = self.mailbox.arrival() => {
                     disturbed = true;
                     let dead = self.mailbox.take_dead();
-                    deleted.extend(self.begin_failover(&dead).await);
+                    moved.push(self.begin_failover(&dead).await);
                 }
                 listed = &mut listing => break listed,
             }
@@ -139,7 +140,10 @@ impl Task {
             self.mailbox.remind();
         }
         if let Ok(found) = &mut found {
-            deleted.iter().for_each(|op| found.kernel.apply(op));
+            for Moved { deleted, steps } in &moved {
+                deleted.iter().for_each(|op| found.kernel.apply(op));
+                steps.iter().for_each(|step| found.policy.apply(step));
+            }
         }
         found
     }

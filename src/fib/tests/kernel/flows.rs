@@ -1,6 +1,6 @@
 //! Protected flows in the kernel: rules, their tables, and where packets go.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fib::{Fib, FibConfig, Flow, FlowWay, Flows, RouteState};
 use rib::NextHop;
@@ -212,5 +212,59 @@ fn two_routers_in_one_namespace_have_rules_of_their_own() {
         assert_eq!(rules().len(), 1);
         b.stop().await;
         assert_eq!((rules(), ours()), (vec![], (0, 0)));
+    });
+}
+
+#[test]
+fn tables_that_no_rule_names_are_found() {
+    with_tunnels(async || {
+        let fib = with_flows(flows(vec![
+            flow("10.1.0.0/16", "10.2.0.0/16", vec![way(peer(1), 1)]),
+            flow("fd10:1::/32", "fd10:2::/32", vec![way(peer_v6(1), 1)]),
+        ]))
+        .await;
+        drop(fib);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        ip("rule del from 10.1.0.0/16 to 10.2.0.0/16");
+        ip("-6 rule del from fd10:1::/32 to fd10:2::/32");
+        assert_eq!((rules(), ours()), (vec![], (6, 0)), "as if the process had been killed before it made the rules");
+        ip("route add blackhole 10.7.0.0/16 table 77 proto 142");
+        let fib = with_flows(Flows::default()).await;
+        assert_eq!(ours(), (1, 0), "a table out of our range is not ours, whatever is in it");
+        fib.stop().await;
+        assert_eq!(ours(), (1, 0));
+    });
+}
+
+#[test]
+fn a_dead_tunnels_flow_does_not_wait_for_a_comparison() {
+    with_tunnels(async || {
+        forwarding();
+        let resync_every = Duration::from_millis(20);
+        let fib = start(FibConfig { resync_every, ..FibConfig::default() }, 1..=3).await;
+        fib.apply(many(10_000, &[1, 2, 3]));
+        fib.set_flows(flows(vec![flow("10.1.0.0/16", "10.2.0.0/16", vec![way(peer(1), 1), way(peer(2), 2)])]));
+        fib.settled().await;
+        let mut ahead = Duration::ZERO;
+        for round in 0..6 {
+            // At a different moment of the endless comparisons each time.
+            tokio::time::sleep(Duration::from_millis(17 * round)).await;
+            let moved = std::thread::spawn(|| {
+                while leaves("10.1.0.9", "10.2.0.9") != "t2" {}
+                Instant::now()
+            });
+            fib.link_down(LinkId(1));
+            fib.settled().await;
+            let settled = Instant::now();
+            ahead = ahead.max(settled.saturating_duration_since(moved.join().unwrap()));
+            fib.link_up(LinkId(1), index("t1"), None);
+            fib.settled().await;
+            assert_eq!(leaves("10.1.0.9", "10.2.0.9"), "t1");
+        }
+        println!("a flow moved {ahead:?} before the comparison under way was over");
+        assert!(ahead > Duration::from_millis(20), "{ahead:?}");
+        let counters = fib.status().counters;
+        assert_eq!((counters.drift, counters.errors), (0, 0));
+        fib.stop().await;
     });
 }
