@@ -157,8 +157,19 @@ fn nonsense(
         let message = format!("{address} lies in the link inside {}", other.title());
         return Some((message, "ask each tunnel's peer in the `health` of that tunnel"));
     }
-    if address.is_ipv6() && tunnel.inside6.is_none() {
-        return Some((format!("{} has no IPv6 address inside", tunnel.title()), "ask an IPv4 host, or add `inside6`"));
+    if let IpAddr::V6(host) = address {
+        let Some(link) = tunnel.inside6 else {
+            return Some((
+                format!("{} has no IPv6 address inside", tunnel.title()),
+                "ask an IPv4 host, or add `inside6`",
+            ));
+        };
+        // Linux sends IPv6 only where a route leads, also from a socket that is bound to an interface. While nothing is
+        // known of the tunnel, no other leads into it.
+        if !link.value.prefix.contains(&host) {
+            let message = format!("{address} is no address of the IPv6 link inside {}", tunnel.title());
+            return Some((message, "ask the peer's address in `inside6`, or an IPv4 host behind the tunnel"));
+        }
     }
     if matches!(target, Target::Tcp(target) if target.port() == 0) {
         return Some(("nobody listens on port 0".to_owned(), "name the port of a service"));

@@ -96,6 +96,13 @@ pub(super) const CASES: &[Case] = &[
         )],
     ),
     (
+        Code::HealthProbe,
+        &[(
+            T1,
+            "    inside: 169.254.21.0/30\n    inside6: 'fd00:1::/126'\n    health: {probes: [{icmp: 'fd00:2::10'}]}\n",
+        )],
+    ),
+    (
         Code::HealthTiming,
         &[(T1, "    inside: 169.254.21.0/30\n    health: {probes: [{icmp: 10.2.0.1}], interval: 10ms, timeout: 1s}\n")],
     ),
@@ -128,7 +135,13 @@ pub(super) const PASSES: &[Case] = &[
         Code::Failback,
         &[with!("  c: {mode: primary-standby, tunnels: [t1, t2], failback: {hold: 1s, max-hold: 1s, forget: 1m}}\n")],
     ),
-    (Code::HealthProbe, &[(T1, "    inside: 169.254.21.0/30\n    health: {probes: [{icmp: 169.254.21.1}]}\n")]),
+    (
+        Code::HealthProbe,
+        &[(
+            T1,
+            "    inside: 169.254.21.0/30\n    inside6: 'fd00:1::/126'\n    health: {probes: [{icmp: 169.254.21.1}, {icmp: 'fd00:1::1'}]}\n",
+        )],
+    ),
     (
         Code::HealthTiming,
         &[(
