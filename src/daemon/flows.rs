@@ -8,6 +8,7 @@
 //!
 //! Tunnels that carry the same pair of networks are ways of one flow.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use config::Tunnel;
@@ -19,23 +20,32 @@ use wire::ipsec::TrafficSelector;
 
 use super::topology::Topology;
 
-/// Tells the forwarding table which flows there are, of all tunnels in the configuration, made or not.
+/// Tells the forwarding table which flows there are.
 pub(super) fn tell(topology: &Topology, fib: &Fib) {
-    let router = &topology.router;
+    fib.set_flows(desired(topology));
+}
+
+/// Those of all tunnels in the configuration, made or not; and while a reload is under way, in both configurations.
+fn desired(topology: &Topology) -> Flows {
     let mut flows: Vec<Flow> = Vec::new();
-    for tunnel in router.tunnels.iter().filter(|_| router.install) {
-        let interface = topology.tunnels.get(&tunnel.id).map(|part| part.interface.ifindex);
-        let Some(protected) = &tunnel.protected else { continue };
-        for (local, remote) in protected.pairs() {
-            let Some(next_hop) = next_hop(tunnel, remote) else { continue };
-            let way = FlowWay { next_hop, distance: protected.distance, interface };
-            match flows.iter_mut().find(|flow| (flow.local, flow.remote) == (local, remote)) {
-                Some(flow) => flow.ways.push(way),
-                None => flows.push(Flow { local, remote, ways: vec![way] }),
+    let mut outside = BTreeSet::new();
+    for router in topology.routers().filter(|router| router.install) {
+        outside.extend(router.rib.protected.iter().copied());
+        for tunnel in &router.tunnels {
+            let interface = topology.tunnels.get(&tunnel.id).map(|part| part.interface.ifindex);
+            let Some(protected) = &tunnel.protected else { continue };
+            for (local, remote) in protected.pairs() {
+                let Some(next_hop) = next_hop(tunnel, remote) else { continue };
+                let way = FlowWay { next_hop, distance: protected.distance, interface };
+                match flows.iter_mut().find(|flow| (flow.local, flow.remote) == (local, remote)) {
+                    Some(flow) if flow.ways.iter().any(|known| known.next_hop.link == next_hop.link) => {}
+                    Some(flow) => flow.ways.push(way),
+                    None => flows.push(Flow { local, remote, ways: vec![way] }),
+                }
             }
         }
     }
-    fib.set_flows(Flows { flows, outside: router.rib.protected.clone() });
+    Flows { flows, outside: outside.into_iter().collect() }
 }
 
 fn next_hop(tunnel: &Tunnel, remote: IpNet) -> Option<NextHop> {
@@ -97,6 +107,10 @@ pub fn meets(one: &[TrafficSelector], other: &[TrafficSelector]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use wire::ipsec::TunnelId;
+
     use super::*;
 
     fn selectors(nets: &[&str]) -> Vec<TrafficSelector> {
@@ -123,5 +137,43 @@ mod tests {
         assert!(!covers(&wide, &selectors(&["10.1.0.0/16", "192.168.0.0/16"])));
         assert!(!covers(&selectors(&["10.1.0.0/16"]), &wide) && meets(&selectors(&["10.1.0.0/16"]), &wide));
         assert!(!meets(&selectors(&["192.168.0.0/16"]), &wide));
+    }
+
+    fn router(tunnels: &[(&str, u8, &str)]) -> config::Router {
+        let tunnel = |(name, host, remote): &(&str, u8, &str)| {
+            format!(
+                "  - {{name: {name}, local: 198.51.100.1, remote: 203.0.113.{host}, psk: {{inline: a-key-for-the-tunnel}}, \
+                 inside: {{prefix: 169.254.2{host}.0/30, side: first}}, routing: protected, \
+                 selectors: {{local: [10.1.0.0/16], remote: [{remote}]}}}}\n"
+            )
+        };
+        let tunnels: String = tunnels.iter().map(tunnel).collect();
+        let text = format!("router: {{name: hub, asn: 65000, router-id: 10.0.0.1}}\ntunnels:\n{tunnels}");
+        config::parse("test.yaml", &text, &config::SystemSecrets::new(".".as_ref())).unwrap().router
+    }
+
+    #[test]
+    fn while_a_reload_is_under_way_there_are_the_flows_and_exceptions_of_both_configurations() {
+        let before = router(&[("a", 1, "10.2.0.0/16"), ("b", 2, "10.3.0.0/16")]);
+        let mut after = router(&[("c", 3, "0.0.0.0/0"), ("b", 2, "10.3.0.0/16")]);
+        after.keep_ids(&before);
+        let (a, b) = (before.tunnels[0].id, before.tunnels[1].id);
+        let c = after.tunnels[0].id;
+        let mut topology = Topology::empty(before);
+        let told = |topology: &Topology| {
+            let Flows { flows, outside } = desired(topology);
+            let ways = |flow: Flow| (flow.remote.to_string(), flow.ways.iter().map(|way| way.next_hop.link).collect());
+            let flows: BTreeMap<String, Vec<wire::LinkId>> = flows.into_iter().map(ways).collect();
+            (flows, outside.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let flow = |remote: &str, tunnel: TunnelId| (remote.to_owned(), vec![tunnel.into()]);
+        topology.next = Some(std::sync::Arc::new(after));
+        let (flows, outside) = told(&topology);
+        assert_eq!(flows, [flow("0.0.0.0/0", c), flow("10.2.0.0/16", a), flow("10.3.0.0/16", b)].into());
+        assert_eq!(outside, ["203.0.113.1", "203.0.113.2", "203.0.113.3"]);
+        topology.router = topology.next.take().unwrap();
+        let (flows, outside) = told(&topology);
+        assert_eq!(flows, [flow("0.0.0.0/0", c), flow("10.3.0.0/16", b)].into());
+        assert_eq!(outside, ["203.0.113.2", "203.0.113.3"]);
     }
 }

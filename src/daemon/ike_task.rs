@@ -32,7 +32,12 @@ pub(super) enum Command {
     Add {
         tunnel: TunnelId,
         config: Box<negotiation::TunnelConfig>,
-        /// Its BGP session opens connections by itself: there is always traffic for it.
+        /// Its BGP session opens connections by itself, or static routes lead into it: there is always traffic for it.
+        eager: bool,
+    },
+    /// Whether there is always traffic for a tunnel from now on.
+    Eager {
+        tunnel: TunnelId,
         eager: bool,
     },
     /// Hear the peers: every tunnel of the first configuration has been added. A peer heard earlier would be refused as a
@@ -103,7 +108,7 @@ struct Task {
     reporter: Reporter,
     /// Tunnels served, with the time of the last inbound packet that was noted.
     seen: BTreeMap<TunnelId, Option<Instant>>,
-    /// Tunnels that a session of ours wants up.
+    /// Tunnels that a session of ours, or a static route, wants up.
     eager: BTreeSet<TunnelId>,
     listening: bool,
 }
@@ -143,12 +148,9 @@ impl Task {
             Command::Add { tunnel, config, eager } => {
                 self.seen.insert(tunnel, None);
                 self.endpoint.add_tunnel(tunnel, *config, now);
-                self.eager.remove(&tunnel);
-                if eager {
-                    self.eager.insert(tunnel);
-                    self.endpoint.handle_demand(tunnel, now);
-                }
+                self.set_eager(tunnel, eager, now);
             }
+            Command::Eager { tunnel, eager } => self.set_eager(tunnel, eager, now),
             Command::Listen => self.listening = true,
             Command::Credentials { tunnel, auth } => self.endpoint.set_credentials(tunnel, *auth, now),
             Command::Remove { tunnel, done } => {
@@ -177,6 +179,15 @@ impl Task {
                 self.drain_outputs().await;
                 let _ = done.send(());
             }
+        }
+    }
+
+    fn set_eager(&mut self, tunnel: TunnelId, eager: bool, now: Instant) {
+        if eager {
+            self.eager.insert(tunnel);
+            self.endpoint.handle_demand(tunnel, now);
+        } else {
+            self.eager.remove(&tunnel);
         }
     }
 

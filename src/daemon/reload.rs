@@ -104,6 +104,10 @@ impl Supervisor {
         router.keep_hits(&current.router);
         let plan = Plan::between(&current, &router);
         let mut summary = plan.summary();
+        let router = Arc::new(router);
+        // Flows that come, and the exceptions among them, are there before the tunnels are, and those that go stay.
+        self.change_topology(|topology| topology.next = Some(Arc::clone(&router)));
+        self.tell_flows();
         self.carry_out(plan, &router).await;
         let (old, new) = (&current.router, &router);
         let neighbors = self.change_neighbors(old, new).await;
@@ -114,11 +118,9 @@ impl Supervisor {
         for part in neighbors.into_iter().chain(sources).chain(pools) {
             summary = if summary == NOTHING { part } else { format!("{summary}; {part}") };
         }
-        self.change_topology(|topology| {
-            topology.router = Arc::new(router);
-            topology.making.clear();
-        });
+        self.change_topology(|topology| (topology.router, topology.next) = (Arc::clone(&router), None));
         self.tell_flows();
+        self.tell_who_is_wanted().await;
         self.place_neighbors().await;
         self.place_watches().await;
         let unmade = self.topology.borrow().unmade.clone();
@@ -172,11 +174,7 @@ impl Supervisor {
             let reason = if returns(id) { StopReason::ConfigurationChanged } else { StopReason::Deconfigured };
             self.remove(*id, reason).await;
         }
-        let making = plan.add.iter().map(|tunnel| tunnel.interface.clone()).collect();
-        self.change_topology(|topology| {
-            topology.unmade.clear();
-            topology.making = making;
-        });
+        self.change_topology(|topology| topology.unmade.clear());
         self.tell_rib(rib_task::Command::Reconfigure(Box::new(router.rib.clone()))).await;
         for tunnel in &plan.add {
             self.try_add(tunnel, router).await;
@@ -238,11 +236,18 @@ impl Supervisor {
         self.set_part(tunnel.id, Some(part.clone()));
         self.coupling.watch(&part, None, tunnel.bgp.as_ref()).await;
         self.reporter.tunnel_added(tunnel);
-        let config = Box::new(tunnel.ike.clone());
-        let session = tunnel.bgp.as_ref().is_some_and(|session| !session.peer.passive);
-        let eager = session || router.has_static_routes(tunnel);
+        let (config, eager) = (Box::new(tunnel.ike.clone()), is_wanted(tunnel, router));
         drop(self.ike.send(ike_task::Command::Add { tunnel: tunnel.id, config, eager }).await);
         Ok(())
+    }
+
+    /// A tunnel that stayed may have static routes now, or none any more.
+    async fn tell_who_is_wanted(&self) {
+        let topology = self.topology.borrow().clone();
+        for (id, part) in &topology.tunnels {
+            let eager = is_wanted(&part.tunnel, &topology.router);
+            drop(self.ike.send(ike_task::Command::Eager { tunnel: *id, eager }).await);
+        }
     }
 
     async fn remove(&mut self, id: TunnelId, reason: StopReason) {
@@ -376,6 +381,12 @@ impl Plan {
             if self.networks { "changed" } else { "unchanged" }
         )
     }
+}
+
+/// Whether there is always traffic for a tunnel: it is brought up without waiting for some.
+fn is_wanted(tunnel: &Tunnel, router: &Router) -> bool {
+    let connects = tunnel.bgp.as_ref().is_some_and(|session| !session.peer.passive);
+    connects || router.has_static_routes(tunnel)
 }
 
 /// Our inside addresses with the length of their link.

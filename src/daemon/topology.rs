@@ -22,8 +22,8 @@ use view::cause::TunnelNames;
 pub struct Topology {
     /// The configuration in force.
     pub router: Arc<Router>,
-    /// Interfaces that a reload is making, for tunnels that are not in that configuration.
-    pub(super) making: Vec<String>,
+    /// The one that a reload is about to put in force.
+    pub(super) next: Option<Arc<Router>>,
     /// Tunnels by number.
     pub tunnels: BTreeMap<TunnelId, Part>,
     /// Sessions outside tunnels.
@@ -65,7 +65,7 @@ impl Topology {
     pub(super) fn empty(router: Router) -> Self {
         Self {
             router: Arc::new(router),
-            making: Vec::new(),
+            next: None,
             tunnels: BTreeMap::new(),
             neighbors: BTreeMap::new(),
             watches: Watches::new(),
@@ -114,8 +114,14 @@ impl Topology {
 
     /// Whether an interface of this name is, or is about to be, that of a tunnel.
     pub(super) fn claims(&self, interface: &str) -> bool {
-        let mut tunnels = self.router.tunnels.iter().chain(self.tunnels.values().map(|part| &*part.tunnel));
-        tunnels.any(|tunnel| tunnel.interface == interface) || self.making.iter().any(|name| name == interface)
+        let configured = self.routers().flat_map(|router| &router.tunnels);
+        let mut tunnels = configured.chain(self.tunnels.values().map(|part| &*part.tunnel));
+        tunnels.any(|tunnel| tunnel.interface == interface)
+    }
+
+    /// The configuration in force, and before it the one that is to be.
+    pub(super) fn routers(&self) -> impl Iterator<Item = &Router> {
+        self.next.iter().chain([&self.router]).map(|router| &**router)
     }
 
     /// The tunnel that the user calls so.

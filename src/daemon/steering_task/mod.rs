@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   coupling, rib_task ── Facts: up, BFD, BGP, drained ──┐
-//!   probes through tunnels ── answers ──► Watch ─────────┼──► Connection ──► rib: SetStanding (preference, MED, spare hops)
-//!   rib: whose routes are used (med-steered) ────────────┤                └► log, counters
-//!   operator: switch, release ───────────────────────────┘
+//!   probes through tunnels ── answers ──► Watch ─────────┼──► Connection ──► fib: who carries protected flows
+//!   rib: whose routes are used (med-steered) ────────────┤                ├► rib: SetStanding (preference, MED, spare hops)
+//!   operator: switch, release ───────────────────────────┘                └► log, counters
 //!                                       Watch ──► coupling: the tunnel is closed, or open
 //! ```
 //!
@@ -12,6 +12,7 @@
 //! in the same group. What is done here is what follows: what is announced, and who may come back when.
 
 mod facts;
+mod meds;
 mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::{Router, Tunnel};
-use rib::PeerId;
 use steering::{Config, Connection, Member, Mode, Obstacle, ProbeStatus, Refusal, Verdict, Watch, WatchOutput};
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
@@ -39,6 +39,8 @@ const COMMAND_QUEUE: usize = 16;
 const ANSWER_QUEUE: usize = 64;
 /// How often it is looked whose routes the peer's MEDs made the better ones.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks under way, or not taken note of yet.
+const LOOKS: usize = 1;
 
 /// What others ask of the task.
 #[derive(Debug)]
@@ -72,6 +74,7 @@ pub(super) fn spawn(
 ) -> Handle {
     let (handle, commands) = mpsc::channel(COMMAND_QUEUE);
     let (answers, answered) = mpsc::channel(ANSWER_QUEUE);
+    let (looks, looked) = mpsc::channel(LOOKS);
     let task = Task {
         facts,
         topology: coupling.topology.clone(),
@@ -79,13 +82,16 @@ pub(super) fn spawn(
         rib,
         reporter,
         answers,
+        looks,
         connections: BTreeMap::new(),
         numbered: 0,
+        members: BTreeMap::new(),
         checks: BTreeMap::new(),
+        closed: BTreeSet::new(),
         told: BTreeMap::new(),
         seen: BTreeMap::new(),
     };
-    tokio::spawn(task.run(commands, answered));
+    tokio::spawn(task.run(commands, answered, looked));
     handle
 }
 
@@ -115,6 +121,8 @@ struct Answer {
     index: usize,
     round: u64,
     answered: bool,
+    /// When it came.
+    at: Instant,
 }
 
 struct Task {
@@ -124,17 +132,27 @@ struct Task {
     rib: mpsc::Sender<rib_task::Command>,
     reporter: Reporter,
     answers: mpsc::Sender<Answer>,
+    looks: mpsc::Sender<meds::Used>,
     connections: BTreeMap<String, Served>,
     numbered: u32,
+    /// The connection of each tunnel that is in one.
+    members: BTreeMap<TunnelId, String>,
     checks: BTreeMap<TunnelId, Check>,
-    /// Standings that the routing tables have.
+    /// Tunnels that the coupling was told are closed.
+    closed: BTreeSet<TunnelId>,
+    /// Standings that forwarding and routing tables have.
     told: BTreeMap<TunnelId, rib::Standing>,
     /// How often tunnels and their sessions had been lost when it was last looked.
     seen: BTreeMap<TunnelId, (u64, u64)>,
 }
 
 impl Task {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut answered: mpsc::Receiver<Answer>) {
+    async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut answered: mpsc::Receiver<Answer>,
+        mut looked: mpsc::Receiver<meds::Used>,
+    ) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let facts = Arc::clone(&self.facts);
@@ -142,16 +160,16 @@ impl Task {
         let mut router = Arc::clone(&topology.borrow_and_update().router);
         self.configure(&router);
         loop {
+            while let Ok(answer) = answered.try_recv() {
+                self.take_answer(&answer);
+            }
             self.judge(&router);
             self.act(&router).await;
             let steered = self.connections.values().any(|served| served.mode == Mode::MedSteered);
             tokio::select! {
                 biased;
                 () = facts.changed() => {}
-                command = commands.recv() => match command {
-                    Some(command) => self.handle_command(command),
-                    None => return,
-                },
+                // Before commands: whoever orders something about a new connection knows of it from the topology.
                 changed = topology.changed() => {
                     let next = Arc::clone(&topology.borrow_and_update().router);
                     if changed.is_err() {
@@ -162,14 +180,21 @@ impl Task {
                         self.configure(&router);
                     }
                 }
-                Some(answer) = answered.recv() => {
-                    if let Some(check) = self.checks.get_mut(&answer.tunnel) {
-                        check.watch.handle_answer(answer.index, answer.round, answer.answered, Instant::now());
-                    }
-                }
+                command = commands.recv() => match command {
+                    Some(command) => self.handle_command(command),
+                    None => return,
+                },
+                Some(answer) = answered.recv() => self.take_answer(&answer),
                 () = sleep_until(self.deadline()) => self.handle_timeout(Instant::now()),
-                _ = look.tick(), if steered => self.look_at_meds().await,
+                Some(used) = looked.recv() => self.heed_meds(used),
+                _ = look.tick(), if steered => self.look_at_meds(),
             }
+        }
+    }
+
+    fn take_answer(&mut self, answer: &Answer) {
+        if let Some(check) = self.checks.get_mut(&answer.tunnel) {
+            check.take(answer);
         }
     }
 
@@ -177,14 +202,14 @@ impl Task {
         let now = Instant::now();
         match command {
             Command::Switch { connection, to, reply } => {
-                let Some(served) = self.connections.get_mut(&connection) else { return };
-                let outcome = served.connection.switch(to, now);
+                let served = self.connections.get_mut(&connection);
+                let outcome = served.map_or(Err(Refusal::NoMember), |served| served.connection.switch(to, now));
                 self.reporter.connection_ordered(&connection, "switch", outcome.is_ok());
                 let _ = reply.send(outcome);
             }
             Command::Release { connection, reply } => {
-                let Some(served) = self.connections.get_mut(&connection) else { return };
-                let released = served.connection.release(now);
+                let served = self.connections.get_mut(&connection);
+                let released = served.is_some_and(|served| served.connection.release(now));
                 self.reporter.connection_ordered(&connection, "release", released);
                 let _ = reply.send(released);
             }
@@ -245,6 +270,8 @@ impl Task {
                 }
             }
         }
+        let all = router.connections.iter().flat_map(|one| one.members.iter().map(move |member| (member, &one.name)));
+        self.members = all.filter_map(|(member, name)| Some((number(&member.tunnel)?, name.clone()))).collect();
         let checks: BTreeMap<TunnelId, _> =
             router.health.iter().filter_map(|(name, check)| Some((number(name)?, check))).collect();
         self.checks.retain(|tunnel, _| checks.contains_key(tunnel));
@@ -274,7 +301,8 @@ impl Task {
                 check.follow(fact.up, downs != fact.downs, now);
             }
             let obstacle = obstacle(tunnel, fact, self.checks.get(&tunnel.id));
-            for served in self.connections.values_mut() {
+            let connection = self.members.get(&tunnel.id);
+            if let Some(served) = connection.and_then(|name| self.connections.get_mut(name)) {
                 if lost && obstacle.is_none() {
                     served.connection.handle_health(tunnel.id, Some(Obstacle::TunnelDown), now);
                 }
@@ -297,7 +325,7 @@ impl Task {
                 wanted.insert(tunnel, rib::Standing { connection, import, export, way_back });
             }
         }
-        self.close_and_open(router).await;
+        self.close_and_open().await;
         self.tell_standings(wanted).await;
         let topology = self.topology.borrow().clone();
         for (name, switch) in switches {
@@ -313,6 +341,10 @@ impl Task {
         changed.sort_by_key(|(_, standing)| standing.map(|standing| (standing.import, standing.export)));
         let gone = self.told.keys().filter(|tunnel| !wanted.contains_key(tunnel)).map(|tunnel| (*tunnel, None));
         changed.extend(gone);
+        if !changed.is_empty() {
+            let standings = wanted.iter().map(|(tunnel, standing)| ((*tunnel).into(), *standing));
+            self.coupling.fib.set_standings(standings.collect());
+        }
         for (tunnel, standing) in changed {
             drop(self.rib.send(rib_task::Command::SetStanding { link: tunnel.into(), standing }).await);
         }
@@ -320,12 +352,16 @@ impl Task {
     }
 
     /// A tunnel that its probes have nothing good to say about is closed, unless it is the last resort.
-    async fn close_and_open(&self, router: &Router) {
-        for tunnel in &router.tunnels {
-            let closed = self.checks.get(&tunnel.id).is_some_and(|check| !check.is_good());
-            let used = self.connections.values().any(|served| served.connection.active().any(|id| id == tunnel.id));
-            self.coupling.set_closed(tunnel.id, closed && !used).await;
+    async fn close_and_open(&mut self) {
+        let of = |tunnel: &TunnelId| self.members.get(tunnel).and_then(|name| self.connections.get(name));
+        let used =
+            |tunnel: &TunnelId| of(tunnel).is_some_and(|served| served.connection.active().any(|id| id == *tunnel));
+        let closed = self.checks.iter().filter(|(tunnel, check)| !check.is_good() && !used(tunnel));
+        let closed: BTreeSet<TunnelId> = closed.map(|(tunnel, _)| *tunnel).collect();
+        for tunnel in self.closed.symmetric_difference(&closed) {
+            self.coupling.set_closed(*tunnel, closed.contains(tunnel)).await;
         }
+        self.closed = closed;
     }
 
     /// Asks the targets that are due. A question lives no longer than its time limit, so their number is bounded.
@@ -344,7 +380,8 @@ impl Task {
                                 tracing::debug!(interface = way.interface, %target, %error, "probe not sent");
                                 false
                             });
-                            drop(answers.send(Answer { tunnel: id, index, round, answered }).await);
+                            let answer = Answer { tunnel: id, index, round, answered, at: Instant::now() };
+                            drop(answers.send(answer).await);
                         });
                     }
                     WatchOutput::Verdict(verdict) => {
@@ -355,29 +392,6 @@ impl Task {
                         self.reporter.health_changed(name, verdict, check.watch.statuses());
                     }
                 }
-            }
-        }
-    }
-
-    /// Whose routes are used, of each connection that the peer steers.
-    async fn look_at_meds(&mut self) {
-        let steered = self.connections.iter().filter(|(_, served)| served.mode == Mode::MedSteered);
-        let members: BTreeMap<String, Vec<TunnelId>> = steered
-            .map(|(name, served)| {
-                let members = served.connection.status(Instant::now()).members;
-                (name.clone(), members.into_iter().map(|member| member.tunnel).collect())
-            })
-            .collect();
-        let used = rib_task::read(&self.rib, move |rib| {
-            let used = |tunnel: TunnelId| {
-                rib.counts(PeerId(tunnel.0)).map_or((0, 0), |counts| (counts.accepted, counts.best + counts.multipath))
-            };
-            let all = |members: Vec<TunnelId>| members.into_iter().map(|tunnel| (tunnel, used(tunnel))).collect();
-            members.into_iter().map(|(name, members)| (name, all(members))).collect::<Vec<(String, Vec<_>)>>()
-        });
-        for (name, used) in used.await.unwrap_or_default() {
-            if let Some(served) = self.connections.get_mut(&name) {
-                served.connection.handle_preference(preferred(&used), Instant::now());
             }
         }
     }
@@ -397,6 +411,11 @@ impl Check {
         }
     }
 
+    /// However long the answer waited to be looked at, it counts from when it came.
+    fn take(&mut self, answer: &Answer) {
+        self.watch.handle_answer(answer.index, answer.round, answer.answered, answer.at);
+    }
+
     fn is_good(&self) -> bool {
         match self.watch.verdict() {
             Verdict::Good => true,
@@ -404,16 +423,6 @@ impl Check {
             Verdict::Bad => false,
         }
     }
-}
-
-/// The tunnels most of whose routes are used, if there are others with routes.
-fn preferred(used: &[(TunnelId, (usize, usize))]) -> BTreeSet<TunnelId> {
-    let most = used.iter().map(|(_, (_, used))| *used).max().unwrap_or(0);
-    // A few prefixes that only one tunnel has say nothing about the tunnels.
-    let preferred = used.iter().filter(|(_, (_, used))| most > 0 && 2 * used >= most);
-    let preferred: BTreeSet<TunnelId> = preferred.map(|(tunnel, _)| *tunnel).collect();
-    let speaking = used.iter().filter(|(_, (accepted, _))| *accepted > 0).count();
-    if preferred.len() == speaking { BTreeSet::new() } else { preferred }
 }
 
 /// What speaks against a tunnel.
@@ -442,20 +451,28 @@ fn way(tunnel: &Tunnel, target: steering::Target) -> Option<Way> {
 
 #[cfg(test)]
 mod tests {
+    use steering::{HealthCheck, Policy, Target};
+
     use super::*;
 
     #[test]
-    fn the_peer_prefers_what_most_routes_are_used_through() {
-        let check = |counts: &[(usize, usize)], expected: &[u32]| {
-            let used: Vec<_> = (0..).map(TunnelId).zip(counts.iter().copied()).collect();
-            let expected: BTreeSet<TunnelId> = expected.iter().copied().map(TunnelId).collect();
-            assert_eq!(preferred(&used), expected, "{counts:?}");
+    fn an_answer_counts_from_when_it_came_and_not_from_when_it_was_looked_at() {
+        let config = HealthCheck {
+            probes: vec![Target::Icmp([10, 2, 0, 10].into())],
+            policy: Policy::All,
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_millis(500),
+            down_after: 3,
+            up_after: 3,
         };
-        check(&[(10, 10), (10, 10)], &[]);
-        check(&[(10, 0), (10, 10)], &[1]);
-        check(&[(10, 1), (10, 9)], &[1]);
-        check(&[(10, 10), (0, 0)], &[]);
-        check(&[(0, 0), (0, 0)], &[]);
-        check(&[(10, 10), (10, 10), (10, 0)], &[0, 1]);
+        let mut check = Check { watch: Watch::new(config), running: false, lenient: false };
+        let Some(asked) = Instant::now().checked_sub(Duration::from_secs(5)) else { return };
+        check.follow(true, false, asked);
+        let at = |late: u64| asked + Duration::from_millis(late);
+        let answer = Answer { tunnel: TunnelId(1), index: 0, round: 1, answered: true, at: at(501) };
+        check.take(&answer);
+        assert_eq!(check.watch.verdict(), Verdict::Unknown, "too late");
+        check.take(&Answer { at: at(400), ..answer });
+        assert_eq!(check.watch.verdict(), Verdict::Good);
     }
 }
