@@ -1,6 +1,7 @@
 //! What a namespace's kernel holds: routes resolved through next-hop objects, links, sockets, and a picture of all of it.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::process::Command;
 
 use serde_json::Value;
@@ -70,6 +71,17 @@ impl Namespace {
         expected.sort_unstable();
         let found = self.route_interfaces(prefix)?;
         if found == expected { Ok(()) } else { not_yet(format!("{prefix} in {} goes through {found:?}", self.role())) }
+    }
+
+    /// Out of which interface a packet goes that came in through `from_interface`, rules and all tables considered; empty
+    /// when nowhere.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn forwards(&self, source: IpAddr, destination: IpAddr, from_interface: &str) -> Result<String> {
+        let (source, destination) = (source.to_string(), destination.to_string());
+        let route = self.ip_json(&["route", "get", &destination, "from", &source, "iif", from_interface])?;
+        Ok(route[0]["dev"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Number of routes in the main table with this protocol number.

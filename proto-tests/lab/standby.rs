@@ -17,7 +17,7 @@ use super::daemon::Daemon;
 use super::layout::{HOST_A, HOST_B};
 use super::namespace::Namespace;
 use super::stream::{Running, Stream};
-use super::{Lab, Result, not_yet, patience, process, run, wait_for, write_file, write_secret};
+use super::{Lab, Result, ensure, not_yet, patience, process, run, wait_for, write_file, write_secret};
 
 /// The connection's name at both ends.
 pub const CONNECTION: &str = "pair";
@@ -35,6 +35,8 @@ pub enum Routing {
     Bgp,
     /// A static route over both tunnels at each end.
     Static,
+    /// The flow between the two networks, protected by both tunnels.
+    Protected,
 }
 
 /// The hosts, and both routers.
@@ -146,9 +148,18 @@ impl TwoTunnels {
         if connection["active"] != Value::from(active) {
             return not_yet(connection.to_string());
         }
-        let interfaces: Vec<String> = active.iter().map(|name| format!("qs-{name}")).collect();
+        self.expect_way(&self.our_host, PEER_NETWORK, active)
+    }
+
+    fn expect_way(&self, host: &Namespace, network: &str, tunnels: &[&str]) -> Result<()> {
+        let interfaces: Vec<String> = tunnels.iter().map(|name| format!("qs-{name}")).collect();
         let interfaces: Vec<&str> = interfaces.iter().map(String::as_str).collect();
-        self.our_host.expect_route(PEER_NETWORK, &interfaces)
+        if self.routing != Routing::Protected {
+            return host.expect_route(network, &interfaces);
+        }
+        let (from, to) = if network == PEER_NETWORK { (HOST_A, HOST_B) } else { (HOST_B, HOST_A) };
+        let found = host.forwards(from.into(), to.into(), "lan")?;
+        ensure(interfaces == [found.as_str()], "the flow's way", || format!("{network} through {found}"))
     }
 
     /// Waits until the peer's kernel sends to us through exactly these tunnels.
@@ -156,10 +167,8 @@ impl TwoTunnels {
     /// # Errors
     /// With what it does instead.
     pub fn wait_way_back(&self, tunnels: &[&str]) -> Result<()> {
-        let interfaces: Vec<String> = tunnels.iter().map(|name| format!("qs-{name}")).collect();
-        let interfaces: Vec<&str> = interfaces.iter().map(String::as_str).collect();
         wait_for(patience(15), &format!("the way back leads through {tunnels:?}"), || {
-            self.peer_host.expect_route(OUR_NETWORK, &interfaces)
+            self.expect_way(&self.peer_host, OUR_NETWORK, tunnels)
         })
     }
 
@@ -226,6 +235,13 @@ fn yaml(lab: &Lab, name: &str, routing: Routing, connection: &str) -> String {
                 write!(text, "  static:\n    - {{prefix: {far}, via: [{{tunnel: t1}}, {{tunnel: t2}}]}}\n");
             String::new()
         }
+        Routing::Protected => String::new(),
+    };
+    let flows = match routing {
+        Routing::Protected => {
+            format!("    routing: protected\n    selectors: {{local: [{network}], remote: [{far}]}}\n")
+        }
+        Routing::Bgp | Routing::Static => String::new(),
     };
     let start = if ours { "initiate" } else { "respond" };
     let _infallible = write!(
@@ -239,7 +255,7 @@ fn yaml(lab: &Lab, name: &str, routing: Routing, connection: &str) -> String {
         let _infallible = write!(
             text,
             "  - name: t{number}\n    local: {local}\n    remote: {remote}\n    \
-             inside: {{prefix: 169.254.2{number}.0/30, side: {side}}}\n"
+             inside: {{prefix: 169.254.2{number}.0/30, side: {side}}}\n{flows}"
         );
     }
     let _infallible = write!(text, "connections:\n  {CONNECTION}:\n{connection}");

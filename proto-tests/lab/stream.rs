@@ -20,10 +20,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use super::namespace::Namespace;
-use super::{LabError, Result, wait_for};
+use super::{LabError, Result, patience, wait_for};
 
 const HEADER: usize = 10;
 const BUFFER: usize = 8 << 20;
+/// So many in a row are packets of every flow, each behind whatever was sent before on its way.
+const RUN: u64 = 200;
 
 /// What to send.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +156,20 @@ impl Running {
         (from..to).filter(|&number| !echoed.has(number)).map(|_| 1).sum()
     }
 
+    /// Waits until packets come back again with none missing, and so whatever was sent before is back or lost. How many of
+    /// those sent since the checkpoint `from` have not been delivered, and have not come back.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] when packets go on being lost.
+    pub fn lost_since(&self, from: u64) -> Result<(u64, u64)> {
+        let start = self.checkpoint();
+        let end = wait_for(patience(10), &format!("{RUN} packets in a row come back"), || {
+            let run = lock(&self.echoed).run(start, self.checkpoint());
+            run.map_or_else(|| super::not_yet(self.so_far().to_string()), Ok)
+        })?;
+        Ok((self.lost_between(from, end), self.unreturned_between(from, end)))
+    }
+
     /// Succeeds once `packets` more have been delivered with none missing among the last of them.
     ///
     /// # Errors
@@ -251,6 +267,18 @@ impl Marks {
     fn has(&self, number: u64) -> bool {
         let word = usize::try_from(number / 64).ok().and_then(|word| self.seen.get(word));
         word.is_some_and(|word| word & (1 << (number % 64)) != 0)
+    }
+
+    /// The first of [`RUN`] numbers in a row that have all arrived.
+    fn run(&self, from: u64, sent: u64) -> Option<u64> {
+        let mut run = from..from;
+        for number in from..sent {
+            run = if self.has(number) { run.start..number + 1 } else { number + 1..number + 1 };
+            if run.end - run.start == RUN {
+                return Some(run.start);
+            }
+        }
+        None
     }
 
     fn longest_burst(&self, sent: u64) -> u64 {

@@ -2,7 +2,6 @@
 //! ways at 1,000 per second, by our process, both kernels and the peer.
 
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use proto_tests::lab::layout::{CLOUD_NETWORK, TUNNELS};
 use proto_tests::lab::scenario::{FourTunnel, Initiator, cloud_plan};
@@ -24,23 +23,15 @@ fn with(routing: Routing, ours: &str, theirs: &str, body: impl FnOnce(&TwoTunnel
     }
 }
 
-/// Packets lost there and on the round trip from `before` until now, once those on their way have had time to arrive.
-fn lost(stream: &Running, before: u64) -> (u64, u64) {
-    std::thread::sleep(Duration::from_millis(200));
-    let after = stream.checkpoint();
-    std::thread::sleep(Duration::from_millis(200));
-    (stream.lost_between(before, after), stream.unreturned_between(before, after))
-}
-
 /// The peer deletes t1's SAs; traffic moves to t2 and comes back. What was lost each time.
 fn fail_over_and_back(lab: &TwoTunnels, stream: &Running) -> Result<[(u64, u64); 2]> {
     let before = stream.checkpoint();
     lab.peer.order(&["reset", "tunnel", "t1"])?;
     lab.wait_active(&["t2"])?;
-    let over = lost(stream, before);
+    let over = stream.lost_since(before)?;
     let before = stream.checkpoint();
     lab.wait_ready(&["t1"])?;
-    Ok([over, lost(stream, before)])
+    Ok([over, stream.lost_since(before)?])
 }
 
 fn expect_few(what: &str, losses: &[[(u64, u64); 2]]) -> Result<()> {
@@ -73,7 +64,7 @@ fn a_deleted_sa_costs_a_few_packets_and_the_return_of_the_primary_none() {
         lab.us.order(&["connection", "release", CONNECTION])?;
         lab.wait_active(&["t1"])?;
         lab.wait_way_back(&["t1"])?;
-        let moved = lost(&stream, before);
+        let moved = stream.lost_since(before)?;
         tell(&format!("switched by hand and back: packets lost (there, round trip) {moved:?}"));
         ensure(moved == (0, 0), "none lost by hand", || format!("{moved:?}"))
     });
@@ -87,6 +78,24 @@ fn static_routes_fail_over_and_back_like_learned_ones() {
         let stream = lab.stream()?;
         let losses = (0..5).map(|_| fail_over_and_back(lab, &stream)).collect::<Result<Vec<_>>>()?;
         expect_few("primary-standby with static routes", &losses)
+    });
+}
+
+#[test]
+fn protected_flows_fail_over_and_back_like_routes() {
+    with(Routing::Protected, PRIMARY_STANDBY, PRIMARY_STANDBY, |lab| {
+        lab.wait_ready(&["t1"])?;
+        lab.wait_way_back(&["t1"])?;
+        let stream = lab.stream()?;
+        let losses = (0..5).map(|_| fail_over_and_back(lab, &stream)).collect::<Result<Vec<_>>>()?;
+        expect_few("primary-standby with protected flows", &losses)?;
+        let before = stream.checkpoint();
+        lab.us.order(&["connection", "switch", CONNECTION])?;
+        lab.wait_active(&["t2"])?;
+        lab.us.order(&["connection", "release", CONNECTION])?;
+        lab.wait_active(&["t1"])?;
+        let moved = stream.lost_since(before)?;
+        ensure(moved == (0, 0), "none lost by hand", || format!("{moved:?}"))
     });
 }
 
@@ -110,7 +119,7 @@ fn a_dead_path_behind_a_live_tunnel_is_found_by_probes() {
         lab.block_behind("t1", true)?;
         lab.wait_active(&["t2"])?;
         lab.wait_way_back(&["t2"])?;
-        let (there, both) = lost(&stream, before);
+        let (there, both) = stream.lost_since(before)?;
         let member = lab.member("t1")?;
         ensure(member["obstacle"] == "probes", "the obstacle is said", || member.to_string())?;
         lab.us.expect_up(&["t1", "t2"])?;
@@ -121,7 +130,7 @@ fn a_dead_path_behind_a_live_tunnel_is_found_by_probes() {
         lab.block_behind("t1", false)?;
         lab.wait_ready(&["t1"])?;
         lab.wait_way_back(&["t1"])?;
-        let back = lost(&stream, before);
+        let back = stream.lost_since(before)?;
         ensure(back == (0, 0), "none lost when the path is back", || format!("{back:?}"))
     });
 }
@@ -153,7 +162,7 @@ fn a_flapping_primary_moves_traffic_once_and_a_reload_forgets_nothing() {
         ensure(kept["flaps"] == 3 && kept["held_for"].as_u64() <= Some(held), "a reload keeps them", || {
             kept.to_string()
         })?;
-        let (there, both) = lost(&stream, before);
+        let (there, both) = stream.lost_since(before)?;
         tell(&format!("three flaps of the primary: packets lost (there, round trip) ({there}, {both})"));
         ensure(there < 50 && both < 50, "only the first flap cost packets", || format!("{there} {both}"))
     });
