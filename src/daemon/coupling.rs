@@ -24,6 +24,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bfd::{Hops, Obstacle, Path, Verdict};
 use config::Session;
@@ -39,6 +40,9 @@ use super::steering_task::Facts;
 use super::topology::{Part, TopologyReader};
 use super::watches::WatchPart;
 use telemetry::report::Reporter;
+
+/// How long SAs that are to go wait for their traffic to move.
+const LEAVING: Duration = Duration::from_millis(20);
 
 /// The three that follow a tunnel's state, and BFD.
 #[derive(Clone, Debug)]
@@ -90,6 +94,20 @@ impl Coupling {
         drop(gates);
         if let Some((peer, _)) = watched {
             drop(self.bfd.send(bfd_task::Command::Start(peer)).await);
+        }
+    }
+
+    /// These tunnels are about to lose their last CHILD SA: traffic moves off them first, so that what goes into them until
+    /// then is still carried. Returns when the kernel has done it, or is too slow to be waited for.
+    pub(super) async fn leave(&self, tunnels: &[TunnelId]) {
+        let mut gates = self.gates.lock().await;
+        for id in tunnels {
+            gates.up.remove(id);
+            self.leave_link(*id);
+        }
+        drop(gates);
+        if tokio::time::timeout(LEAVING, self.fib.left()).await.is_err() {
+            tracing::debug!("SAs are deleted before their traffic has moved");
         }
     }
 

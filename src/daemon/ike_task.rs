@@ -1,7 +1,8 @@
 //! The task that owns all IKE state.
 //!
 //! Datagrams and SA limits come from the data plane, commands from the operator. What the endpoint asks for is done
-//! in its order before the next input: SAs are installed before the message that lets the peer use them goes out.
+//! in its order before the next input: SAs are installed before the message that lets the peer use them goes out. Only
+//! where a tunnel loses its last SAs, traffic leaves it before all else, and the peer hears of it before they go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use dataplane::Dataplane;
 use ike::{Endpoint, EndpointCounters, Stranger};
 use negotiation::{Event, Output, TunnelStatus};
 use tokio::sync::{mpsc, oneshot};
-use wire::ipsec::TunnelId;
+use wire::ipsec::{SaAction, TunnelId};
 
 use super::clock::unix_time;
 use super::coupling::Coupling;
@@ -236,7 +237,22 @@ impl Task {
     }
 
     async fn drain_outputs(&mut self) {
-        while let Some(output) = self.endpoint.poll_output() {
+        let mut outputs: Vec<Output> = std::iter::from_fn(|| self.endpoint.poll_output()).collect();
+        let down = outputs.iter().filter_map(|output| {
+            let Output::Event(Event::TunnelDown { tunnel, .. }) = output else { return None };
+            Some(*tunnel)
+        });
+        let down: Vec<TunnelId> = down.collect();
+        if !down.is_empty() {
+            self.coupling.leave(&down).await;
+            // What the peer sends until it hears of it still finds its SA.
+            outputs.sort_by_key(|output| match output {
+                Output::Sa(SaAction::Install { .. } | SaAction::Move { .. }) => 0,
+                Output::Transmit { .. } => 1,
+                Output::Sa(SaAction::Remove { .. }) | Output::Event(_) => 2,
+            });
+        }
+        for output in outputs {
             match output {
                 Output::Transmit { local, remote, datagram } => {
                     if let Err(error) = self.dataplane.send_ike(local, remote, &datagram) {

@@ -53,6 +53,15 @@ impl Fib {
         self.mailbox().link(link, LinkWord::Down { since: Instant::now() });
     }
 
+    /// Returns when the next hops of all tunnels that were reported dead have left the kernel, and the flows they carried,
+    /// too. Routes that name their next hops themselves, for want of nexthop objects, may still be on their way.
+    pub async fn left(&self) {
+        let (sender, receiver) = oneshot::channel();
+        self.mailbox().write(|mail| mail.leaving.push(sender));
+        // The task answers by dropping the sender.
+        let _ = receiver.await;
+    }
+
     /// New desired states. The latest per prefix counts; nothing is dropped, nothing blocks.
     pub fn apply(&self, changes: Vec<FibChange>) {
         self.mailbox().routes(changes);

@@ -34,6 +34,14 @@ pub(crate) struct Dead {
     pub(crate) since: Instant,
 }
 
+/// What cannot wait.
+#[derive(Debug, Default)]
+pub(crate) struct Deaths {
+    pub(crate) dead: Vec<Dead>,
+    /// Who waits until they have left the kernel; answered by dropping.
+    pub(crate) leaving: Vec<oneshot::Sender<()>>,
+}
+
 /// Mail since the task last looked.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
@@ -42,6 +50,8 @@ pub(crate) struct Mail {
     pub(crate) flows: Option<Flows>,
     pub(crate) standings: Option<BTreeMap<LinkId, Standing>>,
     pub(crate) converged: bool,
+    /// Who waits until dead tunnels have left the kernel.
+    pub(crate) leaving: Vec<oneshot::Sender<()>>,
     /// Who waits until everything so far has been tried.
     pub(crate) settled: Vec<oneshot::Sender<()>>,
     pub(crate) snapshots: Vec<oneshot::Sender<FibSnapshot>>,
@@ -82,8 +92,8 @@ impl Mailbox {
         self.arrival.notify_one();
     }
 
-    /// Takes what cannot wait: the tunnels that died.
-    pub(crate) fn take_dead(&self) -> Vec<Dead> {
+    /// Takes what cannot wait: the tunnels that died, and who waits for that.
+    pub(crate) fn take_dead(&self) -> Deaths {
         let mut mail = lock(&self.mail);
         let downs = mail.links.iter().filter_map(|(link, word)| match word {
             LinkWord::Down { since } => Some(Dead { link: *link, since: *since }),
@@ -93,7 +103,7 @@ impl Mailbox {
         for Dead { link, .. } in &dead {
             mail.links.remove(link);
         }
-        dead
+        Deaths { dead, leaving: std::mem::take(&mut mail.leaving) }
     }
 
     /// Makes the next wait return at once: what came was not taken yet.

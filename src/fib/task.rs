@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use wire::LinkId;
 
 use crate::config::NexthopMode;
-use crate::mailbox::{Dead, LinkWord, Mailbox};
+use crate::mailbox::{Dead, Deaths, LinkWord, Mailbox};
 use crate::netlink::{Lister, Marks, Monitor, Notice, Requests};
 use crate::plan::{Mode, Op, Owner, Plan, PlanConfig, Refusal};
 use crate::policy::{self, Step};
@@ -152,10 +152,12 @@ impl Task {
     }
 
     async fn read_mail(&mut self, lister: &mut Lister) -> ControlFlow<()> {
-        let dead = self.mailbox.take_dead();
+        let Deaths { dead, leaving } = self.mailbox.take_dead();
         self.begin_failover(&dead).await;
+        drop(leaving);
         let mail = self.mailbox.take();
         self.read_links(mail.links, lister).await;
+        drop(mail.leaving);
         for (prefix, next_hops) in mail.routes {
             self.plan.set_route(prefix, next_hops);
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::failover::Moved;
 use super::{BACKOFF, Task};
 use crate::FibError;
+use crate::mailbox::Deaths;
 use crate::netlink::{Dump, Lister};
 use crate::snapshot::FibEvent;
 
@@ -130,8 +131,9 @@ impl Task {
                 biased;
                 () = self.mailbox.arrival() => {
                     disturbed = true;
-                    let dead = self.mailbox.take_dead();
+                    let Deaths { dead, leaving } = self.mailbox.take_dead();
                     moved.push(self.begin_failover(&dead).await);
+                    drop(leaving);
                 }
                 listed = &mut listing => break listed,
             }

@@ -69,6 +69,8 @@ fn a_dead_tunnel_does_not_wait_for_a_comparison() {
             // At a different moment of the endless comparisons each time.
             tokio::time::sleep(std::time::Duration::from_millis(17 * round)).await;
             fib.link_down(LinkId(1));
+            fib.left().await;
+            assert_eq!(ways("10.0.0.0/24"), ["t2", "t3"], "while the comparison goes on");
             fib.settled().await;
             println!("tunnel out during comparisons in {:?}", fib.status().last_failover.unwrap().took);
             assert_eq!(ways("10.0.0.0/24"), ["t2", "t3"]);
