@@ -209,17 +209,34 @@ impl Endpoint {
         }
     }
 
-    /// Takes up again what was retired on the same path, and says that the path is usable; whether there is such a session.
-    pub fn resume(&mut self, id: SessionId, path: &Path, config: &Config, now: Instant) -> bool {
-        let Some(entry) = self.sessions.get_mut(&id).filter(|entry| entry.retired && entry.path == *path) else {
-            return false;
-        };
+    /// Takes up again what was retired on the same path, under this number and in the place of one that has it, and says
+    /// that the path is usable; the number that it had, if there is such a session.
+    pub fn resume(&mut self, id: SessionId, path: &Path, config: &Config, now: Instant) -> Option<SessionId> {
+        let before = *self.by_path.get(&path.key())?;
+        self.sessions.get(&before).filter(|entry| entry.retired && entry.path == *path)?;
+        self.renumber(before, id);
+        let entry = self.sessions.get_mut(&id)?;
         entry.retired = false;
         entry.session.reconfigure(config.clone(), now);
         let event = EndpointEvent::Session(Event::Verdict(Verdict::Usable));
         self.outputs.push_back(EndpointOutput::Event { session: id, event });
         self.settle(id);
-        true
+        Some(before)
+    }
+
+    fn renumber(&mut self, before: SessionId, id: SessionId) {
+        if before == id {
+            return;
+        }
+        self.forget(id);
+        let Some(mut entry) = self.sessions.remove(&before) else { return };
+        self.by_discriminator.insert(entry.session.discriminator(), id);
+        self.by_path.insert(entry.path.key(), id);
+        // It is due again with the next that settles it.
+        if let Some(deadline) = entry.deadline.take() {
+            self.deadlines.remove(&(deadline, before));
+        }
+        self.sessions.insert(id, entry);
     }
 
     /// A datagram came.

@@ -237,10 +237,7 @@ impl Coupling {
                 }
             }
             (Some((peer, _)), None, Some(_)) => self.go_on_without_bfd(peer).await,
-            (Some((peer, _)), None, None) => {
-                self.tell_bfd(bfd_task::Command::Remove(peer)).await;
-                self.bfd_verdict(peer, Verdict::Usable).await;
-            }
+            (Some((peer, _)), None, None) => self.unwatch(peer).await,
             (None, None, _) | (None, Some(_), None) => {}
         }
     }
@@ -262,21 +259,20 @@ impl Coupling {
 
     /// A session goes on and BFD does not. The peer, which still has it, is not to take that for a failure.
     pub(super) async fn go_on_without_bfd(&self, peer: PeerId) {
-        self.tell_bfd(bfd_task::Command::Retire(peer)).await;
+        bfd_task::end(&self.bfd, |done| bfd_task::Command::Retire(peer, done)).await;
         self.bfd_verdict(peer, Verdict::Usable).await;
     }
 
-    /// The next hop of static routes is watched no more.
-    pub(super) async fn unwatch_hop(&self, watch: PeerId) {
-        self.tell_bfd(bfd_task::Command::Remove(watch)).await;
-        self.bfd_verdict(watch, Verdict::Usable).await;
+    /// A session, or the next hop of static routes, is watched no more. What BFD still had to say of it comes before.
+    pub(super) async fn unwatch(&self, peer: PeerId) {
+        bfd_task::end(&self.bfd, |done| bfd_task::Command::Remove(peer, done)).await;
+        self.bfd_verdict(peer, Verdict::Usable).await;
     }
 
     /// It is nowhere any more, or over.
     pub(super) async fn unwatch_outside(&self, session: &Session) {
         if session.bfd.is_some() {
-            self.tell_bfd(bfd_task::Command::Remove(session.id)).await;
-            self.bfd_verdict(session.id, Verdict::Usable).await;
+            self.unwatch(session.id).await;
         }
     }
 

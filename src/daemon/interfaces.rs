@@ -220,10 +220,10 @@ impl Watcher {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn interfaces() -> Interfaces {
+    pub(crate) fn interfaces() -> Interfaces {
         let plain = |name: &str, running, addresses: &[&str]| Plain {
             name: name.to_owned(),
             running,

@@ -1,5 +1,5 @@
-//! Which links carry traffic, and which next hops behind them are alive, as a level and not as a queue: whoever sets it never waits, whoever reads it gets the
-//! latest.
+//! Which links carry traffic, and which next hops behind them are alive, as a level and not as a queue: whoever sets it
+//! never waits, whoever reads it gets the latest.
 //!
 //! A queue here would let a busy routing table hold up the key exchange of all tunnels.
 

@@ -22,6 +22,7 @@ use super::coupling::Coupling;
 use super::neighbors::Neighborhood;
 use super::pools::Pools;
 use super::topology::{Part, Topology, Unmade};
+use super::watches::WatchNumbers;
 use super::{flows, ike_task, rib_task, session};
 use telemetry::report::Reporter;
 use view::answer::ControlError;
@@ -64,6 +65,7 @@ pub(super) struct Supervisor {
     pub(super) sessions: BTreeMap<PeerId, JoinHandle<()>>,
     pub(super) coupling: Coupling,
     pub(super) neighborhood: Neighborhood,
+    pub(super) watch_numbers: WatchNumbers,
     pools: Pools,
 }
 
@@ -75,8 +77,21 @@ impl Supervisor {
         reporter: Reporter,
     ) -> Self {
         let Makers { dataplane, ike, rib, coupling, neighborhood, pools } = makers;
-        let (sessions, restarted) = (BTreeMap::new(), false);
-        Self { file, topology, dataplane, ike, rib, reporter, restarted, sessions, coupling, neighborhood, pools }
+        let (sessions, restarted, watch_numbers) = (BTreeMap::new(), false, WatchNumbers::default());
+        Self {
+            file,
+            topology,
+            dataplane,
+            ike,
+            rib,
+            reporter,
+            restarted,
+            sessions,
+            coupling,
+            neighborhood,
+            watch_numbers,
+            pools,
+        }
     }
 
     /// Starts every tunnel of a router that has none yet. If a predecessor left routes in the kernel (`restarted`), peers
@@ -110,6 +125,7 @@ impl Supervisor {
         self.tell_flows();
         self.carry_out(plan, &router).await;
         let (old, new) = (&current.router, &router);
+        self.end_watches(&new.watches).await;
         let neighbors = self.change_neighbors(old, new).await;
         let sources = (old.statics != new.statics || old.watches != new.watches || old.connected != new.connected)
             .then(|| "static and connected routes changed".to_owned());

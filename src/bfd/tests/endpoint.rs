@@ -248,11 +248,39 @@ fn what_was_retired_is_taken_up_again_as_it_is() {
     let (mut endpoint, now) = two();
     up(&mut endpoint, now);
     let before = discriminator(&endpoint, 1);
-    assert!(!endpoint.resume(SessionId(1), &path(1, Hops::One), &Config::default(), now), "it is not retired");
+    let resume = |endpoint: &mut Endpoint, id, link| {
+        endpoint.resume(SessionId(id), &path(link, Hops::One), &Config::default(), now)
+    };
+    assert_eq!(resume(&mut endpoint, 1, 1), None, "it is not retired");
     endpoint.retire(SessionId(1), now);
-    assert!(!endpoint.resume(SessionId(1), &path(3, Hops::One), &Config::default(), now), "another path");
-    assert!(endpoint.resume(SessionId(1), &path(1, Hops::One), &Config::default(), now));
+    assert_eq!(resume(&mut endpoint, 1, 3), None, "another path");
+    assert_eq!(resume(&mut endpoint, 1, 1), Some(SessionId(1)));
     assert_eq!((discriminator(&endpoint, 1), state(&endpoint, 1)), (before, State::Up));
     let usable = EndpointEvent::Session(Event::Verdict(crate::Verdict::Usable));
     assert_eq!(events(&mut endpoint), [(1, usable)]);
+}
+
+#[test]
+fn what_was_retired_is_taken_up_again_under_another_number() {
+    let (mut endpoint, now) = two();
+    up(&mut endpoint, now);
+    let before = discriminator(&endpoint, 1);
+    endpoint.retire(SessionId(1), now);
+    // The number is one that another session has, which ends.
+    let resumed = endpoint.resume(SessionId(2), &path(1, Hops::One), &Config::default(), now);
+    assert_eq!(resumed, Some(SessionId(1)));
+    assert_eq!(endpoint.statuses().map(|(id, path, _)| (id.0, path.link)).collect::<Vec<_>>(), [(2, Some(LinkId(1)))]);
+    assert_eq!((discriminator(&endpoint, 2), state(&endpoint, 2)), (before, State::Up));
+    let heard = endpoint.handle_datagram(&arrival(1), &packet(State::Up, before).encode(), now);
+    assert_eq!(heard, Ok(SessionId(2)));
+    events(&mut endpoint);
+    // It is sent for, and missed, as before.
+    let mut at = now;
+    let mut said = 0;
+    while state(&endpoint, 2) == State::Up {
+        at = endpoint.poll_timeout().unwrap();
+        endpoint.handle_timeout(at);
+        said += sent(&mut endpoint).iter().filter(|(id, _)| *id == 2).count();
+    }
+    assert!(said >= 2 && at - now >= ms(900), "{said} {:?}", at - now);
 }

@@ -51,10 +51,10 @@ pub(super) enum Command {
     Add(Box<Add>),
     /// Other settings; the session stays up.
     Reconfigure(PeerId, Box<bfd::Config>),
-    /// Tell the peer that BFD ends, and forget the session.
-    Remove(PeerId),
+    /// Tell the peer that BFD ends, and forget the session. Once that is done, nothing more is said against its path.
+    Remove(PeerId, oneshot::Sender<()>),
     /// Take no more interest in the session: what it says counts no more, and the peer notices nothing.
-    Retire(PeerId),
+    Retire(PeerId, oneshot::Sender<()>),
     /// The path below is there.
     Start(PeerId),
     /// The path below is gone.
@@ -92,6 +92,15 @@ pub(super) type Handle = mpsc::Sender<Command>;
 /// The way to a task that is yet to be started.
 pub(super) fn channel() -> (Handle, mpsc::Receiver<Command>) {
     mpsc::channel(COMMAND_QUEUE)
+}
+
+/// Has the task end a session in one of its ways; returns when it is done, and everything said that was said before.
+pub(super) async fn end(task: &Handle, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
+    let (done, ended) = oneshot::channel();
+    if task.send(command(done)).await.is_ok() {
+        // A task that is gone says nothing any more.
+        let _ = ended.await;
+    }
 }
 
 /// Starts the task in its thread. It ends with [`Command::Shutdown`], or when nobody can tell it anything any more.
@@ -171,7 +180,7 @@ impl Task {
                         let _ = done.send(());
                         return;
                     }
-                    Some(command) => self.handle_command(command),
+                    Some(command) => self.handle_command(command).await,
                     None => return,
                 },
                 () = sleep_until(self.endpoint.poll_timeout()) => {}
@@ -184,18 +193,22 @@ impl Task {
         }
     }
 
-    fn handle_command(&mut self, command: Command) {
+    async fn handle_command(&mut self, command: Command) {
         let now = Instant::now();
         match command {
             Command::Add(add) => self.add(*add, now),
             Command::Reconfigure(peer, config) => self.endpoint.reconfigure(session(peer), *config, now),
-            Command::Remove(peer) => {
+            Command::Remove(peer, done) => {
                 self.unopened.remove(&session(peer));
                 self.endpoint.remove(session(peer), now);
+                self.drain_outputs().await;
+                let _ = done.send(());
             }
-            Command::Retire(peer) => {
+            Command::Retire(peer, done) => {
                 self.unopened.remove(&session(peer));
                 self.endpoint.retire(session(peer), now);
+                self.drain_outputs().await;
+                let _ = done.send(());
             }
             Command::Start(peer) => {
                 self.unopened.insert(session(peer));
@@ -215,7 +228,13 @@ impl Task {
         let Add { peer, name, path, interface, config } = add;
         let id = session(peer);
         self.reporter.bfd_added(&name);
-        if self.endpoint.resume(id, &path, &config, now) {
+        if let Some(before) = self.endpoint.resume(id, &path, &config, now) {
+            if before != id {
+                self.close(id);
+            }
+            if let Some(served) = self.served.remove(&before) {
+                self.served.insert(id, Served { name, ..served });
+            }
             return;
         }
         self.close(id);
@@ -394,5 +413,28 @@ async fn read_all(key: ReceiverKey, socket: Arc<UdpSocket>, inbox: mpsc::Sender<
                 tokio::time::sleep(READ_AGAIN).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_ends_a_session_goes_on_when_nothing_is_said_of_it_any_more() {
+        let (task, mut commands) = channel();
+        let mut ending = std::pin::pin!(end(&task, |done| Command::Retire(PeerId(7), done)));
+        let taken = tokio::select! {
+            biased;
+            () = &mut ending => None,
+            command = commands.recv() => command,
+        };
+        let Some(Command::Retire(PeerId(7), done)) = taken else { panic!("{taken:?}") };
+        let pending = tokio::time::timeout(Duration::from_millis(20), &mut ending).await;
+        assert!(pending.is_err(), "a verdict may be under way");
+        done.send(()).unwrap();
+        ending.await;
+        drop(commands);
+        end(&task, |done| Command::Remove(PeerId(7), done)).await;
     }
 }
