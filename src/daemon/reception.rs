@@ -12,11 +12,13 @@ use std::time::Duration;
 use bgp::message::{HEADER_LEN, MAX_MESSAGE_LEN, Open};
 use config::{Neighbor, Session};
 use ipnet::IpNet;
+use rib::PeerId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use wire::{Asn, Secret};
 
+use super::neighbors::Where;
 use super::session;
 use super::topology::TopologyReader;
 use telemetry::report::Reporter;
@@ -44,6 +46,11 @@ impl Post {
         Self { local, interface: interface.filter(|_| scoped).map(ToOwned::to_owned) }
     }
 
+    /// Whether a session that is there has this address.
+    fn is_at(&self, spot: &Where) -> bool {
+        spot.local == self.local && self.serves(spot.interface.as_deref())
+    }
+
     /// Whether peers behind this interface connect here.
     fn serves(&self, interface: Option<&str>) -> bool {
         self.interface.is_none() || self.interface.as_deref() == interface
@@ -57,7 +64,7 @@ pub(super) struct Accepted {
     pub(super) from: SocketAddr,
     pub(super) asn: Asn,
     /// The range it belongs to.
-    pub(super) range: rib::PeerId,
+    pub(super) range: PeerId,
     pub(super) stream: TcpStream,
 }
 
@@ -99,13 +106,16 @@ impl Reception {
         });
         let topology = Arc::clone(&self.door.topology.borrow());
         for post in posts {
-            let keys = keys(&topology.router.neighbors, post);
+            let keys = keys(&topology.router.neighbors, post, |id| {
+                topology.neighbors.get(&id).is_some_and(|part| part.spot.as_ref().is_ok_and(|spot| post.is_at(spot)))
+            });
             let before = match self.open.remove(post) {
                 Some((same, task)) if same == keys => {
                     self.open.insert(post.clone(), (same, task));
                     continue;
                 }
-                before => before.map(|(_, task)| task),
+                // Now, and not by its successor, which may end before it begins.
+                before => before.map(|(_, task)| task).inspect(JoinHandle::abort),
             };
             let door = self.door.clone().serve(post.clone(), keys.clone(), before);
             self.open.insert(post.clone(), (keys, tokio::spawn(door)));
@@ -113,14 +123,23 @@ impl Reception {
     }
 }
 
-/// Keys of those who connect there signed (RFC 2385).
-fn keys(neighbors: &[Neighbor], post: &Post) -> Keys {
+/// Keys of those who connect there signed (RFC 2385). One address may be a neighbour on each of two interfaces, with a key
+/// each: the one whose session `is_here` is meant. Without such a session the key keeps the address out.
+fn keys(neighbors: &[Neighbor], post: &Post, is_here: impl Fn(PeerId) -> bool) -> Keys {
+    let single = |neighbor: &&Neighbor| neighbor.range.is_none();
     let of = |neighbor: &Neighbor| {
         let key = neighbor.session.transport.md5.clone()?;
         let peer = neighbor.session.peer.peer_address;
         let who = neighbor.range.as_ref().map_or_else(|| peer.into(), |range| range.range);
-        let comes_here = peer.is_ipv4() == post.local.is_ipv4() && post.serves(neighbor.place.interface.as_deref());
-        comes_here.then_some((who, key))
+        let comes_here = match neighbor.range {
+            Some(_) => neighbor.place.local_address.is_none_or(|ours| ours == post.local),
+            None => {
+                let mut same = neighbors.iter().filter(single).filter(|other| other.session.peer.peer_address == peer);
+                is_here(neighbor.session.id) || !same.any(|other| is_here(other.session.id))
+            }
+        };
+        let may_come = peer.is_ipv4() == post.local.is_ipv4() && post.serves(neighbor.place.interface.as_deref());
+        (comes_here && may_come).then_some((who, key))
     };
     neighbors.iter().filter_map(of).collect()
 }
@@ -132,10 +151,10 @@ impl Drop for Reception {
 }
 
 impl Door {
-    /// Takes over from `before`, which had other keys: the kernel has no list of the keys of a socket to correct.
+    /// Takes over from `before`, which had other keys and is ending: the kernel has no list of the keys of a socket to
+    /// correct.
     async fn serve(self, post: Post, keys: Keys, before: Option<JoinHandle<()>>) {
         if let Some(before) = before {
-            before.abort();
             drop(before.await);
         }
         loop {
@@ -181,7 +200,8 @@ impl Door {
         }
         let of_range = |neighbor: &&Neighbor| {
             let within = neighbor.range.as_ref().is_some_and(|range| range.range.contains(&from.ip()));
-            within && post.serves(neighbor.place.interface.as_deref())
+            let here = neighbor.place.local_address.is_none_or(|ours| ours == local);
+            within && here && post.serves(neighbor.place.interface.as_deref())
         };
         let Some(neighbor) = topology.router.neighbors.iter().find(of_range) else {
             self.reporter.neighbor_refused(local, from, "nobody with this address is a neighbour");
@@ -262,33 +282,96 @@ fn asn_of(octets: &[u8]) -> Option<Option<Asn>> {
 
 #[cfg(test)]
 mod tests {
+    use config::Router;
+    use tokio::sync::watch;
     use wire::RouterId;
 
+    use super::super::topology::Topology;
     use super::*;
+
+    fn router(neighbors: &[&str]) -> Router {
+        let neighbors: String = neighbors.iter().map(|written| format!("  - {{{written}}}\n")).collect();
+        let text = format!("router: {{name: hub, asn: 65000, router-id: 10.0.0.1}}\nneighbors:\n{neighbors}");
+        config::parse("test.yaml", &text, &config::SystemSecrets::new(".".as_ref())).unwrap().router
+    }
 
     fn neighbors(bgp: [&str; 2]) -> Vec<Neighbor> {
         let [first, second] = bgp;
-        let text = format!(
-            "router: {{name: hub, asn: 65000, router-id: 10.0.0.1}}\nneighbors:\n  \
-             - {{name: a, asn: 65010, address: 10.7.0.9, local-address: 10.7.0.1, bgp: {{{first}}}}}\n  \
-             - {{name: b, asn: 65011, address: 10.7.0.10, local-address: 10.7.0.1, bgp: {{{second}}}}}\n\
-             tunnels:\n  - {{name: t, local: 198.51.100.1, remote: 198.51.100.2, psk: {{inline: a-key-for-the-tunnel}}, \
-             inside: {{prefix: 169.254.21.0/30, side: first}}}}\n"
-        );
-        config::parse("test.yaml", &text, &config::SystemSecrets::new(".".as_ref())).unwrap().router.neighbors
+        let first = format!("name: a, asn: 65010, address: 10.7.0.9, local-address: 10.7.0.1, bgp: {{{first}}}");
+        let second = format!("name: b, asn: 65011, address: 10.7.0.10, local-address: 10.7.0.1, bgp: {{{second}}}");
+        router(&[&first, &second]).neighbors
+    }
+
+    fn post(text: &str) -> Post {
+        Post::new(text.parse().unwrap(), Some("eth0"))
+    }
+
+    fn texts(keys: &Keys) -> Vec<(String, &[u8])> {
+        keys.iter().map(|(who, key)| (who.to_string(), key.expose())).collect()
+    }
+
+    #[test]
+    fn an_address_that_is_a_neighbour_twice_has_the_key_of_the_one_that_is_here() {
+        let neighbors = router(&[
+            "name: a, asn: 65010, address: 10.7.0.9, interface: eth0, bgp: {md5: {inline: key-of-a}}",
+            "name: b, asn: 65011, address: 10.7.0.9, interface: eth1, bgp: {md5: {inline: key-of-b}}",
+            "name: c, asn: 65012, address: 10.7.0.9, interface: eth2",
+        ])
+        .neighbors;
+        let here = |index: usize| {
+            let id = neighbors[index].session.id;
+            let keys = keys(&neighbors, &post("10.7.0.1"), |other| other == id);
+            texts(&keys).into_iter().map(|(_, key)| String::from_utf8_lossy(key).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((here(0), here(1)), (vec!["key-of-a".to_owned()], vec!["key-of-b".to_owned()]));
+        assert_eq!(here(2), [""; 0], "it has none");
+        assert_eq!(keys(&neighbors, &post("10.7.0.1"), |_| false).len(), 2, "whoever comes is kept out");
+    }
+
+    #[test]
+    fn a_range_that_connects_to_one_address_has_its_key_there_alone() {
+        let neighbors = router(&[
+            "name: a, asn: 65010, range: 10.7.0.0/24, local-address: 10.7.0.1, bgp: {md5: {inline: key-of-a}}",
+            "name: b, asn: 65010, range: 10.8.0.0/24, bgp: {md5: {inline: key-of-b}}",
+        ])
+        .neighbors;
+        let at = |local: &str| keys(&neighbors, &post(local), |_| false);
+        let both: [(String, &[u8]); 2] =
+            [("10.7.0.0/24".to_owned(), b"key-of-a"), ("10.8.0.0/24".to_owned(), b"key-of-b")];
+        assert_eq!(texts(&at("10.7.0.1")), both);
+        assert_eq!(texts(&at("10.7.0.2")), both[1..]);
+    }
+
+    #[tokio::test]
+    async fn a_listener_with_other_keys_ends_whatever_becomes_of_its_successor() {
+        let with_key = |key: &str| {
+            let line = format!("name: a, asn: 65010, range: 192.0.2.0/24, bgp: {{md5: {{inline: {key}}}}}");
+            Arc::new(Topology::empty(router(&[&line])))
+        };
+        let (topology, reader) = watch::channel(with_key("first-key"));
+        let (mut reception, mut arrivals) = Reception::new(reader, Reporter::new(Arc::default()));
+        // Nobody's address: nothing is listened at, and that is tried again for ever.
+        let posts = BTreeSet::from([post("192.0.2.1")]);
+        reception.listen_at(&posts);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        topology.send_replace(with_key("other-key"));
+        reception.listen_at(&posts);
+        reception.listen_at(&BTreeSet::new());
+        drop(reception);
+        let all_gone = tokio::time::timeout(Duration::from_secs(2), arrivals.recv()).await;
+        assert!(matches!(all_gone, Ok(None)), "a listener is left: {all_gone:?}");
     }
 
     #[test]
     fn the_keys_of_an_address_change_with_the_configuration() {
-        let post = |text: &str| Post::new(text.parse().unwrap(), Some("eth0"));
-        let of = |bgp| keys(&neighbors(bgp), &post("10.7.0.1"));
+        let of = |bgp| keys(&neighbors(bgp), &post("10.7.0.1"), |_| true);
         let one = of(["md5: {inline: first-key-of-a}", ""]);
         assert_eq!(one, [("10.7.0.9/32".parse().unwrap(), Secret::from(b"first-key-of-a".as_slice()))]);
         assert_eq!(one, of(["md5: {inline: first-key-of-a}", "hold-time: 30s"]), "nothing that matters here");
         assert_ne!(one, of(["md5: {inline: other-key-of-a}", ""]));
         assert_ne!(one, of(["", ""]));
         assert_eq!(of(["md5: {inline: first-key-of-a}", "md5: {inline: key-of-b}"]).len(), 2);
-        assert_eq!(keys(&neighbors(["md5: {inline: first-key-of-a}", ""]), &post("::1")), []);
+        assert_eq!(keys(&neighbors(["md5: {inline: first-key-of-a}", ""]), &post("::1"), |_| true), []);
     }
 
     #[test]
