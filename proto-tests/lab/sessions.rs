@@ -6,18 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Offers, PeerConfig, Timers, Update};
 use ipnet::IpNet;
+use socket2::{Domain, Socket, Type};
 use wire::{Asn, RouterId};
 
 use super::daemon::Daemon;
 use super::namespace::Namespace;
 use super::process::Usage;
 use super::speakers::{Speaker, Speakers};
-use super::{Lab, LabError, Result, write_file};
+use super::{Lab, LabError, Result, patience, wait_for, write_file};
 
 /// The router.
 pub const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
@@ -95,6 +97,7 @@ pub struct Sessions {
     pub router: Namespace,
     /// Where the speakers are.
     pub host: Namespace,
+    config: PathBuf,
     _lab: Lab,
 }
 
@@ -140,7 +143,43 @@ impl Sessions {
         write_file(&config, &text)?;
         let daemon = Daemon::launch(&router, lab.path(), "router", &config, socket, false)?;
         let speakers = Speakers::start(&host, speakers)?;
-        Ok(Self { daemon, speakers, router, host, _lab: lab })
+        Ok(Self { daemon, speakers, router, host, config, _lab: lab })
+    }
+
+    /// A stranger's connection to our process, which keeps so many octets for whoever reads it, if that is said.
+    ///
+    /// # Errors
+    /// When nobody answers for a while.
+    pub fn stranger(&self, number: usize, keeps: Option<usize>) -> Result<TcpStream> {
+        wait_for(patience(20), "a connection", || self.attempt(number, keeps, patience(20)))
+    }
+
+    /// One attempt at that, no longer than this.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn attempt(&self, number: usize, keeps: Option<usize>, within: Duration) -> Result<TcpStream> {
+        let from = SocketAddr::from((address(number), 0));
+        let connected = self.host.enter(|| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            if let Some(octets) = keeps {
+                socket.set_recv_buffer_size(octets)?;
+            }
+            socket.bind(&from.into())?;
+            socket.connect_timeout(&SocketAddr::from((ROUTER, 179)).into(), within)?;
+            std::io::Result::Ok(TcpStream::from(socket))
+        })?;
+        connected.map_err(LabError::io("connect to the router"))
+    }
+
+    /// Changes the configuration of our process and has it read again.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn reconfigure(&self, change: impl FnOnce(&str) -> String) -> Result<()> {
+        let text = std::fs::read_to_string(&self.config).map_err(LabError::io("read the configuration"))?;
+        write_file(&self.config, &change(&text))?;
+        self.daemon.reload()
     }
 
     /// What our process holds, and its processor time so far.

@@ -4,6 +4,7 @@
 //! `QUADSPAN_LAB_SESSIONS` (500) and `QUADSPAN_LAB_PREFIXES` (100,000) say how many; up to 4,000 and 1,000,000 are sensible.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -233,6 +234,45 @@ fn a_full_table_goes_through_prefix_by_prefix() -> Result<()> {
         tell(&format!("a third of them changed and a third withdrawn: {:.1?}", start.elapsed()));
         lab.speakers.stop(0);
         wait_for(patience(limit), "nothing outlives its session", || expect_table(lab, &[]))
+    });
+    Ok(())
+}
+
+/// Who has connected stays while the socket that took it in gives way to one with other keys; who has to sign, and does not,
+/// gets no answer.
+#[test]
+fn a_key_comes_and_goes_at_an_address_that_others_are_connected_to() -> Result<()> {
+    const KEY: &str = "      md5: {inline: only-for-the-stranger}\n";
+    let each = |number: usize| if number == 1 { KEY.to_owned() } else { String::new() };
+    let silent = |lab: &Sessions| match lab.attempt(1, None, Duration::from_secs(2)) {
+        Ok(_) => {
+            Err(LabError::Unexpected { what: "no answer to who does not sign".to_owned(), found: "one".to_owned() })
+        }
+        Err(_) => Ok(()),
+    };
+    play(Sessions::start(vec![speaker(0)], 1, "", each)?, |lab| {
+        wait_for(patience(20), "the session is established", || lab.speakers.expect_established(0..1))?;
+        silent(lab)?;
+        let mut signed = String::new();
+        lab.reconfigure(|text| {
+            text.clone_into(&mut signed);
+            text.replace(KEY, "")
+        })?;
+        let mut stranger = lab.stranger(1, None)?;
+        let mut open = [0; 19];
+        stranger.set_read_timeout(Some(patience(10))).map_err(LabError::io("set a timeout"))?;
+        stranger.read_exact(&mut open).map_err(LabError::io("read our OPEN"))?;
+        ensure(open[18] == 1, "an OPEN", || format!("{open:?}"))?;
+        lab.reconfigure(|_| signed)?;
+        wait_for(patience(10), "the key holds again", || silent(lab))?;
+        ensure(lab.speakers.heard()[0].sessions == 1, "nobody else was cut off", || {
+            format!("{:?}", lab.speakers.heard()[0].troubles)
+        })?;
+        lab.speakers.flap(0);
+        wait_for(patience(20), "it connects again", || {
+            let heard = lab.speakers.heard()[0].clone();
+            if heard.established && heard.sessions == 2 { Ok(()) } else { not_yet(format!("{heard:?}")) }
+        })
     });
     Ok(())
 }

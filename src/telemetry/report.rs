@@ -234,6 +234,13 @@ impl Reporter {
         warn!(tunnel = config.name, %from, expected = %config.peer_address, "BGP connection from a stranger refused");
     }
 
+    /// A connection lacks what protects it.
+    pub fn bgp_connection_not_tuned(&self, config: &bgp::PeerConfig, from: SocketAddr, error: &std::io::Error) {
+        let remedy = "it was closed, since it lacks what the `bgp:` section asks for (MD5, TTL security, MSS): compare that \
+                      with what the kernel takes";
+        warn!(tunnel = config.name, %from, %error, remedy, "BGP connection not accepted");
+    }
+
     /// Starts a BFD session's counters at zero.
     pub fn bfd_added(&self, tunnel: &str) {
         for reason in ["silence", "peer-down"] {

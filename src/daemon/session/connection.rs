@@ -4,28 +4,23 @@
 //! died cannot carry the end of a TCP conversation anyway, and where the tunnel lives, [`Connection::finish`] first
 //! waits for the peer to hang up, as a peer does that got a NOTIFICATION (RFC 4271 6).
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bgp::ConnectionId;
 use bytes::{Bytes, BytesMut};
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Runs of messages handed to the writing task; more wait in the connection.
-const WRITE_QUEUE: usize = 16;
-/// Runs written at once.
-const WRITE_BATCH: usize = 16;
-/// Runs waiting in the connection beyond which the peer is not listened to: more than any update of the routing
-/// tables fills, so that only what answers the peer itself gets there.
-const FLOODED: usize = 4096;
+use super::outbox::Outbox;
+
+/// Octets that may wait in the kernel to be sent for the first time.
+const UNSENT: u32 = 256 * 1024;
 /// Octets read at once.
 const READ_SIZE: usize = 64 * 1024;
 /// How long the peer may take to hang up after our last message.
@@ -56,11 +51,8 @@ pub(super) enum Sending {
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    queue: mpsc::Sender<Bytes>,
-    backlog: VecDeque<Bytes>,
-    /// Runs handed over, runs written, and those written when last looked at.
-    queued: u64,
-    written: Arc<AtomicU64>,
+    outbox: Arc<Outbox>,
+    /// Octets written when last looked at.
     seen: u64,
     closing: Option<oneshot::Sender<()>>,
     reader: JoinHandle<()>,
@@ -72,40 +64,32 @@ impl Connection {
         if let Err(error) = stream.set_zero_linger() {
             tracing::debug!(%error, "closed connections linger");
         }
+        // On a slow path the kernel would take megabytes at a time, and nothing be seen to move in between.
+        if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
+            tracing::debug!(%error, "much waits in the kernel");
+        }
         let (read, write) = stream.into_split();
-        let (queue, queued) = mpsc::channel(WRITE_QUEUE);
         let (closing, closed) = oneshot::channel();
-        let written = Arc::new(AtomicU64::new(0));
+        let outbox = Arc::new(Outbox::default());
         Self {
-            queue,
-            backlog: VecDeque::new(),
-            queued: 0,
-            written: Arc::clone(&written),
+            outbox: Arc::clone(&outbox),
             seen: 0,
             closing: Some(closing),
             reader: tokio::spawn(read_until_closed(id, read, io.clone(), closed)),
-            writer: tokio::spawn(write_all(id, write, queued, written, io)),
+            writer: tokio::spawn(write_all(id, write, outbox, io)),
         }
     }
 
     /// Queues a run of messages.
-    pub(super) fn send(&mut self, bytes: Bytes) {
-        self.queued += 1;
-        if !self.backlog.is_empty() {
-            self.backlog.push_back(bytes);
-            return;
-        }
-        match self.queue.try_send(bytes) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(bytes)) => self.backlog.push_back(bytes),
-        }
+    pub(super) fn send(&self, bytes: Bytes) {
+        self.outbox.push(bytes);
     }
 
     /// How sending goes, since last asked.
     pub(super) fn sending(&mut self) -> Sending {
-        let written = self.written.load(Ordering::Relaxed);
+        let (queued, written) = self.outbox.octets();
         let before = std::mem::replace(&mut self.seen, written);
-        if written >= self.queued {
+        if written >= queued {
             Sending::Done
         } else if written > before {
             Sending::Moving
@@ -116,38 +100,25 @@ impl Connection {
 
     /// Whether so much waits that what the peer asks for should wait, too.
     pub(super) fn is_flooded(&self) -> bool {
-        self.backlog.len() > FLOODED
+        self.outbox.is_flooded()
     }
 
-    /// Whether nothing waits outside the writing task's queue.
+    /// Whether more may be queued without waiting.
     pub(super) fn has_room(&self) -> bool {
-        self.backlog.is_empty()
+        self.outbox.has_room()
     }
 
-    /// Waits for room and hands over what fits.
-    pub(super) async fn flush(&mut self) {
-        let Ok(permit) = self.queue.reserve().await else {
-            self.backlog.clear();
-            return;
-        };
-        let Some(first) = self.backlog.pop_front() else { return };
-        permit.send(first);
-        while let Some(bytes) = self.backlog.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(bytes)) = self.queue.try_send(bytes) {
-                self.backlog.push_front(bytes);
-                return;
-            }
-        }
+    /// Waits for room.
+    pub(super) async fn room(&self) {
+        self.outbox.room().await;
     }
 
-    /// Lets what is queued go out (a NOTIFICATION, last of all), waits for the peer to hang up, then closes.
+    /// Lets what was begun and the last that was queued go out (a NOTIFICATION), waits for the peer to hang up, then
+    /// closes.
     pub(super) async fn finish(mut self) {
         drop(self.closing.take());
+        self.outbox.end();
         let hung_up = async {
-            while !self.has_room() {
-                self.flush().await;
-            }
-            drop(std::mem::replace(&mut self.queue, mpsc::channel(1).0));
             let write = (&mut self.writer).await;
             drop((&mut self.reader).await);
             if let Ok(Some(write)) = write {
@@ -216,35 +187,38 @@ fn acknowledge(stream: &OwnedReadHalf) {
 /// Writes until there will be no more, and gives the open half back.
 async fn write_all(
     id: ConnectionId,
-    mut stream: OwnedWriteHalf,
-    mut queued: mpsc::Receiver<Bytes>,
-    written: Arc<AtomicU64>,
+    stream: OwnedWriteHalf,
+    outbox: Arc<Outbox>,
     io: mpsc::Sender<IoEvent>,
 ) -> Option<OwnedWriteHalf> {
-    let mut batch = Vec::with_capacity(WRITE_BATCH);
-    while queued.recv_many(&mut batch, WRITE_BATCH).await > 0 {
-        if let Err(error) = write_batch(&mut stream, &batch).await {
+    while outbox.filled().await {
+        if let Err(error) = write_some(&stream, &outbox).await {
+            outbox.close();
             drop(io.send(IoEvent::Closed(id, Some(error))).await);
             return None;
         }
-        written.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        batch.clear();
     }
     Some(stream)
 }
 
 /// As few system calls as TCP lets pass.
-async fn write_batch(stream: &mut OwnedWriteHalf, batch: &[Bytes]) -> io::Result<()> {
-    let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
-    let mut left = slices.as_mut_slice();
-    while !left.is_empty() {
-        let count = stream.write_vectored(left).await?;
-        if count == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+async fn write_some(stream: &OwnedWriteHalf, outbox: &Outbox) -> io::Result<()> {
+    stream.writable().await?;
+    let batch = outbox.take_in_hand();
+    let slices: Vec<IoSlice<'_>> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
+    let outcome = stream.try_write_vectored(&slices);
+    match outcome {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        Ok(count) => {
+            outbox.note_written(count);
+            Ok(())
         }
-        IoSlice::advance_slices(&mut left, count);
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            outbox.note_written(0);
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -253,9 +227,8 @@ mod tests {
 
     use super::*;
 
-    /// More than the writing task's queue takes.
-    const MESSAGES: usize = 600;
-    const SIZE: usize = 4096;
+    const RUNS: usize = 64;
+    const SIZE: usize = 65536;
 
     /// Only a session makes them.
     fn some_id() -> ConnectionId {
@@ -278,23 +251,67 @@ mod tests {
         peer.handle_accepted(now).unwrap()
     }
 
-    #[tokio::test]
-    async fn the_last_message_of_a_congested_connection_is_sent() {
+    /// Our end, which much waits in, and the peer's; TCP holds little of it.
+    async fn congested() -> (Connection, TcpStream, mpsc::Receiver<IoEvent>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        SockRef::from(&listener).set_recv_buffer_size(16384).unwrap();
         let connecting = TcpStream::connect(listener.local_addr().unwrap());
         let (ours, accepted) = tokio::join!(connecting, listener.accept());
-        let (io, _events) = mpsc::channel(8);
-        let id = some_id();
-        let mut connection = Connection::start(id, ours.unwrap(), io);
-        for _ in 0..MESSAGES {
+        let ours = ours.unwrap();
+        SockRef::from(&ours).set_send_buffer_size(16384).unwrap();
+        let (io, events) = mpsc::channel(8);
+        let connection = Connection::start(some_id(), ours, io);
+        for _ in 0..RUNS {
             connection.send(Bytes::from(vec![0; SIZE]));
         }
+        (connection, accepted.unwrap().0, events)
+    }
+
+    async fn becomes(connection: &mut Connection, wanted: Sending) {
+        let looking = async {
+            while connection.sending() != wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), looking).await.unwrap_or_else(|_| panic!("never {wanted:?}"));
+    }
+
+    #[tokio::test]
+    async fn the_last_message_of_a_congested_connection_is_sent_and_what_waits_before_it_is_not() {
+        let (mut connection, mut theirs, _events) = congested().await;
+        becomes(&mut connection, Sending::Stuck).await;
         assert!(!connection.has_room() && !connection.is_flooded());
         connection.send(Bytes::from_static(b"last"));
         connection.finish_in_background();
-        let mut received = vec![0; MESSAGES * SIZE + 4];
-        let mut theirs = accepted.unwrap().0;
-        theirs.read_exact(&mut received).await.unwrap();
-        assert!(received.ends_with(b"last"));
+        let mut received = Vec::new();
+        theirs.read_to_end(&mut received).await.unwrap();
+        assert!(received.ends_with(b"last"), "{} octets", received.len());
+        let runs = received.len() / SIZE;
+        assert_eq!(received.len(), runs * SIZE + 4, "runs are whole");
+        assert!(runs < RUNS / 4, "{runs}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_moves_with_every_octet_that_tcp_takes() {
+        let (mut connection, mut theirs, _events) = congested().await;
+        becomes(&mut connection, Sending::Stuck).await;
+        // Far less than what is written at once.
+        let mut some = vec![0; SIZE];
+        theirs.read_exact(&mut some).await.unwrap();
+        becomes(&mut connection, Sending::Moving).await;
+        becomes(&mut connection, Sending::Stuck).await;
+        let mut rest = vec![0; (RUNS - 1) * SIZE];
+        theirs.read_exact(&mut rest).await.unwrap();
+        becomes(&mut connection, Sending::Done).await;
+        assert!(connection.has_room());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_goes_on_when_the_connection_is_lost() {
+        let (connection, theirs, mut events) = congested().await;
+        assert!(!connection.has_room());
+        drop(theirs);
+        tokio::time::timeout(Duration::from_secs(5), connection.room()).await.unwrap();
+        assert!(matches!(events.recv().await, Some(IoEvent::Closed(..))));
     }
 }

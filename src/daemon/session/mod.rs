@@ -12,8 +12,11 @@
 //! stops reading is ended by the send hold timer (RFC 9687), and if that is off by `TCP_USER_TIMEOUT`.
 
 mod connection;
+mod outbox;
 mod protect;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -236,7 +239,7 @@ impl Session {
                     (Ok(permit), Some(event)) => permit.send(event),
                     (Ok(_) | Err(_), _) => self.to_rib.clear(),
                 },
-                () = flush(&mut self.connections), if !tcp_has_room => {}
+                () = room(&self.connections), if !tcp_has_room => {}
                 () = sleep_until(deadline) => {
                     // What was sent meanwhile may have been why the deadline is none any more.
                     self.note_sending();
@@ -397,10 +400,12 @@ impl Session {
             return;
         }
         self.met = true;
+        // Without what protects it, it is not taken; the peer may try again.
         if let Some(link) = self.link.as_ref().filter(|link| !link.listens)
             && let Err(error) = socket::tune_accepted(link, &self.ends(), &stream)
         {
-            tracing::debug!(%error, "accepted connection not tuned");
+            self.reporter.bgp_connection_not_tuned(&self.config, from, &error);
+            return;
         }
         if let Some(id) = self.peer.handle_accepted(Instant::now()) {
             self.connections.insert(id, Connection::start(id, stream, self.io.clone()));
@@ -441,7 +446,7 @@ impl Session {
                     }
                 }
                 Output::Send { id, bytes } => {
-                    if let Some(connection) = self.connections.get_mut(&id) {
+                    if let Some(connection) = self.connections.get(&id) {
                         connection.send(bytes);
                     }
                 }
@@ -513,10 +518,10 @@ impl Session {
     }
 }
 
-/// Moves queued messages of congested connections on; returns when one made progress.
-async fn flush(connections: &mut BTreeMap<ConnectionId, Connection>) {
-    if let Some(connection) = connections.values_mut().find(|connection| !connection.has_room()) {
-        connection.flush().await;
+/// Waits until a congested connection has room.
+async fn room(connections: &BTreeMap<ConnectionId, Connection>) {
+    if let Some(connection) = connections.values().find(|connection| !connection.has_room()) {
+        connection.room().await;
     }
 }
 
