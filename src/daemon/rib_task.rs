@@ -16,13 +16,12 @@ use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
-use wire::ipsec::TunnelId;
 
 use super::convergence::Convergence;
 use super::link_states::LinkStates;
 use super::session;
 use super::sleep::sleep_until;
-use super::steering_task::Facts;
+use super::steering_task::{Fact, Facts};
 use super::topology::TopologyReader;
 use telemetry::report::Reporter;
 
@@ -271,11 +270,13 @@ impl Task {
         match command {
             Command::AddPeer { peer, policy } => self.rib.add_peer(peer, *policy),
             Command::RemovePeer { peer } => {
-                self.facts.note(TunnelId(peer.0), |fact| (fact.established, fact.drained) = (false, false));
+                self.note(peer, |fact| (fact.established, fact.drained) = (false, false));
+                self.incarnations.remove(&peer);
+                self.backlog.remove(&peer);
                 self.rib.remove_peer(peer);
             }
             Command::SetDraining { peer, draining } => {
-                self.facts.note(TunnelId(peer.0), |fact| fact.drained = draining);
+                self.note(peer, |fact| fact.drained = draining);
                 self.rib.set_draining(peer, draining);
             }
             Command::SetStanding { link, standing } => self.rib.set_standing(link, standing),
@@ -288,7 +289,7 @@ impl Task {
                 self.rib.reconfigure(*config);
             }
             Command::PeerUp { peer, incarnation, established } => {
-                self.facts.note(TunnelId(peer.0), |fact| fact.established = true);
+                self.note(peer, |fact| fact.established = true);
                 self.incarnations.insert(peer, incarnation);
                 self.backlog.remove(&peer);
                 if let Some(convergence) = &mut self.convergence {
@@ -301,7 +302,7 @@ impl Task {
                 match stale {
                     Some(stale) => self.rib.handle_peer_restarting(peer, &stale.families),
                     None => {
-                        self.facts.note(TunnelId(peer.0), |fact| fact.established = false);
+                        self.note(peer, |fact| fact.established = false);
                         self.rib.handle_peer_down(peer);
                     }
                 }
@@ -309,7 +310,7 @@ impl Task {
             Command::StaleExpired { peer, families } => {
                 // Unless it is back.
                 if self.rib.families(peer).is_empty() {
-                    self.facts.note(TunnelId(peer.0), |fact| fact.established = false);
+                    self.note(peer, |fact| fact.established = false);
                 }
                 self.rib.handle_stale_expired(peer, &families);
             }
@@ -322,6 +323,13 @@ impl Task {
             }
             Command::Refresh { peer, family } => self.rib.handle_refresh(peer, family),
             Command::Read(Read(question)) => question(&self.rib),
+        }
+    }
+
+    /// Notes something about the session of a tunnel; nobody chooses among others.
+    fn note(&self, peer: PeerId, change: impl FnOnce(&mut Fact)) {
+        if let Some(tunnel) = LinkId(peer.0).tunnel() {
+            self.facts.note(tunnel, change);
         }
     }
 

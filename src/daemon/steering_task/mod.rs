@@ -24,7 +24,7 @@ use steering::{Config, Connection, Member, Mode, Obstacle, ProbeStatus, Refusal,
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
-pub(super) use facts::Facts;
+pub(super) use facts::{Fact, Facts};
 
 use super::coupling::Coupling;
 use super::rib_task;
@@ -426,7 +426,7 @@ impl Check {
 }
 
 /// What speaks against a tunnel.
-fn obstacle(tunnel: &Tunnel, fact: facts::Fact, check: Option<&Check>) -> Option<Obstacle> {
+fn obstacle(tunnel: &Tunnel, fact: Fact, check: Option<&Check>) -> Option<Obstacle> {
     let drained = tunnel.bgp.as_ref().is_some_and(|session| fact.drained || session.policy.graceful_shutdown.drain);
     if !fact.up {
         Some(Obstacle::TunnelDown)
