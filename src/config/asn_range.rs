@@ -40,15 +40,31 @@ impl AsnRange {
         }
     }
 
-    /// All of them, where `own` is ours.
-    pub(crate) fn numbers(self, own: Asn) -> Vec<RangeInclusive<u32>> {
+    /// All of them, where `own` is ours, and `local` what we are called instead: then neither is a peer's (RFC 7705).
+    pub(crate) fn numbers(self, own: Asn, local: Option<Asn>) -> Vec<RangeInclusive<u32>> {
         // RFC 7607, RFC 7300: neither the first nor the last is anybody's.
-        match self {
-            Self::Numbers { first, last } => vec![first..=last],
-            Self::Any => vec![1..=u32::MAX - 1],
-            Self::External => vec![1..=own.0.saturating_sub(1), own.0.saturating_add(1)..=u32::MAX - 1],
+        let (all, external) = match self {
+            Self::Numbers { first, last } => (first..=last, false),
+            Self::Any => (1..=u32::MAX - 1, false),
+            Self::External => (1..=u32::MAX - 1, true),
+        };
+        let ours = (external || local.is_some()).then_some(own);
+        let mut numbers = vec![all];
+        for taken in ours.into_iter().chain(local) {
+            numbers = numbers.into_iter().flat_map(|range| without(range, taken)).collect();
         }
+        numbers
     }
+}
+
+fn without(range: RangeInclusive<u32>, taken: Asn) -> impl Iterator<Item = RangeInclusive<u32>> {
+    let (first, last) = range.into_inner();
+    let around = if (first..=last).contains(&taken.0) {
+        [taken.0.checked_sub(1).map(|end| first..=end), taken.0.checked_add(1).map(|start| start..=last)]
+    } else {
+        [Some(first..=last), None]
+    };
+    around.into_iter().flatten().filter(|range| !range.is_empty())
 }
 
 impl fmt::Display for AsnRange {
@@ -104,7 +120,7 @@ mod tests {
 
     #[test]
     fn external_is_any_but_ours() {
-        let has = |range: AsnRange, asn| range.numbers(Asn(65000)).iter().any(|numbers| numbers.contains(&asn));
+        let has = |range: AsnRange, asn| range.numbers(Asn(65000), None).iter().any(|numbers| numbers.contains(&asn));
         assert!(has(AsnRange::Any, 65000) && !has(AsnRange::External, 65000));
         for asn in [1, 64999, 65001, u32::MAX - 1] {
             assert!(has(AsnRange::External, asn) && has(AsnRange::Any, asn), "{asn}");
@@ -112,5 +128,15 @@ mod tests {
         for reserved in [0, u32::MAX] {
             assert!(!has(AsnRange::Any, reserved) && !has(AsnRange::External, reserved), "{reserved}");
         }
+    }
+    #[test]
+    fn who_knows_us_by_another_number_is_of_neither() {
+        let numbers = |range: AsnRange, own, local| range.numbers(Asn(own), Some(Asn(local)));
+        let all_but = vec![1..=64_998, 65_001..=u32::MAX - 1];
+        assert_eq!(numbers(AsnRange::Any, 65_000, 64_999), all_but);
+        assert_eq!(numbers(AsnRange::External, 64_999, 65_000), all_but);
+        let part = AsnRange::Numbers { first: 64_999, last: 65_002 };
+        assert_eq!(numbers(part, 65_000, 65_002), [64_999..=64_999, 65_001..=65_001]);
+        assert_eq!(numbers(AsnRange::Numbers { first: 65_000, last: 65_000 }, 65_000, 65_002), []);
     }
 }

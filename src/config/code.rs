@@ -139,6 +139,8 @@ codes! {
     NeighborDuplicate = "QS1209" "neighbor-duplicate",
     /// A neighbour that is the peer of a tunnel.
     NeighborInside = "QS1210" "neighbor-inside",
+    /// A neighbour without a key, from whose address the kernel takes nothing unsigned.
+    NeighborKey = "QS1212" "neighbor-key",
 
     /// The configuration of a pool's server cannot be used.
     PoolConfig = "QS1220" "pool-config",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use wire::Asn;
 
+use crate::asn_range::AsnRange;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::profile::Profile;
@@ -26,6 +27,7 @@ pub(super) fn lint(
     for session in within.chain(neighbors.iter().map(|neighbor| &neighbor.session)) {
         own.iter().for_each(|own| toward_one(*own, session, findings));
     }
+    own.iter().for_each(|own| neighbors.iter().for_each(|neighbor| toward_range(*own, neighbor, findings)));
     // A neighbour may well be of our own AS.
     for asn in neighbors.iter().filter_map(|neighbor| neighbor.session.asn) {
         usable(asn, findings);
@@ -81,6 +83,25 @@ fn toward_one(own: At<Asn>, session: &SessionDraft, findings: &Findings) {
                 .also(span, "compare")
                 .remedy(remedy),
         );
+    }
+}
+
+/// The same of all the ASes that a peer may be of which is not known beforehand; of the first, [`toward_one`] speaks.
+fn toward_range(own: At<Asn>, neighbor: &NeighborDraft, findings: &Findings) {
+    let Some(local) = neighbor.session.local_asn.filter(|_| neighbor.range.is_some()) else { return };
+    let told = neighbor.asns.iter().take(1).filter(|asns| asns.value.is_one()).count();
+    for asns in neighbor.asns.iter().skip(told) {
+        // Of those that stand for all, ours are left out.
+        let AsnRange::Numbers { first, last } = asns.value else { continue };
+        let held = [local.asn.value, own.value].into_iter().find(|ours| (first..=last).contains(&ours.0));
+        if let Some(held) = held {
+            findings.push(
+                Finding::error(Code::LocalAsn, asns.span, format!("AS {held} is ours and no peer's"))
+                    .label("holds it")
+                    .also(local.asn.span, "by this number these peers know us")
+                    .remedy("leave that number out: sessions with `local-asn` are with other ASes"),
+            );
+        }
     }
 }
 

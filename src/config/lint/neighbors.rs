@@ -12,6 +12,7 @@ pub(super) fn lint(neighbors: &[NeighborDraft], tunnels: &[TunnelDraft], finding
         unique_name(neighbor, earlier, tunnels, findings);
         unique_address(neighbor, earlier, findings);
         outside_tunnels(neighbor, tunnels, findings);
+        unsigned(neighbor, neighbors, findings);
     }
 }
 
@@ -53,6 +54,28 @@ fn unique_address(neighbor: &NeighborDraft, earlier: &[NeighborDraft], findings:
                     .remedy("who belongs to which? let each address be in one range"),
             );
         }
+    }
+}
+
+/// Keys of TCP MD5 (RFC 2385) are given to the kernel by prefix, and there is none that means "without".
+fn unsigned(neighbor: &NeighborDraft, all: &[NeighborDraft], findings: &Findings) {
+    let Some(address) = neighbor.address.filter(|_| !neighbor.session.has_key()) else { return };
+    let apart = |other: &NeighborDraft| {
+        let locals = neighbor.local_address.zip(other.local_address);
+        let interfaces = neighbor.interface.as_ref().zip(other.interface.as_ref());
+        locals.is_some_and(|(one, other)| one.value != other.value)
+            || interfaces.is_some_and(|(one, other)| one.value != other.value)
+    };
+    let signed = |other: &&NeighborDraft| {
+        other.session.has_key() && other.range.is_some_and(|range| range.value.contains(&address.value))
+    };
+    if let Some(range) = all.iter().filter(signed).find(|other| !apart(other)).and_then(|other| other.range) {
+        findings.push(
+            Finding::warning(Code::NeighborKey, address.span, format!("{} cannot connect unsigned", address.value))
+                .label("has no `md5`")
+                .also(range.span, "every connection from here has to be signed")
+                .remedy("give it `md5`, too, or make the range one that it is not in"),
+        );
     }
 }
 

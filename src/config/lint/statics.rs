@@ -71,8 +71,10 @@ fn watched(route: &StaticDraft, statics: &[StaticDraft], neighbors: &[NeighborDr
             );
         }
         let same = |other: &HopDraft| {
-            let interface = |hop: &HopDraft| hop.interface.as_ref().map(|at| at.value.clone());
-            other.address.is_some_and(|other| other.value == address.value) && interface(other) == interface(hop)
+            // Without one, it may well be the same.
+            let interfaces = other.interface.as_ref().zip(hop.interface.as_ref());
+            other.address.is_some_and(|other| other.value == address.value)
+                && interfaces.is_none_or(|(one, other)| one.value == other.value)
         };
         let others = statics.iter().flat_map(|route| &route.hops).filter(|other| same(other));
         if let Some(other) = others.filter_map(|other| other.bfd.as_ref()).find(|other| other.value != bfd.value) {

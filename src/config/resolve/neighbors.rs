@@ -34,7 +34,7 @@ pub(crate) struct NeighborDraft {
     pub(crate) local_address: Option<At<IpAddr>>,
     pub(crate) multihop: Option<At<u8>>,
     pub(crate) session: SessionDraft,
-    asns: Vec<AsnRange>,
+    pub(crate) asns: Vec<At<AsnRange>>,
     limit: u32,
 }
 
@@ -82,7 +82,7 @@ fn one(
         local_address: section.local_address.scalar(),
         multihop: section.multihop.scalar().and_then(|at| Some(At::new(u8::try_from(at.value.0).ok()?, at.span))),
         session: session::resolve(bgp, Profile::Generic, over, policies, secrets, findings),
-        asns: asns.into_iter().map(|at| at.value).collect(),
+        asns,
         limit: section.limit.value().map_or(LIMIT, |limit| limit.0),
     };
     draft.check_place(findings);
@@ -211,12 +211,13 @@ impl NeighborDraft {
         };
         let place = Place { id, link: LinkId::NONE, reach, local: local.unwrap_or(unspecified), peer, inside6: None };
         let asns = self.asns;
+        let known_as = self.session.local_asn.map(|local| local.asn.value);
         Some(Neighbor {
             session: self.session.finish(&name, own, place)?,
             place: NeighborPlace { interface, local_address: local, multihop: self.multihop.map(|hops| hops.value) },
             range: range.map(|range| Range {
                 range,
-                asns: asns.iter().flat_map(|asns| asns.numbers(own.0)).collect(),
+                asns: asns.iter().flat_map(|asns| asns.value.numbers(own.0, known_as)).collect(),
                 limit: usize::try_from(self.limit).unwrap_or(usize::MAX),
             }),
         })

@@ -275,6 +275,11 @@ impl SessionDraft {
         self.max_prefix_in.is_some()
     }
 
+    /// Whether its TCP segments are signed (RFC 2385).
+    pub(crate) const fn has_key(&self) -> bool {
+        self.transport.md5.is_some()
+    }
+
     /// Whether BFD watches its path.
     pub(crate) const fn has_bfd(&self) -> bool {
         self.bfd.is_some()

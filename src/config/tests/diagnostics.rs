@@ -148,7 +148,7 @@ const BEYOND: &[Case] = &[
                 ROUTER_END,
                 "  static:\n    - {prefix: 10.8.0.0/16, via: [{tunnel: t1, bfd: true}]}\n    \
                  - {prefix: 10.9.0.0/16, via: [{address: 10.1.0.9, bfd: true}, {address: 10.1.0.10, bfd: true}]}\n    \
-                 - {prefix: 10.10.0.0/16, via: [{address: 10.1.0.10, bfd: {interval: 1s}}]}\n",
+                 - {prefix: 10.10.0.0/16, via: [{address: 10.1.0.10, interface: eth0, bfd: {interval: 1s}}]}\n",
             ),
             (ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {bfd: true}}\ntunnels:\n"),
         ],
@@ -187,7 +187,9 @@ const BEYOND: &[Case] = &[
             ROOT,
             "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {local-asn: 65000}}\n  \
              - {name: b, asn: 65010, address: 10.1.0.10, bgp: {local-asn: {asn: 65010, replace-as: true}}}\n  \
-             - {name: c, asn: 65000, address: 10.1.0.11, bgp: {local-asn: 64999}}\ntunnels:\n",
+             - {name: c, asn: 65000, address: 10.1.0.11, bgp: {local-asn: 64999}}\n  \
+             - {name: d, asn: [65010, 64990-65005, 65006], range: 10.2.0.0/24, bgp: {local-asn: 64999}}\n  \
+             - {name: e, asn: [65010, 65000], range: 10.3.0.0/24, bgp: {local-asn: 64999}}\ntunnels:\n",
         )],
     ),
     (
@@ -196,6 +198,14 @@ const BEYOND: &[Case] = &[
             ROOT,
             "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9}\n  - {name: b, asn: 65010, address: 10.1.0.9}\n  \
              - {name: c, asn: 65010, range: 10.2.0.0/24}\n  - {name: d, asn: 65010, range: 10.2.0.0/16}\ntunnels:\n",
+        )],
+    ),
+    (
+        Code::NeighborKey,
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: a, asn: 65010, address: 10.2.0.9}\n  \
+             - {name: b, asn: 65010, range: 10.2.0.0/24, bgp: {md5: {inline: key-of-the-range}}}\ntunnels:\n",
         )],
     ),
     (

@@ -70,9 +70,32 @@ const PASSES: &[Case] = &[
     ),
     (
         Code::LocalAsn,
-        &[(ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {local-asn: 65001}}\ntunnels:\n")],
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: a, asn: 65010, address: 10.1.0.9, bgp: {local-asn: 65001}}\n  \
+             - {name: b, asn: [65010-65019, 65002], range: 10.2.0.0/24, bgp: {local-asn: 65001}}\n  \
+             - {name: c, asn: external, range: 10.3.0.0/24, bgp: {local-asn: 65001}}\ntunnels:\n",
+        )],
     ),
-    (Code::StaticBfd, &[(NETWORKS, "  static:\n    - {prefix: 10.8.0.0/16, via: [{address: 10.1.0.9, bfd: true}]}\n")]),
+    (
+        Code::StaticBfd,
+        &[(
+            NETWORKS,
+            "  static:\n    - {prefix: 10.8.0.0/16, via: [{address: 10.1.0.9, interface: eth0, bfd: true}]}\n    \
+             - {prefix: 10.9.0.0/16, via: [{address: 10.1.0.9, interface: eth1, bfd: {interval: 1s}}]}\n",
+        )],
+    ),
+    (
+        Code::NeighborKey,
+        &[(
+            ROOT,
+            "neighbors:\n  - {name: a, asn: 65010, address: 10.2.0.9, local-address: 10.2.0.1}\n  \
+             - {name: b, asn: 65010, address: 10.2.0.10, bgp: {md5: {inline: key-of-the-peer}}}\n  \
+             - {name: c, asn: 65010, address: 10.3.0.9}\n  \
+             - {name: d, asn: 65010, range: 10.2.0.0/24, local-address: 10.2.0.2, \
+             bgp: {md5: {inline: key-of-the-range}}}\ntunnels:\n",
+        )],
+    ),
     (Code::NeighborInside, &[(ROOT, "neighbors:\n  - {name: a, asn: 65010, address: 169.254.23.1}\ntunnels:\n")]),
     (Code::NetworkDuplicate, &[("[10.1.0.0/16]", "[10.1.0.0/16, 10.1.0.0/17]")]),
     (Code::NetworkMartian, &[("[10.1.0.0/16]", "[169.253.0.0/16]")]),
