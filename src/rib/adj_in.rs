@@ -142,7 +142,6 @@ impl Rib {
                 let changed = accepted != path.is_accepted() || judged.as_ref().is_some_and(|new| !new.is(&path.route));
                 if changed {
                     entry.stale |= path.role() == Role::Best;
-                    entry.moved = true;
                     dirty.insert(id);
                 }
                 path.accept(accepted);
@@ -306,7 +305,6 @@ impl AdjIn {
             None => self.paths += 1,
         }
         if accepted || old.is_some_and(|old| old.is_accepted()) {
-            entry.moved = true;
             dirty.insert(id);
         }
     }
@@ -330,7 +328,6 @@ impl AdjIn {
         entry.stale |= old.role() == Role::Best;
         // Its role is from the last decision, its acceptance may be newer.
         if old.is_accepted() || old.role() != Role::Unused {
-            entry.moved = true;
             dirty.insert(id);
         }
         if entry.is_vacant() {

@@ -188,9 +188,7 @@ impl Rib {
             // However many changed, all routes of the peer are looked at once.
             let leads_there = |path: &Path| path.route.leads_to(&peer.policy).is_some_and(|to| changed.contains(&to));
             for id in peer.adj_in.prefixes.iter() {
-                let entry = table.entry_mut(id);
-                if entry.paths_of(slot).any(leads_there) {
-                    entry.moved = true;
+                if table.entry(id).paths_of(slot).any(leads_there) {
                     dirty.insert(id);
                 }
             }

@@ -108,7 +108,7 @@ impl Rib {
         if *far {
             Self::doubt(peers, unsure, &entry.prefix);
         }
-        let (stale, moved) = (std::mem::take(&mut entry.stale), std::mem::take(&mut entry.moved));
+        let stale = std::mem::take(&mut entry.stale);
         if stale {
             for summary in summaries {
                 let origin = best(id, entry, peers, locals).map(|best| best.attributes().origin);
@@ -116,7 +116,8 @@ impl Rib {
             }
         }
         for peer in peers.iter_mut().filter(|peer| peer.session.is_some()) {
-            if stale || moved && peer.takes_paths() {
+            // Whatever it was, it may have changed which of the paths beside the best can be used, or their order.
+            if stale || peer.takes_paths() {
                 peer.adj_out.pending.insert(id);
             }
         }
@@ -169,7 +170,6 @@ impl Scratch {
             let (was, role) = (path.role(), role(standing));
             if was != role {
                 entry.stale |= was == Role::Best || role == Role::Best;
-                entry.moved = true;
                 peer.adj_in.leave_role(was);
                 peer.adj_in.enter_role(role);
                 path.set_role(role);

@@ -52,8 +52,6 @@ pub(crate) struct Entry {
     pub(crate) pinned: bool,
     /// What peers may have been told of this prefix is out of date.
     pub(crate) stale: bool,
-    /// The same for peers that are told of several paths.
-    pub(crate) moved: bool,
     /// One is kept in place: most tables hold one for most prefixes.
     pub(crate) paths: SmallVec<[Path; 1]>,
     /// What the forwarding table was told.
@@ -197,7 +195,6 @@ impl Entry {
             contested: false,
             pinned: false,
             stale: false,
-            moved: false,
             paths: SmallVec::new(),
             installed: NextHopSet::default(),
         }

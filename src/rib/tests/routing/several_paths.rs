@@ -129,6 +129,20 @@ fn all_paths_go_out_with_numbers_that_stay() {
 }
 
 #[test]
+fn a_path_that_was_only_told_goes_with_its_tunnel() {
+    for send_paths in [SendPaths::All, SendPaths::First(3)] {
+        let mut router = with_hub(send_paths);
+        assert_eq!(router.tunnels_of(PREFIX), [0], "the others are not in use");
+        router.rib.handle_link(policy(2, 64514).link, rib::LinkState::Down);
+        router.drain();
+        assert_eq!(heard(&router), [1, 2], "{send_paths:?}");
+        router.rib.handle_link(policy(2, 64514).link, rib::LinkState::Up);
+        router.drain();
+        assert_eq!(heard(&router), [1, 2, 3], "{send_paths:?}");
+    }
+}
+
+#[test]
 fn a_change_of_one_path_says_nothing_of_the_others() {
     let mut router = with_hub(SendPaths::All);
     router.rib.handle_update(PeerId(2), announce(&policy(2, 64514), 0, attributes(&[64514, 5])));
