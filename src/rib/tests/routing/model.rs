@@ -4,28 +4,36 @@
 //! After any sequence of events, with polls at any place in it, the kernel and every peer must have exactly what the
 //! model computes.
 
+mod checks;
+mod own;
 mod reference;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
-use bgp::{Announcement, Attributes, Family, Origin, Update};
+use bgp::{AddPath, Announcement, Attributes, Family, Origin, Update};
 use ipnet::IpNet;
 use policy::{Chain, PrefixRule, RuleAction};
 use proptest::prelude::*;
 use rib::{
-    DecisionRules, Inside6, LinkState, MultipathPaths, PeerCounts, PeerId, PeerPolicy, PeerSession, RibConfig, Verdict,
+    ConnectedRule, DecisionRules, Inside6, Interface, LinkState, MultipathPaths, NextHop, PeerId, PeerPolicy,
+    PeerSession, RibConfig, SendPaths,
 };
 use wire::LinkId;
 
+use checks::poll;
+use own::{aggregates, fast, slow, statics};
 use reference::Model;
 
 use crate::router::{Router, attributes, config, net, nlris, permit, policy, session};
 
 const OWN: u32 = 65000;
+/// Takes several paths to IPv4 prefixes (RFC 7911).
+const COLLECTOR: usize = 2;
 /// Sessions 0 and 1 to one AS, 2 to another, 3 internal, 4 over IPv6; 0, 1 and 3 have an IPv6 link beside them.
 const AS_OF: [u32; 5] = [64512, 64512, 65515, OWN, 64512];
-const PREFIXES: [&str; 13] = [
+const PREFIXES: [&str; 14] = [
+    "10.0.0.0/8",
     "10.1.0.0/16",
     "10.2.0.0/16",
     "10.2.0.0/17",
@@ -66,8 +74,13 @@ enum Event {
     EndOfRib(usize, Family),
     RefreshBegun(usize, Family),
     RefreshEnded(usize, Family),
-    /// MEDs compare across ASes; other ASes may be used beside the best.
-    Rules(bool, bool),
+    /// MEDs compare across ASes; other ASes may be used beside the best; link bandwidths count.
+    Rules(bool, bool, bool),
+    /// Which static routes there are, a bit for each.
+    Statics(usize),
+    /// What BFD says of a next hop of static routes.
+    Hop(usize, LinkState),
+    Aggregates(usize),
     Poll,
 }
 
@@ -78,11 +91,11 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let family = prop_oneof![Just(Family::Ipv4Unicast), Just(Family::Ipv6Unicast)];
     let marked = || (0..AS_OF.len(), family.clone());
     let event = prop_oneof![
-        8 => (peer.clone(), prefixes(), prefixes(), 0usize..10)
+        8 => (peer.clone(), prefixes(), prefixes(), 0usize..13)
             .prop_map(|(peer, withdrawn, announced, variant)| Event::Update { peer, withdrawn, announced, variant }),
         2 => peer.clone().prop_map(Event::Up),
         1 => peer.clone().prop_map(Event::Down),
-        2 => (peer.clone(), state).prop_map(|(peer, state)| Event::Tunnel(peer, state)),
+        2 => (peer.clone(), state.clone()).prop_map(|(peer, state)| Event::Tunnel(peer, state)),
         1 => prefixes().prop_map(Event::Originate),
         2 => (peer.clone(), 0usize..10).prop_map(|(peer, variant)| Event::Policy { peer, variant }),
         1 => peer.clone().prop_map(Event::Refresh),
@@ -93,7 +106,10 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => marked().prop_map(|(peer, family)| Event::EndOfRib(peer, family)),
         1 => marked().prop_map(|(peer, family)| Event::RefreshBegun(peer, family)),
         1 => marked().prop_map(|(peer, family)| Event::RefreshEnded(peer, family)),
-        1 => any::<(bool, bool)>().prop_map(|(always, relaxed)| Event::Rules(always, relaxed)),
+        1 => any::<(bool, bool, bool)>().prop_map(|(always, relaxed, weighted)| Event::Rules(always, relaxed, weighted)),
+        2 => (0usize..16).prop_map(Event::Statics),
+        1 => (peer.clone(), state).prop_map(|(peer, state)| Event::Hop(peer, state)),
+        2 => (0usize..5).prop_map(Event::Aggregates),
         4 => Just(Event::Poll),
     ];
     prop::collection::vec(event, 1..60)
@@ -115,6 +131,8 @@ fn route_variant(peer: usize, variant: usize) -> Attributes {
         6 => attributes(&[asn, OWN]),
         7 => change(|route| route.communities = vec![0xffff_ff01]),
         8 => change(|route| route.communities = vec![0xffff_ff02, 7]),
+        9 | 10 => change(|route| route.extended_communities = vec![slow()]),
+        11 => change(|route| route.extended_communities = vec![fast()]),
         _ => change(|route| route.local_preference = Some(300)),
     }
 }
@@ -155,7 +173,11 @@ fn is_v6(prefix: &IpNet) -> bool {
 }
 
 fn policy_variant(peer: usize, variant: usize) -> PeerPolicy {
-    let base = base_policy(peer);
+    let mut base = base_policy(peer);
+    if peer == COLLECTOR {
+        base.treatment.send_paths =
+            [SendPaths::First(2), SendPaths::All, SendPaths::Ecmp, SendPaths::Best][variant % 4];
+    }
     let all = || Chain::lines(vec![permit("0.0.0.0/0", 32), permit("::/0", 128)]);
     let deny = |prefix: &str| PrefixRule { action: RuleAction::Deny, ..permit(prefix, 32) };
     match variant {
@@ -177,7 +199,15 @@ fn policy_variant(peer: usize, variant: usize) -> PeerPolicy {
 }
 
 fn session_of(peer: usize) -> PeerSession {
-    PeerSession { families: vec![Family::Ipv4Unicast, Family::Ipv6Unicast], ..session(u32::try_from(peer).unwrap()) }
+    let families = vec![Family::Ipv4Unicast, Family::Ipv6Unicast];
+    let several = (Family::Ipv4Unicast, AddPath { receive: false, send: true });
+    let add_path = if peer == COLLECTOR { vec![several] } else { vec![] };
+    PeerSession { families, add_path, ..session(u32::try_from(peer).unwrap()) }
+}
+
+/// How the others name what leads to a peer in a tunnel.
+fn hop(peer: usize) -> NextHop {
+    NextHop { link: LinkId(u32::try_from(peer).unwrap()), address: base_policy(peer).peer_address }
 }
 
 fn peer_id(peer: usize) -> PeerId {
@@ -217,16 +247,25 @@ fn update(model: &mut Model, router: &mut Router, peer: usize, what: (&[usize], 
 }
 
 /// Other rules of the decision.
-fn decide_by(model: &mut Model, router: &mut Router, always: bool, relaxed: bool) {
-    let multipath = if relaxed { MultipathPaths::SameLength } else { MultipathPaths::SameNeighbour };
-    model.rules = DecisionRules { always_compare_med: always, multipath, weighted: false };
+fn decide_by(model: &mut Model, router: &mut Router, rules: DecisionRules) {
+    model.rules = rules;
     router.rib.reconfigure(RibConfig {
+        aggregates: model.aggregates.clone(),
         originated: model.originated.iter().copied().collect(),
         ecmp_width: model.width,
         protected: model.protected.clone(),
         decision: model.rules,
         ..config()
     });
+}
+
+/// BFD of a next hop of static routes has an opinion.
+fn hear(model: &mut Model, router: &mut Router, hop: NextHop, state: LinkState) {
+    match state {
+        LinkState::Up => model.dead.remove(&hop),
+        LinkState::Down => model.dead.insert(hop),
+    };
+    router.rib.handle_hop(hop, state);
 }
 
 fn happen(model: &mut Model, router: &mut Router, event: Event) {
@@ -294,8 +333,18 @@ fn happen(model: &mut Model, router: &mut Router, event: Event) {
         | Event::EndOfRib(..)
         | Event::RefreshBegun(..)
         | Event::RefreshEnded(..) => outlive(model, router, &event),
-        Event::Rules(always, relaxed) => {
-            decide_by(model, router, always, relaxed);
+        Event::Rules(always_compare_med, relaxed, weighted) => {
+            let multipath = if relaxed { MultipathPaths::SameLength } else { MultipathPaths::SameNeighbour };
+            decide_by(model, router, DecisionRules { always_compare_med, multipath, weighted });
+        }
+        Event::Statics(which) => {
+            model.statics = statics(which);
+            router.rib.set_sources(statics(which), ConnectedRule::default());
+        }
+        Event::Hop(peer, state) => hear(model, router, hop(peer), state),
+        Event::Aggregates(variant) => {
+            model.aggregates = aggregates(variant);
+            router.rib.set_aggregates(aggregates(variant));
         }
         Event::Poll => poll(model, router),
     }
@@ -345,71 +394,11 @@ fn outlive(model: &mut Model, router: &mut Router, event: &Event) {
         | Event::Width(_)
         | Event::Protect(_)
         | Event::Rules(..)
+        | Event::Statics(_)
+        | Event::Hop(..)
+        | Event::Aggregates(_)
         | Event::Poll => unreachable!("not about such routes"),
     }
-}
-
-fn poll(model: &mut Model, router: &mut Router) {
-    router.drain();
-    for peer in std::mem::take(&mut model.closed) {
-        model.down(peer);
-    }
-    assert_eq!(router.up, model.up.iter().map(|peer| peer_id(*peer)).collect());
-    assert_eq!(router.kernel, model.kernel(), "kernel");
-    for peer in &model.up {
-        assert_eq!(router.told[&peer_id(*peer)], model.told(*peer), "peer {peer}");
-    }
-    for (peer, policy) in model.policies.iter().enumerate() {
-        router.limits.extend(policy.max_prefix_out.map(|limit| (peer_id(peer), limit)));
-    }
-    check_views(model, router);
-}
-
-fn check_views(model: &Model, router: &Router) {
-    let prefixes: Vec<_> = router.rib.routes().map(|route| route.prefix).collect();
-    assert!(prefixes.iter().eq(model.prefixes().iter()), "{prefixes:?}");
-    assert_eq!(router.rib.totals().prefixes, prefixes.len(), "nothing gone is remembered");
-    let kernel: BTreeMap<_, _> =
-        router.rib.fib().map(|change| (change.prefix, change.next_hops.as_slice().to_vec())).collect();
-    assert_eq!(kernel, router.kernel);
-    for route in router.rib.routes() {
-        let used = route.candidates.iter().filter(|c| matches!(c.verdict, Verdict::Best | Verdict::Multipath));
-        let used: Vec<_> = used.map(|candidate| candidate.peer).collect();
-        let expected: Vec<_> = model.decide(&route.prefix).iter().map(|candidate| peer_id(candidate.peer)).collect();
-        assert_eq!(used, expected, "{}", route.prefix);
-    }
-    for peer in 0..AS_OF.len() {
-        check_counts(model, router, peer);
-    }
-}
-
-fn check_counts(model: &Model, router: &Router, peer: usize) {
-    let id = peer_id(peer);
-    let advertised = router.rib.adj_out(id).count();
-    let withheld: Vec<_> = router.rib.withheld(id).collect();
-    let held_back = withheld.iter().filter(|(_, why)| matches!(why, rib::Withheld::HeldBack { .. })).count();
-    let decided: Vec<_> = model
-        .prefixes()
-        .iter()
-        .map(|prefix| model.decide(prefix))
-        .map(|used| used.iter().position(|candidate| candidate.peer == peer))
-        .collect();
-    let received = model.routes.keys().filter(|(from, _)| *from == peer).count();
-    let expected = PeerCounts {
-        received,
-        accepted: model.accepted(peer),
-        refused: received - model.accepted(peer),
-        forgotten: 0,
-        stale: model.stale.iter().filter(|(from, _)| *from == peer).count(),
-        best: decided.iter().filter(|place| **place == Some(0)).count(),
-        multipath: decided.iter().filter(|place| place.is_some_and(|place| place > 0)).count(),
-        advertised,
-        held_back,
-    };
-    assert_eq!(router.rib.counts(id), Some(expected), "peer {peer}");
-    assert_eq!(advertised + withheld.len(), model.prefixes().len(), "each prefix is announced, or there is a reason");
-    let refused = router.rib.adj_in(id).filter(|entry| entry.refusal.is_some()).count();
-    assert_eq!(refused, expected.refused);
 }
 
 proptest! {
@@ -426,11 +415,16 @@ proptest! {
             rules: config().decision,
             routes: BTreeMap::new(),
             originated: config().originated.into_iter().collect(),
+            statics: vec![],
+            dead: BTreeSet::new(),
+            aggregates: vec![],
             width: 8,
             protected: config().protected,
         };
         for (peer, policy) in model.policies.iter().enumerate() {
             router.rib.add_peer(peer_id(peer), policy.clone());
+            let interface = Interface { name: policy.name.clone(), addresses: vec![] };
+            router.rib.set_interface(policy.link, interface);
         }
         for peer in 0..AS_OF.len() {
             happen(&mut model, &mut router, Event::Tunnel(peer, LinkState::Up));

@@ -7,11 +7,15 @@ use std::net::IpAddr;
 use bgp::Attributes;
 use ipnet::IpNet;
 use policy::{Chain, PrefixRule, RuleAction, Step};
-use rib::{DecisionRules, MultipathPaths, NextHop, PeerPolicy};
+use rib::{Aggregate, DecisionRules, MultipathPaths, NextHop, NextHopSet, PeerPolicy, SendPaths, StaticRoute};
 use wire::Asn;
 
-use super::{AS_OF, OWN, ends};
+use super::own::bandwidth;
+use super::{AS_OF, COLLECTOR, OWN, ends, is_v6};
 use crate::router::net;
+
+/// The next hop that a peer is told of a prefix, and the attributes of each path to it.
+pub(super) type Told = (IpAddr, Vec<Attributes>);
 
 /// What happened.
 pub(super) struct Model {
@@ -26,6 +30,10 @@ pub(super) struct Model {
     pub(super) stale: BTreeSet<(usize, IpNet)>,
     pub(super) routes: BTreeMap<(usize, IpNet), Attributes>,
     pub(super) originated: BTreeSet<IpNet>,
+    pub(super) statics: Vec<StaticRoute>,
+    /// Next hops of static routes that BFD finds dead.
+    pub(super) dead: BTreeSet<NextHop>,
+    pub(super) aggregates: Vec<Aggregate>,
     pub(super) width: usize,
     pub(super) rules: DecisionRules,
     pub(super) protected: Vec<IpAddr>,
@@ -35,7 +43,7 @@ pub(super) struct Model {
 #[derive(Clone)]
 pub(super) struct Candidate<'a> {
     pub(super) peer: usize,
-    route: &'a Attributes,
+    pub(super) route: &'a Attributes,
     local_preference: u32,
 }
 
@@ -54,7 +62,7 @@ impl Candidate<'_> {
 }
 
 impl Model {
-    fn is_external(&self, peer: usize) -> bool {
+    pub(super) fn is_external(&self, peer: usize) -> bool {
         self.policies[peer].peer_asn != Asn(OWN)
     }
 
@@ -124,21 +132,33 @@ impl Model {
         self.stale.remove(&(peer, prefix));
     }
 
-    /// The routes in use, the best first.
+    /// The routes of peers in use, the best first.
     pub(super) fn decide(&self, prefix: &IpNet) -> Vec<Candidate<'_>> {
-        if self.originated.contains(prefix) {
-            return vec![];
-        }
+        if self.is_ours(prefix) { vec![] } else { self.learned(prefix) }
+    }
+
+    /// The same as if nothing were of our own making.
+    pub(super) fn learned(&self, prefix: &IpNet) -> Vec<Candidate<'_>> {
+        let mut used = self.choose(self.usable(prefix));
+        used.truncate(self.width);
+        used
+    }
+
+    fn usable(&self, prefix: &IpNet) -> Vec<Candidate<'_>> {
         let usable = self.routes.iter().filter(|((peer, of), route)| {
             of == prefix && self.tunnels.contains(peer) && self.accepts(*peer, prefix, route)
         });
-        let mut left: Vec<_> = usable
+        usable
             .map(|((peer, _), route)| {
                 let configured = self.policies[*peer].local_preference;
                 let received = route.local_preference.filter(|_| !self.is_external(*peer));
                 Candidate { peer: *peer, route, local_preference: received.unwrap_or(configured) }
             })
-            .collect();
+            .collect()
+    }
+
+    /// The best first, then those as good.
+    fn choose<'a>(&self, mut left: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
         let key = |c: &Candidate<'_>| (Reverse(c.local_preference), c.length(), c.route.origin);
         let least = left.iter().map(key).min();
         left.retain(|candidate| Some(key(candidate)) == least);
@@ -157,53 +177,92 @@ impl Model {
         let relaxed = self.rules.multipath == MultipathPaths::SameLength;
         left.retain(|candidate| relaxed || Some(candidate.neighbour()) == neighbour);
         left.retain(|candidate| Some(med(candidate)) == best_med);
-        left.truncate(self.width);
         left
     }
 
-    pub(super) fn prefixes(&self) -> BTreeSet<IpNet> {
-        self.routes.keys().map(|(_, prefix)| *prefix).chain(self.originated.iter().copied()).collect()
-    }
-
-    pub(super) fn kernel(&self) -> BTreeMap<IpNet, Vec<NextHop>> {
-        let hop = |prefix: &IpNet, candidate: Candidate<'_>| {
-            let policy = &self.policies[candidate.peer];
-            let (_, address) = ends(policy, prefix).unwrap();
-            NextHop { link: policy.link, address }
-        };
-        let mut kernel = BTreeMap::new();
-        for prefix in self.prefixes() {
-            let hops: Vec<_> = self.decide(&prefix).into_iter().map(|candidate| hop(&prefix, candidate)).collect();
-            if !hops.is_empty() {
-                kernel.insert(prefix, hops);
+    /// The paths that a peer is told of, as far as it may be.
+    fn selected(&self, peer: usize, prefix: &IpNet) -> Vec<Candidate<'_>> {
+        let mut used = self.decide(prefix);
+        if self.is_ours(prefix) {
+            return used;
+        }
+        match self.policies[peer].treatment.send_paths {
+            SendPaths::Ecmp if peer == COLLECTOR && !is_v6(prefix) => used,
+            SendPaths::All if peer == COLLECTOR && !is_v6(prefix) => self.usable(prefix),
+            SendPaths::First(count) if peer == COLLECTOR && !is_v6(prefix) => {
+                let (mut left, mut first) = (self.usable(prefix), vec![]);
+                while let Some(best) =
+                    self.choose(left.clone()).into_iter().next().filter(|_| first.len() < count.into())
+                {
+                    left.retain(|candidate| candidate.peer != best.peer);
+                    first.push(best);
+                }
+                first
+            }
+            SendPaths::Best | SendPaths::Ecmp | SendPaths::All | SendPaths::First(_) => {
+                used.truncate(1);
+                used
             }
         }
-        kernel
+    }
+
+    pub(super) fn prefixes(&self) -> BTreeSet<IpNet> {
+        let known = self.routes.keys().map(|(_, prefix)| *prefix);
+        let own = self.own_prefixes().into_iter().filter(|prefix| !self.own(prefix).is_empty());
+        known.chain(own).collect()
+    }
+
+    /// Where packets go.
+    pub(super) fn ways(&self) -> BTreeMap<IpNet, NextHopSet> {
+        let ways = |prefix: &IpNet| {
+            if self.is_ours(prefix) {
+                return self.own_ways(prefix);
+            }
+            let used = self.learned(prefix);
+            let hop = |candidate: &Candidate<'_>| {
+                let policy = &self.policies[candidate.peer];
+                NextHop { link: policy.link, address: ends(policy, prefix).unwrap().1 }
+            };
+            let shares: Vec<_> = used.iter().map(|candidate| (hop(candidate), bandwidth(candidate.route))).collect();
+            if self.rules.weighted && shares.iter().all(|(_, share)| *share > 0) {
+                NextHopSet::weighted(shares)
+            } else {
+                NextHopSet::new(shares.into_iter().map(|(hop, _)| hop).collect())
+            }
+        };
+        let all = self.prefixes().into_iter().map(|prefix| (prefix, ways(&prefix)));
+        all.filter(|(_, ways)| !ways.is_empty()).collect()
     }
 
     /// What the peer is to have.
-    pub(super) fn told(&self, peer: usize) -> BTreeMap<IpNet, (IpAddr, Attributes)> {
+    pub(super) fn told(&self, peer: usize) -> BTreeMap<IpNet, Told> {
         let policy = &self.policies[peer];
         let mut ranked: Vec<_> = self
             .prefixes()
             .into_iter()
             .filter_map(|prefix| {
-                let originated = self.originated.contains(&prefix);
-                let attributes = if originated {
-                    self.permits(peer, &prefix, true)
-                        .then(|| self.outgoing(peer, Attributes::default(), policy.local_preference))
-                } else {
-                    let best = self.decide(&prefix).into_iter().next()?;
-                    let passes = self.permits(peer, &prefix, false) && self.passes(peer, &best);
-                    passes.then(|| self.outgoing(peer, best.route.clone(), best.local_preference))
-                }?;
-                Some((!originated, prefix.prefix_len(), prefix, attributes))
+                let ours = self.own(&prefix).into_iter().next().filter(|_| self.is_ours(&prefix));
+                let learned = ours.is_none();
+                let mut paths: Vec<Attributes> = match ours {
+                    Some(own) if self.permits(peer, &prefix, own.announced) => {
+                        vec![self.outgoing(peer, own.attributes, policy.local_preference)]
+                    }
+                    Some(_) => vec![],
+                    None => {
+                        let selected = self.selected(peer, &prefix).into_iter();
+                        let passing =
+                            selected.filter(|path| self.permits(peer, &prefix, false) && self.passes(peer, path));
+                        passing.map(|path| self.outgoing(peer, path.route.clone(), path.local_preference)).collect()
+                    }
+                };
+                paths.sort_by_key(|attributes| format!("{attributes:?}"));
+                (!paths.is_empty()).then(|| (learned, prefix.prefix_len(), prefix, paths))
             })
             .collect();
         ranked.sort_by_key(|(learned, length, prefix, _)| (*learned, *length, *prefix));
         ranked.truncate(policy.max_prefix_out.unwrap_or(u32::MAX) as usize);
-        let told = |prefix, attributes| (prefix, (ends(policy, &prefix).unwrap().0, attributes));
-        ranked.into_iter().map(|(_, _, prefix, attributes)| told(prefix, attributes)).collect()
+        let told = |prefix, paths| (prefix, (ends(policy, &prefix).unwrap().0, paths));
+        ranked.into_iter().map(|(_, _, prefix, paths)| told(prefix, paths)).collect()
     }
 
     fn permits(&self, peer: usize, prefix: &IpNet, originated: bool) -> bool {
@@ -213,7 +272,7 @@ impl Model {
             None => originated,
             Some(rule) => rule.is_some_and(|rule| rule.action == RuleAction::Permit),
         };
-        family && permitted && *prefix != net("169.254.21.0/30")
+        family && permitted && !self.is_summarised(prefix) && *prefix != net("169.254.21.0/30")
     }
 
     fn passes(&self, peer: usize, best: &Candidate<'_>) -> bool {
@@ -237,6 +296,10 @@ impl Model {
         for segment in &route.as_path.0 {
             let bgp::AsPathSegment::Sequence(rest) = segment else { unreachable!("the tests make no sets") };
             numbers.extend(rest.iter().map(|asn| asn.0));
+        }
+        // RFC 4360 6: what is not transitive stays in the AS.
+        if let Some(rare) = route.rare.present_mut() {
+            rare.extended_communities.retain(|[kind, ..]| kind & 0x40 == 0);
         }
         Attributes { as_path: crate::router::path(&numbers), med: policy.med, local_preference: None, ..route }
     }
