@@ -29,7 +29,7 @@ pub(super) fn configuration(ends: &Ends, told: &Told) -> String {
             index + 1,
             ends.peer_asn,
             ends.our_asn,
-            told.ipv4
+            told.ipv4.replace("US", ours)
         );
         text += " ipv6 { import all; export filter to_us; };\n}\n";
     }

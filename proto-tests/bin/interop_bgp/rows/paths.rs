@@ -1,6 +1,10 @@
 //! Paths and whether they are alive: BFD beyond tunnels, next hops of link scope, what static routes lead over.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use proto_tests::lab::{Result, ensure, not_yet, write_file};
+use serde_json::Value;
 
 use super::{EVERYONE, Links, Row};
 use crate::peer::{Peer, Software, Told};
@@ -11,11 +15,12 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "BFD over two hops", peers: BFD_FAR, links: Links::Cables, play: bfd_far },
     Row { name: "BFD with SHA1", peers: BFD_SHA1, links: Links::Cables, play: bfd_sha1 },
     Row { name: "BFD takes a static route away", peers: BFD, links: Links::Cables, play: static_bfd },
+    Row { name: "BFD moves between a session and a static route", peers: BFD, links: Links::Cables, play: bfd_moves },
     Row { name: "a static route over a learned one", peers: EVERYONE, links: Links::Cables, play: static_over },
     Row { name: "between link-local addresses", peers: LINK_LOCAL, links: Links::Cables, play: link_local },
 ];
 
-const BIRD_BFD: &str = "protocol bfd { interface \"*\" { interval 100 ms; multiplier 3; }; \
+pub(super) const BIRD_BFD: &str = "protocol bfd { interface \"*\" { interval 100 ms; multiplier 3; }; \
                         multihop { interval 100 ms; multiplier 3; }; }";
 
 const BFD: &[(Software, Told)] = &[
@@ -111,6 +116,35 @@ fn bfd_sha1(scene: &mut Scene, told: &Told) -> Result<()> {
     })?;
     scene.reload(&Ours { bgp: right, ..Ours::NOTHING })?;
     silence(scene)
+}
+
+/// There is one BFD session with a neighbour, whoever wants to know of it: that it changes hands the neighbour, whose BGP
+/// hangs on it, does not notice.
+fn bfd_moves(scene: &mut Scene, told: &Told) -> Result<()> {
+    const VIA: &str = "static: [{prefix: 10.50.0.0/16, via: [10.9.1.2]}]";
+    const WATCHED: &str = "static: [{prefix: 10.50.0.0/16, via: [{address: 10.9.1.2, bfd: {interval: 100ms, min-receive: 100ms}}]}, \
+         {prefix: 10.51.0.0/16, via: [{address: 10.9.1.2, interface: link1, \
+         bfd: {interval: 100ms, min-receive: 100ms}}]}]";
+    scene.start(told, &Ours { router: VIA, bgp: FAST, ..Ours::NOTHING })?;
+    wait_bfd(scene, "link1", "Up")?;
+    for (ours, name) in [
+        (Ours { router: WATCHED, ..Ours::NOTHING }, "static-10.9.1.2"),
+        (Ours { router: VIA, bgp: FAST, ..Ours::NOTHING }, "link1"),
+        (Ours { router: WATCHED, ..Ours::NOTHING }, "static-10.9.1.2"),
+    ] {
+        scene.reload(&ours)?;
+        // Far longer than it takes to be missed.
+        sleep(Duration::from_secs(1));
+        let shown = scene.daemon()?.show("bfd")?;
+        let is = |session: &Value| session["tunnel"] == name && session["state"] == "Up" && session["flaps"] == 0;
+        ensure(matches!(list(&shown["sessions"]), [one] if is(one)), "one BFD session, up all along", || {
+            shown.to_string()
+        })?;
+        scene.expect_no_flap()?;
+    }
+    scene.us.expect_route("10.51.0.0/16", &["link1"])?;
+    scene.kill_peer()?;
+    scene.wait_kernel("10.50.0.0/16", &[])
 }
 
 /// The second cable stands by.

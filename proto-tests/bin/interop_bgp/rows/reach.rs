@@ -80,16 +80,30 @@ const PASSIVE: &[(Software, Told)] = &[
     (Software::Openbgpd, Told { session: " passive", ..Told::NOTHING }),
 ];
 
-/// Three to one.
-const WEIGHTED: &[(Software, Told)] = &[(
-    Software::Frr,
-    Told {
-        global: "route-map TO-10.9.1.1 permit 10\n set extcommunity bandwidth 300\nexit\n\
-                 route-map TO-10.9.2.1 permit 10\n set extcommunity bandwidth 100\nexit",
-        ipv4: "  neighbor US route-map TO-US out",
-        ..Told::NOTHING
-    },
-)];
+/// Three to one. BIRD knows nothing of bandwidths: 300,000 and 100,000 in single precision, of the transitive type, since
+/// the other is not for other ASes.
+const WEIGHTED: &[(Software, Told)] = &[
+    (
+        Software::Frr,
+        Told {
+            global: "route-map TO-10.9.1.1 permit 10\n set extcommunity bandwidth 300\nexit\n\
+                     route-map TO-10.9.2.1 permit 10\n set extcommunity bandwidth 100\nexit",
+            ipv4: "  neighbor US route-map TO-US out",
+            ..Told::NOTHING
+        },
+    ),
+    (
+        Software::Bird,
+        Told {
+            global: "filter 'to-10.9.1.1' { if source != RTS_STATIC then reject; \
+                     bgp_ext_community.add((generic, 0x0004fdf1, 0x48927c00)); accept; }\n\
+                     filter 'to-10.9.2.1' { if source != RTS_STATIC then reject; \
+                     bgp_ext_community.add((generic, 0x0004fdf1, 0x47c35000)); accept; }",
+            ipv4: "export filter 'to-US';",
+            ..Told::NOTHING
+        },
+    ),
+];
 
 fn md5(scene: &mut Scene, told: &Told) -> Result<()> {
     let [right, wrong] = match scene.software {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use proto_tests::lab::{Result, ensure};
+use serde_json::Value;
 
+use super::paths::BIRD_BFD;
 use super::{Links, Row};
 use crate::peer::{Software, Told};
 use crate::scene::{Ours, Scene};
 
 pub(crate) const ROWS: &[Row] = &[
     Row { name: "graceful restart, theirs", peers: RESTARTING, links: Links::Tunnels, play: their_restart },
+    Row { name: "BFD counts after a graceful restart", peers: WITH_BFD, links: Links::Tunnels, play: bfd_afterwards },
     Row { name: "graceful restart, ours", peers: HELPING, links: Links::Tunnels, play: our_restart },
     Row { name: "graceful restart, ours, as ordered", peers: HELPING, links: Links::Cables, play: our_ordered_restart },
     Row { name: "no graceful restart: all goes at once", peers: RESTARTING, links: Links::Tunnels, play: no_restart },
@@ -30,6 +33,11 @@ pub(super) const RESTARTING: &[(Software, Told)] = &[
         },
     ),
 ];
+
+const WITH_BFD: &[(Software, Told)] = &[(
+    Software::Bird,
+    Told { global: BIRD_BFD, session: "graceful restart yes; graceful restart time 60; bfd yes;", ..Told::NOTHING },
+)];
 
 const HELPING: &[(Software, Told)] = &[
     (Software::Bird, Told { session: "graceful restart yes;", ..Told::NOTHING }),
@@ -58,6 +66,36 @@ fn their_restart(scene: &mut Scene, told: &Told) -> Result<()> {
     // What it no longer announces goes when it has said all it has.
     scene.wait_kernel("10.2.1.0/24", &[])?;
     scene.us.expect_route("10.2.0.0/16", &["link1"])
+}
+
+/// While routes are held for the peer, BFD's silence ends nothing (RFC 5882 4.3.2). Once it is back without BFD, what BFD
+/// said counts, though the hold time is far from over.
+fn bfd_afterwards(scene: &mut Scene, told: &Told) -> Result<()> {
+    scene.start(
+        told,
+        &Ours { bgp: "graceful-restart: helper\nbfd: {interval: 100ms, min-receive: 100ms}", ..Ours::NOTHING },
+    )?;
+    scene.wait_kernel("10.2.0.0/16", &["link1"])?;
+    let bfd = |scene: &Scene| -> Result<Value> { Ok(scene.daemon()?.show("bfd")?["sessions"][0].clone()) };
+    let wait_bfd = |scene: &Scene, state: &str| {
+        scene.wait(&format!("BFD is {state}"), || {
+            let session = bfd(scene)?;
+            ensure(session["state"] == state, "BFD", || session.to_string())
+        })
+    };
+    wait_bfd(scene, "Up")?;
+    scene.kill_peer()?;
+    wait_bfd(scene, "Down")?;
+    sleep(A_WHILE);
+    scene.us.expect_route("10.2.0.0/16", &["link1"])?;
+    let session = scene.session()?;
+    ensure(session["last_error"]["reason"] != "bfd-down", "BFD did not end it", || session.to_string())?;
+    scene.start_peer(&Told { global: "", session: "graceful restart yes; graceful restart time 60;", ..*told })?;
+    scene.wait("BFD ends the session that came back", || {
+        let session = scene.session()?;
+        ensure(session["last_error"]["reason"] == "bfd-down", "why", || session.to_string())
+    })?;
+    scene.wait_kernel("10.2.0.0/16", &[])
 }
 
 const FULL: Ours = Ours { bgp: "graceful-restart: full", ..Ours::NOTHING };
