@@ -93,6 +93,8 @@ pub struct Terms {
     pub peer_networks: Vec<String>,
     /// In a CHILD SA for each pair of them.
     pub per_pair: bool,
+    /// The peer takes, and makes, no CHILD SA in `IKE_AUTH` (RFC 6023).
+    pub childless: bool,
     /// Our end begins when a packet waits.
     pub on_demand: bool,
     /// How ESP travels.
@@ -120,6 +122,7 @@ impl Terms {
             our_networks: Vec::new(),
             peer_networks: Vec::new(),
             per_pair: false,
+            childless: false,
             on_demand: false,
             carrier: Carrier::Udp,
             dpd: 10,
@@ -221,6 +224,7 @@ impl Terms {
         let encap = if self.carrier == Carrier::Udp { "yes" } else { "no" };
         let binding = interface.map_or_else(String::new, |id| format!("if_id_in = {id}\n  if_id_out = {id}"));
         let ppk = if self.ppk { format!("ppk_id = {}\n  ppk_required = yes", PPK.0) } else { String::new() };
+        let childless = if self.childless { "force" } else { "allow" };
         let (method, certificate) = match &self.auth {
             Auth::Psk => ("psk", ""),
             Auth::Certificate(_) => ("pubkey", "certs = peer.pem\n   "),
@@ -230,7 +234,7 @@ impl Terms {
         let mut text = format!(
             "connections {{\n {TUNNEL} {{\n  version = {version}\n  aggressive = {aggressive}\n  local_addrs = {local}\n  \
              remote_addrs = {remote}\n  encap = {encap}\n  mobike = no\n  proposals = {ike}\n  dpd_delay = {dpd}s\n  \
-             rekey_time = 0\n  reauth_time = 0\n  over_time = 1h\n  unique = replace\n  keyingtries = 1\n  {ppk}\n  {binding}\n  \
+             rekey_time = 0\n  reauth_time = 0\n  over_time = 1h\n  unique = replace\n  keyingtries = 1\n  childless = {childless}\n  {ppk}\n  {binding}\n  \
              local {{\n   auth = {method}\n   {certificate}id = \"{peer_id}\"\n  }}\n  \
              remote {{\n   auth = {method}\n   id = \"{our_id}\"\n  }}\n  children {{\n   {TUNNEL} {{\n    \
              local_ts = {theirs}\n    remote_ts = {ours}\n    esp_proposals = {}\n    mode = tunnel\n    rekey_time = 0\n    \
