@@ -138,14 +138,12 @@ impl Tunnel {
                 return;
             }
         };
+        self.note_refused_child(&contents, state);
         match self.verify_responder(&contents, state, attempt.path, cx.wall) {
             Ok(ppk) => self.finish_auth(cx, attempt, contents, ppk),
             // The responder holds the SA for established unless it refused itself.
             Err(failure) => {
                 let established = contents.auth.is_some();
-                if !established {
-                    self.note_refused_child(&contents, state);
-                }
                 self.abandon_auth(cx, attempt, failure, established);
             }
         }

@@ -28,7 +28,8 @@ impl Tunnel {
         self.childless && first.childless
     }
 
-    /// Our `IKE_AUTH` was refused as a whole. strongSwan says so where it insists on doing without a CHILD SA.
+    /// Where it insists on doing without a CHILD SA, strongSwan refuses the whole of an `IKE_AUTH` that has one, be it with its
+    /// own proof besides.
     pub(super) fn note_refused_child(&mut self, contents: &Contents, asked: &ExpectAuthResponse) {
         if contents.has(NotifyType::INVALID_SYNTAX) {
             self.childless = asked.first.childless && asked.child.is_some();
