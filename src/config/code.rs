@@ -107,8 +107,6 @@ codes! {
     AsnDocumentation = "QS1110" "asn-documentation",
     /// An AS number that the peer's cloud takes from no customer (S1-10).
     AsnCloud = "QS0110" "asn-cloud",
-    /// An AS number beyond what the peer's cloud takes.
-    AsnCloudMost = "QS1111" "asn-cloud-most",
     /// Our AS number is a public one (S0-20).
     AsnPublic = "QS0020" "asn-public",
     /// Both ends have one AS number (S4-11).

@@ -28,6 +28,11 @@ impl Connection<'_, '_> {
         self.tunnels.iter().find_map(|peer| peer.asns()).map_or(65000, |(_, ours)| ours.0)
     }
 
+    /// The API's name of the argument for it: what takes more than 31 bits has one of its own.
+    pub(super) fn asn_argument(&self) -> &'static str {
+        if self.asn() > i32::MAX.cast_unsigned() { "bgp_asn_extended" } else { "bgp_asn" }
+    }
+
     /// Whether routes are static.
     pub(super) fn is_static(&self) -> bool {
         self.tunnels.iter().all(|peer| peer.asns().is_none())

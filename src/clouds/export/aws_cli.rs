@@ -24,7 +24,8 @@ pub(super) fn write(peers: &[Peer<'_>], notes: &mut Vec<String>) -> Result<Vec<A
             "gateway{number}=$(aws ec2 create-customer-gateway --type ipsec.1 --ip-address {} \\",
             connection.address
         );
-        line!(script, "    --bgp-asn {} --query CustomerGateway.CustomerGatewayId --output text)", connection.asn());
+        let (argument, asn) = (connection.asn_argument().replace('_', "-"), connection.asn());
+        line!(script, "    --{argument} {asn} --query CustomerGateway.CustomerGatewayId --output text)");
         line!(
             script,
             "connection{number}=$(aws ec2 create-vpn-connection --cli-input-json file://connection-{number}.json \\"

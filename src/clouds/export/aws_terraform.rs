@@ -55,9 +55,11 @@ pub(super) fn keys(peers: &[Peer<'_>]) -> Result<Artifact, ExportError> {
 fn resources(main: &mut Artifact, connection: &Connection<'_, '_>, number: usize) -> Result<(), ExportError> {
     line!(main);
     line!(main, "resource \"aws_customer_gateway\" \"gateway_{number}\" {{");
-    line!(main, "  type       = \"ipsec.1\"");
-    line!(main, "  ip_address = \"{}\"", connection.address);
-    line!(main, "  bgp_asn    = \"{}\"", connection.asn());
+    let (argument, asn) = (connection.asn_argument(), connection.asn());
+    let width = argument.len().max("ip_address".len());
+    line!(main, "  {:width$} = \"ipsec.1\"", "type");
+    line!(main, "  {:width$} = \"{}\"", "ip_address", connection.address);
+    line!(main, "  {argument:width$} = \"{asn}\"");
     line!(main, "}}");
     line!(main);
     line!(main, "resource \"aws_vpn_connection\" \"connection_{number}\" {{");

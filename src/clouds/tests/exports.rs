@@ -239,3 +239,22 @@ fn a_speaker_that_would_be_in_two_as_is_refused() {
         assert!(error.to_string().contains("a and b end in different AS"), "{target:?}: {error}");
     }
 }
+
+#[test]
+fn a_number_of_more_than_31_bits_has_an_argument_of_its_own() {
+    let text = |asn: u32| {
+        format!(
+            "router: {{name: edge, asn: {asn}, router-id: 10.1.0.1, networks: [10.1.0.0/16]}}\n\
+             defaults: {{profile: aws, local: 192.0.2.10, psk: {{file: key}}, bgp: {{asn: 64512}}}}\ntunnels:\n  \
+             - {{name: a, remote: 203.0.113.11, inside: 169.254.21.0/30}}\n  \
+             - {{name: b, remote: 203.0.113.12, inside: 169.254.22.0/30}}\n"
+        )
+    };
+    let exported =
+        |asn, target| shown(&export(&router(&text(asn)), target, &Options::default()).unwrap(), Reveal::Shown);
+    let terraform = exported(4_200_000_001, Target::AwsTerraform);
+    assert!(terraform.contains("bgp_asn_extended = \"4200000001\"") && !terraform.contains("bgp_asn "), "{terraform}");
+    let script = exported(4_200_000_001, Target::AwsCli);
+    assert!(script.contains("--bgp-asn-extended 4200000001 ") && !script.contains("--bgp-asn "), "{script}");
+    assert!(exported(2_147_483_647, Target::AwsCli).contains("--bgp-asn 2147483647 "));
+}

@@ -11,7 +11,7 @@ use crate::export::{Options, Reveal, Target, export};
 
 /// Arguments that a resource may have and we write.
 const ARGUMENTS: &[(&str, &[&str])] = &[
-    ("aws_customer_gateway", &["type", "ip_address", "bgp_asn"]),
+    ("aws_customer_gateway", &["type", "ip_address", "bgp_asn", "bgp_asn_extended"]),
     (
         "aws_vpn_connection",
         &[

@@ -173,16 +173,6 @@ fn toward_clouds(own: At<Asn>, tunnels: &[TunnelDraft], findings: &Findings) {
                     cloud.asn.take
                 )),
             );
-        } else if seen.value.0 > cloud.asn.most {
-            findings.push(
-                Finding::warning(
-                    Code::AsnCloudMost,
-                    seen.span,
-                    format!("{} may not take AS {} from a customer gateway", cloud.name, seen.value),
-                )
-                .label(format!("above {}", cloud.asn.most))
-                .remedy(format!("take {} to be on the safe side", cloud.asn.take)),
-            );
         }
     }
 }

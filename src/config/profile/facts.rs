@@ -214,8 +214,6 @@ sections! {
         cloud_default: Option<u32>,
         /// What it takes from nobody.
         reserved: Vec<Word<AsnRange>>,
-        /// The highest it takes.
-        most: u32,
         /// What to take instead, to follow "take".
         take: String,
         source: String,

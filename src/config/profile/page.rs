@@ -169,7 +169,6 @@ fn speaker(cloud: &'static Cloud) -> Vec<Fact> {
     let asn_rows = Section("asn", &asn.source).rows([
         ("the cloud's, by default", asn.cloud_default.map(|asn| asn.to_string())),
         ("taken from nobody", some(reserved.collect::<Vec<_>>().join(" "))),
-        ("at most", Some(asn.most.to_string())),
         ("best", Some(asn.take.clone())),
     ]);
     [bgp_rows, route_rows, asn_rows].concat()

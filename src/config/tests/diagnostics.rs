@@ -51,7 +51,6 @@ const ROUTER: &[Case] = &[
     (Code::AsnReserved, &[("asn: 65000", "asn: 23456"), ("asn: 64512", "asn: 65535")]),
     (Code::AsnDocumentation, &[("asn: 65000", "asn: 64496")]),
     (Code::AsnCloud, &[("asn: 65000", "asn: 65515"), ("profile: aws", "profile: azure")]),
-    (Code::AsnCloudMost, &[("asn: 65000", "asn: 64086.59905")]),
     (Code::AsnEqual, &[("asn: 64512", "asn: 65000")]),
     (Code::NetworkDuplicate, &[("[10.1.0.0/16]", "[10.1.0.0/16, 10.1.0.0/16]")]),
     (Code::NetworkMartian, &[("[10.1.0.0/16]", "[127.0.0.0/8, 169.254.0.0/17, 'ff02::/16']")]),
