@@ -322,7 +322,11 @@ fn a_reload_that_gives_an_on_demand_tunnel_routes_brings_it_up() -> Result<()> {
     }
     site.write(&routes)?;
     site.daemon()?.reload()?;
-    wait_for(patience(20), "the tunnel is up", || site.daemon()?.expect_up(&["t1"]))
+    wait_for(patience(20), "the tunnel is up, without a packet for it", || {
+        let tunnel = site.daemon()?.tunnel("t1")?;
+        ensure(tunnel["state"] == "up", "its state", || tunnel.to_string())?;
+        site.router.expect_route("10.2.0.0/16", &["qs-t1"])
+    })
 }
 
 /// A route-based peer's configuration.
