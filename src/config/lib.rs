@@ -11,31 +11,19 @@
 //! reading finds all there is to find. Nothing here changes anything: `quadspan check` is [`load`] and a printout.
 //!
 //! * [`load`] and [`parse`] are the way in, [`Router`] is what comes out, [`Report`] what comes out otherwise.
-//! * `model` is the file as written, `profile` what is known about each cloud, `code` the list of rules, `rule` what is said of each.
+//! * `document` reads text into fields and says what is wrong with them, `profile` is what is known
+//!   about each cloud.
+//! * `model` is the file as written, `resolve` what it means, `lint` how that fits together.
 //! * [`schema()`] is the JSON Schema for editors, made from `model`.
 
-mod asn_range;
-mod code;
-mod de;
-mod diagnostic;
-mod field;
 mod lint;
-mod marks;
 mod model;
-mod named;
-mod node;
-mod outer;
 mod policies;
 mod pool;
-mod profile;
 mod resolve;
 mod router;
-mod rule;
-mod scalar;
 mod schema;
 mod secrets;
-mod source;
-mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -55,6 +43,8 @@ pub use rule::Rule;
 pub use schema::schema;
 pub use secrets::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
 pub use yaml::document;
+
+use ::document::{asn_range, code, de, diagnostic, field, named, rule, scalar, source, yaml};
 
 use diagnostic::{Finding, Findings};
 use source::{Source, Span};

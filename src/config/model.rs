@@ -3,12 +3,14 @@
 mod beyond;
 mod bfd;
 mod connections;
+mod credentials;
+mod inside;
 mod pools;
 mod routes;
 mod routing;
 mod speaker;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,19 +30,21 @@ use wire::outer::{DontFragment, Dscp};
 use crate::field::{Field, Layer, Leaf, OneOf};
 use crate::named::Named;
 use crate::policies::{ChainField, PolicySection};
-use crate::profile::{Profile, Side};
 use crate::router::{DataplaneChoice, LogFormat};
 use crate::scalar::{
-    AuthKind, Count, GracefulShutdown, IkeGeneration, Legacy, Octets, PathDirections, RestartMode, Text, Within,
+    Count, GracefulShutdown, IkeGeneration, Legacy, Octets, PathDirections, RestartMode, Text, Within,
 };
+use profile::Profile;
 
 pub(crate) use self::bfd::{BfdAuthSection, BfdField, BfdSection};
 pub(crate) use beyond::{ConnectedField, NeighborSection, StaticHopSection, StaticSection};
 pub(crate) use connections::{ConnectionSection, FailbackSection, HealthSection, MemberSection, ProbeSection};
+pub(crate) use credentials::{AuthSection, OriginSection, PpkSection, PskSection};
+pub(crate) use inside::{Inside6Section, InsideSection};
 pub(crate) use pools::{OpenVpnSection, PoolSection};
 pub(crate) use routes::{AggregateSection, BestPathSection};
 pub(crate) use routing::{RoutingField, TunnelRouteSection, TunnelRoutesField};
-pub(crate) use speaker::{AddPathSection, GracefulRestartSection, LocalAsnSection};
+pub(crate) use speaker::{AddPathSection, GracefulRestartSection, LocalAsnSection, MaxPrefixSection};
 
 /// A Quadspan router.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -283,38 +287,6 @@ impl TunnelSection {
     }
 }
 
-/// Where the pre-shared key comes from: exactly one of these.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "psk", extend("minProperties" = 1, "maxProperties" = 1))]
-pub(crate) struct PskSection {
-    /// A file; a relative path starts at this configuration's folder. One line ending is dropped.
-    pub(crate) file: Leaf<PathBuf>,
-    /// An environment variable of the process.
-    pub(crate) env: Leaf<Text>,
-    /// A systemd credential by name.
-    pub(crate) credential: Leaf<Text>,
-    /// The key itself. For experiments only.
-    pub(crate) inline: Leaf<Text>,
-}
-
-/// A post-quantum pre-shared key: its name, and exactly one way to it.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "ppk", extend("required" = ["id"], "minProperties" = 2))]
-pub(crate) struct PpkSection {
-    /// The name it has at both ends (PPK_ID).
-    pub(crate) id: Leaf<Text>,
-    /// A file; a relative path starts at this configuration's folder. One line ending is dropped.
-    pub(crate) file: Leaf<PathBuf>,
-    /// An environment variable of the process.
-    pub(crate) env: Leaf<Text>,
-    /// A systemd credential by name.
-    pub(crate) credential: Leaf<Text>,
-    /// Whether a peer that does not use it is refused; `true` by default.
-    pub(crate) required: Leaf<bool>,
-}
-
 macro_rules! layered {
     ($(#[$title:meta])* struct $name:ident as $text:literal { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$title])*
@@ -348,58 +320,6 @@ layered! {
         /// How an RSA key signs: `pss` (default), or `pkcs1` for peers that know nothing else.
         rsa: Leaf<RsaPadding>,
     }
-}
-
-/// Where something is: one of these.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "origin", extend("minProperties" = 1, "maxProperties" = 1))]
-pub(crate) struct OriginSection {
-    /// A file; a relative path starts at this configuration's folder.
-    pub(crate) file: Leaf<PathBuf>,
-    /// A systemd credential by name.
-    pub(crate) credential: Leaf<Text>,
-}
-
-/// Who proves itself with what.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "auth", extend("required" = ["local", "remote"]))]
-pub(crate) struct AuthSection {
-    /// We: `psk` or `certificate`.
-    pub(crate) local: Leaf<AuthKind>,
-    /// The peer: `psk` or `certificate`.
-    pub(crate) remote: Leaf<AuthKind>,
-}
-
-/// The link inside the tunnel: `prefix` (and `side`), or both addresses.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "inside")]
-pub(crate) struct InsideSection {
-    /// The link's network; the /30 around our address by default.
-    pub(crate) prefix: Leaf<Ipv4Net>,
-    /// Which host of the prefix is ours: `first` or `second`.
-    pub(crate) side: Leaf<Side>,
-    /// Our address.
-    pub(crate) local: Leaf<Ipv4Addr>,
-    /// The peer's address.
-    pub(crate) peer: Leaf<Ipv4Addr>,
-}
-
-/// The IPv6 link inside the tunnel: `prefix` (and `side`), or both addresses.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "inside6")]
-pub(crate) struct Inside6Section {
-    /// The link's network; the /126 around our address by default.
-    pub(crate) prefix: Leaf<Ipv6Net>,
-    /// Which host of the prefix is ours: `first` or `second`.
-    pub(crate) side: Leaf<Side>,
-    /// Our address.
-    pub(crate) local: Leaf<Ipv6Addr>,
-    /// The peer's address.
-    pub(crate) peer: Leaf<Ipv6Addr>,
 }
 
 layered! {
@@ -563,19 +483,4 @@ layered! {
         /// many.
         send_paths: Leaf<SendPaths>,
     }
-}
-
-/// Limits of prefixes in one session.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "max-prefix")]
-pub(crate) struct MaxPrefixSection {
-    /// Most prefixes to accept; one more ends the session.
-    #[serde(rename = "in")]
-    pub(crate) inbound: Leaf<Within<0, { u32::MAX }>>,
-    /// From which percentage of `in` on a warning is logged; never by default.
-    pub(crate) warn: Leaf<Within<1, 100>>,
-    /// Most prefixes to announce; the rest is held back.
-    #[serde(rename = "out")]
-    pub(crate) outbound: Leaf<Within<0, { u32::MAX }>>,
 }

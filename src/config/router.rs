@@ -15,7 +15,7 @@ use wire::outer::OuterHeader;
 use wire::{Asn, RouterId, Secret};
 
 use crate::pool::ClientPool;
-use crate::profile::Profile;
+use profile::Profile;
 
 /// One router: one process.
 #[derive(Clone, Debug)]
@@ -341,4 +341,15 @@ pub struct Transport {
     pub ttl_security: Option<u8>,
     /// Largest segment, in octets; `None` leaves it to what fits the link.
     pub mss: Option<u16>,
+}
+
+document::keywords! {
+    DataplaneChoice, "`auto` or `userspace`", {
+        "auto" => DataplaneChoice::Auto,
+        "userspace" => DataplaneChoice::Userspace,
+    };
+    LogFormat, "`text` or `json`", {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+    };
 }

@@ -1,11 +1,13 @@
 //! From the owners' own terms to what a person reads.
 
 mod beyond;
+mod bfd;
 mod connections;
+mod fib;
 mod flows;
 mod pools;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,7 +19,9 @@ use rib::{CandidateView, LocalKind, Verdict as RibVerdict};
 use wire::ipsec::Direction;
 
 pub(crate) use beyond::{neighbor, static_route};
+pub(crate) use bfd::bfd;
 pub(crate) use connections::{connections, note_connections};
+pub(crate) use fib::{fib, route_state};
 pub(crate) use flows::views as flows;
 pub(crate) use pools::pool;
 
@@ -26,10 +30,9 @@ use view::cause::TunnelNames as _;
 use view::explain;
 use view::policy::AttributesView;
 use view::{
-    BfdSessionView, BfdView, CapabilityView, CertificateView, ChildView, FailoverView, FailureView, FibNextHopView,
-    FibRouteView, FibView, Health, IkeView, MessageCounts, MissingChildView, NotificationView, PathView, PeerPlace,
-    PeerView, PrefixCounts, RouteView, RouterView, RoutingView, StrangerView, StrangersView, TrafficView, TunnelState,
-    TunnelView, Verdict,
+    CapabilityView, CertificateView, ChildView, FailureView, Health, IkeView, MessageCounts, MissingChildView,
+    NotificationView, PathView, PeerPlace, PeerView, PrefixCounts, RouteView, RouterView, RoutingView, StrangerView,
+    StrangersView, TrafficView, TunnelState, TunnelView, Verdict,
 };
 
 /// The router itself.
@@ -69,7 +72,7 @@ pub(crate) fn verdict(router: &Router, tunnels: &[TunnelView], peers: &[PeerView
 }
 
 /// Sizes of the tables.
-pub(crate) fn routing(totals: rib::Totals, fib: &fib::FibStatus) -> RoutingView {
+pub(crate) fn routing(totals: rib::Totals, fib: &::fib::FibStatus) -> RoutingView {
     RoutingView {
         rib_prefixes: totals.prefixes,
         rib_paths: totals.paths,
@@ -251,56 +254,6 @@ pub(crate) fn strangers(
         refused_rate: counters.refused_rate,
         dropped: counters.dropped,
         sources: strangers.iter().map(view).collect(),
-    }
-}
-
-/// Every BFD session.
-pub(crate) fn bfd(report: &daemon::BfdReport, now: Instant) -> BfdView {
-    let view = |(name, path, status): &(String, bfd::Path, bfd::Status)| bfd_session(name, path, status, now);
-    BfdView {
-        sessions: report.sessions.iter().map(view).collect(),
-        discarded: report.discarded.iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
-    }
-}
-
-fn bfd_session(name: &str, path: &bfd::Path, status: &bfd::Status, now: Instant) -> BfdSessionView {
-    let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let (peer_desired, peer_required, peer_multiplier) = status.remote_timing;
-    BfdSessionView {
-        tunnel: name.to_owned(),
-        local: path.local,
-        peer: path.remote,
-        multihop: path.hops != bfd::Hops::One,
-        state: status.state.to_string(),
-        since: seconds(now, status.since),
-        obstacle: match status.verdict {
-            bfd::Verdict::Usable => None,
-            bfd::Verdict::Failed(obstacle) => Some(obstacle.to_string()),
-        },
-        peer_state: status.remote_state.map(|state| state.to_string()),
-        peer_diagnostic: status.remote_diagnostic.words().to_owned(),
-        transmit_microseconds: micros(status.transmit_interval),
-        detection_microseconds: micros(status.detection_time),
-        multiplier: status.multiplier,
-        peer_desired_microseconds: micros(peer_desired),
-        peer_required_microseconds: micros(peer_required),
-        peer_multiplier,
-        discriminator: status.discriminator,
-        peer_discriminator: status.remote_discriminator,
-        authentication: status.authentication.map(|kind| match kind {
-            bfd::AuthKind::KeyedSha1 => "sha1".to_owned(),
-            bfd::AuthKind::MeticulousKeyedSha1 => "meticulous-sha1".to_owned(),
-        }),
-        packets_in: status.counters.received,
-        packets_out: status.counters.sent,
-        packets_refused: status.counters.discarded,
-        flaps: status.counters.flaps,
-        last_failure: status.last_down.as_ref().map(|down| FailureView {
-            reason: down.reason.label().to_owned(),
-            text: down.reason.to_string(),
-            remedy: down.reason.remedy().to_owned(),
-            ago: seconds(now, down.at),
-        }),
     }
 }
 
@@ -512,61 +465,6 @@ const fn source(kind: LocalKind) -> &'static str {
         LocalKind::Pool => "pool",
         LocalKind::Aggregate => "aggregate",
     }
-}
-
-/// What the kernel has from us.
-pub(crate) fn fib(snapshot: &fib::FibSnapshot, topology: &Topology) -> FibView {
-    let next_hop = |hop: &fib::FibNextHop| FibNextHopView {
-        tunnel: topology.link_name(hop.link),
-        interface: topology.link_interface(hop.link),
-        address: hop.address,
-        active: hop.active,
-        weight: hop.weight,
-    };
-    let route = |route: &fib::FibRoute| FibRouteView {
-        prefix: route.prefix,
-        blackhole: route.blackhole,
-        state: route_state(&route.state),
-        next_hops: route.next_hops.iter().map(next_hop).collect(),
-    };
-    FibView {
-        table: snapshot.status.table,
-        protocol: snapshot.status.protocol,
-        matches_kernel: snapshot.status.matches_kernel,
-        routes: snapshot.routes.iter().map(route).collect(),
-        groups: snapshot.groups.len(),
-        counters: counters(&snapshot.status.counters),
-        last_failover: snapshot.status.last_failover.map(|failover| FailoverView {
-            tunnel: topology.link_name(failover.link),
-            microseconds: u64::try_from(failover.took.as_micros()).unwrap_or(u64::MAX),
-            messages: failover.messages,
-        }),
-    }
-}
-
-/// In one word, or with the reason.
-pub(crate) fn route_state(state: &fib::RouteState) -> String {
-    match state {
-        fib::RouteState::Installed => "installed".to_owned(),
-        fib::RouteState::Pending => "pending".to_owned(),
-        fib::RouteState::Failed { reason } => format!("failed: {reason}"),
-    }
-}
-
-fn counters(counters: &fib::FibCounters) -> BTreeMap<String, u64> {
-    let kinds = [
-        ("install", counters.installs),
-        ("replace", counters.replaces),
-        ("delete", counters.deletes),
-        ("nexthop_change", counters.nexthop_changes),
-        ("policy_change", counters.policy_changes),
-        ("error", counters.errors),
-        ("resync", counters.resyncs),
-        ("drift", counters.drift),
-        ("overrun", counters.overruns),
-        ("failover", counters.failovers),
-    ];
-    kinds.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect()
 }
 
 pub(crate) fn seconds(now: Instant, then: Instant) -> u64 {

@@ -9,14 +9,17 @@
 
 pub mod answer;
 mod beyond;
+mod bfd;
 pub mod cause;
 pub mod client;
 mod connections;
 mod diagnostic;
 pub mod explain;
+mod fib;
 mod flow;
 pub mod policy;
 mod pools;
+mod strangers;
 
 use std::net::IpAddr;
 
@@ -24,12 +27,15 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use beyond::{PeerPlace, StaticHopView, StaticView};
+pub use bfd::{BfdSessionView, BfdView};
 pub use connections::{
     ConnectionState, ConnectionTunnelView, ConnectionView, ConnectionsView, HealthView, ProbeTargetView, SwitchView,
 };
 pub use diagnostic::rendered_report;
+pub use fib::{FailoverView, FibNextHopView, FibRouteView, FibView};
 pub use flow::{FlowRuleView, FlowState, FlowView};
 pub use pools::{PoolClientView, PoolView};
+pub use strangers::{StrangerView, StrangersView};
 
 /// `quadspan status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -285,38 +291,6 @@ pub struct MissingChildView {
     pub retry_in: Option<u64>,
 }
 
-/// `quadspan show strangers`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StrangersView {
-    /// Negotiations that have begun and are not authenticated.
-    pub half_open: usize,
-    /// First messages answered with a demand for a cookie.
-    pub cookies_sent: u64,
-    /// First messages ignored because too many negotiations were half open.
-    pub refused_full: u64,
-    /// First messages ignored because their source sent too many.
-    pub refused_rate: u64,
-    /// Datagrams that are no IKE message, or belong to no SA.
-    pub dropped: u64,
-    /// Who was refused, the most recent first.
-    pub sources: Vec<StrangerView>,
-}
-
-/// Somebody who was refused before proving who they are.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StrangerView {
-    /// An IPv4 address, or the first of an IPv6 /64.
-    pub source: IpAddr,
-    /// The tunnel it seemed to mean.
-    pub tunnel: Option<String>,
-    /// How often it was refused.
-    pub count: u64,
-    /// Seconds since the first time.
-    pub first_ago: u64,
-    /// Why, the last time.
-    pub failure: FailureView,
-}
-
 /// Packets and octets of inner packets, and drops by cause.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TrafficView {
@@ -520,128 +494,4 @@ pub struct PathView {
     /// Octets per second by its link bandwidth community.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<u64>,
-}
-
-/// `quadspan show fib`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FibView {
-    /// Kernel routing table.
-    pub table: u32,
-    /// Route protocol number that marks our routes.
-    pub protocol: u8,
-    /// Whether the last comparison with the kernel found no difference.
-    pub matches_kernel: bool,
-    /// Routes.
-    pub routes: Vec<FibRouteView>,
-    /// Groups of next hops shared by the routes.
-    pub groups: usize,
-    /// Operations since start, by kind.
-    pub counters: std::collections::BTreeMap<String, u64>,
-    /// The last time a tunnel's next hop was taken out.
-    pub last_failover: Option<FailoverView>,
-}
-
-/// How long the kernel's routes led into a dead tunnel.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FailoverView {
-    /// The tunnel that was lost.
-    pub tunnel: String,
-    /// From the word that it is dead until the kernel confirmed the change, in microseconds.
-    pub microseconds: u64,
-    /// Netlink messages it took.
-    pub messages: usize,
-}
-
-/// One route in the kernel.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FibRouteView {
-    /// Destination.
-    pub prefix: IpNet,
-    /// `installed`, `pending` or `failed: reason`.
-    pub state: String,
-    /// Whether packets are dropped: an aggregate, or a static route that says so.
-    #[serde(default)]
-    pub blackhole: bool,
-    /// Next hops.
-    pub next_hops: Vec<FibNextHopView>,
-}
-
-/// One next hop of a route in the kernel.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FibNextHopView {
-    /// Tunnel.
-    pub tunnel: String,
-    /// Interface.
-    pub interface: String,
-    /// Address.
-    pub address: IpAddr,
-    /// Whether it takes traffic now: its tunnel is up and the kernel has it.
-    pub active: bool,
-    /// Its part of the traffic beside the others, 1 to 256.
-    #[serde(default = "one")]
-    pub weight: u16,
-}
-
-const fn one() -> u16 {
-    1
-}
-
-/// `quadspan show bfd`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct BfdView {
-    /// Every session.
-    pub sessions: Vec<BfdSessionView>,
-    /// Datagrams that counted for nothing, by cause.
-    pub discarded: std::collections::BTreeMap<String, u64>,
-}
-
-/// One BFD session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct BfdSessionView {
-    /// The tunnel it runs in, or the name of the neighbour.
-    pub tunnel: String,
-    /// Our address.
-    pub local: IpAddr,
-    /// The peer's address.
-    pub peer: IpAddr,
-    /// Whether the peer may be several hops away (RFC 5883).
-    pub multihop: bool,
-    /// `AdminDown`, `Down`, `Init` or `Up`.
-    pub state: String,
-    /// Seconds in this state.
-    pub since: u64,
-    /// What speaks against the path; nothing if it is usable.
-    pub obstacle: Option<String>,
-    /// The peer's state, while it is heard.
-    pub peer_state: Option<String>,
-    /// Why the peer's end was lost the last time, in words.
-    pub peer_diagnostic: String,
-    /// How often we send, in microseconds.
-    pub transmit_microseconds: u64,
-    /// How long the peer may be silent, in microseconds; 0 while it is not heard.
-    pub detection_microseconds: u64,
-    /// Our detect multiplier.
-    pub multiplier: u8,
-    /// The peer's Desired Min TX Interval in microseconds.
-    pub peer_desired_microseconds: u64,
-    /// The peer's Required Min RX Interval in microseconds.
-    pub peer_required_microseconds: u64,
-    /// The peer's detect multiplier.
-    pub peer_multiplier: u8,
-    /// Our discriminator.
-    pub discriminator: u32,
-    /// The peer's discriminator; 0 while it is not heard.
-    pub peer_discriminator: u32,
-    /// `sha1` or `meticulous-sha1`.
-    pub authentication: Option<String>,
-    /// Packets accepted.
-    pub packets_in: u64,
-    /// Packets sent.
-    pub packets_out: u64,
-    /// Packets for this session that were refused.
-    pub packets_refused: u64,
-    /// Times it failed after it was up.
-    pub flaps: u64,
-    /// Why it was lost the last time.
-    pub last_failure: Option<FailureView>,
 }

@@ -7,9 +7,9 @@ use wire::Asn;
 use crate::asn_range::AsnRange;
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::profile::Profile;
 use crate::resolve::{NeighborDraft, RouterDraft, SessionDraft, TunnelDraft};
 use crate::source::At;
+use profile::Profile;
 
 pub(super) fn lint(
     router: Option<&RouterDraft>,

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::profile::Profile;
 use crate::resolve::TunnelDraft;
+use profile::Profile;
 
 pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
     let mut instances: BTreeMap<IpAddr, Vec<&TunnelDraft>> = BTreeMap::new();

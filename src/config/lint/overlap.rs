@@ -10,9 +10,9 @@ use ipnet::{IpNet, Ipv4Net};
 use super::networks::{exported, martian};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::profile::DefaultRoute;
 use crate::resolve::{RouterDraft, TunnelDraft};
 use crate::source::At;
+use profile::DefaultRoute;
 
 pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Findings) {
     let routed = router.statics.iter().filter(|route| route.hops.iter().any(|hop| hop.tunnel.is_some()));

@@ -6,9 +6,9 @@ use negotiation::{IkeVersion, StartAction, V1Mode};
 
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::profile::Begins;
 use crate::resolve::{SessionDraft, StaticDraft, TunnelDraft};
 use crate::source::At;
+use profile::Begins;
 
 pub(super) fn lint(tunnels: &[TunnelDraft], statics: &[StaticDraft], findings: &Findings) {
     if let [only] = tunnels {

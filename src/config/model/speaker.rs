@@ -7,7 +7,7 @@ use serde::Deserialize;
 use wire::Asn;
 
 use crate::field::Leaf;
-use crate::scalar::{PathDirections, RestartMode};
+use crate::scalar::{PathDirections, RestartMode, Within};
 
 /// Several paths per prefix, by family; a family that is left out has one.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -49,4 +49,19 @@ pub(crate) struct LocalAsnSection {
     pub(crate) no_prepend: Leaf<bool>,
     /// Put it in place of the router's own number in what the peer is told; `false` by default: the peer sees both.
     pub(crate) replace_as: Leaf<bool>,
+}
+
+/// Limits of prefixes in one session.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "max-prefix")]
+pub(crate) struct MaxPrefixSection {
+    /// Most prefixes to accept; one more ends the session.
+    #[serde(rename = "in")]
+    pub(crate) inbound: Leaf<Within<0, { u32::MAX }>>,
+    /// From which percentage of `in` on a warning is logged; never by default.
+    pub(crate) warn: Leaf<Within<1, 100>>,
+    /// Most prefixes to announce; the rest is held back.
+    #[serde(rename = "out")]
+    pub(crate) outbound: Leaf<Within<0, { u32::MAX }>>,
 }

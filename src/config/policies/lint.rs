@@ -6,9 +6,9 @@ use wire::Asn;
 use super::resolve::{Kind, PoliciesDraft};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
-use crate::profile::Profile;
 use crate::resolve::SessionDraft;
 use crate::source::{At, Span};
+use profile::Profile;
 
 /// Longer lists are not compared line by line.
 const COMPARED: usize = 2_000;

@@ -13,10 +13,10 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, missing};
 use crate::model::{AuthSection, CertificateSection, PskSection};
-use crate::profile::Profile;
 use crate::scalar::{AuthKind, Legacy};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
+use profile::Profile;
 
 /// What a tunnel says about it.
 pub(super) struct Sections {

@@ -11,9 +11,9 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Leaf, OneOf, Word};
 use crate::model::{BfdAuthSection, BfdField, BfdSection};
-use crate::profile::Profile;
 use crate::secrets::{FoundSecret, SecretReference, SecretSource};
 use crate::source::{At, Span};
+use profile::Profile;
 
 const FASTEST: Duration = Duration::from_millis(10);
 const SLOWEST: Duration = Duration::from_secs(60);

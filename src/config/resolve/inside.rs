@@ -12,9 +12,9 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, OneOf, missing};
 use crate::model::InsideSection;
-use crate::profile::{Profile, Side};
 use crate::router::InsideLink;
 use crate::source::{At, Span};
+use profile::{Profile, Side};
 
 pub(super) fn resolve(
     field: Field<OneOf<Ipv4Net, InsideSection>>,

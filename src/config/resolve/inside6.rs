@@ -8,9 +8,9 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, OneOf};
 use crate::model::Inside6Section;
-use crate::profile::{Profile, Side};
 use crate::router::InsideLink6;
 use crate::source::{At, Span};
+use profile::{Profile, Side};
 
 pub(super) fn resolve(
     field: Field<OneOf<Ipv6Net, Inside6Section>>,

@@ -7,9 +7,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::tunnel::{TunnelDraft, hash};
-use crate::profile::Profile;
 use crate::router::{InsideLink, InsideLink6};
 use crate::source::At;
+use profile::Profile;
 
 /// 169.254.128.0/17, far from what clouds and people choose.
 const FIRST: u32 = 0xa9fe_8000;

@@ -15,10 +15,10 @@ use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf, OneOf, Word};
 use crate::model::NeighborSection;
 use crate::policies::PoliciesDraft;
-use crate::profile::Profile;
 use crate::router::{Neighbor, NeighborPlace, Range};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
+use profile::Profile;
 
 /// Sessions with peers of one range, unless said otherwise.
 const LIMIT: u32 = 64;

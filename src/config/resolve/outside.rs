@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Leaf;
-use crate::profile::Profile;
 use crate::source::{At, Span};
+use profile::Profile;
 
 type Address = Option<At<IpAddr>>;
 

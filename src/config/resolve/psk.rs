@@ -6,9 +6,9 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, missing};
 use crate::model::PskSection;
-use crate::profile::Profile;
 use crate::secrets::{FoundSecret, SecretReference, SecretSource};
 use crate::source::{At, Span};
+use profile::Profile;
 
 pub(super) fn resolve(
     field: Field<PskSection>,

@@ -17,11 +17,11 @@ use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf};
 use crate::model::{BgpSection, MaxPrefixSection};
 use crate::policies::{Exchange, PoliciesDraft, exchange};
-use crate::profile::{Cloud, Profile};
 use crate::router::{Session, Transport};
 use crate::scalar::{GracefulShutdown, Within};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
+use profile::{Cloud, Profile};
 
 /// What could be made out of a `bgp` section.
 #[derive(Clone, Debug)]

@@ -12,10 +12,10 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, OneOf};
 use crate::model::{ConnectedField, StaticHopSection, StaticSection};
-use crate::profile::Profile;
 use crate::router::{Tunnel, Watch};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
+use profile::Profile;
 
 /// What could be made out of one entry of `static`.
 #[derive(Clone, Debug)]

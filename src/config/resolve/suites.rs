@@ -9,9 +9,9 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf, Word};
 use crate::model::EspSection;
-use crate::profile::{OfSeveral, Profile};
 use crate::scalar::Legacy;
 use crate::source::{At, Span};
+use profile::{OfSeveral, Profile};
 
 pub(super) fn ike(
     written: Field<Vec<Leaf<IkeProposal>>>,

@@ -13,9 +13,9 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::{Leaf, Word};
 use crate::model::{DpdSection, EspSection, IkeSection, RekeySection};
-use crate::profile::Cloud;
 use crate::scalar::Within;
 use crate::source::At;
+use profile::Cloud;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {

@@ -24,11 +24,11 @@ use crate::diagnostic::{Finding, Findings};
 use crate::field::{Field, Leaf};
 use crate::model::{Defaults, HealthSection, TunnelSection};
 use crate::policies::PoliciesDraft;
-use crate::profile::Profile;
 use crate::router::{InsideLink, InsideLink6, Tunnel};
 use crate::scalar::{Legacy, Text, Within};
 use crate::secrets::SecretSource;
 use crate::source::{At, Span};
+use profile::Profile;
 
 /// What could be made out of one entry of `tunnels`.
 #[derive(Clone, Debug)]

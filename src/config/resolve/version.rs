@@ -16,9 +16,9 @@ use crate::code::Code;
 use crate::diagnostic::{Finding, Findings};
 use crate::field::Word;
 use crate::model::IkeSection;
-use crate::profile::Profile;
 use crate::scalar::IkeGeneration;
 use crate::source::{At, Span};
+use profile::Profile;
 
 /// A key of fewer octets, even if random, deserves stronger words where it can be guessed off-line.
 const GUESSABLE: usize = 20;

@@ -80,7 +80,7 @@ fn rows_that_rules_refer_to_exist() {
 
 fn list() -> String {
     let mut text = String::from(
-        "# The rules of `quadspan check`\n\n`quadspan explain CODE` prints one of them. Written by a test; see `src/config/rules`.\n\n\
+        "# The rules of `quadspan check`\n\n`quadspan explain CODE` prints one of them. Written by a test; see `src/document/rules`.\n\n\
          | code | name | severity | what | why | what to do | from |\n|---|---|---|---|---|---|---|\n",
     );
     let mut codes = Code::ALL.to_vec();

@@ -6,8 +6,8 @@ use negotiation::IkeVersion;
 
 use super::{GOOD, changed, check};
 use crate::field::Word;
-use crate::profile::Side;
 use crate::{Code, Profile, Tunnel};
+use profile::Side;
 
 /// The usual configuration with another profile.
 fn text(profile: Profile, more: &str) -> String {

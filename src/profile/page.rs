@@ -6,8 +6,8 @@ use negotiation::StartAction;
 
 use super::Profile;
 use super::facts::{Begins, Characters, Cloud, DefaultPfs, DefaultRoute, OfSeveral, Side};
-use crate::field::Word;
-use crate::scalar::IkeGeneration;
+use document::field::Word;
+use document::scalar::IkeGeneration;
 
 /// One thing that is known about a cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]

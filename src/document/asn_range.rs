@@ -10,9 +10,14 @@ use crate::field::Scalar;
 
 /// Several AS numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AsnRange {
+pub enum AsnRange {
     /// From one to another, both included.
-    Numbers { first: u32, last: u32 },
+    Numbers {
+        /// The first of them.
+        first: u32,
+        /// The last.
+        last: u32,
+    },
     /// Whatever the peer says.
     Any,
     /// Whatever the peer says, but for our own.
@@ -21,19 +26,21 @@ pub(crate) enum AsnRange {
 
 impl AsnRange {
     /// One of them: the only one, if there is one alone.
-    pub(crate) const fn first(self) -> Asn {
+    pub const fn first(self) -> Asn {
         match self {
             Self::Numbers { first, .. } => Asn(first),
             Self::Any | Self::External => Asn(1),
         }
     }
 
-    pub(crate) const fn is_one(self) -> bool {
+    /// Whether it is a single number.
+    #[must_use]
+    pub const fn is_one(self) -> bool {
         matches!(self, Self::Numbers { first, last } if first == last)
     }
 
     /// Whether a peer that is not of our own AS may have this one.
-    pub(crate) fn contains(self, asn: Asn) -> bool {
+    pub fn contains(self, asn: Asn) -> bool {
         match self {
             Self::Numbers { first, last } => (first..=last).contains(&asn.0),
             Self::Any | Self::External => true,
@@ -41,7 +48,7 @@ impl AsnRange {
     }
 
     /// All of them, where `own` is ours, and `local` what we are called instead: then neither is a peer's (RFC 7705).
-    pub(crate) fn numbers(self, own: Asn, local: Option<Asn>) -> Vec<RangeInclusive<u32>> {
+    pub fn numbers(self, own: Asn, local: Option<Asn>) -> Vec<RangeInclusive<u32>> {
         // RFC 7607, RFC 7300: neither the first nor the last is anybody's.
         let (all, external) = match self {
             Self::Numbers { first, last } => (first..=last, false),

@@ -12,13 +12,17 @@ use miette::{NamedSource, SourceSpan};
 
 /// A byte range of the text, end exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+pub struct Span {
+    /// The first octet.
+    pub start: usize,
+    /// The first octet behind it.
+    pub end: usize,
 }
 
 impl Span {
-    pub(crate) const fn new(start: usize, end: usize) -> Self {
+    /// From `start` to before `end`.
+    #[must_use]
+    pub const fn new(start: usize, end: usize) -> Self {
         Self { start, end }
     }
 }
@@ -31,26 +35,29 @@ impl From<Span> for SourceSpan {
 
 /// A value and where it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct At<T> {
-    pub(crate) value: T,
-    pub(crate) span: Span,
+pub struct At<T> {
+    /// What is written.
+    pub value: T,
+    /// Where.
+    pub span: Span,
 }
 
 impl<T> At<T> {
-    pub(crate) const fn new(value: T, span: Span) -> Self {
+    /// `value`, written at `span`.
+    pub const fn new(value: T, span: Span) -> Self {
         Self { value, span }
     }
 }
 
 /// The masked text, shared by all diagnostics about it.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub struct Source {
     text: Arc<NamedSource<String>>,
 }
 
 impl Source {
     /// Takes `text` with the octets of `secrets` overwritten.
-    pub(crate) fn masked(name: &str, text: &str, secrets: &[Span]) -> Self {
+    pub fn masked(name: &str, text: &str, secrets: &[Span]) -> Self {
         let mut bytes = text.as_bytes().to_vec();
         for secret in secrets {
             let end = secret.end.min(bytes.len());
@@ -65,25 +72,31 @@ impl Source {
         Self { text: Arc::new(NamedSource::new(name, text)) }
     }
 
-    pub(crate) fn name(&self) -> &str {
+    /// What the text is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
         self.text.name()
     }
 
-    pub(crate) fn text(&self) -> &str {
+    /// All of it, without secrets.
+    #[must_use]
+    pub fn text(&self) -> &str {
         self.text.inner()
     }
 
-    pub(crate) fn named(&self) -> &NamedSource<String> {
+    /// The same for diagnostics.
+    #[must_use]
+    pub fn named(&self) -> &NamedSource<String> {
         &self.text
     }
 
     /// What is written at `span`, at most its first line.
-    pub(crate) fn excerpt(&self, span: Span) -> &str {
+    pub fn excerpt(&self, span: Span) -> &str {
         self.text().get(span.start..span.end).and_then(|text| text.lines().next()).unwrap_or_default()
     }
 
     /// Line and column (in characters) of the start of `span`, both counted from one.
-    pub(crate) fn position(&self, span: Span) -> (usize, usize) {
+    pub fn position(&self, span: Span) -> (usize, usize) {
         let before = self.text().get(..span.start).unwrap_or(self.text());
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(line_start..).map_or(0, |line| line.chars().count());
@@ -93,7 +106,7 @@ impl Source {
 
 /// Whatever may be a secret in a text that could not be read as YAML: the rest of each line after a key that
 /// introduces one, and the deeper lines below it.
-pub(crate) fn suspected_secrets(text: &str) -> Vec<Span> {
+pub fn suspected_secrets(text: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut deeper_than = None;
     let mut start = 0;
@@ -116,7 +129,7 @@ pub(crate) fn suspected_secrets(text: &str) -> Vec<Span> {
 }
 
 /// What the name of a key holds that introduces a secret, by our names or by what people may try.
-pub(crate) const SECRET_KEYS: [&str; 9] =
+pub const SECRET_KEYS: [&str; 9] =
     ["psk", "ppk", "inline", "secret", "passw", "shared-key", "shared_key", "sharedkey", "private"];
 
 #[cfg(test)]

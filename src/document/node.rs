@@ -4,32 +4,41 @@ use crate::source::{SECRET_KEYS, Span};
 
 /// One value. Of a mapping, the span is its first key and what follows it on that line: enough to point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
-    pub(crate) span: Span,
-    pub(crate) kind: Kind,
+pub struct Node {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub kind: Kind,
 }
 
+/// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Nothing, or `~`.
     Null,
     /// Text, number or boolean: always its text as written, so that the AS number `1.10` is not taken for 1.1.
     Scalar(String),
+    /// In their order.
     List(Vec<Node>),
+    /// In their order.
     Map(Vec<Entry>),
 }
 
+/// A key and what it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) key_span: Span,
-    pub(crate) value: Node,
+pub struct Entry {
+    /// As written.
+    pub key: String,
+    /// Where it stands.
+    pub key_span: Span,
+    /// What it has.
+    pub value: Node,
 }
 
 impl Node {
     /// Where secrets are written: the scalars below a `psk` key or one like it, except those that only refer to one;
     /// and a private key in PEM, wherever it is.
-    pub(crate) fn secrets(&self) -> Vec<Span> {
+    pub fn secrets(&self) -> Vec<Span> {
         let mut found = Vec::new();
         self.collect_secrets(false, &mut found);
         found

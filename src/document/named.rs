@@ -11,11 +11,11 @@ use crate::field::Field;
 use crate::source::{At, Span};
 
 /// The name under which [`Named`] asks the deserialiser for keys with their places.
-pub(crate) const NAMED: &str = "$named";
+pub const NAMED: &str = "$named";
 
 /// Entries in the order of the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Named<T>(Vec<(At<String>, Field<T>)>);
+pub struct Named<T>(Vec<(At<String>, Field<T>)>);
 
 impl<T> Default for Named<T> {
     fn default() -> Self {
@@ -25,7 +25,7 @@ impl<T> Default for Named<T> {
 
 impl<T> Named<T> {
     /// The entries.
-    pub(crate) fn into_entries(self) -> Vec<(At<String>, Field<T>)> {
+    pub fn into_entries(self) -> Vec<(At<String>, Field<T>)> {
         self.0
     }
 }

@@ -157,7 +157,9 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(name: &str, diagnostics: Vec<Diagnostic>) -> Self {
+    /// Of the document called `name`.
+    #[must_use]
+    pub fn new(name: &str, diagnostics: Vec<Diagnostic>) -> Self {
         Self { name: name.to_owned(), diagnostics }
     }
 
@@ -200,7 +202,7 @@ impl miette::Diagnostic for Report {
 
 /// A finding that does not know its text yet.
 #[derive(Clone, Debug)]
-pub(crate) struct Finding {
+pub struct Finding {
     severity: Severity,
     code: Code,
     span: Span,
@@ -211,15 +213,21 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    pub(crate) fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
+    /// The configuration cannot be used.
+    #[must_use]
+    pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, span, message.into())
     }
 
-    pub(crate) fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
+    /// Somebody should look at it.
+    #[must_use]
+    pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, span, message.into())
     }
 
-    pub(crate) fn advice(code: Code, span: Span, message: impl Into<String>) -> Self {
+    /// It could be better.
+    #[must_use]
+    pub fn advice(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self::new(Severity::Advice, code, span, message.into())
     }
 
@@ -228,18 +236,20 @@ impl Finding {
     }
 
     /// The reason, written at the place.
-    pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
+    pub fn label(mut self, text: impl Into<String>) -> Self {
         self.label = Some(text.into());
         self
     }
 
     /// A second place that plays a part.
-    pub(crate) fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
         self.also.push((span, text.into()));
         self
     }
 
-    pub(crate) fn remedy(mut self, text: impl Into<String>) -> Self {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(mut self, text: impl Into<String>) -> Self {
         self.remedy = text.into();
         self
     }
@@ -247,18 +257,23 @@ impl Finding {
 
 /// Collects findings while a document is read and checked.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(RefCell<Vec<Finding>>);
+pub struct Findings(RefCell<Vec<Finding>>);
 
 impl Findings {
-    pub(crate) fn push(&self, finding: Finding) {
+    /// One more.
+    pub fn push(&self, finding: Finding) {
         self.0.borrow_mut().push(finding);
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
+    /// Whether the configuration cannot be used.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
         self.0.borrow().iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    pub(crate) fn into_diagnostics(self, source: &Source) -> Vec<Diagnostic> {
+    /// All of them in the order of the text, with the places in `source` in words.
+    #[must_use]
+    pub fn into_diagnostics(self, source: &Source) -> Vec<Diagnostic> {
         let mut findings = self.0.into_inner();
         findings
             .sort_by(|one, other| (one.span, one.code, &one.message).cmp(&(other.span, other.code, &other.message)));

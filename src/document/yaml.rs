@@ -19,14 +19,14 @@ use crate::node::{Entry, Kind, Node};
 use crate::source::Span;
 
 /// Upper bound of a configuration in octets.
-pub(crate) const MAX_TEXT: usize = 1 << 20;
+pub const MAX_TEXT: usize = 1 << 20;
 
 /// The one document in `text`.
 ///
 /// # Errors
 ///
 /// What keeps the text from being a document, with its place.
-pub(crate) fn read(text: &str) -> Result<Node, Vec<Finding>> {
+pub fn read(text: &str) -> Result<Node, Vec<Finding>> {
     if text.len() > MAX_TEXT {
         return Err(vec![
             Finding::error(Code::TooLarge, Span::default(), format!("the text has more than {MAX_TEXT} octets"))

@@ -22,9 +22,13 @@ use ipnet::Ipv4Net;
 use serde_json::Value;
 use wire::Asn;
 
-use crate::field::Word;
-use crate::yaml;
-pub(crate) use facts::{Begins, Cloud, DefaultRoute, OfSeveral, Side};
+use document::field::Word;
+use document::yaml;
+pub use facts::{
+    Accepts, AsnRules, Begins, BgpRules, Characters, Cloud, DefaultPfs, DefaultRoute, DpdRules, EspAlgorithms,
+    IkeAlgorithms, IkeRules, Inside, Inside6, Lifetimes, Mtu, MtuRow, OfSeveral, Outside, PskRule, Rekey, Replay,
+    Routes, Side, Start, Suites,
+};
 pub use page::Fact;
 
 /// What kind of gateway the peer is.
@@ -156,7 +160,9 @@ impl Profile {
         yaml::document(self.text()).unwrap_or_default()
     }
 
-    pub(crate) fn cloud(self) -> &'static Cloud {
+    /// The same, read.
+    #[must_use]
+    pub fn cloud(self) -> &'static Cloud {
         static CLOUDS: LazyLock<Vec<Cloud>> = LazyLock::new(|| {
             Profile::ALL
                 .into_iter()
@@ -179,6 +185,23 @@ impl Profile {
             Self::Generic => include_str!("profiles/generic.yaml"),
         }
     }
+}
+
+document::keywords! {
+    Profile, "`aws`, `aws-tgw`, `azure`, `gcp`, `alibaba`, `oci`, `cloudflare` or `generic`", {
+        "aws" => Profile::Aws,
+        "aws-tgw" => Profile::AwsTgw,
+        "azure" => Profile::Azure,
+        "gcp" => Profile::Gcp,
+        "alibaba" => Profile::Alibaba,
+        "oci" => Profile::Oci,
+        "cloudflare" => Profile::Cloudflare,
+        "generic" => Profile::Generic,
+    };
+    Side, "`first` or `second`: which host of the inside prefix is ours", {
+        "first" => Side::First,
+        "second" => Side::Second,
+    };
 }
 
 fn seconds(range: Option<&(Word<Duration>, Word<Duration>)>) -> RangeInclusive<u64> {

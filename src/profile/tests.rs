@@ -5,7 +5,7 @@ use std::time::Duration;
 use crypto::{EspProposal, IkeProposal};
 
 use super::*;
-use crate::field::Word;
+use document::field::Word;
 
 #[test]
 fn every_file_is_read_in_full_and_every_section_has_a_source() {

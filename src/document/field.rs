@@ -15,18 +15,19 @@ use crate::diagnostic::{Finding, Findings};
 use crate::source::{At, Span};
 
 /// The name under which a [`Field`] asks the deserialiser for a place and a value.
-pub(crate) const FIELD: &str = "$field";
+pub const FIELD: &str = "$field";
 /// The name under which a [`OneOf`] asks whether it is at a scalar.
-pub(crate) const ONE_OF: &str = "$one-of";
+pub const ONE_OF: &str = "$one-of";
 
+/// What a key has: absent, unreadable (a finding says why), or read; and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Field<T> {
+pub struct Field<T> {
     span: Option<Span>,
     value: Option<T>,
 }
 
 /// A field that holds one scalar.
-pub(crate) type Leaf<T> = Field<Word<T>>;
+pub type Leaf<T> = Field<Word<T>>;
 
 impl<T> Default for Field<T> {
     fn default() -> Self {
@@ -36,33 +37,33 @@ impl<T> Default for Field<T> {
 
 impl<T> Field<T> {
     /// Where the value was written, if it was.
-    pub(crate) const fn span(&self) -> Option<Span> {
+    pub const fn span(&self) -> Option<Span> {
         self.span
     }
 
     /// The value, if one was written and could be read.
-    pub(crate) const fn get(&self) -> Option<&T> {
+    pub const fn get(&self) -> Option<&T> {
         self.value.as_ref()
     }
 
     /// Whether something was written that could not be read, which was reported.
-    pub(crate) const fn is_unreadable(&self) -> bool {
+    pub const fn is_unreadable(&self) -> bool {
         self.span.is_some() && self.value.is_none()
     }
 
     /// This, or `base` if nothing was written here.
-    pub(crate) fn or(self, base: Self) -> Self {
+    pub fn or(self, base: Self) -> Self {
         if self.span.is_some() { self } else { base }
     }
 
     /// The value, if one was written and could be read.
-    pub(crate) fn at(self) -> Option<At<T>> {
+    pub fn at(self) -> Option<At<T>> {
         let span = self.span?;
         self.value.map(|value| At::new(value, span))
     }
 
     /// The section, empty if nothing was written or it could not be read, and the place to point at.
-    pub(crate) fn section(self, owner: Span) -> At<T>
+    pub fn section(self, owner: Span) -> At<T>
     where
         T: Default,
     {
@@ -70,7 +71,7 @@ impl<T> Field<T> {
     }
 
     /// Layers this section over `base`, key by key.
-    pub(crate) fn over(self, base: Self) -> Self
+    pub fn over(self, base: Self) -> Self
     where
         T: Layer,
     {
@@ -85,22 +86,22 @@ impl<T> Field<T> {
 
 impl<T> Leaf<T> {
     /// As if `value` were written at `span`.
-    pub(crate) const fn written(value: Word<T>, span: Span) -> Self {
+    pub const fn written(value: Word<T>, span: Span) -> Self {
         Self { span: Some(span), value: Some(value) }
     }
 
     /// The scalar, if one was written and could be read.
-    pub(crate) fn scalar(self) -> Option<At<T>> {
+    pub fn scalar(self) -> Option<At<T>> {
         self.at().map(|at| At::new(at.value.0, at.span))
     }
 
     /// The scalar alone.
-    pub(crate) fn value(self) -> Option<T> {
+    pub fn value(self) -> Option<T> {
         self.scalar().map(|at| at.value)
     }
 
     /// The scalar; its absence is reported at `owner`.
-    pub(crate) fn require(self, key: &str, owner: Span, remedy: &str, findings: &Findings) -> Option<At<T>> {
+    pub fn require(self, key: &str, owner: Span, remedy: &str, findings: &Findings) -> Option<At<T>> {
         if self.span.is_none() {
             findings.push(missing(key, owner, remedy));
         }
@@ -110,19 +111,21 @@ impl<T> Leaf<T> {
 
 impl<T> Field<Vec<Leaf<T>>> {
     /// The readable elements of a list of scalars; `None` if there is no list.
-    pub(crate) fn scalars(self) -> Option<Vec<At<T>>> {
+    pub fn scalars(self) -> Option<Vec<At<T>>> {
         Some(self.value?.into_iter().filter_map(Leaf::scalar).collect())
     }
 }
 
-pub(crate) fn missing(key: &str, owner: Span, remedy: &str) -> Finding {
+/// A key that has to be there is not.
+#[must_use]
+pub fn missing(key: &str, owner: Span, remedy: &str) -> Finding {
     Finding::error(Code::MissingKey, owner, format!("`{key}` is not given"))
         .label(format!("has no `{key}`"))
         .remedy(remedy)
 }
 
 /// A section whose keys can have defaults elsewhere.
-pub(crate) trait Layer {
+pub trait Layer {
     /// Own keys where written, those of `base` otherwise.
     fn over(self, base: Self) -> Self;
 }
@@ -165,7 +168,7 @@ impl<T: JsonSchema> JsonSchema for Field<T> {
 }
 
 /// A value written as one word: what it looks like, and how it is read.
-pub(crate) trait Scalar: Sized {
+pub trait Scalar: Sized {
     /// What is expected, with an example, to follow the word "expected".
     const EXPECTED: &'static str;
 
@@ -182,7 +185,7 @@ pub(crate) trait Scalar: Sized {
 
 /// A [`Scalar`] toward serde and schemars.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Word<T>(pub(crate) T);
+pub struct Word<T>(pub T);
 
 impl<'de, T: Scalar> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -220,8 +223,10 @@ impl<T: Scalar> JsonSchema for Word<T> {
 
 /// A short form in one word, or a long form in a section.
 #[derive(Clone, Debug)]
-pub(crate) enum OneOf<S, L> {
+pub enum OneOf<S, L> {
+    /// One word.
     Short(Word<S>),
+    /// A section.
     Long(L),
 }
 

@@ -20,7 +20,7 @@ use crate::node::{Entry, Kind, Node};
 use crate::source::Span;
 
 /// Reads `node`; whatever is wrong goes to `findings`.
-pub(crate) fn read<T: for<'de> Deserialize<'de>>(node: &Node, findings: &Findings) -> Field<T> {
+pub fn read<T: for<'de> Deserialize<'de>>(node: &Node, findings: &Findings) -> Field<T> {
     match Field::deserialize(NodeDeserializer { node, findings }) {
         Ok(field) => field,
         Err(refusal) => {
@@ -137,7 +137,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 }
 
 /// The known key nearest to what was written, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let written = written.replace('_', "-").to_lowercase();
     known
         .iter()
@@ -260,7 +260,7 @@ impl<'de> SeqAccess<'de> for NamedAccess<'_> {
 
 /// Why a value cannot be read, without its place.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     message: String,
     remedy: String,
 }
