@@ -1,7 +1,7 @@
-//! The kernel's own words about routes and nexthop objects, as it says them.
+//! The kernel's own words about interfaces, routes and nexthop objects, as it says them.
 //!
 //! Read from netlink directly: `ip monitor` would take more of the machine for its words than the routers under
-//! measurement take for their work. A message is a header of 16 octets (`nlmsghdr`), then `rtmsg` (12) or `nhmsg` (8),
+//! measurement take for their work. A message is a header of 16 octets (`nlmsghdr`), then `rtmsg` (12), `nhmsg` (8) or others,
 //! then attributes of two octets length, two octets type and a value; all is in host order and aligned to 4.
 
 use std::os::fd::AsFd as _;
@@ -18,6 +18,8 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 use super::namespace::Namespace;
 use super::{LabError, Result};
 
+/// An interface is new, or changed.
+pub const RTM_NEWLINK: u16 = 16;
 /// A route is new, or changed.
 pub const RTM_NEWROUTE: u16 = 24;
 /// A route is gone.
@@ -38,8 +40,8 @@ pub const ROUTE: usize = 12;
 /// Octets of a nexthop object ahead of its attributes.
 pub const NEXTHOP: usize = 8;
 
-/// `RTNLGRP_IPV4_ROUTE` and `RTNLGRP_NEXTHOP`.
-const GROUPS: [u32; 2] = [7, 32];
+/// `RTNLGRP_LINK`, `RTNLGRP_IPV4_ROUTE` and `RTNLGRP_NEXTHOP`.
+const GROUPS: [u32; 3] = [1, 7, 32];
 /// Room for what comes while the listener does not run.
 const BUFFER: usize = 128 << 20;
 /// How often the listener looks whether it is still wanted, in microseconds.

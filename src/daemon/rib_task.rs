@@ -5,14 +5,14 @@
 //! peer costs no memory and gets the latest state instead of all that led there. How long a peer may read nothing is
 //! the session's matter (RFC 9687).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
+use rib::{NextHop, Output, PeerId, PeerPolicy, PeerSession, Rib};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
@@ -169,6 +169,7 @@ pub(super) fn spawn(
         backlog: BTreeMap::new(),
         room: FuturesUnordered::new(),
         changes: Vec::new(),
+        doubted: BTreeSet::new(),
         convergence: Some(Convergence::default()),
         deferred: None,
         converged: false,
@@ -195,6 +196,8 @@ struct Task {
     room: FuturesUnordered<BoxFuture<'static, (PeerId, Room)>>,
     /// Changes for the forwarding table not yet handed over.
     changes: Vec<rib::FibChange>,
+    /// Next hops of sessions lost whose routes are still being gone through.
+    doubted: BTreeSet<NextHop>,
     /// Who has announced all it had, until every session has.
     convergence: Option<Convergence>,
     /// After our own restart, until when nothing is decided.
@@ -273,6 +276,7 @@ impl Task {
                 self.note(peer, |fact| (fact.established, fact.drained) = (false, false));
                 self.incarnations.remove(&peer);
                 self.backlog.remove(&peer);
+                self.doubt(peer);
                 self.rib.remove_peer(peer);
             }
             Command::SetDraining { peer, draining } => {
@@ -285,9 +289,7 @@ impl Task {
             Command::Interface { link, interface: None } => self.rib.remove_interface(link),
             Command::Pool { network, route } => self.rib.set_local_route(rib::LocalKind::Pool, network, route),
             Command::Sources(statics, connected) => self.rib.set_sources(statics, connected),
-            Command::Reconfigure(config) => {
-                self.rib.reconfigure(*config);
-            }
+            Command::Reconfigure(config) => self.rib.reconfigure(*config),
             Command::PeerUp { peer, incarnation, established } => {
                 self.note(peer, |fact| fact.established = true);
                 self.incarnations.insert(peer, incarnation);
@@ -303,6 +305,7 @@ impl Task {
                     Some(stale) => self.rib.handle_peer_restarting(peer, &stale.families),
                     None => {
                         self.note(peer, |fact| fact.established = false);
+                        self.doubt(peer);
                         self.rib.handle_peer_down(peer);
                     }
                 }
@@ -333,12 +336,22 @@ impl Task {
         }
     }
 
+    /// The session is lost, and what was learned on it is to go: at once out of every group of next hops, and then route by
+    /// route.
+    fn doubt(&mut self, peer: PeerId) {
+        self.doubted.extend(self.rib.next_hops_at(peer));
+        self.fib.doubt(self.doubted.clone());
+    }
+
     /// Passes on a slice of what the routing tables ask for; whether there may be more.
     fn work(&mut self) -> bool {
         let began = Instant::now();
         while self.changes.len() < CHANGES {
             let Some(output) = self.rib.poll_output() else {
                 self.hand_over_changes();
+                if !std::mem::take(&mut self.doubted).is_empty() {
+                    self.fib.doubt(BTreeSet::new());
+                }
                 self.report_convergence();
                 return false;
             };

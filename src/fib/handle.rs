@@ -1,11 +1,11 @@
 //! The handle that the process holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rib::{FibChange, Standing};
+use rib::{FibChange, NextHop, Standing};
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
 
@@ -60,6 +60,13 @@ impl Fib {
         self.mailbox().write(|mail| mail.leaving.push(sender));
         // The task answers by dropping the sender.
         let _ = receiver.await;
+    }
+
+    /// From now on these next hops are in doubt and no others: routes are about to be moved off them one by one. Until then
+    /// they are used only where there is no other way. Takes effect at once; its end, none in doubt any more, once
+    /// everything said before was looked at. Means nothing where routes carry their next hops themselves.
+    pub fn doubt(&self, next_hops: BTreeSet<NextHop>) {
+        self.mailbox().write(|mail| mail.doubted = Some(next_hops));
     }
 
     /// New desired states. The latest per prefix counts; nothing is dropped, nothing blocks.

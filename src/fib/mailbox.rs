@@ -3,13 +3,13 @@
 //! The state of each prefix and each tunnel is a level, so only the latest word on each is kept: the mailbox never
 //! blocks a sender, never drops, and never holds more than one entry per prefix and tunnel there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ipnet::IpNet;
-use rib::{FibChange, NextHopSet, Standing};
+use rib::{FibChange, NextHop, NextHopSet, Standing};
 use tokio::sync::{Notify, oneshot};
 use wire::LinkId;
 
@@ -47,6 +47,8 @@ pub(crate) struct Deaths {
 pub(crate) struct Mail {
     pub(crate) links: BTreeMap<LinkId, LinkWord>,
     pub(crate) routes: BTreeMap<IpNet, NextHopSet>,
+    /// The next hops in doubt, if that changed.
+    pub(crate) doubted: Option<BTreeSet<NextHop>>,
     pub(crate) flows: Option<Flows>,
     pub(crate) standings: Option<BTreeMap<LinkId, Standing>>,
     pub(crate) converged: bool,
@@ -106,6 +108,12 @@ impl Mailbox {
         Deaths { dead, leaving: std::mem::take(&mut mail.leaving) }
     }
 
+    /// Takes what cannot wait either: which next hops are in doubt. That none is any more waits for the routes that were
+    /// said before.
+    pub(crate) fn take_doubted(&self) -> Option<BTreeSet<NextHop>> {
+        lock(&self.mail).doubted.take_if(|doubted| !doubted.is_empty())
+    }
+
     /// Makes the next wait return at once: what came was not taken yet.
     pub(crate) fn remind(&self) {
         self.arrival.notify_one();
@@ -118,6 +126,7 @@ impl Mailbox {
         if taken.routes.len() > BATCH {
             let routes = std::iter::from_fn(|| taken.routes.pop_first()).take(BATCH).collect();
             mail.routes = std::mem::replace(&mut taken.routes, routes);
+            mail.doubted = std::mem::take(&mut taken.doubted);
             mail.settled = std::mem::take(&mut taken.settled);
             mail.converged = std::mem::take(&mut taken.converged);
             self.arrival.notify_one();
@@ -183,6 +192,23 @@ mod tests {
         assert_eq!((first.routes.len(), first.settled.len()), (BATCH, 0));
         let second = mailbox.take();
         assert_eq!((second.routes.len(), second.settled.len()), (5000 - BATCH, 1));
+    }
+
+    #[test]
+    fn doubts_are_heard_at_once_and_end_after_the_last_route() {
+        let mailbox = Mailbox::default();
+        let next_hop = NextHop { link: LinkId(1), address: "169.254.21.1".parse().unwrap() };
+        let doubt = |hops: BTreeSet<NextHop>| mailbox.write(|mail| mail.doubted = Some(hops));
+        doubt([next_hop].into());
+        assert_eq!(mailbox.take_doubted(), Some([next_hop].into()));
+        let change = |n: u32| {
+            let prefix = IpNet::new(std::net::Ipv4Addr::from_bits(n << 8).into(), 24).unwrap();
+            FibChange { prefix, next_hops: NextHopSet::default() }
+        };
+        mailbox.routes((0..5000).map(change).collect());
+        doubt(BTreeSet::new());
+        assert_eq!((mailbox.take_doubted(), mailbox.take().doubted), (None, None));
+        assert_eq!(mailbox.take().doubted, Some(BTreeSet::new()));
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A group is named by the set of next hops the routing tables asked for and holds those of them that are alive, or else
-//! the set's spare ones: when a tunnel goes or comes, groups change and routes do not.
+//! the set's spare ones: when a tunnel goes or comes, groups change and routes do not. When a session is lost, the routing
+//! tables take a while to go through its routes: meanwhile its next hops are in doubt, and in no group that has others.
 //!
 //! What the kernel refuses is left alone until the desired state of just that thing changes or until
 //! [`Plan::resync`] brings a fresh picture. Routes found at start are *adopted*: they stay as they are until claimed,
@@ -68,6 +69,8 @@ pub(crate) struct Plan {
     links: BTreeMap<LinkId, Link>,
     /// Interfaces whose tunnels are all down: their hops must go at once.
     downed: BTreeSet<u32>,
+    /// Next hops that routes are about to be moved off: used only where there is nothing else.
+    doubted: BTreeSet<NextHop>,
     kernel: Kernel,
     /// Routes of a previous process that nobody has claimed yet.
     adopted: HashSet<RouteKey>,
@@ -121,6 +124,7 @@ impl Plan {
             sets: BTreeMap::new(),
             links: BTreeMap::new(),
             downed: BTreeSet::new(),
+            doubted: BTreeSet::new(),
             kernel,
             adopted,
             dirty: BTreeSet::new(),
@@ -165,6 +169,14 @@ impl Plan {
     /// Whether every tunnel that is up has an interface that runs.
     pub(crate) fn links_run(&self) -> bool {
         self.links.values().all(|link| !link.up || self.kernel.running.contains(&link.interface))
+    }
+
+    /// These next hops are in doubt, and no others.
+    pub(crate) fn doubt(&mut self, next_hops: BTreeSet<NextHop>) {
+        if self.doubted != next_hops {
+            self.doubted = next_hops;
+            (self.objects_due, self.garbage_due) = (true, true);
+        }
     }
 
     /// The desired state of one prefix; no next hops means no route.

@@ -1,7 +1,7 @@
 //! The task that owns the sockets: it feeds the plan, executes what the plan asks for, and looks again when there is
 //! reason to.
 //!
-//! One turn: mail (a dead tunnel's hops are deleted before anything else is looked at), notifications, a comparison
+//! One turn: mail (a dead tunnel's hops are deleted before anything else is looked at, then those in doubt), notifications, a comparison
 //! with the kernel if one is due, one batch of operations. Only a turn without operations ends in waiting, so a dead
 //! tunnel waits for at most one batch of others.
 //!
@@ -155,6 +155,7 @@ impl Task {
         let Deaths { dead, leaving } = self.mailbox.take_dead();
         self.begin_failover(&dead).await;
         drop(leaving);
+        self.leave_doubted().await;
         let mail = self.mailbox.take();
         self.read_links(mail.links, lister).await;
         drop(mail.leaving);
@@ -163,6 +164,9 @@ impl Task {
         }
         if let Some(standings) = mail.standings {
             self.policy.set_standings(standings);
+        }
+        if let Some(doubted) = mail.doubted {
+            self.plan.doubt(doubted);
         }
         if let Some(flows) = mail.flows {
             self.policy.set(flows);

@@ -25,7 +25,7 @@ use crate::rib::Rib;
 use crate::settle::{candidate, takes_part};
 use crate::source::{Distance, Interface};
 use crate::table::{Entry, Path};
-use crate::{LinkState, NextHop, PeerPolicy, Reach};
+use crate::{LinkState, NextHop, PeerId, PeerPolicy, Reach};
 
 /// Next hops of one peer that are kept without looking which are used.
 const KEPT: usize = 1024;
@@ -116,6 +116,14 @@ impl Rib {
         if self.interfaces.remove(&link).is_some() {
             self.links_changed();
         }
+    }
+
+    /// The next hops that a peer's routes have if it is in a tunnel or on a network of ours, and names itself.
+    #[must_use]
+    pub fn next_hops_at(&self, peer: PeerId) -> Vec<NextHop> {
+        let near = |state: &&Peer| state.egress.link != LinkId::NONE;
+        let Some(Peer { policy, egress, .. }) = self.peers.get(peer).filter(near) else { return Vec::new() };
+        policy.all_ends().map(|ends| NextHop { link: egress.link, address: ends.peer }).collect()
     }
 
     /// Something about links changed: what hangs on them is looked at again.

@@ -30,10 +30,14 @@ pub(crate) enum Measure {
     LinkLost,
     /// A session lost until no route of the kernel uses it.
     SessionLost,
+    /// The far end of a tunnel told to delete it, until no route of the kernel uses it.
+    TunnelDeleted,
+    /// The same for a process at the far end told to stop.
+    TunnelStopped,
 }
 
 impl Measure {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::LastPrefix,
         Self::LastBest,
         Self::Resident,
@@ -44,6 +48,8 @@ impl Measure {
         Self::FilledResident,
         Self::LinkLost,
         Self::SessionLost,
+        Self::TunnelDeleted,
+        Self::TunnelStopped,
     ];
 
     fn name(self) -> &'static str {
@@ -58,6 +64,8 @@ impl Measure {
             Self::FilledResident => "filled_resident_mib",
             Self::LinkLost => "link_lost_ms",
             Self::SessionLost => "session_lost_ms",
+            Self::TunnelDeleted => "tunnel_deleted_ms",
+            Self::TunnelStopped => "tunnel_stopped_ms",
         }
     }
 
@@ -73,6 +81,8 @@ impl Measure {
             Self::FilledResident => "  resident memory then, MiB",
             Self::LinkLost => "one of 4 links lost, kernel right, ms",
             Self::SessionLost => "one of 3 sessions lost, kernel right, ms",
+            Self::TunnelDeleted => "one of 4 tunnels deleted, kernel right, ms",
+            Self::TunnelStopped => "peer of one of 3 tunnels stops, kernel right, ms",
         }
     }
 }

@@ -1,5 +1,9 @@
 //! What the router's kernel does with the announced prefixes, and since when: a model of its table, kept by its own
 //! notifications.
+//!
+//! With an interface the kernel drops the nexthop objects on it and says nothing of that: after each word on an interface
+//! the objects are listed. There are a handful; listing all routes would take longer than what is measured, so that is
+//! done afterwards only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,8 +13,8 @@ use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::netlink::{
-    HEADER, Listener, NEXTHOP, NHA_GATEWAY, ROUTE, RTA_DST, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_NEWNEXTHOP, RTM_NEWROUTE,
-    attribute, messages,
+    HEADER, Listener, NEXTHOP, NHA_GATEWAY, ROUTE, RTA_DST, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWNEXTHOP,
+    RTM_NEWROUTE, attribute, messages,
 };
 use proto_tests::lab::{LabError, Result, ensure};
 
@@ -66,7 +70,8 @@ impl Watch {
     pub(crate) fn start(router: &Namespace) -> Result<Self> {
         let shared = Arc::<Shared>::default();
         let heard = Arc::clone(&shared);
-        let _listener = Listener::start(router, move |datagram| heard.take(datagram, Instant::now()))?;
+        let mut lister = router.enter(Lister::open)?.map_err(LabError::io("open netlink"))?;
+        let _listener = Listener::start(router, move |datagram| heard.take(datagram, &mut lister))?;
         Ok(Self { shared, _listener })
     }
 
@@ -94,7 +99,7 @@ impl Watch {
             state = self.shared.changed.wait_timeout(state, CALM).unwrap_or_else(PoisonError::into_inner).0;
         };
         drop(state);
-        let table = router.enter(dump)?.map_err(LabError::io("read the kernel's routes"))?;
+        let table = router.enter(Table::read)?.map_err(LabError::io("read the kernel's routes"))?;
         ensure(table.holds(wanted), "the kernel's table is as its notifications said", || table.words())?;
         Ok(at)
     }
@@ -105,13 +110,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, datagram: &[u8], at: Instant) {
+    fn take(&self, datagram: &[u8], lister: &mut Lister) {
         let mut state = self.state();
         for (kind, body) in messages(datagram) {
-            let _not_of_the_feed = state.table.take(kind, body);
+            if kind == RTM_NEWLINK {
+                state.table.objects.clear();
+                // If that fails, nothing is right any more.
+                let _failed = lister.list(RTM_GETNEXTHOP, NEXTHOP, &mut state.table);
+            } else {
+                let _not_of_the_feed = state.table.take(kind, body);
+            }
         }
         let before = state.right;
-        state.judge(at);
+        state.judge(Instant::now());
         if state.right != before {
             self.changed.notify_all();
         }
@@ -147,6 +158,14 @@ enum Object {
 }
 
 impl Table {
+    /// As the kernel has it.
+    fn read() -> std::io::Result<Self> {
+        let (mut lister, mut table) = (Lister::open()?, Self::default());
+        lister.list(RTM_GETNEXTHOP, NEXTHOP, &mut table)?;
+        lister.list(RTM_GETROUTE, ROUTE, &mut table)?;
+        Ok(table)
+    }
+
     fn holds(&self, (prefixes, ways): (u32, Ways)) -> bool {
         let by_ways = |via: Via| match via {
             Via::Ways(ways) => ways,
@@ -213,13 +232,21 @@ impl Table {
     }
 }
 
-/// The table as the kernel has it.
-fn dump() -> std::io::Result<Table> {
-    const NLM_F_REQUEST_DUMP: u16 = 0x301;
-    let mut table = Table::default();
-    for (kind, size) in [(RTM_GETNEXTHOP, NEXTHOP), (RTM_GETROUTE, ROUTE)] {
+/// Has the kernel say all it knows of a kind.
+#[derive(Debug)]
+struct Lister(Socket);
+
+impl Lister {
+    /// In the namespace of the calling thread.
+    fn open() -> std::io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
+        Ok(Self(socket))
+    }
+
+    /// Puts all it says of this kind into `table`; a request has so many octets behind its header.
+    fn list(&mut self, kind: u16, size: usize, table: &mut Table) -> std::io::Result<()> {
+        const NLM_F_REQUEST_DUMP: u16 = 0x301;
         let mut request = vec![0; HEADER + size];
         let length = u32::try_from(request.len()).expect("a short request");
         request[..4].copy_from_slice(&length.to_ne_bytes());
@@ -228,20 +255,19 @@ fn dump() -> std::io::Result<Table> {
         if kind == RTM_GETROUTE {
             request[HEADER] = 2; // AF_INET
         }
-        socket.send(&request, 0)?;
+        self.0.send(&request, 0)?;
         let mut buffer = Vec::with_capacity(1 << 16);
-        'dump: loop {
+        loop {
             buffer.clear();
-            socket.recv(&mut buffer, 0)?;
+            self.0.recv(&mut buffer, 0)?;
             for (kind, body) in messages(&buffer) {
                 if kind == NLMSG_DONE {
-                    break 'dump;
+                    return Ok(());
                 }
                 let _not_of_the_feed = table.take(kind, body);
             }
         }
     }
-    Ok(table)
 }
 
 fn via(attributes: &[u8]) -> Via {

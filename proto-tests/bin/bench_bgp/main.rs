@@ -5,7 +5,7 @@
 //!                                            '-------> kernel: a model of its table, kept by its notifications
 //! ```
 //!
-//! All run on plain links between two namespaces ([`site`]), as release builds with the defaults of their packages. Senders
+//! All run on plain links between two namespaces ([`site`]), Quadspan besides through four tunnels ([`tunnels`]), as release builds with the defaults of their packages. Senders
 //! and receiver are threads of this program: their announcements are made before the clock starts ([`feed`]), and whatever
 //! the router tells the senders is read and forgotten ([`talker`]). `scripts/bench-bgp` builds it and starts it as root.
 
@@ -17,6 +17,7 @@ mod receiver;
 mod round;
 mod site;
 mod talker;
+mod tunnels;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -63,7 +64,7 @@ struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Routes from four peers to a fifth; always, unless only `kernel` is asked for.
+    /// Routes from four peers to a fifth; always, unless only `kernel` or `tunnels` are asked for.
     Announce,
     /// Then a change of what the fifth is told.
     Policy,
@@ -71,10 +72,12 @@ enum Part {
     Lost,
     /// Routes into the kernel, and the loss of a link and of a session.
     Kernel,
+    /// The same through four tunnels, and the loss of two of them; of Quadspan alone.
+    Tunnels,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Announce, Self::Policy, Self::Lost, Self::Kernel];
+    const ALL: [Self; 5] = [Self::Announce, Self::Policy, Self::Lost, Self::Kernel, Self::Tunnels];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -120,6 +123,13 @@ impl Bench {
                 });
             }
         }
+        if self.options.parts.contains(&Part::Tunnels) && self.options.systems.contains(&System::Quadspan) {
+            for prefixes in self.options.kernel_routes.clone() {
+                self.turns(vec![System::Quadspan], "Tunnels", prefixes, Measure::TunnelDeleted, |_, samples| {
+                    round::fail_over(prefixes, limit, samples)
+                });
+            }
+        }
     }
 
     /// All routers in turns, so that whatever else the machine does meets all.
@@ -139,6 +149,17 @@ impl Bench {
                 false
             }
         });
+        self.turns(systems, &format!("{duty:?}"), prefixes, first, play);
+    }
+
+    fn turns(
+        &mut self,
+        mut systems: Vec<System>,
+        what: &str,
+        prefixes: u32,
+        first: Measure,
+        play: impl Fn(System, &mut Samples) -> Result<(), LabError>,
+    ) {
         for round in 1..=self.options.rounds {
             systems.retain(|system| {
                 let began = Instant::now();
@@ -147,7 +168,7 @@ impl Bench {
                 for (measure, value) in &samples {
                     self.figures.add(*measure, prefixes, *system, *value);
                 }
-                let named = format!("{duty:?} {prefixes} prefixes, {}, round {round}", system.title());
+                let named = format!("{what} {prefixes} prefixes, {}, round {round}", system.title());
                 if let Err(error) = result {
                     self.failed += 1;
                     self.figures.say(first, prefixes, *system, "failed");

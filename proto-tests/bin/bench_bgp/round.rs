@@ -10,8 +10,9 @@ use crate::feed::updates;
 use crate::figures::Measure;
 use crate::kernel::{Watch, ways};
 use crate::receiver::{Goal, MARK, Receiver};
-use crate::site::{BEST, RECEIVER, SENDERS, Site};
+use crate::site::{BEST, RECEIVER, SENDERS, Seat, Site};
 use crate::talker::{Talker, speak};
+use crate::tunnels::Tunnels;
 
 /// Until what the start of the sessions brought is over: FRR holds back what it would say to a new peer for a second.
 const SETTLE: Duration = Duration::from_millis(1500);
@@ -49,10 +50,18 @@ pub(crate) fn forward(system: System, prefixes: u32, limit: Duration, samples: &
     result.map_err(|error| with_log(&error, &mut dut))
 }
 
+/// Four announce through tunnels, the kernel is filled; then the far end deletes a tunnel, then another far end stops.
+pub(crate) fn fail_over(prefixes: u32, limit: Duration, samples: &mut Samples) -> Result<()> {
+    let mut tunnels = Tunnels::build()?;
+    let watch = Watch::start(&tunnels.router)?;
+    let result = fail_over_with(&mut tunnels, &watch, prefixes, limit, samples);
+    result.map_err(|error| with_log(&error, &mut tunnels.dut))
+}
+
 fn reflect_with(dut: &Dut, site: &Site, prefixes: u32, extent: Extent, samples: &mut Samples) -> Result<()> {
     let feeds: Vec<Vec<u8>> = SENDERS.iter().map(|seat| updates(*seat, prefixes, Duty::Reflect)).collect();
     let talkers = sessions(site, Duty::Reflect)?;
-    let receiver = Receiver::start(Talker::connect(site, RECEIVER, Duty::Reflect)?, prefixes)?;
+    let receiver = Receiver::start(Talker::connect(&site.peers, RECEIVER, Duty::Reflect)?, prefixes)?;
     sleep(SETTLE);
     let before = site.processor_s()?;
 
@@ -111,8 +120,38 @@ fn forward_with(site: &Site, watch: &Watch, prefixes: u32, limit: Duration, samp
     Ok(())
 }
 
+fn fail_over_with(
+    tunnels: &mut Tunnels,
+    watch: &Watch,
+    prefixes: u32,
+    limit: Duration,
+    samples: &mut Samples,
+) -> Result<()> {
+    let feeds: Vec<Vec<u8>> = SENDERS.iter().map(|seat| updates(*seat, prefixes, Duty::Forward)).collect();
+    let talkers = tunnels.sessions()?;
+    watch.aim(prefixes, ways(SENDERS));
+    speak(&talkers, feeds)?;
+    watch.right(&tunnels.router, limit)?;
+    talkers.iter().try_for_each(Talker::expect_alive)?;
+    sleep(SETTLE);
+
+    watch.aim(prefixes, ways(SENDERS[..3].iter().copied()));
+    let start = Instant::now();
+    let order = tunnels.delete(SENDERS[3])?;
+    samples.push((Measure::TunnelDeleted, milliseconds(start, watch.right(&tunnels.router, limit)?)));
+    order.obeyed()?;
+    sleep(SETTLE);
+
+    watch.aim(prefixes, ways(SENDERS[..2].iter().copied()));
+    let start = Instant::now();
+    tunnels.stop(SENDERS[2])?;
+    samples.push((Measure::TunnelStopped, milliseconds(start, watch.right(&tunnels.router, limit)?)));
+    Ok(())
+}
+
 fn sessions(site: &Site, duty: Duty) -> Result<Vec<Talker>> {
-    let talkers: Vec<Talker> = SENDERS.iter().map(|seat| Talker::connect(site, *seat, duty)).collect::<Result<_>>()?;
+    let talk = |seat: &Seat| Talker::connect(&site.peers, *seat, duty);
+    let talkers: Vec<Talker> = SENDERS.iter().map(talk).collect::<Result<_>>()?;
     talkers.iter().try_for_each(Talker::drain)?;
     Ok(talkers)
 }

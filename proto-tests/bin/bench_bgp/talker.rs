@@ -5,11 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::{LabError, Result, not_yet, wait_for};
 
 use crate::dut::Duty;
 use crate::feed::message;
-use crate::site::{HOLD, Seat, Site};
+use crate::site::{HOLD, Seat};
 
 const OPEN: u8 = 1;
 const NOTIFICATION: u8 = 3;
@@ -25,10 +26,10 @@ pub(crate) struct Talker {
 }
 
 impl Talker {
-    /// Calls the router until it lets us in.
-    pub(crate) fn connect(site: &Site, seat: Seat, duty: Duty) -> Result<Self> {
+    /// Calls the router from the peer's host until it lets us in.
+    pub(crate) fn connect(host: &Namespace, seat: Seat, duty: Duty) -> Result<Self> {
         let stream = wait_for(Duration::from_secs(30), &format!("session {} is established", seat.0), || {
-            site.peers.enter(|| introduce(seat, duty))?.or_else(|error| not_yet(error.to_string()))
+            host.enter(|| introduce(seat, duty))?.or_else(|error| not_yet(error.to_string()))
         })?;
         Ok(Self { seat, stream, ended: Arc::default() })
     }

@@ -9,14 +9,18 @@ use super::op::{Op, Refusal};
 use super::{Mode, Plan, SetState};
 
 impl Plan {
-    /// One deletion per dead hop moves every route that has another way. Groups that would be left with nothing are given
+    /// One deletion per dead hop, or hop in doubt that no route depends on, moves every route that has another way. Groups that would be left with nothing are given
     /// their spare next hops before, so that their routes stay.
     pub(crate) fn dead_hops(&mut self) -> Vec<Op> {
-        if !self.objects_due || self.downed.is_empty() {
+        if !self.objects_due || self.downed.is_empty() && self.doubted.is_empty() {
             return Vec::new();
         }
+        let left = self.left_hops();
         let dead = self.kernel.all_own().filter(|(id, body)| match body {
-            Body::Hop(hop) => self.downed.contains(&hop.interface) && !self.blocked.ids.contains_key(id),
+            Body::Hop(hop) => {
+                let gone = self.downed.contains(&hop.interface) || left.contains(hop) && !self.kernel.is_routed(*id);
+                gone && !self.blocked.ids.contains_key(id)
+            }
             Body::Group(_) | Body::OtherGroup(_) | Body::Other => false,
         });
         let dead: BTreeSet<NexthopId> = dead.map(|(id, _)| id).collect();
@@ -115,14 +119,18 @@ impl Plan {
         ops
     }
 
-    /// The members of `set` that have an object, sorted as the kernel's groups are held.
+    /// The members of `set` that have an object, sorted as the kernel's groups are held. Those in doubt count if all are.
     pub(super) fn ready_members(&self, set: &NextHopSet) -> Vec<Member> {
         let ready = |(next_hop, weight): (NextHop, u16)| {
             Some(Member { id: self.kernel.hop(&self.live_hop(&next_hop)?)?, weight })
         };
-        let mut members: Vec<Member> = set.members().filter_map(ready).collect();
+        let sure = |next_hop: &NextHop| !self.doubted.contains(next_hop);
+        let mut members: Vec<Member> = set.members().filter(|(hop, _)| sure(hop)).filter_map(ready).collect();
         if members.is_empty() {
-            members = set.spare().iter().filter_map(|next_hop| ready((*next_hop, 1))).collect();
+            members = set.spare().iter().filter(|hop| sure(hop)).filter_map(|hop| ready((*hop, 1))).collect();
+        }
+        if members.is_empty() {
+            members = set.members().filter_map(ready).collect();
         }
         members.sort_unstable();
         members.dedup_by_key(|member| member.id);
@@ -135,10 +143,25 @@ impl Plan {
 
     fn needed_hops(&self) -> BTreeSet<Hop> {
         let wanted = self.sets.iter().filter(|(_, state)| state.routes > 0);
-        wanted
-            .flat_map(|(set, _)| set.as_slice().iter().chain(set.spare()))
-            .filter_map(|next_hop| self.live_hop(next_hop))
-            .collect()
+        wanted.flat_map(|(set, _)| self.needed_of(set)).filter_map(|next_hop| self.live_hop(&next_hop)).collect()
+    }
+
+    /// What a set needs: all of it, without those in doubt if there is another way.
+    fn needed_of<'a>(&'a self, set: &'a NextHopSet) -> impl Iterator<Item = NextHop> + 'a {
+        let all = || set.as_slice().iter().chain(set.spare()).copied();
+        let sure = |next_hop: &NextHop| !self.doubted.contains(next_hop);
+        let other_way = !self.doubted.is_empty() && all().any(|hop| sure(&hop) && self.is_active(&hop));
+        all().filter(move |hop| !other_way || sure(hop))
+    }
+
+    /// Hops in doubt that no desired set needs.
+    fn left_hops(&self) -> BTreeSet<Hop> {
+        let mut left: BTreeSet<Hop> = self.doubted.iter().filter_map(|hop| self.live_hop(hop)).collect();
+        if !left.is_empty() {
+            let needed = self.needed_hops();
+            left.retain(|hop| !needed.contains(hop));
+        }
+        left
     }
 
     /// A group left by a previous process, or by a set that is gone, with just these members.

@@ -378,3 +378,54 @@ fn routes_with_spare_next_hops_go_when_all_are_dead() {
         assert_eq!(model.ways(prefix(1)), Some(vec![12]), "{mode:?}");
     }
 }
+
+fn doubt(plan: &mut Plan, tunnels: &[u32]) {
+    plan.doubt(set(tunnels).as_slice().iter().copied().collect());
+}
+
+#[test]
+fn a_next_hop_in_doubt_leaves_all_groups_with_one_message_and_routes_follow_later() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    for n in 0..1000 {
+        plan.set_route(prefix(n), set(&[1, 2, 3]));
+    }
+    drain(&mut model, &mut plan);
+    doubt(&mut plan, &[3]);
+    assert!(matches!(drain(&mut model, &mut plan).as_slice(), [Op::DelNexthop { .. }]));
+    assert_eq!(model.ways(prefix(999)), Some(vec![11, 12]));
+    for n in 0..1000 {
+        plan.set_route(prefix(n), set(&[1, 2]));
+    }
+    doubt(&mut plan, &[]);
+    drain(&mut model, &mut plan);
+    assert_eq!((model.ways(prefix(999)), model.own_nexthops()), (Some(vec![11, 12]), 3));
+    assert_eq!(plan.resync(model.dump()), 0);
+}
+
+#[test]
+fn a_next_hop_in_doubt_stays_where_nothing_else_is_left() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    plan.set_route(prefix(1), set(&[1]));
+    plan.set_route(prefix(2), set(&[1, 2]));
+    plan.set_route(prefix(3), set(&[1, 3]));
+    plan.set_route(prefix(4), set(&[1]).with_spare(set(&[4]).as_slice().to_vec()));
+    plan.link_down(LinkId(3));
+    drain(&mut model, &mut plan);
+    doubt(&mut plan, &[1]);
+    let ops = drain(&mut model, &mut plan);
+    assert!(ops.iter().all(|op| matches!(op, Op::ReplaceGroup { .. })), "{ops:?}");
+    let ways = |model: &Model| [1, 2, 3, 4].map(|n| model.ways(prefix(n)).unwrap_or_default());
+    assert_eq!(ways(&model), [vec![11], vec![12], vec![11], vec![14]]);
+    doubt(&mut plan, &[]);
+    drain(&mut model, &mut plan);
+    assert_eq!(ways(&model), [vec![11], vec![11, 12], vec![11], vec![11]], "the doubt was unfounded");
+}
+
+#[test]
+fn doubts_mean_nothing_to_routes_that_carry_their_next_hops() {
+    let (mut model, mut plan) = four_tunnels(Mode::Multipath);
+    plan.set_route(prefix(1), set(&[1, 2]));
+    drain(&mut model, &mut plan);
+    doubt(&mut plan, &[1]);
+    assert_eq!(drain(&mut model, &mut plan), []);
+}

@@ -61,6 +61,14 @@ impl Task {
         }
     }
 
+    /// Takes next hops in doubt out of the kernel, where routes have others.
+    pub(super) async fn leave_doubted(&mut self) {
+        let Some(doubted) = self.mailbox.take_doubted() else { return };
+        self.plan.doubt(doubted);
+        let ops = self.plan.dead_hops();
+        self.execute(&ops).await;
+    }
+
     /// There is nothing left to do.
     pub(super) fn end_failover(&mut self) {
         if let Some(running) = self.failover.take() {

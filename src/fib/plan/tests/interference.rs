@@ -17,6 +17,7 @@ enum Step {
     Work {
         operations: usize,
     },
+    Doubt(Vec<u32>),
     Resync,
     Converged,
     Crash,
@@ -36,10 +37,12 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let tunnels = prop::collection::vec(1_u32..=4, 0..4);
+    let doubted = prop::collection::vec(1_u32..=4, 0..3);
     prop_oneof![
         6 => (0_u32..12, tunnels).prop_map(|(prefix, tunnels)| Step::Route { prefix, tunnels }),
         3 => (1_u32..=4).prop_map(Step::LinkUp),
         2 => (1_u32..=4).prop_map(Step::LinkDown),
+        2 => doubted.prop_map(Step::Doubt),
         6 => (0_usize..8).prop_map(|operations| Step::Work { operations }),
         1 => Just(Step::Resync),
         1 => Just(Step::Converged),
@@ -83,6 +86,7 @@ impl World {
                 self.plan.link_down(LinkId(tunnel));
                 self.up.remove(&tunnel);
             }
+            Step::Doubt(tunnels) => self.plan.doubt(set(&tunnels).as_slice().iter().copied().collect()),
             Step::Work { operations } => self.work(operations),
             Step::Resync => drop(self.plan.resync(self.model.dump())),
             Step::Converged => self.plan.converged(),
@@ -144,6 +148,7 @@ impl World {
     }
 
     fn settle(&mut self) {
+        self.plan.doubt(BTreeSet::new());
         self.plan.converged();
         self.plan.resync(self.model.dump());
         let foreign = self.model.foreign();

@@ -139,3 +139,12 @@ fn the_links_themselves_are_not_learned() {
     assert_eq!(verdict("fd00:21::1:0/126"), Verdict::Refused(inside));
     assert_eq!(verdict("fd00:21::/64"), Verdict::Best);
 }
+
+#[test]
+fn a_peer_has_a_next_hop_of_each_family_on_its_link() {
+    let router = router();
+    let hop = |address| NextHop { link: LinkId(1), address };
+    let expected = vec![hop(policy(1, AWS).peer_address), hop(link(1).peer.into())];
+    assert_eq!(router.rib.next_hops_at(PeerId(1)), expected);
+    assert_eq!(router.rib.next_hops_at(PeerId(9)), []);
+}
