@@ -215,7 +215,13 @@ impl Chain {
     /// Judges a route and counts the rules that match.
     #[must_use]
     pub fn judge(&self, route: &Route<'_>) -> Verdict {
-        self.observe(route, &mut Count)
+        self.observe(route, &mut Count(1))
+    }
+
+    /// Judges a route for so many sessions at once, which all have this chain.
+    #[must_use]
+    pub fn judge_for(&self, sessions: u64, route: &Route<'_>) -> Verdict {
+        self.observe(route, &mut Count(sessions))
     }
 
     /// Judges a route for somebody who only wants to know.

@@ -108,10 +108,10 @@ impl Policy {
         self.hits.iter().map(|hits| hits.load(Ordering::Relaxed))
     }
 
-    /// Counts one for a rule, from zero, or for the default behind the last.
-    pub(crate) fn count(&self, rule: usize) {
+    /// Counts hits of a rule, from zero, or of the default behind the last.
+    pub(crate) fn count(&self, rule: usize, times: u64) {
         if let Some(hits) = self.hits.get(rule) {
-            hits.fetch_add(1, Ordering::Relaxed);
+            hits.fetch_add(times, Ordering::Relaxed);
         }
     }
 

@@ -26,19 +26,19 @@ impl Observer for Silent {
     fn fell_through(&mut self, _: &Policy) {}
 }
 
-/// Counts hits in the policies themselves.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Count;
+/// Counts hits in the policies themselves, each for so many sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct Count(pub u64);
 
 impl Observer for Count {
     fn matched(&mut self, policy: &Policy, rule: usize) {
-        policy.count(rule);
+        policy.count(rule, self.0);
     }
 
     fn passed_by(&mut self, _: &Policy, _: usize, _: &Condition) {}
 
     fn fell_through(&mut self, policy: &Policy) {
-        policy.count(policy.rules.len());
+        policy.count(policy.rules.len(), self.0);
     }
 }
 

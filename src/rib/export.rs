@@ -129,13 +129,24 @@ pub(crate) struct Export<'a> {
     pub(crate) drain: bool,
     /// Where the tunnel stands in its connection.
     pub(crate) standing: Standing,
-    /// Whether hits of rules are counted.
-    pub(crate) counts: bool,
+    /// For how many sessions hits of rules are counted.
+    pub(crate) counts: u64,
 }
 
 impl Export<'_> {
     /// Whether the route is announced, and what policy changes of it; all but the limit.
     pub(crate) fn judge(&self, prefix: &IpNet, best: Option<BestRoute<'_>>) -> Result<Changes, Withheld> {
+        let best = self.judge_prefix(prefix, best)?;
+        self.judge_source(best)?;
+        self.judge_content(prefix, best)
+    }
+
+    /// Whether the session takes the prefix at all.
+    pub(crate) fn judge_prefix<'b>(
+        &self,
+        prefix: &IpNet,
+        best: Option<BestRoute<'b>>,
+    ) -> Result<BestRoute<'b>, Withheld> {
         let family = Family::of(prefix);
         if !self.session.families.contains(&family) {
             return Err(Withheld::FamilyNotNegotiated(family));
@@ -147,6 +158,25 @@ impl Export<'_> {
         if let Some(special) = Special::of(prefix) {
             return Err(Withheld::Special(special));
         }
+        Ok(best)
+    }
+
+    /// Whether the route has been where it would be sent: the one question whose answer differs among peers that
+    /// [speak alike](Self::speaks_as).
+    pub(crate) fn judge_source(&self, best: BestRoute<'_>) -> Result<(), Withheld> {
+        let BestRoute::Learned { from, route } = best else { return Ok(()) };
+        if from.id == self.peer {
+            return Err(Withheld::SplitHorizon);
+        }
+        let overridden = self.policy.treatment.as_override;
+        if self.ebgp && !overridden && as_path::contains(&route.attributes.as_path, self.policy.peer_asn) {
+            return Err(Withheld::PeerAsInPath(self.policy.peer_asn));
+        }
+        Ok(())
+    }
+
+    /// Whether what it carries lets the route out, and policy does.
+    pub(crate) fn judge_content(&self, prefix: &IpNet, best: BestRoute<'_>) -> Result<Changes, Withheld> {
         match best {
             BestRoute::Learned { from, route } => self.judge_learned(from, &route.attributes)?,
             BestRoute::Local { .. } => {}
@@ -186,7 +216,8 @@ impl Export<'_> {
             repeat: self.behind(),
         };
         let export = &self.policy.export;
-        match if self.counts { export.judge(&route) } else { export.consider(&route) } {
+        let verdict = if self.counts > 0 { export.judge_for(self.counts, &route) } else { export.consider(&route) };
+        match verdict {
             Verdict::Accept(accepted) => Ok(accepted.changes),
             Verdict::Reject(Decider::End) if export.steps() == [Step::Networks] => Err(match source {
                 policy::Source::Static | policy::Source::Connected => Withheld::NotRedistributed,
@@ -197,15 +228,8 @@ impl Export<'_> {
     }
 
     fn judge_learned(&self, from: Source<'_>, attributes: &Attributes) -> Result<(), Withheld> {
-        if from.id == self.peer {
-            return Err(Withheld::SplitHorizon);
-        }
         if !from.ebgp && !self.ebgp {
             return Err(Withheld::InternalToInternal);
-        }
-        let overridden = self.policy.treatment.as_override;
-        if self.ebgp && !overridden && as_path::contains(&attributes.as_path, self.policy.peer_asn) {
-            return Err(Withheld::PeerAsInPath(self.policy.peer_asn));
         }
         let carries = |community| attributes.communities.contains(&community);
         if carries(Community::NO_ADVERTISE) {
@@ -221,6 +245,26 @@ impl Export<'_> {
             role.export(attributes.only_to_customer, self.front())?;
         }
         Ok(())
+    }
+
+    /// Whether another peer is told the same in the same words: all that has a say in [`judge_prefix`](Self::judge_prefix),
+    /// [`judge_content`](Self::judge_content) and [`outgoing`](Self::outgoing) is alike.
+    pub(crate) fn speaks_as(&self, other: &Self) -> bool {
+        let ends = |export: &Self, family| {
+            let ends = export.policy.ends_extended(family, export.session.extended_next_hop);
+            ends.map(|ends| ends.local.is_ipv4())
+        };
+        let (own, theirs) = (self.policy, other.policy);
+        let (session, their_session) = (self.session, other.session);
+        (self.ebgp, self.drain, self.standing) == (other.ebgp, other.drain, other.standing)
+            && (own.local_preference, own.med, own.prepend) == (theirs.local_preference, theirs.med, theirs.prepend)
+            && (session.extended_next_hop, session.role) == (their_session.extended_next_hop, their_session.role)
+            && session.families == their_session.families
+            && session.add_path == their_session.add_path
+            && [Family::Ipv4Unicast, Family::Ipv6Unicast].iter().all(|of| ends(self, *of) == ends(other, *of))
+            && own.treatment == theirs.treatment
+            && (!own.treatment.as_override || own.peer_asn == theirs.peer_asn)
+            && own.export == theirs.export
     }
 
     /// The number that the peer knows us by.

@@ -43,6 +43,7 @@ mod intern;
 pub mod limit;
 mod local;
 mod output;
+mod pack;
 mod paged;
 mod peer;
 mod peers;

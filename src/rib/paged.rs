@@ -33,10 +33,6 @@ impl<T> Paged<T> {
         self.pages.get(page)?.as_ref()?.slots[slot].as_ref()
     }
 
-    pub(crate) fn contains(&self, id: u32) -> bool {
-        self.get(id).is_some()
-    }
-
     /// Returns what was there before.
     pub(crate) fn insert(&mut self, id: u32, value: T) -> Option<T> {
         let (page, slot) = place(id);

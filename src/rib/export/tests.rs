@@ -63,7 +63,7 @@ fn export(policy: &PeerPolicy) -> Export<'_> {
         covering: &[],
         drain: policy.graceful_shutdown.drain,
         standing: Standing::default(),
-        counts: true,
+        counts: 1,
     }
 }
 

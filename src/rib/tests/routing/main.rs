@@ -6,6 +6,8 @@ mod connections;
 #[cfg(test)]
 mod four_tunnels;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod own_routes;
