@@ -1,5 +1,7 @@
 //! Our own process in a namespace, and the questions it answers.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use serde_json::Value;
 use super::namespace::Namespace;
 use super::process::{Process, Usage};
 use super::router_file::RouterFile;
-use super::{LabError, Result, not_yet, patience, run, wait_for};
+use super::{LabError, Result, ensure, not_yet, patience, run, wait_for};
 
 /// A running `quadspan run`.
 #[derive(Debug)]
@@ -17,6 +19,10 @@ pub struct Daemon {
     process: Process,
     socket: PathBuf,
 }
+
+/// An order on its way.
+#[derive(Debug)]
+pub struct Posted(UnixStream);
 
 /// The binary under test: `$QUADSPAN_BIN`, or `quadspan` beside this test's own directory in the target tree.
 ///
@@ -101,6 +107,18 @@ impl Daemon {
     /// With its complaint about the file.
     pub fn reload(&self) -> Result<()> {
         run(Command::new(binary()?).arg("reload").arg("-s").arg(&self.socket)).map(drop)
+    }
+
+    /// Has it do what `path` of its control socket does. Starting the program may take longer than that.
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub fn post(&self, path: &str) -> Result<Posted> {
+        let failed = || LabError::io(format!("post {path} to {}", self.socket.display()));
+        let mut stream = UnixStream::connect(&self.socket).map_err(failed())?;
+        let request = format!("POST {path} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes()).map_err(failed())?;
+        Ok(Posted(stream))
     }
 
     /// `quadspan reset tunnel|peer NAME` or `quadspan rekey NAME`.
@@ -227,6 +245,19 @@ impl Daemon {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+}
+
+impl Posted {
+    /// Waits until it says that it did.
+    ///
+    /// # Errors
+    /// With its complaint.
+    pub fn done(mut self) -> Result<()> {
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).map_err(LabError::io("read the answer to an order"))?;
+        let done = answer.lines().next().is_some_and(|status| status.contains(" 200 "));
+        ensure(done, "an order is carried out", || answer.clone())
     }
 }
 

@@ -10,7 +10,8 @@
 //!
 //! * One **nexthop object** per tunnel and inside address (`ip nexthop`), one **group** per distinct ECMP set, and
 //!   routes that name a group. A dead tunnel costs one message: the kernel takes the deleted object out of every
-//!   group, so the time a failover takes does not grow with the number of routes. Where the kernel has no nexthop
+//!   group, so the time a failover takes does not grow with the number of routes. So it is with a lost session, whose next
+//!   hops are in doubt ([`Fib::doubt`]) until the routing tables have gone through its routes. Where the kernel has no nexthop
 //!   objects, routes carry their next hops themselves (`RTA_MULTIPATH`) and are replaced one by one.
 //! * The reconciler is **level-triggered**: it holds what should be and what the kernel is known to hold, and works
 //!   off the difference. A dump renews that knowledge at start, after a lost notification, after a change by someone

@@ -85,7 +85,7 @@ impl Rib {
     }
 
     /// The first peer that has anything pending, and others that are told the same. One that may get too many prefixes, or
-    /// takes several paths, is alone.
+    /// gets path identifiers with them, is alone.
     fn next_group(&self) -> Vec<PeerId> {
         let Self { config, peers, covering, table, .. } = self;
         let due = |peer: &&Peer| {
@@ -95,7 +95,8 @@ impl Rib {
         let mut due = peers.iter().filter(due);
         let Some(first) = due.next() else { return Vec::new() };
         let mut group = vec![first.id];
-        let alone = |peer: &Peer| peer.takes_paths() || peer.adj_out.is_crowded(table.len());
+        let numbers = |session: &PeerSession| session.add_path.iter().any(|(_, way)| way.send);
+        let alone = |peer: &Peer| peer.session.as_ref().is_some_and(numbers) || peer.adj_out.is_crowded(table.len());
         let Some(leader) = Export::of(config.asn, first, covering).filter(|_| !alone(first)) else { return group };
         let alike = |peer: &&Peer| {
             let export = Export::of(config.asn, peer, covering);

@@ -139,7 +139,7 @@ fn fail_over_with(
     let start = Instant::now();
     let order = tunnels.delete(SENDERS[3])?;
     samples.push((Measure::TunnelDeleted, milliseconds(start, watch.right(&tunnels.router, limit)?)));
-    order.obeyed()?;
+    order.done()?;
     sleep(SETTLE);
 
     watch.aim(prefixes, ways(SENDERS[..2].iter().copied()));

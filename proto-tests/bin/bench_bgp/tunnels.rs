@@ -7,15 +7,13 @@
 //! ```
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
-use proto_tests::lab::daemon::Daemon;
+use proto_tests::lab::daemon::{Daemon, Posted};
 use proto_tests::lab::namespace::Namespace;
-use proto_tests::lab::{Lab, LabError, Result, ensure, write_file};
+use proto_tests::lab::{Lab, LabError, Result, write_file};
 
 use crate::dut::{Dut, Duty};
 use crate::site::{HOLD, ROUTER_ASN, ROUTER_ID, SENDERS, Seat};
@@ -29,10 +27,6 @@ pub(crate) struct Tunnels {
     far: Vec<(Seat, Namespace, Daemon)>,
     _lab: Lab,
 }
-
-/// What a far end was told to do, and not yet asked for.
-#[derive(Debug)]
-pub(crate) struct Order(UnixStream);
 
 impl Tunnels {
     /// Lays the cables and starts all processes.
@@ -72,14 +66,9 @@ impl Tunnels {
         Ok(talkers)
     }
 
-    /// Has the far end delete the IKE SA, and make another. Starting `quadspan reset` would take longer than what is
-    /// measured.
-    pub(crate) fn delete(&mut self, seat: Seat) -> Result<Order> {
-        let io = LabError::io("tell a far end to delete its tunnel");
-        let mut socket = UnixStream::connect(self.end(seat)?.socket()).map_err(io)?;
-        let request = format!("POST /v1/tunnels/{}/reset HTTP/1.0\r\nContent-Length: 0\r\n\r\n", seat.interface());
-        socket.write_all(request.as_bytes()).map_err(LabError::io("tell a far end to delete its tunnel"))?;
-        Ok(Order(socket))
+    /// Has the far end delete the IKE SA, and make another.
+    pub(crate) fn delete(&mut self, seat: Seat) -> Result<Posted> {
+        self.end(seat)?.post(&format!("/v1/tunnels/{}/reset", seat.interface()))
     }
 
     /// Has the process at the far end stop.
@@ -90,15 +79,6 @@ impl Tunnels {
     fn end(&mut self, seat: Seat) -> Result<&mut Daemon> {
         let found = self.far.iter_mut().find(|(of, ..)| *of == seat).map(|(_, _, daemon)| daemon);
         found.ok_or_else(|| LabError::Unexpected { what: "a far end".to_owned(), found: format!("{seat:?}") })
-    }
-}
-
-impl Order {
-    /// Succeeds if the far end said that it did.
-    pub(crate) fn obeyed(mut self) -> Result<()> {
-        let mut answer = String::new();
-        self.0.read_to_string(&mut answer).map_err(LabError::io("read what a far end says"))?;
-        ensure(answer.starts_with("HTTP/1.0 200"), "the far end did as it was told", || answer.clone())
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn start(site: &Site, duty: Duty) -> Result<Daemon> {
 
 pub(crate) fn announce_with(daemon: &Daemon, site: &Site, med: u32) -> Result<()> {
     write_file(&file(site), &configuration(site, Duty::Reflect, Some(med)))?;
-    daemon.reload()
+    daemon.post("/v1/reload")?.done()
 }
 
 fn file(site: &Site) -> PathBuf {

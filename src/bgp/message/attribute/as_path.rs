@@ -58,7 +58,8 @@ pub(in crate::message) fn decode_as4(value: &[u8]) -> Result<AsPath, Defect> {
 }
 
 fn decode_segments(value: &[u8], width: Width, confederations: Confederations) -> Result<AsPath, Problem> {
-    let mut path = AsPath::default();
+    // Nearly all have one segment, and a vector that grows by itself begins with room for four.
+    let mut path = AsPath(Vec::with_capacity(usize::from(!value.is_empty())));
     let mut rest = value;
     while let [kind, tail @ ..] = rest {
         // RFC 7606 7.2: underrun, empty segment, overrun, unrecognized type.
@@ -205,6 +206,13 @@ mod tests {
             encode(&path, width, &mut out);
             assert_eq!(out, octets);
         }
+    }
+
+    #[test]
+    fn a_path_of_one_sequence_takes_no_room_for_more() {
+        let path = decode(&hex!("02 02 0000fc00 0000fde9"), Width::Four).unwrap();
+        assert_eq!(path.0.capacity(), 1);
+        assert_eq!(decode(&[], Width::Four).unwrap().0.capacity(), 0);
     }
 
     #[test]

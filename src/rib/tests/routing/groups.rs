@@ -1,8 +1,8 @@
 //! Peers that are told the same in the same words are told in one go, and each only what is for it.
 
-use bgp::Attributes;
+use bgp::{Attributes, Family};
 use policy::{Action, Basis, Chain, Policy, PolicySet, Step};
-use rib::{LinkState, PeerId, PeerPolicy};
+use rib::{LinkState, PeerId, PeerPolicy, PeerSession};
 use wire::Asn;
 
 use crate::router::{Router, announce, attributes, config, net, path, policy, sends, session};
@@ -64,7 +64,7 @@ fn what_one_was_told_before_is_not_repeated_for_the_sake_of_another() {
     router.rib.handle_update(PeerId(0), announce(&everything(0), attributes(&[64600]), &[net("10.2.0.0/16")]));
     router.rib.hold(PeerId(2));
     assert_eq!(sends(&router.drain()).len(), 1);
-    router.rib.handle_refresh(PeerId(1), bgp::Family::Ipv4Unicast);
+    router.rib.handle_refresh(PeerId(1), Family::Ipv4Unicast);
     router.rib.release(PeerId(2));
     let outputs = router.drain();
     let peers: Vec<u32> =
@@ -87,6 +87,23 @@ fn those_with_other_words_are_told_those() {
     assert_eq!((of(1).med, of(2).med), (None, Some(7)));
     assert_eq!((&of(1).as_path, &of(3).as_path), (&path(&[65000, 64600]), &path(&[64600])));
     assert_eq!(of(3).local_preference, Some(100));
+}
+
+#[test]
+fn those_with_path_identifiers_are_told_one_by_one() {
+    let mut router = Router::new(config());
+    let way = bgp::AddPath { send: true, receive: false };
+    for number in 0..3 {
+        router.rib.handle_link(everything(number).link, LinkState::Up);
+        router.rib.add_peer(PeerId(number), everything(number));
+        let numbered = PeerSession { add_path: vec![(Family::Ipv4Unicast, way)], ..session(number) };
+        router.peer_up(PeerId(number), numbered);
+    }
+    router.drain();
+    router.rib.handle_update(PeerId(0), announce(&everything(0), attributes(&[64600]), &[net("10.2.0.0/16")]));
+    let outputs = router.drain();
+    let announced: Vec<u32> = sends(&outputs).iter().map(|(peer, _)| peer.0).collect();
+    assert_eq!(announced, [1, 2], "not the one it came from");
 }
 
 #[test]
