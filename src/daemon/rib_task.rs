@@ -225,12 +225,8 @@ impl Task {
             tokio::select! {
                 biased;
                 changed = states.take() => {
-                    for (link, state) in changed.links {
-                        self.rib.handle_link(link, state);
-                    }
-                    for (hop, state) in changed.hops {
-                        self.rib.handle_hop(hop, state);
-                    }
+                    changed.links.into_iter().for_each(|(link, state)| self.rib.handle_link(link, state));
+                    changed.hops.into_iter().for_each(|(hop, state)| self.rib.handle_hop(hop, state));
                 }
                 Some((peer, room)) = self.room.next() => self.send_backlog(peer, room),
                 taken = commands.recv_many(&mut batch, BATCH) => {
@@ -320,9 +316,7 @@ impl Task {
             Command::RefreshBegun { peer, family } => self.rib.handle_refresh_begun(peer, family),
             Command::RefreshEnded { peer, family } => self.rib.handle_refresh_ended(peer, family),
             Command::Updates { peer, updates } => {
-                for update in updates {
-                    self.rib.handle_update(peer, update);
-                }
+                updates.into_iter().for_each(|update| self.rib.handle_update(peer, update));
             }
             Command::Refresh { peer, family } => self.rib.handle_refresh(peer, family),
             Command::Read(Read(question)) => question(&self.rib),
