@@ -6,7 +6,7 @@
 //! Prometheus ───────────── GET /metrics ─────► scrape ──┘       └──► views: what they say, as a person reads it
 //! ```
 //!
-//! The control socket speaks HTTP/1.1 with JSON bodies over a Unix socket that only root may open. [`run`] opens it, and the
+//! The control socket speaks HTTP/1.1 with JSON bodies over a Unix socket that only root may open. [`run()`] opens it, and the
 //! address for scrapes, before the router starts: a second router on the same socket must not touch the machine.
 
 mod ask;
