@@ -90,9 +90,9 @@ fn near(socket: &Path) -> String {
     let mut text = head("router", ROUTER_ID, ROUTER_ASN, socket);
     for seat in SENDERS {
         text += &tunnel(seat, (1, 2), "respond", "first");
-        let _infallible = write!(
+        let _infallible = writeln!(
             text,
-            "    bgp: {{asn: {}, passive: true, hold-time: {HOLD}s, max-prefix: {{in: 2000000}}, import: all}}\n",
+            "    bgp: {{asn: {}, passive: true, hold-time: {HOLD}s, max-prefix: {{in: 2000000}}, import: all}}",
             seat.asn(Duty::Forward)
         );
     }
