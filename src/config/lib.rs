@@ -31,23 +31,22 @@ mod tests;
 use std::fs;
 use std::path::Path;
 
-pub use code::Code;
-pub use diagnostic::{Diagnostic, Report, Severity};
+pub use document::code::Code;
+pub use document::diagnostic::{Diagnostic, Report, Severity};
+pub use document::rule::Rule;
+pub use document::yaml::document;
 pub use pool::{ClientPool, Management};
 pub use profile::{Fact, Profile};
 pub use router::{
     Connection, ConnectionMember, DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace,
     Protected, Range, Router, Session, Transport, Tunnel, Watch,
 };
-pub use rule::Rule;
 pub use schema::schema;
 pub use secrets::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
-pub use yaml::document;
 
-use ::document::{asn_range, code, de, diagnostic, field, named, rule, scalar, source, yaml};
-
-use diagnostic::{Finding, Findings};
-use source::{Source, Span};
+use document::diagnostic::{Finding, Findings};
+use document::source::{self, Source, Span};
+use document::{de, yaml};
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]

@@ -27,11 +27,11 @@ use serde::Deserialize;
 use wire::Asn;
 use wire::outer::{DontFragment, Dscp};
 
-use crate::field::{Field, Layer, Leaf, OneOf};
-use crate::named::Named;
 use crate::policies::{ChainField, PolicySection};
 use crate::router::{DataplaneChoice, LogFormat};
-use crate::scalar::{
+use document::field::{Field, Layer, Leaf, OneOf};
+use document::named::Named;
+use document::scalar::{
     Count, GracefulShutdown, IkeGeneration, Legacy, Octets, PathDirections, RestartMode, Text, Within,
 };
 use profile::Profile;

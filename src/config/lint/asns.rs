@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use wire::Asn;
 
-use crate::asn_range::AsnRange;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{NeighborDraft, RouterDraft, SessionDraft, TunnelDraft};
-use crate::source::At;
+use document::asn_range::AsnRange;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::At;
 use profile::Profile;
 
 pub(super) fn lint(

@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::TunnelDraft;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
 use profile::Profile;
 
 pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {

@@ -3,11 +3,11 @@
 use negotiation::StartAction;
 use steering::Mode;
 
-use crate::code::Code;
-use crate::de::nearest;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{ConnectionDraft, MemberDraft, SessionDraft, TunnelDraft};
-use crate::source::At;
+use document::code::Code;
+use document::de::nearest;
+use document::diagnostic::{Finding, Findings};
+use document::source::At;
 
 pub(super) fn lint(connections: &[ConnectionDraft], tunnels: &[TunnelDraft], findings: &Findings) {
     for (index, connection) in connections.iter().enumerate() {

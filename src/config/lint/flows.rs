@@ -2,10 +2,10 @@
 
 use ipnet::IpNet;
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{ProtectedDraft, RouterDraft, TunnelDraft};
-use crate::source::At;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::At;
 
 pub(super) fn lint(router: Option<&RouterDraft>, tunnels: &[TunnelDraft], findings: &Findings) {
     for (index, tunnel) in tunnels.iter().enumerate() {

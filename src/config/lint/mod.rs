@@ -14,9 +14,9 @@ mod tunnels;
 
 pub(crate) use networks::martian;
 
-use crate::diagnostic::Findings;
 use crate::policies::{self, PoliciesDraft};
 use crate::resolve::{ConnectionDraft, NeighborDraft, PoolDraft, RouterDraft, TunnelDraft};
+use document::diagnostic::Findings;
 
 /// Compares what could be made out so far.
 pub(crate) fn lint(

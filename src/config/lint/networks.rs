@@ -5,10 +5,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy::{Chain, Route, Source, Verdict};
 
 use super::tunnels::remote_within;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{NeighborDraft, RouterDraft, SessionDraft, TunnelDraft};
-use crate::source::At;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::At;
 
 pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], neighbors: &[NeighborDraft], findings: &Findings) {
     for (index, network) in router.networks.iter().enumerate() {

@@ -8,10 +8,10 @@
 use ipnet::{IpNet, Ipv4Net};
 
 use super::networks::{exported, martian};
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{RouterDraft, TunnelDraft};
-use crate::source::At;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::At;
 use profile::DefaultRoute;
 
 pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Findings) {

@@ -8,10 +8,10 @@
 use ipnet::IpNet;
 
 use super::networks::martian;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{PoolDraft, RouterDraft, TunnelDraft};
-use crate::source::At;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::At;
 
 pub(super) fn lint(router: Option<&RouterDraft>, pools: &[PoolDraft], tunnels: &[TunnelDraft], findings: &Findings) {
     for (index, pool) in pools.iter().enumerate() {

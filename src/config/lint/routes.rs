@@ -4,9 +4,9 @@ use ipnet::IpNet;
 
 use super::networks::martian;
 use super::statics::bypassed;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{AggregateDraft, RouterDraft, SessionDraft, TunnelDraft};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
 
 pub(super) fn lint<'a>(
     router: &RouterDraft,

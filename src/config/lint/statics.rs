@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::code::Code;
-use crate::de::nearest;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{HopDraft, NeighborDraft, StaticDraft, TunnelDraft};
-use crate::source::At;
+use document::code::Code;
+use document::de::nearest;
+use document::diagnostic::{Finding, Findings};
+use document::source::At;
 
 use super::networks::martian;
 

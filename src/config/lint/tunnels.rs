@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use negotiation::{IkeVersion, StartAction, V1Mode};
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::{SessionDraft, StaticDraft, TunnelDraft};
-use crate::source::At;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::At;
 use profile::Begins;
 
 pub(super) fn lint(tunnels: &[TunnelDraft], statics: &[StaticDraft], findings: &Findings) {

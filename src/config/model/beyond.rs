@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{BfdField, BgpSection};
-use crate::asn_range::AsnRange;
-use crate::field::{Field, Leaf, OneOf};
-use crate::scalar::{AllInterfaces, Text, Within};
+use document::asn_range::AsnRange;
+use document::field::{Field, Leaf, OneOf};
+use document::scalar::{AllInterfaces, Text, Within};
 
 /// `all`, or a list of names.
 pub(crate) type ConnectedField = Field<OneOf<AllInterfaces, Vec<Leaf<Text>>>>;

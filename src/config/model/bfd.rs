@@ -7,8 +7,8 @@ use bfd::AuthKind;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::field::{Field, Leaf, OneOf};
-use crate::scalar::{Text, Within};
+use document::field::{Field, Leaf, OneOf};
+use document::scalar::{Text, Within};
 
 /// `true`, `false`, or a section.
 pub(crate) type BfdField = Field<OneOf<bool, BfdSection>>;

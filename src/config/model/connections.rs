@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use steering::{Mode, Policy};
 
-use crate::field::{Field, Layer, Leaf, OneOf};
-use crate::scalar::{Text, WayBack, Within};
+use document::field::{Field, Layer, Leaf, OneOf};
+use document::scalar::{Text, WayBack, Within};
 
 /// Tunnels to one place, such as the two that a cloud gives for one gateway.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

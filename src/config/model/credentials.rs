@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::field::Leaf;
-use crate::scalar::{AuthKind, Text};
+use document::field::Leaf;
+use document::scalar::{AuthKind, Text};
 
 /// Where the pre-shared key comes from: exactly one of these.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use profile::Side;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::field::Leaf;
+use document::field::Leaf;
 
 /// The link inside the tunnel: `prefix` (and `side`), or both addresses.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::field::{Field, Leaf};
-use crate::scalar::Text;
+use document::field::{Field, Leaf};
+use document::scalar::Text;
 
 /// A pool of clients of a server that runs beside the router.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

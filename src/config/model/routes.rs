@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::field::Leaf;
+use document::field::Leaf;
 
 /// A prefix announced while something more specific in it has a route.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

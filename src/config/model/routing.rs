@@ -4,8 +4,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::field::{Field, Leaf, OneOf};
-use crate::scalar::{RoutingMode, Within};
+use document::field::{Field, Leaf, OneOf};
+use document::scalar::{RoutingMode, Within};
 
 /// A list of prefixes, each alone or with what there is to say about it.
 pub(crate) type TunnelRoutesField = Field<Vec<Field<OneOf<IpNet, TunnelRouteSection>>>>;

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use wire::Asn;
 
-use crate::field::Leaf;
-use crate::scalar::{PathDirections, RestartMode, Within};
+use document::field::Leaf;
+use document::scalar::{PathDirections, RestartMode, Within};
 
 /// Several paths per prefix, by family; a family that is left out has one.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

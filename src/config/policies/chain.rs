@@ -5,9 +5,9 @@ use policy::{Chain, NextHop, PrefixList, Set, Step};
 use super::resolve::PoliciesDraft;
 use super::section::{ChainField, all};
 use super::word::StepWord;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::{At, Span};
 
 /// Which way routes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use policy::{Action, PrefixRule, Rule, Then};
 use wire::Asn;
 
 use super::resolve::{Kind, PoliciesDraft};
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::SessionDraft;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::{At, Span};
 use profile::Profile;
 
 /// Longer lists are not compared line by line.

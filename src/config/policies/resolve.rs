@@ -15,12 +15,12 @@ use super::section::{
     CommunitiesSection, Many, MatchSection, PoliciesSections, PolicySection, RuleSection, SetSection, all,
 };
 use super::word::{AsPathWord, CommunityWord, MedWord, PrefixWord, STEPS};
-use crate::code::Code;
-use crate::de::nearest;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf, OneOf};
-use crate::named;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::de::nearest;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, Leaf, OneOf};
+use document::named;
+use document::source::{At, Span};
 
 /// What could be made out of the lists and policies.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ fn values<T>(all: Vec<At<T>>) -> Vec<T> {
     all.into_iter().map(|at| at.value).collect()
 }
 
-fn kind<T: crate::field::Scalar, L>(
+fn kind<T: document::field::Scalar, L>(
     section: named::Named<Vec<Leaf<T>>>,
     findings: &Findings,
     list: impl Fn(Vec<At<T>>) -> L,
@@ -231,7 +231,7 @@ impl PoliciesDraft {
     fn then(
         &self,
         action: Leaf<Action>,
-        call: Field<crate::field::Word<crate::scalar::Text>>,
+        call: Field<document::field::Word<document::scalar::Text>>,
         at: Span,
         findings: &Findings,
     ) -> Then {

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use wire::Asn;
 
 use super::word::{AddressWord, AsPathWord, CommunityWord, MedWord, NextHopWord, PrefixWord, StepWord};
-use crate::field::{Field, Leaf, OneOf};
-use crate::named::Named;
-use crate::scalar::{Text, Within};
-use crate::source::At;
+use document::field::{Field, Leaf, OneOf};
+use document::named::Named;
+use document::scalar::{Text, Within};
+use document::source::At;
 
 /// One value, or a list of such.
 pub(crate) type Many<T> = Field<OneOf<T, Vec<Leaf<T>>>>;

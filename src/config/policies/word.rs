@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use policy::{Amount, AsPathPattern, CommunityPattern, NextHop, PrefixRule};
 use schemars::{Schema, json_schema};
 
-use crate::field::Scalar;
+use document::field::Scalar;
 
 /// Prefixes, or the name of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,13 +9,13 @@ use wire::Secret;
 
 use super::certificate::{self, Reader};
 use super::psk;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, missing};
 use crate::model::{AuthSection, CertificateSection, PskSection};
-use crate::scalar::{AuthKind, Legacy};
 use crate::secrets::SecretSource;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, missing};
+use document::scalar::{AuthKind, Legacy};
+use document::source::{At, Span};
 use profile::Profile;
 
 /// What a tunnel says about it.

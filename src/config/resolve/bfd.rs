@@ -7,12 +7,12 @@ use wire::Secret;
 
 use super::place::Over;
 use super::psk::{unavailable_remedy, without_line_end};
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Leaf, OneOf, Word};
 use crate::model::{BfdAuthSection, BfdField, BfdSection};
 use crate::secrets::{FoundSecret, SecretReference, SecretSource};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Leaf, OneOf, Word};
+use document::source::{At, Span};
 use profile::Profile;
 
 const FASTEST: Duration = Duration::from_millis(10);

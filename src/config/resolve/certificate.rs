@@ -6,13 +6,13 @@ use std::sync::Arc;
 use certificate::{Certificate, LoadError, LocalCertificate, TrustedCas, UnixTime};
 use identity::Identity;
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, OneOf, missing};
 use crate::model::{CertificateSection, OriginSection};
-use crate::scalar::Legacy;
 use crate::secrets::{FoundSecret, SecretReference, SecretSource};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, OneOf, missing};
+use document::scalar::Legacy;
+use document::source::{At, Span};
 
 /// Before the end of a certificate, a check warns for so long.
 const WARN_BEFORE: u64 = 30 * 86_400;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use steering::{Failback, Mode};
 
 use super::name_finding;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf, OneOf, Word};
 use crate::model::{ConnectionSection, FailbackSection, HealthSection, MemberSection};
-use crate::named::Named;
 use crate::router::{Connection, ConnectionMember};
-use crate::scalar::{Text, WayBack};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, Leaf, OneOf, Word};
+use document::named::Named;
+use document::scalar::{Text, WayBack};
+use document::source::{At, Span};
 
 /// What could be made out of one entry of `connections`.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ fn one(name: At<String>, section: At<ConnectionSection>, findings: &Findings) ->
     let steered = mode.as_ref().is_some_and(|mode| mode.value == Mode::MedSteered);
     let list = section.tunnels.span();
     if list.is_none() {
-        findings.push(crate::field::missing("tunnels", at, "list its tunnels by name, the primary first"));
+        findings.push(document::field::missing("tunnels", at, "list its tunnels by name, the primary first"));
     }
     let in_order = mode.as_ref().is_some_and(|mode| mode.value == Mode::PrimaryStandby);
     let entries = section.tunnels.at().map(|list| list.value).unwrap_or_default().into_iter().filter_map(Field::at);

@@ -6,11 +6,11 @@ use std::time::Duration;
 use steering::{HealthCheck, MAX_PROBES, Target};
 
 use super::{ConnectionDraft, TunnelDraft};
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::Field;
 use crate::model::{HealthSection, ProbeSection};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::Field;
+use document::source::{At, Span};
 
 const FASTEST: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(3600);
@@ -62,7 +62,8 @@ fn one(
                 .remedy("give at most as much as `interval`"),
         );
     }
-    let in_a_row = |field: crate::field::Leaf<crate::scalar::Within<1, 100>>| field.value().map_or(IN_A_ROW, |at| at.0);
+    let in_a_row =
+        |field: document::field::Leaf<document::scalar::Within<1, 100>>| field.value().map_or(IN_A_ROW, |at| at.0);
     let probes = probes(section.probes, span, tunnel, tunnels, findings)?;
     Some(HealthCheck {
         probes,

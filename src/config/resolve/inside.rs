@@ -8,12 +8,12 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, OneOf, missing};
 use crate::model::InsideSection;
 use crate::router::InsideLink;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, OneOf, missing};
+use document::source::{At, Span};
 use profile::{Profile, Side};
 
 pub(super) fn resolve(

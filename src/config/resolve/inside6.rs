@@ -4,12 +4,12 @@ use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, OneOf};
 use crate::model::Inside6Section;
 use crate::router::InsideLink6;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, OneOf};
+use document::source::{At, Span};
 use profile::{Profile, Side};
 
 pub(super) fn resolve(

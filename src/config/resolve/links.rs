@@ -8,7 +8,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::tunnel::{TunnelDraft, hash};
 use crate::router::{InsideLink, InsideLink6};
-use crate::source::At;
+use document::source::At;
 use profile::Profile;
 
 /// 169.254.128.0/17, far from what clouds and people choose.

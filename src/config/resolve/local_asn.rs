@@ -3,10 +3,10 @@
 use rib::LocalAs;
 use wire::Asn;
 
-use crate::diagnostic::Findings;
-use crate::field::{Field, OneOf};
 use crate::model::LocalAsnSection;
-use crate::source::At;
+use document::diagnostic::Findings;
+use document::field::{Field, OneOf};
+use document::source::At;
 
 /// The number, and what is done with it.
 #[derive(Clone, Copy, Debug)]

@@ -31,15 +31,15 @@ mod transport;
 mod tunnel;
 mod version;
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, missing};
 use crate::lint;
 use crate::model::{Defaults, Document};
 use crate::policies::{self, PoliciesDraft, PoliciesSections};
 use crate::router::Router;
 use crate::secrets::SecretSource;
-use crate::source::Span;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, missing};
+use document::source::Span;
 
 pub(crate) use connections::{ConnectionDraft, MemberDraft};
 pub(crate) use neighbors::NeighborDraft;

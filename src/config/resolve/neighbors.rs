@@ -9,15 +9,15 @@ use wire::{Asn, LinkId, RouterId};
 
 use super::place::{Over, Place};
 use super::{SessionDraft, name_finding, session};
-use crate::asn_range::AsnRange;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf, OneOf, Word};
 use crate::model::NeighborSection;
 use crate::policies::PoliciesDraft;
 use crate::router::{Neighbor, NeighborPlace, Range};
 use crate::secrets::SecretSource;
-use crate::source::{At, Span};
+use document::asn_range::AsnRange;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, Leaf, OneOf, Word};
+use document::source::{At, Span};
 use profile::Profile;
 
 /// Sessions with peers of one range, unless said otherwise.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bgp::{AddPath, Family, Offers, Restart, Role, Timers};
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf, OneOf};
 use crate::model::{AddPathSection, BgpSection, GracefulRestartSection};
-use crate::scalar::{PathDirections, RestartMode};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, Leaf, OneOf};
+use document::scalar::{PathDirections, RestartMode};
+use document::source::{At, Span};
 
 /// What the `bgp` section says of these.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ fn graceful_restart(
 }
 
 const fn short(mode: RestartMode) -> Leaf<RestartMode> {
-    Leaf::written(crate::field::Word(mode), Span::new(0, 0))
+    Leaf::written(document::field::Word(mode), Span::new(0, 0))
 }
 
 fn timers(section: &BgpSection, hold: Duration, findings: &Findings) -> Timers {

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::Leaf;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::Leaf;
+use document::source::{At, Span};
 use profile::Profile;
 
 type Address = Option<At<IpAddr>>;

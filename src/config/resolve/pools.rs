@@ -11,14 +11,14 @@ use wire::Secret;
 
 use super::name_finding;
 use super::psk::{check_mode, without_line_end};
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::Field;
 use crate::model::{OpenVpnSection, PoolSection};
 use crate::pool::{ClientPool, Management};
-use crate::scalar::Text;
 use crate::secrets::{SecretReference, SecretSource};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::Field;
+use document::scalar::Text;
+use document::source::{At, Span};
 
 /// What could be made out of a pool.
 #[derive(Clone, Debug)]

@@ -4,12 +4,12 @@ use negotiation::{IkeVersion, Ppk};
 use wire::Secret;
 
 use super::psk::{unavailable_remedy, without_line_end};
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::Field;
 use crate::model::PpkSection;
 use crate::secrets::{FoundSecret, SecretReference, SecretSource};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::Field;
+use document::source::{At, Span};
 
 /// RFC 8784 5.1 sets no limit; what is longer is no name.
 const MAX_NAME: usize = 128;

@@ -2,12 +2,12 @@
 
 use wire::Secret;
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, missing};
 use crate::model::PskSection;
 use crate::secrets::{FoundSecret, SecretReference, SecretSource};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, missing};
+use document::source::{At, Span};
 use profile::Profile;
 
 pub(super) fn resolve(

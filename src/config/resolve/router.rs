@@ -12,14 +12,14 @@ use wire::{Asn, RouterId};
 
 use super::routes::{self, AggregateDraft};
 use super::{NeighborDraft, PoolDraft, StaticDraft, TunnelDraft, name_finding, statics};
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::Leaf;
 use crate::model::{ApiSection, LogSection, MetricsSection, RouterSection};
 use crate::router::{DataplaneChoice, FIRST_NEIGHBOR, Log, LogFormat, Router, Watch};
-use crate::scalar::Within;
 use crate::secrets::SecretSource;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::Leaf;
+use document::scalar::Within;
+use document::source::{At, Span};
 
 /// What could be made out of the `router` section.
 #[derive(Clone, Debug)]

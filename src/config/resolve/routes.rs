@@ -2,11 +2,11 @@
 
 use rib::{Aggregate, DecisionRules, LocalAs, MultipathPaths, PrivateAs, SendPaths, Treatment};
 
-use crate::diagnostic::Findings;
-use crate::field::{Field, Leaf};
 use crate::model::{AggregateSection, BestPathSection};
-use crate::scalar::Within;
-use crate::source::{At, Span};
+use document::diagnostic::Findings;
+use document::field::{Field, Leaf};
+use document::scalar::Within;
+use document::source::{At, Span};
 
 /// What could be made out of the keys that treat one session's routes.
 #[derive(Clone, Debug)]

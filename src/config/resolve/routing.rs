@@ -6,13 +6,13 @@ use rib::Distance;
 use super::selectors::Selectors;
 use super::statics::{HopDraft, StaticDraft};
 use super::tunnel::TunnelDraft;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, OneOf};
 use crate::model::{RoutingField, TunnelRouteSection, TunnelRoutesField};
 use crate::router::{MAX_FLOWS, Protected};
-use crate::scalar::{RoutingMode, Within};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, OneOf};
+use document::scalar::{RoutingMode, Within};
+use document::source::{At, Span};
 
 /// A static route into the tunnel it is written at.
 #[derive(Clone, Copy, Debug)]

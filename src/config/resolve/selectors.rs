@@ -6,12 +6,12 @@ use ipnet::IpNet;
 use negotiation::{IkeVersion, SelectorLayout};
 use wire::ipsec::TrafficSelector;
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf};
 use crate::model::SelectorsSection;
 use crate::router::InsideLink;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, Leaf};
+use document::source::{At, Span};
 
 #[derive(Clone, Debug)]
 pub(super) struct Selectors {

@@ -12,15 +12,15 @@ use super::offers::{self, OffersDraft};
 use super::place::{Over, Place};
 use super::routes::{self, TreatmentDraft, TreatmentKeys};
 use super::transport;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf};
 use crate::model::{BgpSection, MaxPrefixSection};
 use crate::policies::{Exchange, PoliciesDraft, exchange};
 use crate::router::{Session, Transport};
-use crate::scalar::{GracefulShutdown, Within};
 use crate::secrets::SecretSource;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, Leaf};
+use document::scalar::{GracefulShutdown, Within};
+use document::source::{At, Span};
 use profile::{Cloud, Profile};
 
 /// What could be made out of a `bgp` section.

@@ -8,13 +8,13 @@ use ipnet::IpNet;
 use rib::{ConnectedRule, Distance, StaticHop, StaticRoute, StaticTarget};
 
 use super::place::Over;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, OneOf};
 use crate::model::{ConnectedField, StaticHopSection, StaticSection};
 use crate::router::{Tunnel, Watch};
 use crate::secrets::SecretSource;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, OneOf};
+use document::source::{At, Span};
 use profile::Profile;
 
 /// What could be made out of one entry of `static`.
@@ -101,7 +101,7 @@ fn one_hop(hop: At<OneOf<IpAddr, StaticHopSection>>, secrets: &dyn SecretSource,
     let over = Over::Neighbor { family, accepts: false };
     let bfd_at = section.bfd.span();
     let bfd = super::bfd::resolve(section.bfd, Profile::Generic, over, Duration::ZERO, secrets, findings);
-    let text = |at: At<crate::scalar::Text>| At::new(at.value.0, at.span);
+    let text = |at: At<document::scalar::Text>| At::new(at.value.0, at.span);
     let hop = HopDraft {
         at,
         tunnel: section.tunnel.scalar().map(text),
@@ -130,7 +130,7 @@ pub(super) fn connected(written: ConnectedField) -> ConnectedRule {
         None => ConnectedRule::default(),
         Some(OneOf::Short(_)) => ConnectedRule::All,
         Some(OneOf::Long(names)) => {
-            let names = names.into_iter().filter_map(crate::field::Leaf::scalar);
+            let names = names.into_iter().filter_map(document::field::Leaf::scalar);
             ConnectedRule::Named(names.map(|name| name.value.0).collect())
         }
     }

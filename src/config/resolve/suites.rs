@@ -5,12 +5,12 @@ use negotiation::IkeVersion;
 use wire::ipsec::{Encryption, EspSuite, Integrity};
 
 use super::version;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf, Word};
 use crate::model::EspSection;
-use crate::scalar::Legacy;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, Leaf, Word};
+use document::scalar::Legacy;
+use document::source::{At, Span};
 use profile::{OfSeveral, Profile};
 
 pub(super) fn ike(

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use negotiation::{ChildLifetime, Dpd, DpdAction, StartAction};
 
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Leaf, Word};
 use crate::model::{DpdSection, EspSection, IkeSection, RekeySection};
-use crate::scalar::Within;
-use crate::source::At;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Leaf, Word};
+use document::scalar::Within;
+use document::source::At;
 use profile::Cloud;
 
 #[derive(Clone, Copy, Debug)]

@@ -3,13 +3,13 @@
 use wire::Secret;
 
 use super::psk;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::Field;
 use crate::model::{BgpSection, PskSection};
 use crate::router::Transport;
 use crate::secrets::SecretSource;
-use crate::source::At;
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::Field;
+use document::source::At;
 
 /// What the kernel has room for (TCP_MD5SIG_MAXKEYLEN).
 const LONGEST_KEY: usize = 80;

@@ -19,15 +19,15 @@ use super::{
     SessionDraft, auth, inside, inside6, name_finding, outside, ppk, routing, selectors, session, suites, timing,
     version,
 };
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::{Field, Leaf};
 use crate::model::{Defaults, HealthSection, TunnelSection};
 use crate::policies::PoliciesDraft;
 use crate::router::{InsideLink, InsideLink6, Tunnel};
-use crate::scalar::{Legacy, Text, Within};
 use crate::secrets::SecretSource;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::{Field, Leaf};
+use document::scalar::{Legacy, Text, Within};
+use document::source::{At, Span};
 use profile::Profile;
 
 /// What could be made out of one entry of `tunnels`.

@@ -12,12 +12,12 @@ use wire::Secret;
 use wire::ipsec::Encryption;
 
 use super::auth::AuthDraft;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
-use crate::field::Word;
 use crate::model::IkeSection;
-use crate::scalar::IkeGeneration;
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::field::Word;
+use document::scalar::IkeGeneration;
+use document::source::{At, Span};
 use profile::Profile;
 
 /// A key of fewer octets, even if random, deserves stronger words where it can be guessed off-line.

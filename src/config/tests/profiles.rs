@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use negotiation::IkeVersion;
 
 use super::{GOOD, changed, check};
-use crate::field::Word;
 use crate::{Code, Profile, Tunnel};
+use document::field::Word;
 use profile::Side;
 
 /// The usual configuration with another profile.

@@ -6,11 +6,11 @@ use certificate::{Certificate, UnixTime, certificates};
 use openvpn::{Pool, Protocol, ServerConfig, Topology};
 
 use super::Served;
-use crate::code::Code;
-use crate::diagnostic::{Finding, Findings};
 use crate::resolve::certificate::time_finding;
 use crate::secrets::{SecretReference, SecretSource};
-use crate::source::{At, Span};
+use document::code::Code;
+use document::diagnostic::{Finding, Findings};
+use document::source::{At, Span};
 
 /// Ciphers that nobody should use any more (RFC 7465, SWEET32).
 const WEAK: [&str; 5] = ["BF-", "DES-", "RC2-", "CAST5-", "NONE"];
