@@ -113,8 +113,12 @@ impl Connection {
         self.outbox.room().await;
     }
 
-    /// Lets what was begun and the last that was queued go out (a NOTIFICATION), waits for the peer to hang up, then
-    /// closes.
+    /// Whether the peer is told why it closes.
+    pub(super) fn has_farewell(&self) -> bool {
+        self.outbox.has_farewell()
+    }
+
+    /// Lets what was begun and a NOTIFICATION go out, waits for the peer to hang up, then closes.
     pub(super) async fn finish(mut self) {
         drop(self.closing.take());
         self.outbox.end();
@@ -129,9 +133,9 @@ impl Connection {
         drop(tokio::time::timeout(LINGER, hung_up).await);
     }
 
-    /// [`Connection::finish`] without waiting for it.
-    pub(super) fn finish_in_background(self) {
-        tokio::spawn(self.finish());
+    /// [`Connection::finish`] without waiting for it, but for who wants to.
+    pub(super) fn finish_in_background(self) -> JoinHandle<()> {
+        tokio::spawn(self.finish())
     }
 }
 
@@ -277,17 +281,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_message_of_a_congested_connection_is_sent_and_what_waits_before_it_is_not() {
+    async fn the_notification_of_a_congested_connection_is_sent_and_what_waits_before_it_is_not() {
         let (mut connection, mut theirs, _events) = congested().await;
         becomes(&mut connection, Sending::Stuck).await;
         assert!(!connection.has_room() && !connection.is_flooded());
-        connection.send(Bytes::from_static(b"last"));
-        connection.finish_in_background();
+        let notification = bgp::message::Notification::cease(bgp::message::CeaseSubcode::HARD_RESET).encode();
+        connection.send(notification.clone().into());
+        drop(connection.finish_in_background());
         let mut received = Vec::new();
         theirs.read_to_end(&mut received).await.unwrap();
-        assert!(received.ends_with(b"last"), "{} octets", received.len());
+        assert!(received.ends_with(&notification), "{} octets", received.len());
         let runs = received.len() / SIZE;
-        assert_eq!(received.len(), runs * SIZE + 4, "runs are whole");
+        assert_eq!(received.len(), runs * SIZE + notification.len(), "runs are whole");
         assert!(runs < RUNS / 4, "{runs}");
     }
 

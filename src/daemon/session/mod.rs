@@ -15,6 +15,7 @@ mod connection;
 mod outbox;
 mod protect;
 mod socket;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +23,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bgp::{ConnectionId, Event, Output, Peer, PeerStatus, StopReason};
+use bgp::{ConnectionId, Output, Peer, PeerStatus, StopReason};
 use rib::PeerId;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::entropy::system_entropy;
@@ -170,6 +170,7 @@ pub(super) fn spawn(
         rib,
         to_rib: VecDeque::new(),
         connections: BTreeMap::new(),
+        farewells: Vec::new(),
         io: io_tx,
         link: None,
         listener: None,
@@ -198,6 +199,8 @@ struct Session {
     /// Events not yet taken by the RIB. Filled by at most one read's worth of messages.
     to_rib: VecDeque<rib_task::Command>,
     connections: BTreeMap<ConnectionId, Connection>,
+    /// Connections that close with the session and carry a last word.
+    farewells: Vec<tokio::task::JoinHandle<()>>,
     io: mpsc::Sender<IoEvent>,
     link: Option<Link>,
     listener: Option<TcpListener>,
@@ -256,6 +259,9 @@ impl Session {
         }
         for connection in std::mem::take(&mut self.connections).into_values() {
             connection.finish().await;
+        }
+        for farewell in std::mem::take(&mut self.farewells) {
+            drop(farewell.await);
         }
     }
 
@@ -442,7 +448,9 @@ impl Session {
                 Output::Connect { id } => self.connect(id),
                 Output::Close { id } => {
                     if let Some(connection) = self.connections.remove(&id) {
-                        connection.finish_in_background();
+                        let awaited = self.stopping && connection.has_farewell();
+                        let farewell = connection.finish_in_background();
+                        self.farewells.extend(awaited.then_some(farewell));
                     }
                 }
                 Output::Send { id, bytes } => {
@@ -457,23 +465,6 @@ impl Session {
         self.stale.send_if_modified(|stale| std::mem::replace(stale, holds) != holds);
     }
 
-    /// What comes without anything else in between goes to the RIB together.
-    fn note_update(&mut self, update: bgp::Update) {
-        if let Some(rib_task::Command::Updates { updates, .. }) = self.to_rib.back_mut() {
-            return updates.push(update);
-        }
-        self.to_rib.push_back(rib_task::Command::Updates { peer: self.id, updates: vec![update] });
-    }
-
-    /// Gives the RIB what it has room for.
-    fn tell_rib(&mut self) {
-        while let Some(event) = self.to_rib.pop_front() {
-            if let Err(TrySendError::Full(event)) = self.rib.try_send(event) {
-                return self.to_rib.push_front(event);
-            }
-        }
-    }
-
     fn connect(&self, id: ConnectionId) {
         let Some(link) = self.link.clone() else { return };
         let io = self.io.clone();
@@ -485,36 +476,6 @@ impl Session {
             };
             drop(io.send(IoEvent::Connected(id, result)).await);
         });
-    }
-
-    fn handle_event(&mut self, event: Event) {
-        self.reporter.bgp_event(&self.config, &event);
-        let peer = self.id;
-        match event {
-            Event::Established(established) => {
-                self.incarnation += 1;
-                let incarnation = self.incarnation;
-                self.to_rib.push_back(rib_task::Command::PeerUp { peer, incarnation, established });
-            }
-            Event::Down { was_established: true, stale, .. } => {
-                self.to_rib.push_back(rib_task::Command::PeerDown { peer, stale });
-            }
-            Event::StaleExpired(families) => {
-                self.to_rib.push_back(rib_task::Command::StaleExpired { peer, families });
-            }
-            Event::RefreshBegun(family) => self.to_rib.push_back(rib_task::Command::RefreshBegun { peer, family }),
-            Event::RefreshEnded(family) => self.to_rib.push_back(rib_task::Command::RefreshEnded { peer, family }),
-            Event::Update(update) => self.note_update(update),
-            Event::RefreshRequested(family) => {
-                self.to_rib.push_back(rib_task::Command::Refresh { peer, family });
-            }
-            Event::Down { was_established: false, .. }
-            | Event::StateChanged { .. }
-            | Event::NotificationReceived { .. }
-            | Event::NotificationSent { .. }
-            | Event::UpdateFaulty { .. }
-            | Event::Unsendable { .. } => {}
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  session ── push ──► [run|run|run|..] ── take_in_hand ──► writing task ──► TCP
 //!                        ▲    │                                 │
-//!          room ─────────┘    └── end: only what was begun, and the last, are left
+//!          room ─────────┘    └── end: only what was begun, and a NOTIFICATION, are left
 //!                        note_written ◄─────────────────────────┘
 //! ```
 //!
@@ -13,15 +13,18 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bgp::message::{HEADER_LEN, MessageType};
 use bytes::{Buf as _, Bytes};
 use tokio::sync::Notify;
 
 /// Octets waiting beyond which no updates are taken from the routing tables.
 const ROOM: usize = 1024 * 1024;
-/// Runs waiting beyond which the peer is not listened to: more than any update of the routing tables fills, so that only
-/// what answers the peer itself gets there.
+/// Runs waiting beyond which the same holds: where single prefixes flap, each update is a run of its own.
+const ROOM_RUNS: usize = FLOODED / 4;
+/// Runs waiting beyond which the peer is not listened to. There is no room long before, so that mostly what answers the
+/// peer itself gets there, and whoever waits for room hears of the end of it.
 const FLOODED: usize = 4096;
-/// Octets beyond which the last message does not wait for those before it.
+/// Octets beyond which a NOTIFICATION does not wait for what is before it.
 const MUCH: usize = 64 * 1024;
 /// Runs written at once, and octets after which there is no further one.
 const BATCH: usize = 16;
@@ -45,6 +48,8 @@ struct Waiting {
     in_hand: usize,
     /// Some of the first run is written.
     begun: bool,
+    /// The last run ever queued is a NOTIFICATION.
+    farewell: bool,
     /// Octets ever queued but for those dropped, and ever written.
     queued: u64,
     written: u64,
@@ -61,18 +66,20 @@ impl Outbox {
         }
         waiting.octets += run.len();
         waiting.queued += octets(run.len());
+        waiting.farewell = run.get(HEADER_LEN - 1) == Some(&MessageType::Notification.code());
         waiting.runs.push_back(run);
         drop(waiting);
         self.filled.notify_one();
     }
 
-    /// There will be nothing more. If it is much, what was not begun is dropped, but for the last.
+    /// There will be nothing more. If it is much, what was not begun is dropped, but for a NOTIFICATION. Without one
+    /// nothing stays: an End-of-RIB (RFC 4724) after a gap would cost routes that the peer is to keep.
     pub(super) fn end(&self) {
         let mut waiting = self.lock();
         if waiting.octets > MUCH {
-            let last = waiting.runs.len().saturating_sub(1);
-            let stays = waiting.in_hand.max(usize::from(waiting.begun)).min(last);
-            let dropped: usize = waiting.runs.drain(stays..last).map(|run| run.len()).sum();
+            let end = waiting.runs.len().saturating_sub(usize::from(waiting.farewell));
+            let stays = waiting.in_hand.max(usize::from(waiting.begun)).min(end);
+            let dropped: usize = waiting.runs.drain(stays..end).map(|run| run.len()).sum();
             waiting.octets -= dropped;
             waiting.queued -= octets(dropped);
         }
@@ -96,11 +103,17 @@ impl Outbox {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.lock().octets <= ROOM
+        let waiting = self.lock();
+        waiting.octets <= ROOM && waiting.runs.len() <= ROOM_RUNS
     }
 
     pub(super) fn is_flooded(&self) -> bool {
         self.lock().runs.len() > FLOODED
+    }
+
+    /// Whether the peer is told why.
+    pub(super) fn has_farewell(&self) -> bool {
+        self.lock().farewell
     }
 
     /// Waits for room.
@@ -174,6 +187,8 @@ fn octets(count: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bgp::message::{CeaseSubcode, Notification};
+
     use super::*;
 
     const RUN: usize = MUCH;
@@ -189,38 +204,73 @@ mod tests {
         outbox.lock().runs.iter().map(|run| (run[0], run.len())).collect()
     }
 
+    fn notification() -> Bytes {
+        Notification::cease(CeaseSubcode::ADMINISTRATIVE_SHUTDOWN).encode().into()
+    }
+
     #[test]
-    fn of_what_waits_at_the_end_only_the_begun_and_the_last_are_left() {
-        let outbox = outbox(5);
+    fn of_what_waits_at_the_end_only_the_begun_and_the_notification_are_left() {
+        let (outbox, said) = (outbox(5), notification().len());
+        outbox.push(notification());
         assert_eq!(outbox.take_in_hand().len(), 4, "as many octets as are written at once");
         outbox.note_written(RUN + 9);
         // TCP takes nothing: what was begun stays begun.
         outbox.take_in_hand();
         outbox.note_written(0);
+        assert!(outbox.has_farewell());
         outbox.end();
-        assert_eq!(left(&outbox), [(1, RUN - 9), (4, RUN)]);
-        assert_eq!(outbox.octets(), (3 * RUN as u64, RUN as u64 + 9));
+        assert_eq!(left(&outbox), [(1, RUN - 9), (0xff, said)]);
+        let all = (2 * RUN + said) as u64;
+        assert_eq!(outbox.octets(), (all, RUN as u64 + 9));
         outbox.push(Bytes::from_static(b"late"));
         outbox.take_in_hand();
-        outbox.note_written(2 * RUN - 9);
-        assert_eq!((left(&outbox), outbox.octets()), (vec![], (3 * RUN as u64, 3 * RUN as u64)));
+        outbox.note_written(RUN - 9 + said);
+        assert_eq!((left(&outbox), outbox.octets()), (vec![], (all, all)));
+    }
+
+    #[test]
+    fn what_ends_without_a_notification_ends_with_what_was_begun() {
+        let outbox = outbox(5);
+        outbox.take_in_hand();
+        outbox.note_written(9);
+        assert!(!outbox.has_farewell());
+        outbox.end();
+        assert_eq!(left(&outbox), [(0, RUN - 9)]);
     }
 
     #[test]
     fn what_is_in_hand_at_the_end_stays() {
         let outbox = outbox(9);
+        outbox.push(notification());
         outbox.take_in_hand();
         outbox.end();
-        assert_eq!(left(&outbox).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 2, 3, 8]);
+        assert_eq!(left(&outbox).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 2, 3, 0xff]);
     }
 
     #[test]
     fn little_goes_out_before_the_last() {
         let outbox = Outbox::default();
         outbox.push(Bytes::from_static(b"open"));
-        outbox.push(Bytes::from_static(b"notification"));
+        outbox.push(Bytes::from_static(b"update"));
         outbox.end();
-        assert_eq!(left(&outbox), [(b'o', 4), (b'n', 12)]);
+        assert_eq!(left(&outbox), [(b'o', 4), (b'u', 6)]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_hears_that_what_flooded_is_written() {
+        let outbox = Outbox::default();
+        (0..=FLOODED).for_each(|_| outbox.push(Bytes::from_static(b"a prefix that flaps")));
+        assert!(outbox.is_flooded() && !outbox.has_room());
+        let writing = async {
+            tokio::task::yield_now().await;
+            while !outbox.lock().runs.is_empty() {
+                let written = outbox.take_in_hand().iter().map(Bytes::len).sum();
+                outbox.note_written(written);
+            }
+        };
+        let hearing = async { tokio::join!(outbox.room(), writing) };
+        tokio::time::timeout(std::time::Duration::from_secs(5), hearing).await.unwrap();
+        assert!(outbox.has_room() && !outbox.is_flooded());
     }
 
     #[test]

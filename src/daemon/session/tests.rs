@@ -41,3 +41,17 @@ async fn a_connection_that_cannot_be_protected_is_not_taken() {
     assert!(matches!(heard, Ok(Ok(0) | Err(_))), "{heard:?}");
     tokio::time::timeout(Duration::from_secs(5), task).await.expect("nothing is left of it").unwrap();
 }
+
+#[tokio::test]
+async fn a_session_that_stops_is_over_when_its_last_word_is_out() {
+    let (session, task, mut theirs) = accepted(config::Transport::default()).await;
+    theirs.read_exact(&mut [0; 19]).await.unwrap();
+    let (asked, reason) = (Instant::now(), StopReason::AdminShutdown("router is stopping".to_owned()));
+    session.commands.send(Command::Shutdown(reason)).await.unwrap();
+    // The peer does not hang up, and might not have it yet.
+    tokio::time::timeout(Duration::from_secs(5), task).await.expect("not for ever").unwrap();
+    assert!(asked.elapsed() > Duration::from_millis(500), "{:?}", asked.elapsed());
+    let mut heard = Vec::new();
+    drop(theirs.read_to_end(&mut heard).await);
+    assert!(heard.ends_with(b"router is stopping"), "{heard:?}");
+}
