@@ -10,6 +10,7 @@
 //! As responder we say that we do without, and take either. A CHILD SA that the peer does not ask for within a few seconds
 //! we ask for. As initiator we want one at once, because a tunnel without is of no use. Only with a peer that said that
 //! it does without, and refuses the `IKE_AUTH` that has one, the next attempt goes without.
+//! That may have been somebody else, or a mistake: if the CHILD SA is refused then, too, the attempt after that has one.
 
 use isakmp::NotifyType;
 use negotiation::{ATTEMPT, Cx};

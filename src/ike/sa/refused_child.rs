@@ -123,6 +123,8 @@ impl Tunnel {
             if self.is_up() {
                 self.flow_failed(cx, flow, failure);
             } else if !self.try_other_flow(cx, ike, flow, &failure) {
+                // A peer that insists on `IKE_AUTH` without a CHILD SA says so again.
+                self.childless = false;
                 self.close_politely(cx, ike, &DownReason::Failed(failure.clone()));
                 self.fail(cx, failure);
             }

@@ -93,6 +93,19 @@ fn the_first_child_sa_then_has_a_group() {
 }
 
 #[test]
+fn a_group_that_the_first_child_sa_does_not_get_costs_one_attempt() {
+    let (a, mut b) = (config_a(), config_b());
+    b.esp_proposals = vec!["aes128gcm16-ecp384".parse().unwrap()];
+    let mut network = Network::bare(4);
+    network.add(B, b);
+    network.add(A, a);
+    network.with(A, |endpoint, now| endpoint.with(TUNNEL, now, |tunnel, _| tunnel.childless = true));
+    network.run(Duration::from_secs(60));
+    network.assert_settled();
+    assert_eq!((begun(&network), network.failures(A).len()), (2, 1));
+}
+
+#[test]
 fn authenticating_anew_without_a_child_sa_costs_no_traffic() {
     let mut network = up();
     for round in 0..5 {
