@@ -147,7 +147,7 @@ impl Plan {
 
     /// A link can carry nothing.
     pub(crate) fn link_down(&mut self, link: LinkId) {
-        if let Some(link) = self.links.get_mut(&link) {
+        if let Some(link) = self.links.get_mut(&link).filter(|link| link.up) {
             link.up = false;
             let interface = link.interface;
             self.mark_downed(interface);
@@ -171,10 +171,15 @@ impl Plan {
         self.links.values().all(|link| !link.up || self.kernel.running.contains(&link.interface))
     }
 
-    /// These next hops are in doubt, and no others.
+    /// These next hops are in doubt, too; with none, no next hop is any more.
     pub(crate) fn doubt(&mut self, next_hops: BTreeSet<NextHop>) {
-        if self.doubted != next_hops {
-            self.doubted = next_hops;
+        let before = self.doubted.len();
+        if next_hops.is_empty() {
+            self.doubted.clear();
+        } else {
+            self.doubted.extend(next_hops);
+        }
+        if self.doubted.len() != before {
             (self.objects_due, self.garbage_due) = (true, true);
         }
     }

@@ -256,7 +256,8 @@ impl Export<'_> {
         };
         let (own, theirs) = (self.policy, other.policy);
         let (session, their_session) = (self.session, other.session);
-        (self.ebgp, self.drain, self.standing) == (other.ebgp, other.drain, other.standing)
+        let place = |export: &Self| (export.standing.export, export.standing.way_back);
+        (self.ebgp, self.drain, place(self)) == (other.ebgp, other.drain, place(other))
             && (own.local_preference, own.med, own.prepend) == (theirs.local_preference, theirs.med, theirs.prepend)
             && (session.extended_next_hop, session.role) == (their_session.extended_next_hop, their_session.role)
             && session.families == their_session.families

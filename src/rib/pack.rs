@@ -64,13 +64,14 @@ struct Words {
     routes: Vec<Arc<Sent>>,
     /// Where in `routes` the one at this address is.
     places: HashMap<usize, usize, HashKey>,
-    /// Where in `routes` a route belongs: by the address of what we got and from whom, and what policy changes.
+    /// Where in `routes` a route belongs: by what we got and from whom, and what policy changes.
     translated: HashMap<Origin, Vec<(Changes, usize)>, HashKey>,
     /// The same for the last one.
     last: Option<(Origin, Changes, usize)>,
 }
 
-/// What decides what a route looks like on its way out: the address of its attributes, from whom, and the family.
+/// What decides what a route looks like on its way out: its address, from whom, and the family. The attributes alone do
+/// not: routes that share them differ in what only policy says of them, as the preference and the next hop.
 type Origin = (usize, Option<PeerId>, Family);
 
 impl<'a> Packer<'a> {
@@ -260,11 +261,11 @@ impl Words {
         changes: &Changes,
         sent: &mut Interner<Sent>,
     ) -> usize {
-        let from = match best {
-            BestRoute::Local { .. } | BestRoute::Default => None,
-            BestRoute::Learned { from, .. } => Some(from.id),
+        let (what, from) = match best {
+            BestRoute::Local { .. } | BestRoute::Default => (ptr::from_ref(best.attributes()).addr(), None),
+            BestRoute::Learned { from, route } => (ptr::from_ref(route).addr(), Some(from.id)),
         };
-        let origin = (ptr::from_ref(best.attributes()).addr(), from, Family::of(prefix));
+        let origin = (what, from, Family::of(prefix));
         if let Some((last, known, place)) = &self.last
             && *last == origin
             && known.is(changes)

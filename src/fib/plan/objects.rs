@@ -9,33 +9,55 @@ use super::op::{Op, Refusal};
 use super::{Mode, Plan, SetState};
 
 impl Plan {
-    /// One deletion per dead hop, or hop in doubt that no route depends on, moves every route that has another way. Groups that would be left with nothing are given
-    /// their spare next hops before, so that their routes stay.
+    /// One deletion per dead hop, or hop in doubt, moves every route that has another way. Groups that would be left with
+    /// nothing are given before what else their set has, so that their routes stay.
     pub(crate) fn dead_hops(&mut self) -> Vec<Op> {
         if !self.objects_due || self.downed.is_empty() && self.doubted.is_empty() {
             return Vec::new();
         }
-        let left = self.left_hops();
-        let dead = self.kernel.all_own().filter(|(id, body)| match body {
-            Body::Hop(hop) => {
-                let gone = self.downed.contains(&hop.interface) || left.contains(hop) && !self.kernel.is_routed(*id);
-                gone && !self.blocked.ids.contains_key(id)
-            }
+        let dead: BTreeSet<NexthopId> = self.own_hops(|hop| self.downed.contains(&hop.interface)).collect();
+        let left = self.left_members(&dead);
+        let rescued = self.sets.iter().filter_map(|(set, state)| self.rescue(set, state, &dead));
+        rescued.chain(dead.union(&left).map(|id| Op::DelNexthop { id: *id })).collect()
+    }
+
+    /// Single nexthops of ours, but for those that the kernel would not delete.
+    fn own_hops(&self, which: impl Fn(&Hop) -> bool) -> impl Iterator<Item = NexthopId> {
+        let hops = self.kernel.all_own().filter(move |(_, body)| match body {
+            Body::Hop(hop) => which(hop),
             Body::Group(_) | Body::OtherGroup(_) | Body::Other => false,
         });
-        let dead: BTreeSet<NexthopId> = dead.map(|(id, _)| id).collect();
-        let rescued = self.sets.iter().filter_map(|(set, state)| self.rescue(set, state, &dead));
-        rescued.chain(dead.iter().map(|id| Op::DelNexthop { id: *id })).collect()
+        hops.map(|(id, _)| id).filter(|id| !self.blocked.ids.contains_key(id))
+    }
+
+    /// Members of groups that are to leave them because of doubts, where no route in the kernel has only them: not even one
+    /// that is to go elsewhere soon, for it would go with them.
+    fn left_members(&self, dead: &BTreeSet<NexthopId>) -> BTreeSet<NexthopId> {
+        let hops = self.left_hops();
+        if hops.is_empty() {
+            return BTreeSet::new();
+        }
+        let grouped = self.kernel.grouped();
+        let movable = |id: &NexthopId| grouped.contains(id) && !self.kernel.is_routed(*id) && !dead.contains(id);
+        let mut left: BTreeSet<NexthopId> = self.own_hops(|hop| hops.contains(hop)).filter(movable).collect();
+        for (_, body) in self.kernel.all_own().filter(|(id, _)| self.kernel.is_routed(*id)) {
+            let Body::Group(members) = body else { continue };
+            if members.iter().all(|member| dead.contains(&member.id) || left.contains(&member.id)) {
+                members.iter().for_each(|member| _ = left.remove(&member.id));
+            }
+        }
+        left
     }
 
     /// The group of a set whose members are all about to go, with what takes their place.
     fn rescue(&self, set: &NextHopSet, state: &SetState, dead: &BTreeSet<NexthopId>) -> Option<Op> {
-        let id = state.group.filter(|_| !set.spare().is_empty())?;
+        let id = state.group?;
         let Some(Body::Group(present)) = self.kernel.own(id) else { return None };
+        if !present.iter().all(|member| dead.contains(&member.id)) || self.blocked.sets.contains_key(set) {
+            return None;
+        }
         let members = self.ready_members(set);
-        let lost = present.iter().all(|member| dead.contains(&member.id));
-        (lost && !members.is_empty() && !self.blocked.sets.contains_key(set))
-            .then_some(Op::ReplaceGroup { id, members })
+        (!members.is_empty()).then_some(Op::ReplaceGroup { id, members })
     }
 
     /// An object for each hop of each desired set whose tunnel is up.
@@ -142,24 +164,22 @@ impl Plan {
     }
 
     fn needed_hops(&self) -> BTreeSet<Hop> {
-        let wanted = self.sets.iter().filter(|(_, state)| state.routes > 0);
-        wanted.flat_map(|(set, _)| self.needed_of(set)).filter_map(|next_hop| self.live_hop(&next_hop)).collect()
+        let needed = self.wanted_sets().flat_map(|set| set.as_slice().iter().chain(set.spare()));
+        needed.filter_map(|next_hop| self.live_hop(next_hop)).collect()
     }
 
-    /// What a set needs: all of it, without those in doubt if there is another way.
-    fn needed_of<'a>(&'a self, set: &'a NextHopSet) -> impl Iterator<Item = NextHop> + 'a {
-        let all = || set.as_slice().iter().chain(set.spare()).copied();
-        let sure = |next_hop: &NextHop| !self.doubted.contains(next_hop);
-        let other_way = !self.doubted.is_empty() && all().any(|hop| sure(&hop) && self.is_active(&hop));
-        all().filter(move |hop| !other_way || sure(hop))
+    fn wanted_sets(&self) -> impl Iterator<Item = &NextHopSet> {
+        self.sets.iter().filter(|(_, state)| state.routes > 0).map(|(set, _)| set)
     }
 
-    /// Hops in doubt that no desired set needs.
+    /// Hops in doubt, but for those that a desired set has nothing beside.
     fn left_hops(&self) -> BTreeSet<Hop> {
         let mut left: BTreeSet<Hop> = self.doubted.iter().filter_map(|hop| self.live_hop(hop)).collect();
-        if !left.is_empty() {
-            let needed = self.needed_hops();
-            left.retain(|hop| !needed.contains(hop));
+        let all = |set: &NextHopSet| set.as_slice().iter().chain(set.spare()).copied().collect::<Vec<_>>();
+        for next_hops in self.wanted_sets().map(all).take_while(|_| !self.doubted.is_empty()) {
+            if !next_hops.iter().any(|hop| !self.doubted.contains(hop) && self.is_active(hop)) {
+                next_hops.iter().filter_map(|hop| self.live_hop(hop)).for_each(|hop| _ = left.remove(&hop));
+            }
         }
         left
     }

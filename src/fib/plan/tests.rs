@@ -391,7 +391,8 @@ fn a_next_hop_in_doubt_leaves_all_groups_with_one_message_and_routes_follow_late
     }
     drain(&mut model, &mut plan);
     doubt(&mut plan, &[3]);
-    assert!(matches!(drain(&mut model, &mut plan).as_slice(), [Op::DelNexthop { .. }]));
+    let ops = drain(&mut model, &mut plan);
+    assert!(matches!(ops.as_slice(), [Op::DelNexthop { .. }, Op::NewHop { .. }]), "at hand if need be: {ops:?}");
     assert_eq!(model.ways(prefix(999)), Some(vec![11, 12]));
     for n in 0..1000 {
         plan.set_route(prefix(n), set(&[1, 2]));
@@ -419,6 +420,70 @@ fn a_next_hop_in_doubt_stays_where_nothing_else_is_left() {
     doubt(&mut plan, &[]);
     drain(&mut model, &mut plan);
     assert_eq!(ways(&model), [vec![11], vec![11, 12], vec![11], vec![11]], "the doubt was unfounded");
+}
+
+#[test]
+fn routes_that_leave_next_hops_in_doubt_are_replaced_and_not_lost() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    for n in 0..1000 {
+        plan.set_route(prefix(n), set(&[1, 2]));
+    }
+    drain(&mut model, &mut plan);
+    doubt(&mut plan, &[1, 2]);
+    drain(&mut model, &mut plan);
+    for n in 0..1000 {
+        plan.set_route(prefix(n), set(&[3]));
+    }
+    let ops = drain(&mut model, &mut plan);
+    let created = ops.iter().filter(|op| matches!(op, Op::NewRoute { .. })).count();
+    assert_eq!((created, model.ways(prefix(999))), (0, Some(vec![13])));
+    let last_route = ops.iter().rposition(|op| matches!(op, Op::ReplaceRoute { .. }));
+    assert!(last_route < ops.iter().position(|op| matches!(op, Op::DelNexthop { .. })), "{ops:?}");
+}
+
+#[test]
+fn adopted_routes_outlive_a_doubt_that_comes_before_they_are_claimed() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    plan.set_route(prefix(1), set(&[1]).with_spare(set(&[2]).as_slice().to_vec()));
+    drain(&mut model, &mut plan);
+    let mut next = Plan::new(config(Mode::Objects), model.dump());
+    for n in 1..=4 {
+        next.link_up(LinkId(n), 10 + n, None);
+    }
+    doubt(&mut next, &[1]);
+    drain(&mut model, &mut next);
+    assert_eq!(model.ways(prefix(1)), Some(vec![11]));
+}
+
+#[test]
+fn a_next_hop_in_doubt_takes_over_when_the_other_dies() {
+    for spare in [false, true] {
+        let (mut model, mut plan) = four_tunnels(Mode::Objects);
+        let ways = if spare { set(&[1]).with_spare(set(&[2]).as_slice().to_vec()) } else { set(&[1, 2]) };
+        plan.set_route(prefix(1), ways);
+        drain(&mut model, &mut plan);
+        doubt(&mut plan, &[1]);
+        drain(&mut model, &mut plan);
+        assert_eq!(model.ways(prefix(1)), Some(vec![12]));
+        plan.link_down(LinkId(2));
+        let ops = drain(&mut model, &mut plan);
+        assert!(matches!(ops.as_slice(), [Op::ReplaceGroup { .. }, Op::DelNexthop { .. }]), "{spare} {ops:?}");
+        assert_eq!(model.ways(prefix(1)), Some(vec![11]), "{spare}");
+    }
+}
+
+#[test]
+fn a_doubt_does_not_end_another() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    plan.set_route(prefix(1), set(&[1, 2, 3]));
+    drain(&mut model, &mut plan);
+    doubt(&mut plan, &[1]);
+    doubt(&mut plan, &[2]);
+    drain(&mut model, &mut plan);
+    assert_eq!(model.ways(prefix(1)), Some(vec![13]));
+    doubt(&mut plan, &[]);
+    drain(&mut model, &mut plan);
+    assert_eq!(model.ways(prefix(1)), Some(vec![11, 12, 13]));
 }
 
 #[test]

@@ -18,10 +18,10 @@ pub(super) struct Running {
     pub(super) messages: usize,
 }
 
-/// What was done for the sake of dead tunnels.
+/// What was done for the sake of dead tunnels, and of next hops in doubt.
 #[derive(Debug, Default)]
 pub(super) struct Moved {
-    /// Nexthops that were deleted.
+    /// Nexthops that were deleted, and groups that got others before.
     pub(super) deleted: Vec<Op>,
     /// Of the steps for protected flows those that the kernel took.
     pub(super) steps: Vec<Step>,
@@ -62,11 +62,12 @@ impl Task {
     }
 
     /// Takes next hops in doubt out of the kernel, where routes have others.
-    pub(super) async fn leave_doubted(&mut self) {
-        let Some(doubted) = self.mailbox.take_doubted() else { return };
+    pub(super) async fn leave_doubted(&mut self) -> Moved {
+        let Some(doubted) = self.mailbox.take_doubted() else { return Moved::default() };
         self.plan.doubt(doubted);
-        let ops = self.plan.dead_hops();
-        self.execute(&ops).await;
+        let deleted = self.plan.dead_hops();
+        self.execute(&deleted).await;
+        Moved { deleted, steps: Vec::new() }
     }
 
     /// There is nothing left to do.

@@ -120,7 +120,7 @@ impl Task {
         }
     }
 
-    /// Lists what the kernel holds. Tunnels that die meanwhile do not wait for the end of it; what was done for their
+    /// Lists what the kernel holds. Tunnels that die meanwhile, and doubts, do not wait for the end of it; what was done for their
     /// sake is done to what was listed, too.
     async fn list_attentively(&mut self, lister: &mut Lister) -> Result<Dump, FibError> {
         let mut listing = pin!(lister.dump());
@@ -134,6 +134,7 @@ impl Task {
                     let Deaths { dead, leaving } = self.mailbox.take_dead();
                     moved.push(self.begin_failover(&dead).await);
                     drop(leaving);
+                    moved.push(self.leave_doubted().await);
                 }
                 listed = &mut listing => break listed,
             }

@@ -52,6 +52,33 @@ fn started() -> Router {
 }
 
 #[test]
+fn a_preference_that_policy_gives_one_of_two_prefixes_is_not_that_of_the_other_inside_our_as() {
+    let list = Named::inline(PrefixList::new(vec![permit("10.2.0.0/16", 32)]));
+    let rule = Rule {
+        id: RuleId { policy: "p".into(), number: 1, name: None }.into(),
+        conditions: vec![Condition::Prefix(vec![list])],
+        sets: Some(vec![Set::LocalPreference(Amount::To(200))].into()),
+        then: Then::Do(Action::Accept),
+    };
+    let set = PolicySet::new(vec![Policy::new("p".into(), vec![rule], Action::Accept)]).unwrap();
+    let import = Chain::new(set.into(), vec![Step::Policy(0)], Basis::Written);
+    let internal = PeerPolicy { peer_asn: config().asn, ..hub() };
+    let cloud = PeerPolicy { import, ..cloud() };
+    let mut router = Router::new(config());
+    for (id, policy) in [(CLOUD, cloud.clone()), (HUB, internal)] {
+        router.rib.handle_link(policy.link, LinkState::Up);
+        router.rib.add_peer(id, policy);
+        router.peer_up(id, session(id.0));
+    }
+    router.drain();
+    let attributes = Attributes { as_path: path(&[64512]), ..Attributes::default() };
+    router.rib.handle_update(CLOUD, announce(&cloud, attributes, &[net("10.2.0.0/16"), net("10.3.0.0/16")]));
+    router.drain();
+    let preference = |prefix| router.told[&HUB][&net(prefix)].1.local_preference;
+    assert_eq!((preference("10.2.0.0/16"), preference("10.3.0.0/16")), (Some(200), Some(100)));
+}
+
+#[test]
 fn a_new_import_policy_changes_what_was_received_without_asking_for_it() {
     let mut router = started();
     router.rib.set_policy(CLOUD, PeerPolicy { import: chain("10.2.0.0/16", 5), ..cloud() });
