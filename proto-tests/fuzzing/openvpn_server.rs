@@ -14,8 +14,14 @@ pub fn body(octets: &[u8]) {
     let now = Instant::now();
     let second_long = Duration::from_secs(1);
     let network = ipnet::Ipv4Net::new_assert([10, 8, 0, 0].into(), 24);
-    let config =
-        WatchConfig { network, password: None, interval: second_long, patience: second_long, retry: second_long };
+    let config = WatchConfig {
+        network,
+        network6: None,
+        password: None,
+        interval: second_long,
+        patience: second_long,
+        retry: second_long,
+    };
     let mut watch = Watch::new(config, now);
     watch.handle_timeout(now);
     assert_eq!(watch.poll_output(), Some(Output::Connect));

@@ -49,6 +49,8 @@ pub struct Report {
     pub trouble: Option<Trouble>,
     /// Since when it serves, or does not.
     pub since: Instant,
+    /// Since when it does not for just this reason.
+    pub troubled: Instant,
     /// How far its clock is ahead of ours, in seconds.
     pub clock_ahead: Option<i64>,
 }
@@ -156,9 +158,14 @@ struct Task {
 impl Task {
     async fn run(self) {
         let pool = self.pool.borrow().clone();
-        let network = pool.pool.network;
-        let config =
-            WatchConfig { network, password: pool.password, interval: INTERVAL, patience: PATIENCE, retry: RETRY };
+        let config = WatchConfig {
+            network: pool.pool.network,
+            network6: pool.pool.network6,
+            password: pool.password,
+            interval: INTERVAL,
+            patience: PATIENCE,
+            retry: RETRY,
+        };
         let mut machine = Watch::new(config, Instant::now());
         let mut stream: Option<Box<dyn Stream>> = None;
         let mut buffer = vec![0; READ];
@@ -211,15 +218,18 @@ impl Task {
     async fn publish(&self, machine: &Watch) {
         let (pool, server) = (self.pool.borrow().clone(), machine.server().clone());
         let (serving, clock_ahead) = (server.serving, server.status.time.map(ahead));
+        let now = Instant::now();
         let before = self.reports.borrow().get(&pool.name).cloned();
         let trouble = machine.trouble().cloned();
-        if before.as_ref().is_none_or(|before| before.trouble != trouble) {
+        let unchanged = before.as_ref().filter(|before| before.trouble == trouble);
+        if unchanged.is_none() {
             self.reporter.pool_changed(&pool.name, trouble.as_ref());
         }
+        let troubled = unchanged.map_or(now, |before| before.troubled);
         let same = before.as_ref().filter(|before| before.server.serving == serving);
-        let since = same.map_or_else(Instant::now, |before| before.since);
+        let since = same.map_or(now, |before| before.since);
         let served = before.as_ref().is_some_and(|before| before.server.serving);
-        let report = Report { pool: pool.clone(), server, trouble, since, clock_ahead };
+        let report = Report { pool: pool.clone(), server, trouble, since, troubled, clock_ahead };
         self.reports.send_modify(|reports| drop(reports.insert(pool.name.clone(), Arc::new(report))));
         if serving != served {
             announce(&self.rib, &pool, serving).await;

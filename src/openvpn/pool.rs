@@ -19,6 +19,10 @@ const DEFAULT_CLIENTS: u32 = 1024;
 const WIDEST: u8 = 16;
 /// The narrowest.
 const NARROWEST: u8 = 29;
+/// The widest IPv6 network of clients.
+const WIDEST6: u8 = 64;
+/// The narrowest.
+const NARROWEST6: u8 = 124;
 
 /// The addresses of the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,14 @@ pub enum PoolError {
         /// Its length.
         length: u8,
     },
+    /// OpenVPN refuses such an IPv6 network.
+    #[error("OpenVPN hands out no /{length} as {network}: from /{WIDEST6} to /{NARROWEST6} it does")]
+    Length6 {
+        /// The network.
+        network: Ipv6Net,
+        /// Its length.
+        length: u8,
+    },
     /// `ifconfig-pool` names addresses of another network.
     #[error("`ifconfig-pool` from {first} to {last} is not in {network}")]
     Range {
@@ -61,6 +73,18 @@ pub enum PoolError {
     },
 }
 
+impl PoolError {
+    /// What to do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoServer | Self::Length { .. } => "it needs a line `server NETWORK NETMASK`, from a /16 to a /29",
+            Self::Length6 { .. } => "write `server-ipv6` with a network from a /64 to a /124",
+            Self::Range { .. } => "write an `ifconfig-pool` of addresses of the `server` network, or leave it out",
+        }
+    }
+}
+
 impl Pool {
     /// The pool of a server.
     ///
@@ -71,6 +95,10 @@ impl Pool {
         let length = network.prefix_len();
         if !(WIDEST..=NARROWEST).contains(&length) {
             return Err(PoolError::Length { network, length });
+        }
+        let wrong = config.network6.filter(|network| !(WIDEST6..=NARROWEST6).contains(&network.prefix_len()));
+        if let Some(network) = wrong {
+            return Err(PoolError::Length6 { network, length: network.prefix_len() });
         }
         let (first, last) = config.range.unwrap_or_else(|| default_range(network, config.topology));
         if !(network.contains(&first) && network.contains(&last)) {

@@ -1,7 +1,7 @@
 //! Answers to `state` and `status 3`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Clients listed; what is beyond is counted.
 const MOST_CLIENTS: usize = 10_000;
@@ -11,19 +11,23 @@ const LONGEST: usize = 128;
 /// How far a server has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It serves, with this address inside, if it says one.
-    Connected(Option<IpAddr>),
+    /// It serves, with these addresses inside, if it says any.
+    Connected(Option<Ipv4Addr>, Option<Ipv6Addr>),
     /// It does not yet, or no more: `WAIT`, `RECONNECTING`, `EXITING` and so on.
     Other(String),
 }
 
 impl State {
-    /// `1700000000,CONNECTED,SUCCESS,10.8.0.1,,,,`: seconds, name, details, address inside.
+    /// `1700000000,CONNECTED,SUCCESS,10.8.0.1,,,,,fd08::1`: seconds, name, details, address inside, two addresses outside
+    /// with their ports, and, if there is one, the IPv6 address inside.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let mut fields = line.split(',');
         fields.next()?.parse::<u64>().ok()?;
         Some(match fields.next()? {
-            "CONNECTED" => Self::Connected(fields.nth(1).and_then(|address| address.parse().ok())),
+            "CONNECTED" => {
+                let address = fields.nth(1).and_then(|address| address.parse().ok());
+                Self::Connected(address, fields.nth(4).and_then(|address| address.parse().ok()))
+            }
             other => Self::Other(cut(other)),
         })
     }

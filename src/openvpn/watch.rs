@@ -6,17 +6,17 @@
 //!     └── closed, silent, refused                     └────────── every interval ◄──┘
 //! ```
 //!
-//! A server that is asked and answers tells its own address, too: one that is not in the network of the pool runs by another
-//! file than was read, and that network is not announced.
+//! A server that is asked and answers tells its own addresses, too: one that is not in the networks of the pool runs by
+//! another file than was read, and those networks are not announced.
 //!
 //! A pure machine: whoever drives it drains [`Watch::poll_output`] to `None` after every `handle_*`, and calls
 //! [`Watch::handle_timeout`] when [`Watch::poll_timeout`] is due.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use wire::Secret;
 
 use crate::line::{Line, Lines};
@@ -32,6 +32,8 @@ const MOST: usize = 8 << 20;
 pub struct WatchConfig {
     /// The clients' network, which the server has an address of.
     pub network: Ipv4Net,
+    /// Their IPv6 network, if they have one, which it has an address of as well.
+    pub network6: Option<Ipv6Net>,
     /// What the management interface wants to hear first.
     pub password: Option<Secret>,
     /// How often to ask.
@@ -95,7 +97,13 @@ pub enum Trouble {
         /// Its address inside.
         address: IpAddr,
         /// The network of the file.
-        network: Ipv4Net,
+        network: IpNet,
+    },
+    /// It serves no IPv6, and the file says that it does.
+    #[error("the server has no IPv6 address, and its file says {network}")]
+    Without {
+        /// The network of the file.
+        network: Ipv6Net,
     },
     /// It said more than a server would.
     #[error("the server said more than could be listened to")]
@@ -120,7 +128,7 @@ impl Trouble {
             }
             Self::Refused { .. } => "use OpenVPN 2.4 or newer",
             Self::State { .. } => "see the server's log; with `management-hold` somebody must release it",
-            Self::Elsewhere { .. } => {
+            Self::Elsewhere { .. } | Self::Without { .. } => {
                 "restart the server if its file changed, then `quadspan reload`; see that both use the same file"
             }
             Self::Flood => "see whether this is an OpenVPN server at all",
@@ -138,7 +146,7 @@ impl Trouble {
             Self::Password(_) => "password",
             Self::Refused { .. } => "refused",
             Self::State { .. } => "state",
-            Self::Elsewhere { .. } => "elsewhere",
+            Self::Elsewhere { .. } | Self::Without { .. } => "elsewhere",
             Self::Flood => "flood",
         }
     }
@@ -349,7 +357,9 @@ impl Watch {
     /// All questions are answered.
     fn conclude(&mut self, now: Instant) {
         let trouble = match self.state.take() {
-            Some(State::Connected(address)) => self.elsewhere(address),
+            Some(State::Connected(address, address6)) => {
+                self.elsewhere(address).or_else(|| self.elsewhere6(address, address6))
+            }
             Some(State::Other(state)) => Some(Trouble::State { state }),
             None => Some(Trouble::State { state: "none".to_owned() }),
         };
@@ -362,13 +372,20 @@ impl Watch {
     }
 
     /// Whether it serves another network; a server without an address inside may serve any.
-    fn elsewhere(&self, address: Option<IpAddr>) -> Option<Trouble> {
+    fn elsewhere(&self, address: Option<Ipv4Addr>) -> Option<Trouble> {
         let network = self.config.network;
-        let address = address.filter(|address| match address {
-            IpAddr::V4(address) => !network.contains(address),
-            IpAddr::V6(_) => false,
-        })?;
-        Some(Trouble::Elsewhere { address, network })
+        let address = address.filter(|address| !network.contains(address))?;
+        Some(Trouble::Elsewhere { address: IpAddr::V4(address), network: IpNet::V4(network) })
+    }
+
+    /// Whether it serves another IPv6 network, or none: one that says its address says the other one, too, if it has it.
+    fn elsewhere6(&self, address: Option<Ipv4Addr>, address6: Option<Ipv6Addr>) -> Option<Trouble> {
+        let network = self.config.network6?;
+        match address6 {
+            Some(address) if network.contains(&address) => None,
+            Some(address) => Some(Trouble::Elsewhere { address: IpAddr::V6(address), network: IpNet::V6(network) }),
+            None => address.map(|_| Trouble::Without { network }),
+        }
     }
 
     fn refuse(&mut self, trouble: Trouble, now: Instant) {

@@ -10,7 +10,7 @@ use openvpn::{Pool, ServerConfig};
 use wire::Secret;
 
 use super::name_finding;
-use super::psk::{check_mode, without_line_end};
+use super::psk::check_mode;
 use crate::model::{OpenVpnSection, PoolSection};
 use crate::pool::{ClientPool, Management};
 use crate::secrets::{SecretReference, SecretSource};
@@ -66,8 +66,10 @@ fn pool(section: At<PoolSection>, secrets: &dyn SecretSource, findings: &Finding
     let management = management.scalar();
     // The server's own line names the file of its password, too.
     let named = words.and_then(|words| words.get(2)).filter(|_| management.is_none()).zip(folder.as_ref());
-    let named = named.map(|(file, folder)| At::new(folder.join(file), span));
-    let password = password_file.scalar().or(named).and_then(|path| password(path, secrets, findings));
+    let password = match password_file.scalar() {
+        Some(path) => password(path, secrets, findings),
+        None => named.and_then(|(file, folder)| own_password(file, folder, span, secrets, findings)),
+    };
     let management = match management {
         Some(written) => self::management(&written, findings),
         None => words.and_then(|words| own_management(words, span, findings)),
@@ -92,14 +94,15 @@ fn server(path: &At<PathBuf>, secrets: &dyn SecretSource, findings: &Findings) -
         Ok(found) => found,
         Err(error) => return refuse(format!("no server configuration: {error}"), "name the file that OpenVPN runs by"),
     };
-    let text = String::from_utf8_lossy(found.secret.expose()).into_owned();
+    // It may hold the server's private key: no copy of it.
+    let text = String::from_utf8_lossy(found.secret.expose());
     let config = match openvpn::parse(&text) {
         Ok(config) => config,
         Err(error) => return refuse(format!("the server's configuration cannot be read: {error}"), "see openvpn(8)"),
     };
     match Pool::of(&config) {
         Ok(pool) => Some(At::new(Served { config, pool }, path.span)),
-        Err(error) => refuse(error.to_string(), "it needs a line `server NETWORK NETMASK`, from a /16 to a /29"),
+        Err(error) => refuse(error.to_string(), error.remedy()),
     }
 }
 
@@ -145,11 +148,29 @@ fn own_management(words: &[String], at: Span, findings: &Findings) -> Option<Man
     }
 }
 
+/// Of the file that the server's own line names, which is none if somebody typed the password when the server started.
+fn own_password(
+    file: &str,
+    folder: &Path,
+    at: Span,
+    secrets: &dyn SecretSource,
+    findings: &Findings,
+) -> Option<Secret> {
+    if file != "stdin" {
+        return password(At::new(folder.join(file), at), secrets, findings);
+    }
+    let finding = Finding::error(Code::PoolManagement, at, "no password: the server reads its own from a terminal");
+    let finding = finding.label("its file says `management .. stdin`");
+    findings.push(finding.remedy("write it into a file of mode 600 and name that here: `password-file: ..`"));
+    None
+}
+
+/// OpenVPN takes the first line of the file.
 fn password(path: At<PathBuf>, secrets: &dyn SecretSource, findings: &Findings) -> Option<Secret> {
     match secrets.fetch(&SecretReference::File(path.value)) {
         Ok(found) => {
             check_mode(found.mode, "password", path.span, findings);
-            Some(without_line_end(&found.secret))
+            found.secret.expose().split(|octet| matches!(octet, b'\n' | b'\r')).next().map(Secret::from)
         }
         Err(error) => {
             findings.push(

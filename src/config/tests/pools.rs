@@ -1,6 +1,7 @@
 //! What a configuration with pools of clients comes to.
 
 use openvpn::Protocol;
+use wire::Secret;
 
 use super::{GOOD, changed, check};
 use crate::Management;
@@ -26,6 +27,10 @@ pub(super) fn file(name: &str) -> Option<&'static str> {
         }
         "snug.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmax-clients 62\n",
         "thin.ovpn" => "server 10.8.0.0 255.255.255.252\nkeepalive 10 60\n",
+        "vast.ovpn" => "server 10.8.0.0 255.255.255.0\nserver-ipv6 ::/0\nkeepalive 10 60\n",
+        "stray.ovpn" => "server 10.8.0.0 255.255.255.0\nifconfig-pool 10.9.0.4 10.9.0.8\nkeepalive 10 60\n",
+        "typed.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement /run/o unix stdin\n",
+        "lines.pw" => "open sesame\r\nsignal SIGTERM\n",
         "lost.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nca absent.psk\n",
         "abroad.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement 10.1.0.1 7505\n",
         "rigid.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nncp-disable\n",
@@ -56,6 +61,19 @@ fn a_pool_is_what_its_servers_file_says() {
     assert_eq!(staff.management, Management::Tcp("127.0.0.1:7505".parse().unwrap()));
     assert!(staff.password.is_some() && guests.password.is_none() && !guests.announce);
     assert_eq!(guests.management, Management::Unix("/run/o".into()));
+}
+
+/// As OpenVPN reads the file; what follows would be commands.
+#[test]
+fn a_password_is_the_first_line_of_its_file() {
+    for server in ["unix.ovpn", "typed.ovpn"] {
+        let pools =
+            format!("pools:\n  - {{name: p, openvpn: {{config: {server}, password-file: lines.pw}}}}\ntunnels:\n");
+        let loaded =
+            check(&changed(GOOD, "tunnels:\n", &pools)).unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let [pool] = loaded.router.pools.as_slice() else { panic!("one pool") };
+        assert_eq!(pool.password, Some(Secret::from(b"open sesame".as_slice())));
+    }
 }
 
 /// What a protected flow has behind a tunnel is there for packets to clients, too: rules come before routes.

@@ -16,7 +16,7 @@ const MOST_CLOCK_DIFFERENCE: u64 = 600;
 const SOON: u64 = 30 * 24 * 3600;
 
 pub(crate) fn pool(report: &PoolReport, now: Instant) -> PoolView {
-    let PoolReport { pool, server, trouble, since, clock_ahead: _ } = report;
+    let PoolReport { pool, server, trouble, since, troubled, clock_ahead: _ } = report;
     let clock = daemon::unix_time().0;
     PoolView {
         name: pool.name.clone(),
@@ -40,7 +40,7 @@ pub(crate) fn pool(report: &PoolReport, now: Instant) -> PoolView {
             reason: trouble.label().to_owned(),
             text: trouble.to_string(),
             remedy: trouble.remedy().to_owned(),
-            ago: seconds(now, *since),
+            ago: seconds(now, *troubled),
         }),
         warnings: warnings(report, clock),
     }

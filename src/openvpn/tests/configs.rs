@@ -84,6 +84,11 @@ fn pools_have_the_room_that_openvpn_gives_them() {
     let outside = "server 10.8.0.0 255.255.255.0\nifconfig-pool 10.9.0.4 10.9.0.8";
     assert!(matches!(pool(outside), Err(PoolError::Range { .. })));
     assert_eq!(pool("client"), Err(PoolError::NoServer));
+    let pool6 = |network: &str| pool(&format!("server 10.8.0.0 255.255.255.0\nserver-ipv6 {network}"));
+    for (network, length) in [("::/0", 0), ("fd08::/63", 63), ("fd08::/125", 125)] {
+        assert_eq!(pool6(network), Err(PoolError::Length6 { network: network.parse().unwrap(), length }));
+    }
+    assert!(pool6("fd08::/64").is_ok() && pool6("fd08::/124").is_ok());
     // S2-08: as many addresses as four times the clients.
     let has_room = |clients: u32| {
         let text = format!("server 192.168.0.0 255.255.255.0\nmax-clients {clients}");

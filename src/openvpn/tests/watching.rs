@@ -20,6 +20,7 @@ ROUTING_TABLE\t10.8.0.2\talice\t198.51.100.9:40000\tx\t1\r\nGLOBAL_STATS\tMax bc
 fn config(password: Option<&str>) -> WatchConfig {
     WatchConfig {
         network: "10.8.0.0/24".parse().unwrap(),
+        network6: None,
         password: password.map(|text| Secret::new(text.as_bytes().to_vec())),
         interval: Duration::from_secs(2),
         patience: Duration::from_secs(5),
@@ -126,6 +127,31 @@ fn a_server_of_another_network_than_the_file_says_is_no_service() {
     assert_eq!(served("10.8.0.1"), (true, None));
     assert_eq!(served(""), (true, None), "it says none");
     assert_eq!(served("10.9.0.1"), (false, Some("elsewhere")));
+}
+
+#[test]
+fn a_server_of_another_ipv6_network_or_none_is_no_service() {
+    let served = |network6: Option<&str>, fields: &str| {
+        let now = Instant::now();
+        let network6 = network6.map(|network| network.parse().unwrap());
+        let mut watch = Watch::new(WatchConfig { network6, ..config(None) }, now);
+        watch.handle_timeout(now);
+        watch.handle_connected(now);
+        say(&mut watch, INFO, now);
+        say(&mut watch, &format!("1700000000,CONNECTED,SUCCESS,{fields}\r\nEND\r\n"), now);
+        say(&mut watch, VERSION, now);
+        say(&mut watch, STATUS, now);
+        assert_eq!(watch.server().serving, watch.trouble().is_none());
+        watch.trouble().map(ToString::to_string)
+    };
+    assert_eq!(served(Some("fd08::/64"), "10.8.0.1,,,,,fd08::1"), None);
+    assert_eq!(served(Some("fd08::/64"), "10.8.0.1,192.0.2.9,40000,192.0.2.1,1194,fd08::1"), None);
+    let elsewhere = "the server has the address fd08::1, and its file says fd09::/64";
+    assert_eq!(served(Some("fd09::/64"), "10.8.0.1,,,,,fd08::1").as_deref(), Some(elsewhere));
+    let without = "the server has no IPv6 address, and its file says fd08::/64";
+    assert_eq!(served(Some("fd08::/64"), "10.8.0.1,,,,").as_deref(), Some(without));
+    assert_eq!(served(Some("fd08::/64"), ",,,,"), None, "it says none at all");
+    assert_eq!(served(None, "10.8.0.1,,,,,fd08::1"), None, "nothing of it is announced");
 }
 
 #[test]

@@ -60,7 +60,16 @@ pub(super) const CASES: &[Case] = &[
         Code::PoolConfig,
         &[(ROOT, "pools:\n  - {name: p, openvpn: {config: thin.ovpn, management: /run/m}}\ntunnels:\n")],
     ),
+    (
+        Code::PoolConfig,
+        &[(ROOT, "pools:\n  - {name: p, openvpn: {config: vast.ovpn, management: /run/m}}\ntunnels:\n")],
+    ),
+    (
+        Code::PoolConfig,
+        &[(ROOT, "pools:\n  - {name: p, openvpn: {config: stray.ovpn, management: /run/m}}\ntunnels:\n")],
+    ),
     (Code::PoolManagement, &[(ROOT, "pools:\n  - {name: p, openvpn: {config: abroad.ovpn}}\ntunnels:\n")]),
+    (Code::PoolManagement, &[(ROOT, "pools:\n  - {name: p, openvpn: {config: typed.ovpn}}\ntunnels:\n")]),
     (
         Code::PoolCipher,
         &[(ROOT, "pools:\n  - {name: p, openvpn: {config: rigid.ovpn, management: /run/m}}\ntunnels:\n")],
