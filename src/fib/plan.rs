@@ -145,14 +145,14 @@ impl Plan {
         self.look_at_everything();
     }
 
-    /// A link can carry nothing.
-    pub(crate) fn link_down(&mut self, link: LinkId) {
-        if let Some(link) = self.links.get_mut(&link).filter(|link| link.up) {
-            link.up = false;
-            let interface = link.interface;
-            self.mark_downed(interface);
-            self.look_at_everything();
-        }
+    /// A link can carry nothing; true if this is news.
+    pub(crate) fn link_down(&mut self, link: LinkId) -> bool {
+        let Some(link) = self.links.get_mut(&link).filter(|link| link.up) else { return false };
+        link.up = false;
+        let interface = link.interface;
+        self.mark_downed(interface);
+        self.look_at_everything();
+        true
     }
 
     /// An interface can, or can no longer, carry packets; true if it belongs to a tunnel and this is news.

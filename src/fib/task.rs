@@ -1,9 +1,9 @@
 //! The task that owns the sockets: it feeds the plan, executes what the plan asks for, and looks again when there is
 //! reason to.
 //!
-//! One turn: mail (a dead tunnel's hops are deleted before anything else is looked at, then those in doubt), notifications, a comparison
-//! with the kernel if one is due, one batch of operations. Only a turn without operations ends in waiting, so a dead
-//! tunnel waits for at most one batch of others.
+//! One turn: mail (a dead tunnel's hops are deleted before anything else is looked at, then those in doubt),
+//! notifications, a comparison with the kernel if one is due, one batch of operations. Only a turn without operations
+//! ends in waiting, so a dead tunnel waits for at most one batch of others.
 //!
 //! A comparison is due periodically; soon after somebody else changed what is ours; at once when it is unknown what the
 //! kernel did; and with back-off after a refusal.

@@ -81,8 +81,11 @@ impl Rib {
 
     /// Sets or removes one route of `kind`.
     pub fn set_local_route(&mut self, kind: LocalKind, prefix: IpNet, route: Option<LocalRoute>) {
-        let id = self.table.enter(prefix.trunc());
-        self.put_local(id, kind, route);
+        let prefix = prefix.trunc();
+        let id = if route.is_some() { Some(self.table.enter(prefix)) } else { self.table.find(&prefix) };
+        if let Some(id) = id {
+            self.put_local(id, kind, route);
+        }
     }
 
     /// Replaces the originated prefixes.

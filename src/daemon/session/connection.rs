@@ -209,6 +209,10 @@ async fn write_all(
 async fn write_some(stream: &OwnedWriteHalf, outbox: &Outbox) -> io::Result<()> {
     stream.writable().await?;
     let batch = outbox.take_in_hand();
+    if batch.is_empty() {
+        // The end came while TCP had no room.
+        return Ok(());
+    }
     let slices: Vec<IoSlice<'_>> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
     let outcome = stream.try_write_vectored(&slices);
     match outcome {

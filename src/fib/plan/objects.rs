@@ -1,6 +1,6 @@
 //! Nexthop objects: which must go at once, which are missing, what groups hold, and which nothing uses any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rib::{NextHop, NextHopSet};
 
@@ -16,9 +16,11 @@ impl Plan {
             return Vec::new();
         }
         let dead: BTreeSet<NexthopId> = self.own_hops(|hop| self.downed.contains(&hop.interface)).collect();
-        let left = self.left_members(&dead);
-        let rescued = self.sets.iter().filter_map(|(set, state)| self.rescue(set, state, &dead));
-        rescued.chain(dead.union(&left).map(|id| Op::DelNexthop { id: *id })).collect()
+        let rescued: BTreeMap<NexthopId, Vec<Member>> =
+            self.sets.iter().filter_map(|(set, state)| self.rescue(set, state, &dead)).collect();
+        let left = self.left_members(&dead, &rescued);
+        let deleted = dead.union(&left).map(|id| Op::DelNexthop { id: *id });
+        rescued.into_iter().map(|(id, members)| Op::ReplaceGroup { id, members }).chain(deleted).collect()
     }
 
     /// Single nexthops of ours, but for those that the kernel would not delete.
@@ -32,7 +34,11 @@ impl Plan {
 
     /// Members of groups that are to leave them because of doubts, where no route in the kernel has only them: not even one
     /// that is to go elsewhere soon, for it would go with them.
-    fn left_members(&self, dead: &BTreeSet<NexthopId>) -> BTreeSet<NexthopId> {
+    fn left_members(
+        &self,
+        dead: &BTreeSet<NexthopId>,
+        rescued: &BTreeMap<NexthopId, Vec<Member>>,
+    ) -> BTreeSet<NexthopId> {
         let hops = self.left_hops();
         if hops.is_empty() {
             return BTreeSet::new();
@@ -40,8 +46,9 @@ impl Plan {
         let grouped = self.kernel.grouped();
         let movable = |id: &NexthopId| grouped.contains(id) && !self.kernel.is_routed(*id) && !dead.contains(id);
         let mut left: BTreeSet<NexthopId> = self.own_hops(|hop| hops.contains(hop)).filter(movable).collect();
-        for (_, body) in self.kernel.all_own().filter(|(id, _)| self.kernel.is_routed(*id)) {
-            let Body::Group(members) = body else { continue };
+        for (id, body) in self.kernel.all_own().filter(|(id, _)| self.kernel.is_routed(*id)) {
+            let Body::Group(present) = body else { continue };
+            let members = rescued.get(&id).unwrap_or(present);
             if members.iter().all(|member| dead.contains(&member.id) || left.contains(&member.id)) {
                 members.iter().for_each(|member| _ = left.remove(&member.id));
             }
@@ -49,15 +56,20 @@ impl Plan {
         left
     }
 
-    /// The group of a set whose members are all about to go, with what takes their place.
-    fn rescue(&self, set: &NextHopSet, state: &SetState, dead: &BTreeSet<NexthopId>) -> Option<Op> {
+    /// The group of a set whose members are all about to go, and what takes their place.
+    fn rescue(
+        &self,
+        set: &NextHopSet,
+        state: &SetState,
+        dead: &BTreeSet<NexthopId>,
+    ) -> Option<(NexthopId, Vec<Member>)> {
         let id = state.group?;
         let Some(Body::Group(present)) = self.kernel.own(id) else { return None };
         if !present.iter().all(|member| dead.contains(&member.id)) || self.blocked.sets.contains_key(set) {
             return None;
         }
         let members = self.ready_members(set);
-        (!members.is_empty()).then_some(Op::ReplaceGroup { id, members })
+        (!members.is_empty()).then_some((id, members))
     }
 
     /// An object for each hop of each desired set whose tunnel is up.
@@ -141,18 +153,23 @@ impl Plan {
         ops
     }
 
-    /// The members of `set` that have an object, sorted as the kernel's groups are held. Those in doubt count if all are.
+    /// The members of `set` that have an object, sorted as the kernel's groups are held, or else its spare next hops. Those
+    /// in doubt count if there are no others.
     pub(super) fn ready_members(&self, set: &NextHopSet) -> Vec<Member> {
         let ready = |(next_hop, weight): (NextHop, u16)| {
             Some(Member { id: self.kernel.hop(&self.live_hop(&next_hop)?)?, weight })
         };
-        let sure = |next_hop: &NextHop| !self.doubted.contains(next_hop);
-        let mut members: Vec<Member> = set.members().filter(|(hop, _)| sure(hop)).filter_map(ready).collect();
+        let spare = || set.spare().iter().map(|next_hop| (*next_hop, 1));
+        let sure = |(next_hop, _): &(NextHop, u16)| !self.doubted.contains(next_hop);
+        let mut members: Vec<Member> = set.members().filter(sure).filter_map(ready).collect();
         if members.is_empty() {
-            members = set.spare().iter().filter(|hop| sure(hop)).filter_map(|hop| ready((*hop, 1))).collect();
+            members = spare().filter(sure).filter_map(ready).collect();
         }
         if members.is_empty() {
             members = set.members().filter_map(ready).collect();
+        }
+        if members.is_empty() {
+            members = spare().filter_map(ready).collect();
         }
         members.sort_unstable();
         members.dedup_by_key(|member| member.id);
@@ -164,8 +181,7 @@ impl Plan {
     }
 
     fn needed_hops(&self) -> BTreeSet<Hop> {
-        let needed = self.wanted_sets().flat_map(|set| set.as_slice().iter().chain(set.spare()));
-        needed.filter_map(|next_hop| self.live_hop(next_hop)).collect()
+        self.wanted_sets().flat_map(all_hops).filter_map(|next_hop| self.live_hop(next_hop)).collect()
     }
 
     fn wanted_sets(&self) -> impl Iterator<Item = &NextHopSet> {
@@ -175,10 +191,12 @@ impl Plan {
     /// Hops in doubt, but for those that a desired set has nothing beside.
     fn left_hops(&self) -> BTreeSet<Hop> {
         let mut left: BTreeSet<Hop> = self.doubted.iter().filter_map(|hop| self.live_hop(hop)).collect();
-        let all = |set: &NextHopSet| set.as_slice().iter().chain(set.spare()).copied().collect::<Vec<_>>();
-        for next_hops in self.wanted_sets().map(all).take_while(|_| !self.doubted.is_empty()) {
-            if !next_hops.iter().any(|hop| !self.doubted.contains(hop) && self.is_active(hop)) {
-                next_hops.iter().filter_map(|hop| self.live_hop(hop)).for_each(|hop| _ = left.remove(&hop));
+        if left.is_empty() {
+            return left;
+        }
+        for set in self.wanted_sets() {
+            if !all_hops(set).any(|hop| !self.doubted.contains(hop) && self.is_active(hop)) {
+                all_hops(set).filter_map(|hop| self.live_hop(hop)).for_each(|hop| _ = left.remove(&hop));
             }
         }
         left
@@ -213,6 +231,10 @@ impl Plan {
 /// Whether routes over the set point to a group: what is to be replaced without touching them.
 pub(super) fn is_grouped(set: &NextHopSet) -> bool {
     set.as_slice().len() >= 2 || !set.spare().is_empty()
+}
+
+fn all_hops(set: &NextHopSet) -> impl Iterator<Item = &NextHop> {
+    set.as_slice().iter().chain(set.spare())
 }
 
 fn wants_group(set: &NextHopSet, state: &SetState) -> bool {

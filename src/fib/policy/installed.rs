@@ -1,4 +1,4 @@
-//! The rules of ours that the kernel holds, and the routes in the tables they name, as far as known.
+//! The rules of ours that the kernel holds, and our routes in all tables of ours, as far as known.
 
 use std::collections::{BTreeMap, BTreeSet};
 

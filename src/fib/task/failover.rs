@@ -31,11 +31,9 @@ impl Task {
     /// Takes the hops of dead tunnels out of the kernel before anything else is done, and leads their protected flows
     /// elsewhere.
     pub(super) async fn begin_failover(&mut self, dead: &[Dead]) -> Moved {
-        let Some(first) = dead.iter().min_by_key(|dead| dead.since) else { return Moved::default() };
+        let news: Vec<&Dead> = dead.iter().filter(|dead| self.plan.link_down(dead.link)).collect();
+        let Some(first) = news.into_iter().min_by_key(|dead| dead.since) else { return Moved::default() };
         let running = Running { link: first.link, since: first.since, messages: 0 };
-        for Dead { link, .. } in dead {
-            self.plan.link_down(*link);
-        }
         self.policy.look_again();
         let deleted = self.leave(running).await;
         // Without knowing what the kernel holds, a route cannot be replaced.
@@ -65,6 +63,10 @@ impl Task {
     pub(super) async fn leave_doubted(&mut self) -> Moved {
         let Some(doubted) = self.mailbox.take_doubted() else { return Moved::default() };
         self.plan.doubt(doubted);
+        if self.schedule.is_blind() {
+            // What only seems to have another way would be lost; it is looked at again with the next picture.
+            return Moved::default();
+        }
         let deleted = self.plan.dead_hops();
         self.execute(&deleted).await;
         Moved { deleted, steps: Vec::new() }

@@ -120,8 +120,8 @@ impl Task {
         }
     }
 
-    /// Lists what the kernel holds. Tunnels that die meanwhile, and doubts, do not wait for the end of it; what was done for their
-    /// sake is done to what was listed, too.
+    /// Lists what the kernel holds. Tunnels that die meanwhile, and doubts, do not wait for the end of it; what was done
+    /// for their sake is done to what was listed, too.
     async fn list_attentively(&mut self, lister: &mut Lister) -> Result<Dump, FibError> {
         let mut listing = pin!(lister.dump());
         let mut moved = Vec::new();

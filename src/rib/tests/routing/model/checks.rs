@@ -13,10 +13,11 @@ use crate::router::Router;
 fn told(router: &Router, peer: usize) -> BTreeMap<IpNet, Told> {
     let (one, several) = (&router.told[&peer_id(peer)], &router.told_paths[&peer_id(peer)]);
     let paths = |prefix: &IpNet| {
-        let mut paths: Vec<_> = several.iter().filter(|(nlri, _)| nlri.prefix == *prefix).collect();
         // Which number a path has is the router's matter.
-        paths.sort_by_key(|(_, attributes)| format!("{attributes:?}"));
-        paths.into_iter().map(|(_, attributes)| attributes.clone()).collect()
+        let of = several.iter().filter(|(nlri, _)| nlri.prefix == *prefix);
+        let mut paths: Vec<_> = of.map(|(_, attributes)| attributes.clone()).collect();
+        paths.sort_unstable();
+        paths
     };
     one.iter().map(|(prefix, (next_hop, _))| (*prefix, (*next_hop, paths(prefix)))).collect()
 }

@@ -255,7 +255,7 @@ impl Model {
                         passing.map(|path| self.outgoing(peer, path.route.clone(), path.local_preference)).collect()
                     }
                 };
-                paths.sort_by_key(|attributes| format!("{attributes:?}"));
+                paths.sort_unstable();
                 (!paths.is_empty()).then(|| (learned, prefix.prefix_len(), prefix, paths))
             })
             .collect();
