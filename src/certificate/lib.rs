@@ -33,4 +33,4 @@ pub use parsed::{Certificate, CertificateSummary, Unreadable};
 pub use path::{Peer, judge};
 pub use problem::CertificateProblem;
 pub use signature::{HashList, OFFERED_HASHES, Scheme, SchemeError, Sha2};
-pub use time::{UnixTime, WallClock};
+pub use time::{ENDS_SOON, UnixTime, WallClock};

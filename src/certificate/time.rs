@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use x509_cert::der::DateTime;
 
+/// Seconds before the end of a certificate when it is time to think of it.
+pub const ENDS_SOON: u64 = 30 * 86_400;
+
 /// Seconds since 1970-01-01 00:00:00 UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(pub u64);

@@ -36,14 +36,15 @@ impl Control {
         let totals = self.owners.read_rib(rib::Rib::totals).await?;
         let routing = views::routing(totals, &self.owners.fib.status());
         let topology = self.owners.topology.borrow().clone();
+        let pools = self.pools();
+        let verdict = views::verdict(&topology.router, &tunnels, &peers, &routing);
+        let verdict = views::note_connections(verdict, &self.connections().await?);
         Ok(StatusView {
             router: views::router(&topology.router, &self.owners.file, self.owners.started, &self.owners.warnings),
-            verdict: views::note_connections(
-                views::verdict(&topology.router, &tunnels, &peers, &routing),
-                &self.connections().await?,
-            ),
+            verdict: views::note_pools(verdict, &pools),
             tunnels,
             peers,
+            pools: pools.into_iter().map(|pool| PoolView { clients: Vec::new(), ..pool }).collect(),
             routing,
         })
     }

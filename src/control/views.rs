@@ -6,6 +6,7 @@ mod connections;
 mod fib;
 mod flows;
 mod pools;
+mod verdict;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,16 +24,17 @@ pub(crate) use bfd::bfd;
 pub(crate) use connections::{connections, note_connections};
 pub(crate) use fib::{fib, route_state};
 pub(crate) use flows::views as flows;
-pub(crate) use pools::pool;
+pub(crate) use pools::{note_pools, pool};
+pub(crate) use verdict::verdict;
 
 use daemon::topology::{Part, Topology, Unmade};
 use view::cause::TunnelNames as _;
 use view::explain;
 use view::policy::AttributesView;
 use view::{
-    CapabilityView, CertificateView, ChildView, FailureView, Health, IkeView, MessageCounts, MissingChildView,
+    CapabilityView, CertificateView, ChildView, FailureView, IkeView, MessageCounts, MissingChildView,
     NotificationView, PathView, PeerPlace, PeerView, PrefixCounts, RouteView, RouterView, RoutingView, StrangerView,
-    StrangersView, TrafficView, TunnelState, TunnelView, Verdict,
+    StrangersView, TrafficView, TunnelState, TunnelView,
 };
 
 /// The router itself.
@@ -48,27 +50,6 @@ pub(crate) fn router(router: &Router, file: &Path, started: Instant, warnings: &
         file: Some(file.to_owned()),
         warnings: warnings.to_vec(),
     }
-}
-
-/// All in one word and one sentence.
-pub(crate) fn verdict(router: &Router, tunnels: &[TunnelView], peers: &[PeerView], routing: &RoutingView) -> Verdict {
-    // What should be is what the file says, whatever became of it.
-    let configured = router.tunnels.len();
-    let inside = router.tunnels.iter().filter(|tunnel| tunnel.bgp.is_some()).count();
-    let sessions = inside + router.neighbors.iter().filter(|neighbor| neighbor.range.is_none()).count();
-    let up = tunnels.iter().filter(|tunnel| tunnel.state == TunnelState::Up).count();
-    // Those of ranges come and go as they like.
-    let configured_peers = peers.iter().filter(|peer| peer.place != PeerPlace::Range);
-    let established = configured_peers.filter(|peer| peer.state == "Established").count();
-    let complete = up == configured && established == sessions;
-    let health = match (up, complete && routing.fib_matches_kernel) {
-        (0, _) => Health::Down,
-        (_, true) => Health::Ok,
-        (_, false) => Health::Degraded,
-    };
-    let kernel = if routing.fib_matches_kernel { "" } else { "; the kernel's routes differ and are being repaired" };
-    let text = format!("{up} of {configured} tunnels up, {established} of {sessions} BGP sessions established{kernel}");
-    Verdict { health, text }
 }
 
 /// Sizes of the tables.
@@ -457,7 +438,8 @@ fn path(candidate: &CandidateView<'_>) -> PathView {
     }
 }
 
-const fn source(kind: LocalKind) -> &'static str {
+/// Where a route of our own making comes from.
+pub(crate) const fn source(kind: LocalKind) -> &'static str {
     match kind {
         LocalKind::Network => "network",
         LocalKind::Connected => "connected",

@@ -49,7 +49,11 @@ pub struct ServerConfig {
     pub network6: Option<Ipv6Net>,
     /// First and last address handed out, of `ifconfig-pool`.
     pub range: Option<(Ipv4Addr, Ipv4Addr)>,
-    /// How addresses are handed out.
+    /// The name of its device, of `dev`.
+    pub device: Option<String>,
+    /// What its device is, of `dev-type`.
+    pub device_type: Option<String>,
+    /// How addresses are handed out, of `topology`; on a TAP device it is [`Topology::Subnet`].
     pub topology: Topology,
     /// How many clients at once, of `max-clients`.
     pub max_clients: Option<u32>,
@@ -72,6 +76,15 @@ pub struct ServerConfig {
     /// Where the management interface listens, in the file's words: address and port, or path and `unix`; then, if
     /// there is one, the file with its password.
     pub management: Vec<String>,
+}
+
+impl ServerConfig {
+    /// Whether clients are on an Ethernet with the server: `dev-type` says so, or else the name of the device.
+    #[must_use]
+    pub fn is_tap(&self) -> bool {
+        let named = || self.device.as_ref().is_some_and(|name| name.starts_with("tap"));
+        self.device_type.as_ref().map_or_else(named, |kind| kind == "tap")
+    }
 }
 
 /// Why a file cannot be one.
@@ -131,6 +144,10 @@ pub fn parse(text: &str) -> Result<ServerConfig, ParseError> {
                 .map_err(|option| ParseError::Value { line, option })?;
         }
     }
+    // Whatever `topology` says, and wherever `dev` stands.
+    if config.is_tap() {
+        config.topology = Topology::Subnet;
+    }
     Ok(config)
 }
 
@@ -142,6 +159,8 @@ fn apply(config: &mut ServerConfig, option: &str, values: &[&str]) -> Result<(),
     let first = values.first().copied();
     match option {
         "cd" => config.folder = first.map(str::to_owned),
+        "dev" => config.device = first.map(str::to_owned),
+        "dev-type" => config.device_type = first.map(str::to_owned),
         "server" => config.network = Some(network(values).ok_or("server")?),
         "server-ipv6" => {
             let network: Ipv6Net = first.and_then(|it| it.parse().ok()).ok_or("server-ipv6")?;
@@ -202,7 +221,8 @@ fn pushed_route(text: &str) -> Option<IpNet> {
     }
 }
 
-/// Words of a line, quotations resolved; `None` if one does not end.
+/// Words of a line, quotations resolved; `None` if one does not end. A quotation is a word: it begins where a word does, and
+/// the word ends with it.
 fn words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -210,13 +230,16 @@ fn words(line: &str) -> Option<Vec<String>> {
     let mut rest = line.chars();
     while let Some(c) = rest.next() {
         match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
+            (Some(open), _) if c == open => {
+                quote = None;
+                words.extend(word.take());
+            }
             // Between single quotes a backslash is itself.
             (None | Some('"'), '\\') => word.get_or_insert_default().push(rest.next()?),
             (Some(_), _) => word.get_or_insert_default().push(c),
-            (None, '"' | '\'') => {
+            (None, '"' | '\'') if word.is_none() => {
                 quote = Some(c);
-                word.get_or_insert_default();
+                word = Some(String::new());
             }
             (None, '#' | ';') if word.is_none() => break,
             (None, _) if c.is_whitespace() => words.extend(word.take()),

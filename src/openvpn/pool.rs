@@ -19,6 +19,8 @@ const DEFAULT_CLIENTS: u32 = 1024;
 const WIDEST: u8 = 16;
 /// The narrowest.
 const NARROWEST: u8 = 29;
+/// The narrowest on a TAP device.
+const NARROWEST_TAP: u8 = 30;
 /// The widest IPv6 network of clients.
 const WIDEST6: u8 = 64;
 /// The narrowest.
@@ -46,12 +48,14 @@ pub enum PoolError {
     #[error("this is not the configuration of a server that hands out addresses")]
     NoServer,
     /// OpenVPN refuses such a network.
-    #[error("OpenVPN hands out no /{length} as {network}: from /{WIDEST} to /{NARROWEST} it does")]
+    #[error("OpenVPN hands out no /{length} as {network}: from /{WIDEST} to /{narrowest} it does")]
     Length {
         /// The network.
         network: Ipv4Net,
         /// Its length.
         length: u8,
+        /// The narrowest on this device.
+        narrowest: u8,
     },
     /// OpenVPN refuses such an IPv6 network.
     #[error("OpenVPN hands out no /{length} as {network}: from /{WIDEST6} to /{NARROWEST6} it does")]
@@ -93,8 +97,9 @@ impl Pool {
     pub fn of(config: &ServerConfig) -> Result<Self, PoolError> {
         let network = config.network.ok_or(PoolError::NoServer)?;
         let length = network.prefix_len();
-        if !(WIDEST..=NARROWEST).contains(&length) {
-            return Err(PoolError::Length { network, length });
+        let narrowest = if config.is_tap() { NARROWEST_TAP } else { NARROWEST };
+        if !(WIDEST..=narrowest).contains(&length) {
+            return Err(PoolError::Length { network, length, narrowest });
         }
         let wrong = config.network6.filter(|network| !(WIDEST6..=NARROWEST6).contains(&network.prefix_len()));
         if let Some(network) = wrong {
@@ -132,7 +137,7 @@ impl Pool {
     }
 }
 
-/// What `server` makes of its network, of /29 at least.
+/// What `server` makes of its network, of /29 at least, on a TAP device of /30.
 fn default_range(network: Ipv4Net, topology: Topology) -> (Ipv4Addr, Ipv4Addr) {
     let (base, end) = (u32::from(network.network()), u32::from(network.broadcast()));
     let (first, last) = match topology {

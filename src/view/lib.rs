@@ -48,6 +48,9 @@ pub struct StatusView {
     pub tunnels: Vec<TunnelView>,
     /// One row per configured session.
     pub peers: Vec<PeerView>,
+    /// One row per pool of clients, without the clients themselves.
+    #[serde(default)]
+    pub pools: Vec<PoolView>,
     /// Sizes of the tables.
     pub routing: RoutingView,
 }
@@ -80,11 +83,11 @@ pub struct RouterView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// Every tunnel and session is up and the kernel agrees.
+    /// Every tunnel and session is up, every pool is served, and the kernel agrees.
     Ok,
     /// Traffic flows, redundancy is reduced or a table is behind.
     Degraded,
-    /// No tunnel carries traffic.
+    /// Of the tunnels and sessions that are configured none is up.
     Down,
 }
 

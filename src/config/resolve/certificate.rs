@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use certificate::{Certificate, LoadError, LocalCertificate, TrustedCas, UnixTime};
+use certificate::{Certificate, ENDS_SOON, LoadError, LocalCertificate, TrustedCas, UnixTime};
 use identity::Identity;
 
 use crate::model::{CertificateSection, OriginSection};
@@ -13,9 +13,6 @@ use document::diagnostic::{Finding, Findings};
 use document::field::{Field, OneOf, missing};
 use document::scalar::Legacy;
 use document::source::{At, Span};
-
-/// Before the end of a certificate, a check warns for so long.
-const WARN_BEFORE: u64 = 30 * 86_400;
 
 type Origin = Field<OneOf<PathBuf, OriginSection>>;
 
@@ -148,7 +145,7 @@ pub(super) fn time_finding(certificate: &Certificate, now: u64, span: Span) -> O
         format!("the certificate of {subject} expired at {not_after}")
     } else if now < not_before {
         format!("the certificate of {subject} is not valid before {not_before}")
-    } else if now.0 + WARN_BEFORE > not_after.0 {
+    } else if now.0 + ENDS_SOON > not_after.0 {
         format!("the certificate of {subject} expires at {not_after}")
     } else {
         return None;

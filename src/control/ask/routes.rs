@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use rib::{PeerId, Verdict};
 
-use crate::Control;
+use crate::{Control, views};
 use daemon::topology::Topology;
 use view::answer::ControlError;
 use view::explain;
@@ -162,16 +162,7 @@ fn detail(view: &rib::RouteView<'_>, topology: &Topology) -> RouteDetailView {
     let hop = |hop: &rib::NextHop| format!("{} through {}", hop.address, topology.link_name(hop.link));
     RouteDetailView {
         prefix: view.prefix,
-        local: view.local.map(|kind| {
-            match kind {
-                rib::LocalKind::Network => "network",
-                rib::LocalKind::Connected => "connected",
-                rib::LocalKind::Static => "static",
-                rib::LocalKind::Pool => "pool",
-                rib::LocalKind::Aggregate => "aggregate",
-            }
-            .to_owned()
-        }),
+        local: view.local.map(|kind| views::source(kind).to_owned()),
         next_hops: view.next_hops.as_slice().iter().map(hop).collect(),
         candidates: view.candidates.iter().map(|candidate| candidate_view(candidate, topology)).collect(),
     }

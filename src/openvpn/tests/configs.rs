@@ -8,6 +8,7 @@ const FILE: &str = "\
 port 1194
 proto tcp-server
 dev tun
+setenv OWNER O'Brien
 ca ca.crt
 cert \"my server.crt\"
 cd /etc/openvpn
@@ -59,8 +60,22 @@ fn what_cannot_be_meant_is_refused_with_its_line() {
     assert_eq!(error("max-clients -1"), ParseError::Value { line: 1, option: "max-clients" });
     assert_eq!(error("ifconfig-pool 10.8.0.9 10.8.0.2"), ParseError::Value { line: 1, option: "ifconfig-pool" });
     assert_eq!(error("push \"route"), ParseError::Quote { line: 1 });
+    assert_eq!(error("push 'route"), ParseError::Quote { line: 1 });
     assert_eq!(error(&" ".repeat(MAX_CONFIG + 1)), ParseError::TooLarge { octets: MAX_CONFIG + 1 });
     assert_eq!(parse(&" ".repeat(MAX_CONFIG)), Ok(crate::ServerConfig::default()));
+}
+
+#[test]
+fn a_quotation_begins_and_ends_a_word() {
+    let management = |line: &str| parse(line).map(|config| config.management);
+    for (line, words) in [
+        ("management O'Brien 7505 O\"Neill", ["O'Brien", "7505", "O\"Neill"]),
+        ("management \"127.0.0.1\"7505\"the pw\"#x", ["127.0.0.1", "7505\"the", "pw\"#x"]),
+        ("management \"127.0.0.1\"'7505'\"the pw\"#x", ["127.0.0.1", "7505", "the pw"]),
+        ("management '' \"\" it\\'s", ["", "", "it's"]),
+    ] {
+        assert_eq!(management(line), Ok(words.map(str::to_owned).to_vec()), "{line}");
+    }
 }
 
 #[test]
@@ -79,7 +94,10 @@ fn pools_have_the_room_that_openvpn_gives_them() {
     assert_eq!(room("server 10.8.0.0 255.255.255.0\nifconfig-pool 10.8.0.4 10.8.0.251"), Some((62, 4)));
     assert_eq!(room("server 10.8.0.0 255.255.255.0\nifconfig-pool 10.8.0.6 10.8.0.9"), Some((2, 4)), "both in part");
     assert_eq!(room("server 10.8.0.0 255.255.0.0\ntopology subnet"), Some((65_533, 1)));
-    assert!(matches!(pool("server 10.8.0.0 255.255.255.252"), Err(PoolError::Length { length: 30, .. })));
+    assert!(matches!(
+        pool("server 10.8.0.0 255.255.255.252"),
+        Err(PoolError::Length { length: 30, narrowest: 29, .. })
+    ));
     assert!(matches!(pool("server 0.0.0.0 0.0.0.0"), Err(PoolError::Length { length: 0, .. })));
     let outside = "server 10.8.0.0 255.255.255.0\nifconfig-pool 10.9.0.4 10.9.0.8";
     assert!(matches!(pool(outside), Err(PoolError::Range { .. })));
@@ -101,6 +119,24 @@ fn pools_have_the_room_that_openvpn_gives_them() {
     assert_eq!(pool("server 10.0.0.0 255.255.0.0\ntopology subnet").unwrap().limit(), 1024);
     let both = pool("server 10.8.0.0 255.255.255.0\nserver-ipv6 fd08::/64").unwrap();
     assert_eq!(both.networks().map(|it| it.to_string()).collect::<Vec<_>>(), ["10.8.0.0/24", "fd08::/64"]);
+}
+
+/// On an Ethernet each client has one address, whatever `topology` says.
+#[test]
+fn a_tap_device_is_one_network() {
+    let pool = |text: &str| Pool::of(&parse(text).unwrap());
+    let lines = |lines: &str| pool(&format!("server 10.8.0.0 255.255.255.0\nmax-clients 100\n{lines}")).unwrap();
+    for taps in ["dev tap", "dev tap0\ntopology net30", "topology p2p\ndev tap-staff", "dev gw\ndev-type tap"] {
+        let pool = lines(taps);
+        assert_eq!((pool.capacity, pool.each, pool.has_room(), pool.limit()), (253, 1, true, 100), "{taps}");
+    }
+    for tuns in ["", "dev tun", "dev gw", "dev tap0\ndev-type tun"] {
+        let pool = lines(tuns);
+        assert_eq!((pool.capacity, pool.each, pool.has_room(), pool.limit()), (62, 4, false, 62), "{tuns}");
+    }
+    assert_eq!(pool("dev tap\nserver 10.8.0.0 255.255.255.252").map(|pool| pool.capacity), Ok(1));
+    let narrow = pool("dev tap\nserver 10.8.0.0 255.255.255.254");
+    assert!(matches!(narrow, Err(PoolError::Length { length: 31, narrowest: 30, .. })));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use comfy_table::Table;
+
 use super::render::{dash, failure, octets, plain, seconds};
 use super::{AskArgs, ask};
 use view::PoolView;
@@ -12,22 +14,8 @@ pub(super) fn pools(args: &AskArgs) -> ExitCode {
 
 /// One row per pool, one per client, then what needs attention.
 fn table(view: &[PoolView]) -> String {
-    let header = ["POOL", "NETWORK", "SERVER", "FOR", "ANNOUNCED", "PROTOCOL", "CLIENTS", "ROOM", "VERSION"];
-    let (mut pools, mut clients) =
-        (plain(header), plain(["POOL", "CLIENT", "FROM", "ADDRESS", "CIPHER", "IN", "OUT", "FOR"]));
-    let mut notes = String::new();
+    let mut clients = plain(["POOL", "CLIENT", "FROM", "ADDRESS", "CIPHER", "IN", "OUT", "FOR"]);
     for pool in view {
-        pools.add_row([
-            pool.name.clone(),
-            pool.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            if pool.serving { "serves" } else { "away" }.to_owned(),
-            seconds(pool.since),
-            if pool.announced { "yes" } else { "no" }.to_owned(),
-            pool.protocol.clone(),
-            format!("{}/{}", pool.connected, pool.limit),
-            pool.capacity.to_string(),
-            pool.version.clone().unwrap_or_else(dash),
-        ]);
         for client in &pool.clients {
             clients.add_row([
                 pool.name.clone(),
@@ -40,6 +28,35 @@ fn table(view: &[PoolView]) -> String {
                 seconds(client.connected_for),
             ]);
         }
+    }
+    let clients = if clients.is_empty() { String::new() } else { format!("\n{clients}\n") };
+    format!("{}\n{clients}{}", rows(view), notes(view))
+}
+
+/// One row per pool.
+pub(super) fn rows(view: &[PoolView]) -> Table {
+    let header = ["POOL", "NETWORK", "SERVER", "FOR", "ANNOUNCED", "PROTOCOL", "CLIENTS", "ROOM", "VERSION"];
+    let mut pools = plain(header);
+    for pool in view {
+        pools.add_row([
+            pool.name.clone(),
+            pool.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            if pool.serving { "serves" } else { "away" }.to_owned(),
+            seconds(pool.since),
+            if pool.announced { "yes" } else { "no" }.to_owned(),
+            pool.protocol.clone(),
+            format!("{}/{}", pool.connected, pool.limit),
+            pool.capacity.to_string(),
+            pool.version.clone().unwrap_or_else(dash),
+        ]);
+    }
+    pools
+}
+
+/// What needs attention.
+pub(super) fn notes(view: &[PoolView]) -> String {
+    let mut notes = String::new();
+    for pool in view {
         if pool.trouble.is_some() {
             notes.push_str(&format!("\npool {} is away\n{}", pool.name, failure(pool.trouble.as_ref())));
         }
@@ -47,8 +64,7 @@ fn table(view: &[PoolView]) -> String {
             notes.push_str(&format!("\npool {}: {warning}\n", pool.name));
         }
     }
-    let clients = if clients.is_empty() { String::new() } else { format!("\n{clients}\n") };
-    format!("{pools}\n{clients}{notes}")
+    notes
 }
 
 #[cfg(test)]

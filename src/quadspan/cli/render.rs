@@ -3,12 +3,13 @@
 use comfy_table::Table;
 use comfy_table::presets;
 
+use super::pools;
 use view::{
     BfdView, FailureView, FibView, Health, IkeView, PeerView, RouteView, StaticView, StatusView, StrangersView,
     TunnelState, TunnelView,
 };
 
-/// The verdict, then tunnels and sessions in one row each, then what needs attention.
+/// The verdict, then tunnels with their sessions, and pools, in one row each, then what needs attention.
 pub(super) fn status(view: &StatusView) -> String {
     let router = &view.router;
     let word = match view.verdict.health {
@@ -33,8 +34,9 @@ pub(super) fn status(view: &StatusView) -> String {
     }
     let routing = &view.routing;
     let kernel = if routing.fib_matches_kernel { "kernel agrees" } else { "kernel differs, reconciling" };
+    let pools = if view.pools.is_empty() { String::new() } else { format!("\n{}\n", pools::rows(&view.pools)) };
     let mut text = format!(
-        "{word}: {}\nrouter {} (AS {}, id {}), up {}, {} data plane, quadspan {}\n\n{table}\n\n{} prefixes, {} paths; \
+        "{word}: {}\nrouter {} (AS {}, id {}), up {}, {} data plane, quadspan {}\n\n{table}\n{}\n{} prefixes, {} paths; \
          FIB {}/{} routes, {kernel}\n",
         view.verdict.text,
         router.name,
@@ -43,6 +45,7 @@ pub(super) fn status(view: &StatusView) -> String {
         seconds(router.uptime),
         router.dataplane,
         router.version,
+        pools,
         routing.rib_prefixes,
         routing.rib_paths,
         routing.fib_installed,
@@ -51,7 +54,7 @@ pub(super) fn status(view: &StatusView) -> String {
     for warning in &router.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
-    text + &attention(&view.tunnels, &view.peers)
+    text + &attention(&view.tunnels, &view.peers) + &pools::notes(&view.pools)
 }
 
 /// One row per tunnel, then the failures of those that are not up.
