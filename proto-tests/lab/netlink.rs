@@ -1,8 +1,8 @@
 //! The kernel's own words about interfaces, routes and nexthop objects, as it says them.
 //!
 //! Read from netlink directly: `ip monitor` would take more of the machine for its words than the routers under
-//! measurement take for their work. A message is a header of 16 octets (`nlmsghdr`), then `rtmsg` (12), `nhmsg` (8) or others,
-//! then attributes of two octets length, two octets type and a value; all is in host order and aligned to 4.
+//! measurement take for their work. A message is a header of 16 octets (`nlmsghdr`), then `rtmsg` (12), `nhmsg` (8) or
+//! others, then attributes of two octets length, two octets type and a value; all is in host order and aligned to 4.
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;

@@ -92,7 +92,7 @@ pub(crate) struct RouterSection {
     /// Interfaces whose networks are known, `all` or a list: learned routes never replace them, and peers are told of
     /// them where `export` permits.
     pub(crate) connected: ConnectedField,
-    /// What moves packets: `auto` (default) or `userspace`.
+    /// What moves packets: `auto` (default) or `userspace`. Both are the one data plane there is, in the router's own process.
     pub(crate) dataplane: Leaf<DataplaneChoice>,
     /// Kernel routing table for learned routes; 254 (default) is `main`.
     pub(crate) table: Leaf<Within<0, { u32::MAX }>>,
@@ -137,7 +137,7 @@ pub(crate) struct MetricsSection {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "log")]
 pub(crate) struct LogSection {
-    /// A level, or directives such as `info,ike=debug`; `info` by default.
+    /// A level, or directives such as `info,telemetry=debug`; `info` by default.
     pub(crate) filter: Leaf<Text>,
     /// `text` (default) or `json`.
     pub(crate) format: Leaf<LogFormat>,

@@ -137,7 +137,7 @@ pub(crate) const FIRST_NEIGHBOR: u32 = 0x8000_0000;
 /// What moves packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataplaneChoice {
-    /// The best that this machine has.
+    /// That of the process: there is no other.
     Auto,
     /// TUN devices and sockets of the process.
     Userspace,
@@ -146,7 +146,7 @@ pub enum DataplaneChoice {
 /// What is logged and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// A filter in the syntax of `tracing`: a level, or directives such as `info,ike=debug`.
+    /// A filter in the syntax of `tracing`: a level, or directives such as `info,telemetry=debug`.
     pub filter: String,
     /// Form of the lines.
     pub format: LogFormat,

@@ -465,7 +465,6 @@ fn refuse_restart_only(old: &Router, new: &Router) -> Result<(), ControlError> {
         ("router-id", old.router_id != new.router_id),
         ("table", old.table != new.table),
         ("metric", old.metric != new.metric),
-        ("dataplane", old.dataplane != new.dataplane),
         ("ecmp", old.ecmp_width != new.ecmp_width),
         ("install", old.install != new.install),
         ("api.socket", old.api_socket != new.api_socket),
@@ -478,4 +477,22 @@ fn refuse_restart_only(old: &Router, new: &Router) -> Result<(), ControlError> {
         return Ok(());
     }
     Err(ControlError::Apply { reason: format!("{} cannot change while the router runs", changed.join(", ")) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_word_for_the_one_data_plane_is_no_change() {
+        let router = |more: &str| {
+            let text = format!(
+                "router: {{name: r, asn: 65000, router-id: 10.0.0.1{more}}}\nneighbors: [{{name: n, address: 192.0.2.9, bgp: \
+                 {{asn: 65001}}}}]\n"
+            );
+            config::parse("test.yaml", &text, &config::SystemSecrets::new(".".as_ref())).unwrap().router
+        };
+        assert!(refuse_restart_only(&router(""), &router(", dataplane: userspace")).is_ok());
+        assert!(refuse_restart_only(&router(""), &router(", metric: 7")).is_err());
+    }
 }

@@ -260,7 +260,7 @@ impl<'de> SeqAccess<'de> for NamedAccess<'_> {
 
 /// Why a value cannot be read, without its place.
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     message: String,
     remedy: String,
 }

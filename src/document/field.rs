@@ -15,9 +15,9 @@ use crate::diagnostic::{Finding, Findings};
 use crate::source::{At, Span};
 
 /// The name under which a [`Field`] asks the deserialiser for a place and a value.
-pub const FIELD: &str = "$field";
+pub(crate) const FIELD: &str = "$field";
 /// The name under which a [`OneOf`] asks whether it is at a scalar.
-pub const ONE_OF: &str = "$one-of";
+pub(crate) const ONE_OF: &str = "$one-of";
 
 /// What a key has: absent, unreadable (a finding says why), or read; and where it stands.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::field::Field;
 use crate::source::{At, Span};
 
 /// The name under which [`Named`] asks the deserialiser for keys with their places.
-pub const NAMED: &str = "$named";
+pub(crate) const NAMED: &str = "$named";
 
 /// Entries in the order of the file.
 #[derive(Clone, Debug)]

@@ -91,7 +91,7 @@ impl Source {
     }
 
     /// What is written at `span`, at most its first line.
-    pub fn excerpt(&self, span: Span) -> &str {
+    pub(crate) fn excerpt(&self, span: Span) -> &str {
         self.text().get(span.start..span.end).and_then(|text| text.lines().next()).unwrap_or_default()
     }
 
@@ -129,7 +129,7 @@ pub fn suspected_secrets(text: &str) -> Vec<Span> {
 }
 
 /// What the name of a key holds that introduces a secret, by our names or by what people may try.
-pub const SECRET_KEYS: [&str; 9] =
+pub(crate) const SECRET_KEYS: [&str; 9] =
     ["psk", "ppk", "inline", "secret", "passw", "shared-key", "shared_key", "sharedkey", "private"];
 
 #[cfg(test)]

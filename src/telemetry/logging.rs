@@ -8,13 +8,13 @@ use std::io::IsTerminal as _;
 use config::LogFormat;
 use tracing_subscriber::EnvFilter;
 
-/// Starts to log. `directives` as in `info,ike=debug`.
+/// Starts to log. `directives` as in `info,telemetry=debug`.
 ///
 /// # Errors
 /// In words, if the directives make no sense.
 pub fn start(format: LogFormat, directives: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(directives).map_err(|error| {
-        format!("log filter `{directives}`: {error}; expected for example `info` or `info,ike=debug`")
+        format!("log filter `{directives}`: {error}; expected for example `info` or `info,telemetry=debug`")
     })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {

@@ -14,27 +14,27 @@ use super::snapshot::Snapshot;
 pub struct Metrics {
     registry: Registry,
     /// By tunnel and reason.
-    pub ike_failures: IntCounterVec,
+    pub(crate) ike_failures: IntCounterVec,
     /// By tunnel.
-    pub dpd_timeouts: IntCounterVec,
+    pub(crate) dpd_timeouts: IntCounterVec,
     /// By tunnel, kind (`ike`, `child`) and result.
-    pub rekeys: IntCounterVec,
+    pub(crate) rekeys: IntCounterVec,
     /// By tunnel, direction, code and subcode.
-    pub notifications: IntCounterVec,
+    pub(crate) notifications: IntCounterVec,
     /// By tunnel and reason.
-    pub bfd_failures: IntCounterVec,
+    pub(crate) bfd_failures: IntCounterVec,
     /// By session: times that the peer came near the limit of what it may announce.
-    pub prefix_warnings: IntCounterVec,
+    pub(crate) prefix_warnings: IntCounterVec,
     /// By tunnel: times it was lost.
-    pub failovers: IntCounterVec,
+    pub(crate) failovers: IntCounterVec,
     /// By connection and cause: times its traffic moved.
-    pub connection_switches: IntCounterVec,
+    pub(crate) connection_switches: IntCounterVec,
     /// By result.
-    pub reloads: IntCounterVec,
+    pub(crate) reloads: IntCounterVec,
     /// When the configuration in force was read, in seconds since 1970.
-    pub reload_success_time: IntGauge,
+    pub(crate) reload_success_time: IntGauge,
     /// Differences found between the desired routes and the kernel's.
-    pub fib_repairs: IntCounter,
+    pub(crate) fib_repairs: IntCounter,
 }
 
 impl Metrics {
@@ -100,7 +100,7 @@ impl Metrics {
     }
 
     /// Starts a tunnel's counters at zero, so that the first event is an increase Prometheus can see.
-    pub fn know_tunnel(&self, tunnel: &str) {
+    pub(crate) fn know_tunnel(&self, tunnel: &str) {
         self.dpd_timeouts.with_label_values(&[tunnel]);
         self.failovers.with_label_values(&[tunnel]);
         for kind in ["ike", "child"] {
@@ -111,7 +111,7 @@ impl Metrics {
     }
 
     /// The same for a session.
-    pub fn know_session(&self, session: &str) {
+    pub(crate) fn know_session(&self, session: &str) {
         self.prefix_warnings.with_label_values(&[session]);
     }
 }

@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 use wire::ipsec::{Spi, TrafficSelector, TunnelId};
 
 use super::metrics::Metrics;
+use super::snapshot::unix_time;
 use view::answer::ControlError;
 use view::cause::{TunnelNames, sentence};
 
@@ -40,7 +41,7 @@ impl Reporter {
     pub fn starting(&self, router: &config::Router) {
         let version = env!("CARGO_PKG_VERSION");
         info!(router = router.name, asn = %router.asn, tunnels = router.tunnels.len(), version, "starting");
-        self.metrics.reload_success_time.set(unix_time());
+        self.metrics.reload_success_time.set(signed(unix_time()));
     }
 
     /// A tunnel was made.
@@ -80,7 +81,7 @@ impl Reporter {
             Ok(summary) => {
                 info!(%summary, "configuration reloaded");
                 self.metrics.reloads.with_label_values(&["ok"]).inc();
-                self.metrics.reload_success_time.set(unix_time());
+                self.metrics.reload_success_time.set(signed(unix_time()));
             }
             Err(refusal) => {
                 error!(error = %refusal, remedy = refusal.remedy(), "configuration not reloaded");
@@ -267,7 +268,7 @@ impl Reporter {
         }
     }
 
-    /// BFD says down, and a session that does not rest on it goes on.
+    /// BFD says down, and the routes of a peer that restarts are kept all the same (RFC 5882 4.3.2).
     pub fn bfd_overruled(&self, tunnel: &str) {
         warn!(
             tunnel,
@@ -349,7 +350,7 @@ impl Reporter {
         warn!(tunnel, reason, "neighbour waits for its network");
     }
 
-    /// A prefix was not accepted because of the limit.
+    /// A prefix is not announced: the peer would get more than `max-prefix: {out: ..}` lets it have.
     pub fn prefix_held_back(&self, tunnel: &str, prefix: IpNet, limit: u32) {
         let remedy = "announce fewer prefixes: summarise `networks:` or narrow `export:`";
         warn!(tunnel, %prefix, limit, remedy, "prefix held back: the peer would get more than `max-prefix: {{out: ..}}`");
@@ -378,7 +379,7 @@ const fn role(initiator: bool) -> &'static str {
     if initiator { "initiator" } else { "responder" }
 }
 
-fn unix_time() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+/// For a gauge of whole numbers.
+fn signed(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
 }

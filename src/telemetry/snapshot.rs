@@ -433,7 +433,8 @@ pub(super) fn float(value: u64) -> f64 {
     value as f64
 }
 
-fn unix_time() -> u64 {
+/// Seconds since 1970.
+pub(super) fn unix_time() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

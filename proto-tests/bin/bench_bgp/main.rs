@@ -5,9 +5,10 @@
 //!                                            '-------> kernel: a model of its table, kept by its notifications
 //! ```
 //!
-//! All run on plain links between two namespaces ([`site`]), Quadspan besides through four tunnels ([`tunnels`]), as release builds with the defaults of their packages. Senders
-//! and receiver are threads of this program: their announcements are made before the clock starts ([`feed`]), and whatever
-//! the router tells the senders is read and forgotten ([`talker`]). `scripts/bench-bgp` builds it and starts it as root.
+//! All run on plain links between two namespaces ([`site`]), Quadspan besides through four tunnels ([`tunnels`]), as
+//! release builds with the defaults of their packages. Senders and receiver are threads of this program: their
+//! announcements are made before the clock starts ([`feed`]), and whatever the router tells the senders is read and
+//! forgotten ([`talker`]). `scripts/bench-bgp` builds it and starts it as root.
 
 mod dut;
 mod feed;

@@ -10,7 +10,8 @@ use crate::{SessionError, Update};
 /// A peer that sends nothing but faulty updates is told of this often.
 const FAULTS_EVERY: Duration = Duration::from_secs(10);
 
-/// Octets of UPDATE messages handed to the connection at a time: what waits behind others can be dropped by whole messages when the session ends.
+/// Octets of UPDATE messages handed to the connection at a time: what waits behind others can be dropped by whole
+/// messages when the session ends.
 const RUN: usize = 64 * 1024;
 
 /// Keeps a flood of faulty updates from becoming a flood of events.

@@ -109,7 +109,7 @@ struct RunArgs {
     /// How to write the log, instead of what the file says.
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
-    /// What to log, instead of what the file says: a level such as `debug`, or directives such as `info,ike=debug`.
+    /// What to log, instead of what the file says: a level such as `debug`, or directives such as `info,telemetry=debug`.
     #[arg(long, value_name = "DIRECTIVES")]
     log_filter: Option<String>,
 }
