@@ -178,6 +178,8 @@ impl Lister {
         let mut found = Vec::new();
         let mut consistent = true;
         loop {
+            // There is always more to read at once: whoever waits for a word of something else is let in between.
+            tokio::task::yield_now().await;
             let received = tokio::time::timeout(PATIENCE, self.socket.receive()).await;
             let received = received.map_err(|_| FibError::Silent { seconds: PATIENCE.as_secs() })??;
             for message in messages(received).filter(|message| message.header.sequence_number == sequence) {

@@ -45,7 +45,7 @@ fn a_dead_tunnel_does_not_wait_for_a_full_table() {
         fib.settled().await;
         fib.apply(many(30_000, &[1, 2, 3]));
         fib.link_down(LinkId(1));
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        fib.left().await;
         // The task is in the midst of the update; the tunnel is out already.
         assert_eq!(ways("10.0.0.0/24").iter().filter(|way| *way == "t1").count(), 0);
         fib.settled().await;
