@@ -12,6 +12,7 @@
 
 pub mod bird;
 pub mod concentrator;
+pub mod crossings;
 pub mod daemon;
 mod error;
 pub mod exabgp;

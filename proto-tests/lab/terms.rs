@@ -103,6 +103,8 @@ pub struct Terms {
     pub dpd: u32,
     /// Lives of IKE SA and CHILD SA in seconds at our end.
     pub lifetimes: (u32, u32),
+    /// How many seconds before their end at the least our end renews them, if not as usual.
+    pub margin: Option<u32>,
 }
 
 impl Terms {
@@ -127,6 +129,7 @@ impl Terms {
             carrier: Carrier::Udp,
             dpd: 10,
             lifetimes: (28800, 3600),
+            margin: None,
         }
     }
 
@@ -174,6 +177,9 @@ impl Terms {
         };
         let _infallible = writeln!(text, "    ike: {{{version}proposals: [{ike}], lifetime: {ike_life}s}}");
         let _infallible = writeln!(text, "    esp: {{proposals: [{esp}], lifetime: {esp_life}s}}");
+        if let Some(margin) = self.margin {
+            let _infallible = writeln!(text, "    rekey: {{margin: {margin}s}}");
+        }
         let _infallible = writeln!(text, "    dpd: {{interval: {dpd}s, timeout: {}s}}", dpd * 4);
         let _infallible = writeln!(text, "    bgp: {{asn: {peer_asn}, passive: true, import: all}}");
         match self.carrier {

@@ -2,7 +2,7 @@
 
 use proto_tests::lab::pair::{Nat, Pair, Software};
 use proto_tests::lab::stream::Stream;
-use proto_tests::lab::terms::{PEER_INSIDE, Terms};
+use proto_tests::lab::terms::{PEER_INSIDE, TUNNEL, Terms};
 use proto_tests::lab::{Result, ensure, patience, wait_for};
 
 /// Comes up with whoever begins, carries packets and is renewed.
@@ -23,7 +23,13 @@ fn play(begins: bool) -> Result<()> {
         let now = stream.so_far();
         ensure(now.echoed >= 40, "packets", || now.to_string())
     })?;
-    pair.daemon()?.order(&["rekey", "tunnel", "--ike"])?;
+    let spi = || pair.tunnel().map(|tunnel| tunnel["ike"]["spi_local"].to_string());
+    let before = spi()?;
+    pair.daemon()?.order(&["rekey", TUNNEL, "--ike"])?;
+    wait_for(patience(20), "the IKE SA is another one", || {
+        let now = spi()?;
+        ensure(now != before && now != "null", "another SPI", || format!("{now}, {before} before"))
+    })?;
     wait_for(patience(20), "one SA of each kind is left", || pair.peer()?.expect_counts(1))?;
     let report = stream.finish();
     ensure(report.lost == 0, "no packet is lost", || format!("{report}\n{}", pair.logs(20)))

@@ -1,11 +1,12 @@
 //! Hosts without a router, or with one that may not do all it wants to.
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Instant;
 
 use proto_tests::lab::daemon::binary;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
-use proto_tests::lab::{Lab, LabError, Result, not_yet, run, write_file};
+use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, patience, run, write_file};
 
 use crate::asking::{ask, finds, found, report};
 
@@ -45,6 +46,9 @@ pub(crate) fn play() -> Result<()> {
     finds("QD0109", "warning", || ask(&host, &socket, &["-c", &file])).map(drop)
 }
 
+/// Four times what a kernel has room for by itself, on however large a machine.
+const MOST_CONNECTIONS: u64 = 1 << 20;
+
 /// Fills nine tenths of what the kernel has room for; the entries end with the namespace.
 fn the_table_of_connections(host: &Namespace) -> Result<()> {
     host.ip(&["link", "add", "lan", "type", "veth", "peer", "name", "far"])?;
@@ -64,8 +68,14 @@ fn the_table_of_connections(host: &Namespace) -> Result<()> {
         text.trim().parse().or_else(|_| not_yet(format!("{key} is {text}")))
     };
     host.enter(|| {
-        let max = number("nf_conntrack_max")?;
+        let (max, start) = (number("nf_conntrack_max")?, Instant::now());
+        ensure(max <= MOST_CONNECTIONS, "a table of connections that is filled soon", || {
+            format!("room for {max}: `sysctl net.netfilter.nf_conntrack_max={MOST_CONNECTIONS}`")
+        })?;
         for _ in 0..=max / 60_000 {
+            ensure(start.elapsed() < patience(20), "nine tenths of the table are taken soon", || {
+                format!("{:?} of {max}", number("nf_conntrack_count"))
+            })?;
             let socket = UdpSocket::bind((Ipv4Addr::new(192, 0, 2, 1), 0)).map_err(LabError::io("bind"))?;
             for port in 1..=60_000_u16 {
                 let _a_full_queue = socket.send_to(&[], (nobody, port));

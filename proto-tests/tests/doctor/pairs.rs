@@ -55,11 +55,14 @@ const FAILURE: Case = Case {
 const CASES: &[Case] = &[
     Case { code: "QD0206", before: |pair| pair.block(500), ..FAILURE },
     Case { code: "QD0207", before: |pair| pair.block(4500), ..FAILURE },
-    // What cannot be renewed ends, and nobody begins it anew.
+    // What cannot be renewed ends, and nobody begins it anew. It is tried once, and long before the end: a refusal that came
+    // after it would be the last that is known.
     Case {
         code: "QD0303",
         begins: Begins::Peer,
-        both: |terms| (terms.lifetimes, terms.esp) = ((28800, 10), "aes256-sha256-modp2048".into()),
+        both: |terms| {
+            (terms.lifetimes, terms.margin, terms.esp) = ((28800, 10), Some(4), "aes256-sha256-modp2048".into());
+        },
         peer: |terms| terms.esp = "aes256-sha256-ecp384".into(),
         software: Software::StrongSwan,
         ..FAILURE

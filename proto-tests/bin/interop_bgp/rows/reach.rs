@@ -40,24 +40,27 @@ const GTSM: &[(Software, Told)] = &[
 ];
 
 /// All that have both, the ones that can be connected to first.
-pub(super) const SIGNED: &[(Software, Told)] = &[
-    (Software::Bird, Told { session: "password \"only-here\"; ttl security yes;", ..Told::NOTHING }),
-    (
-        Software::Frr,
-        Told { session: " neighbor US password only-here\n neighbor US ttl-security hops 1", ..Told::NOTHING },
-    ),
-    (
-        Software::Gobgp,
-        Told {
-            ipv4: "auth-password = \"only-here\"",
-            session: "[neighbors.ttl-security.config]\nenabled = true\nttl-min = 255\n",
-            ..Told::NOTHING
-        },
-    ),
-    (Software::Openbgpd, Told { session: " tcp md5sig password \"only-here\"\n ttl-security yes", ..Told::NOTHING }),
-];
+pub(super) const SIGNED: &[(Software, Told)] = &[SIGNED_BIRD, SIGNED_FRR, SIGNED_GOBGP, SIGNED_OPENBGPD];
 
-const PROTECTED: &[(Software, Told)] = SIGNED.split_at(3).0;
+/// Those that can be connected to.
+const PROTECTED: &[(Software, Told)] = &[SIGNED_BIRD, SIGNED_FRR, SIGNED_GOBGP];
+
+const SIGNED_BIRD: (Software, Told) =
+    (Software::Bird, Told { session: "password \"only-here\"; ttl security yes;", ..Told::NOTHING });
+const SIGNED_FRR: (Software, Told) = (
+    Software::Frr,
+    Told { session: " neighbor US password only-here\n neighbor US ttl-security hops 1", ..Told::NOTHING },
+);
+const SIGNED_GOBGP: (Software, Told) = (
+    Software::Gobgp,
+    Told {
+        ipv4: "auth-password = \"only-here\"",
+        session: "[neighbors.ttl-security.config]\nenabled = true\nttl-min = 255\n",
+        ..Told::NOTHING
+    },
+);
+const SIGNED_OPENBGPD: (Software, Told) =
+    (Software::Openbgpd, Told { session: " tcp md5sig password \"only-here\"\n ttl-security yes", ..Told::NOTHING });
 
 const MULTIHOP: &[(Software, Told)] = &[
     (Software::Bird, Told { session: "multihop 2;", ..Told::NOTHING }),
