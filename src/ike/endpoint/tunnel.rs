@@ -339,11 +339,8 @@ impl Tunnel {
 
     /// Whether a CHILD SA is replaced already, or is about to be.
     fn is_being_replaced(&self, spi: Spi) -> bool {
-        let asked = |sa: &IkeSa| {
-            sa.is_replacing(spi)
-                || sa.queue.contains(&Task::RekeyChild(spi))
-                || matches!(&sa.pending, Some(Pending::Child(expect)) if expect.replaces == Some(spi))
-        };
+        let asked =
+            |sa: &IkeSa| sa.is_replacing(spi) || sa.queue.contains(&Task::RekeyChild(spi)) || sa.asks_to_replace(spi);
         let Some(old) = self.child(spi) else { return true };
         let is_rival = |child: &ChildSa| child.flow == old.flow && !child.initiator && child.awaits_switch();
         !old.carries() || self.sas.iter().any(asked) || self.children.iter().any(is_rival)

@@ -10,8 +10,8 @@
 //!
 //! Of the CHILD SAs of one flow at most one is installed outbound. We switch to an SA only when the peer is known to
 //! receive on it: as initiator of its exchange at once, as responder when the peer deletes what it replaces or
-//! otherwise shows that it got our answer. An SA never becomes outbound twice, because its sequence numbers
-//! would repeat.
+//! otherwise shows that it got our answer. Should neither happen, we replace what carries ourselves (see
+//! [`super::collision`]). An SA never becomes outbound twice, because its sequence numbers would repeat.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use negotiation::{Cx, DownReason, Event, Outbound};
 use wire::ipsec::{Direction, Encapsulation, EspSuite, IkeSpi, SaAction, SecurityAssociation, Spi, TrafficSelector};
 
 use crate::endpoint::{FlowId, Tunnel};
+use crate::sa::collision::Answer;
 use crate::sa::create_child::{OVERDUE, SWITCH_DELAY};
 
 /// How long after we stopped sending on an SA we delete it. Some peers receive nothing on it from the moment they
@@ -73,6 +74,8 @@ pub(crate) struct ChildSa {
     pub(crate) phase: ChildPhase,
     /// The peer is known to have it.
     pub(crate) confirmed: bool,
+    /// The answer that made it, if we gave it.
+    pub(crate) answer: Option<Answer>,
     /// It lost a collision; its initiator deletes it.
     pub(crate) redundant: bool,
     pub(crate) established_at: Instant,

@@ -9,14 +9,25 @@
 //!
 //! The SA whose exchange holds the lowest of the four nonces is redundant, and deleted by the end that began
 //! it. The other end deletes the SA that was to be replaced. Each end knows all four nonces, so both agree.
+//!
+//! What the peer began and does not finish is no reason to stand still. After a while it is our turn:
+//!
+//! ```text
+//!   A                    <--- rekey C, nonce 3 --- B     A makes X, sends on C until B deletes that, or asks something new
+//!     answer, nonce 5 --- lost, or B makes nothing of it
+//!   A --- rekey C, nonce 7 --->                          X may yet be B's choice: the four nonces decide, as above
+//!   A --- rekey C, nonce 8 --->                          it was, and B has not gone on; or the IKE SA is another one, and
+//!                                                        that exchange over: X is redundant
+//! ```
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use negotiation::{Cx, DownReason};
 use wire::ipsec::{IkeSpi, Spi};
 
 use crate::endpoint::{FlowId, Tunnel};
 use crate::sa::child::ChildSa;
+use crate::sa::create_child::{REKEY_RETRY, TEMPORARY};
 use crate::sa::{IkeSa, Origin, Pending, Task};
 
 /// What the peer made in the meantime out of the SA that we are replacing.
@@ -28,6 +39,21 @@ pub(crate) struct Rival<Name> {
 
 /// Pause between the transmissions of a question that decides which of two IKE SAs stays.
 const CONTESTED: Duration = Duration::from_millis(400);
+
+/// Our answer that made a CHILD SA.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The IKE SA it went out on. Only what the peer asks next under this one proves that it came.
+    pub(crate) on: IkeSpi,
+    /// The lower of both nonces, where another CHILD SA is replaced that ours may still replace, too.
+    low_nonce: Option<Vec<u8>>,
+}
+
+impl Answer {
+    pub(crate) const fn on(on: IkeSpi) -> Self {
+        Self { on, low_nonce: None }
+    }
+}
 
 /// Whether our exchange, with the nonces `ours`, made the redundant SA.
 pub(crate) fn loses<Name>(ours: (&[u8], &[u8]), rival: &Rival<Name>) -> bool {
@@ -92,7 +118,7 @@ impl Tunnel {
                 self.adopt_covered(flow, Some(winner));
             }
             let under = |child: &&ChildSa| {
-                child.flow == flow && child.is_live() && child.confirmed && self.is_under(child, winner)
+                child.flow == flow && child.awaits_switch() && child.confirmed && self.is_under(child, winner)
             };
             // The oldest: a newer one may just be in the making.
             let heir = self.children.iter().filter(under).min_by_key(|child| child.established_at);
@@ -161,14 +187,88 @@ impl Tunnel {
         }
     }
 
-    /// The peer has replaced `old` and will delete it.
-    pub(super) fn supersede(&mut self, ike: IkeSpi, old: Spi) {
+    /// The peer has replaced `old` by `rival`, and will delete it.
+    pub(super) fn supersede(&mut self, cx: &Cx<'_>, ike: IkeSpi, old: Spi, rival: Rival<Spi>) {
+        let Rival { spi, low_nonce } = rival;
+        // It begins that anew: what it began before has come to nothing.
+        self.mark_held_redundant(cx, ike, spi);
+        if let Some(answer) = self.child_mut(spi).and_then(|child| child.answer.as_mut()) {
+            answer.low_nonce = Some(low_nonce);
+        }
         if let Some(child) = self.child_mut(old) {
             child.rekey_at = None;
         }
+        self.await_turn(cx.now, old);
         if let Some(sa) = self.sa_mut(ike) {
             sa.queue.retain(|task| *task != Task::RekeyChild(old));
         }
+    }
+
+    /// The peer's exchange is the one that replaces `old`. Should it not come to an end, we replace it ourselves, long
+    /// before it ends.
+    pub(super) fn await_turn(&mut self, now: Instant, old: Spi) {
+        if let Some(child) = self.child_mut(old).filter(|child| child.is_live() && child.carries()) {
+            let left = child.expires_at.map(|at| at.saturating_duration_since(now) / 2);
+            child.rekey_at = Some(now + left.map_or(REKEY_RETRY.1, |left| left.clamp(TEMPORARY.0, REKEY_RETRY.1)));
+        }
+    }
+
+    /// What the peer has made is in no more comparison.
+    pub(super) fn note_lost(&mut self, rival: Spi) {
+        if let Some(answer) = self.child_mut(rival).and_then(|child| child.answer.as_mut()) {
+            answer.low_nonce = None;
+        }
+    }
+
+    /// What the peer has made to replace `old` under this IKE SA, and may not know yet.
+    pub(super) fn standing_rival(&self, ike: IkeSpi, old: Spi) -> Option<Rival<Spi>> {
+        let newest = self.successors(old).filter(|child| !child.confirmed).max_by_key(|child| child.established_at)?;
+        let answer = newest.answer.as_ref().filter(|answer| answer.on == ike)?;
+        answer.low_nonce.clone().map(|low_nonce| Rival { spi: newest.spi, low_nonce })
+    }
+
+    /// What the peer has made to replace `old`, and is known to have.
+    pub(super) fn proven_successor(&self, old: Spi) -> Option<Spi> {
+        let proven = self.successors(old).filter(|child| child.confirmed);
+        proven.max_by_key(|child| child.established_at).map(|child| child.spi)
+    }
+
+    fn successors(&self, old: Spi) -> impl Iterator<Item = &ChildSa> {
+        let old = self.child(old).map(|old| (old.flow, old.parent));
+        let held = |child: &&ChildSa| child.awaits_switch() && child.answer.is_some();
+        self.children
+            .iter()
+            .filter(held)
+            .filter(move |child| old.is_some_and(|(flow, parent)| child.flow == flow && self.is_under(child, parent)))
+    }
+
+    /// All that the peer has made for the flow of `newest`, and that we never sent on.
+    pub(super) fn mark_held_redundant(&mut self, cx: &Cx<'_>, ike: IkeSpi, newest: Spi) {
+        let Some(flow) = self.child(newest).map(|child| child.flow) else { return };
+        let held = |child: &&ChildSa| {
+            let made = child.flow == flow && child.spi != newest && child.answer.is_some();
+            made && child.awaits_switch() && self.is_under(child, ike)
+        };
+        let held: Vec<_> = self.children.iter().filter(held).map(|child| child.spi).collect();
+        for spi in held {
+            self.mark_redundant(cx, spi);
+        }
+    }
+
+    /// The end that was answered under an IKE SA goes on from a state that may lack these answers.
+    pub(super) fn forget_answers(&mut self, ike: IkeSpi) {
+        for child in self.children.iter_mut().filter(|child| !child.confirmed) {
+            if let Some(answer) = child.answer.as_mut().filter(|answer| answer.on == ike) {
+                *answer = Answer::on(IkeSpi::ZERO);
+            }
+        }
+    }
+}
+
+impl IkeSa {
+    /// Whether we are asking the peer to replace a CHILD SA.
+    pub(crate) fn asks_to_replace(&self, child: Spi) -> bool {
+        matches!(&self.pending, Some(Pending::Child(expect)) if expect.replaces == Some(child))
     }
 }
 

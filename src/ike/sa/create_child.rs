@@ -116,10 +116,14 @@ impl Tunnel {
     }
 
     pub(crate) fn start_rekey_child(&mut self, cx: &mut Cx<'_>, ike: IkeSpi, old: Spi) {
-        let Some(child) = self.child_mut(old).filter(|child| child.is_live() && !child.redundant) else { return };
+        let Some(child) = self.child_mut(old).filter(|child| child.is_live() && child.carries() && !child.redundant)
+        else {
+            return;
+        };
         child.rekey_at = None;
         let (flow, group) = (child.flow, child.group);
-        let ask = Ask { flow, replaces: Some(old), group, group_changes: 0, rival: None, widened: false };
+        let rival = self.standing_rival(ike, old);
+        let ask = Ask { flow, replaces: Some(old), group, group_changes: 0, rival, widened: false };
         self.ask_for_child(cx, ike, ask);
     }
 
@@ -196,7 +200,7 @@ impl Tunnel {
             }
             Ok(ChildStep::Lost) => {
                 cx.names.release_esp(expect.spi);
-                self.give_way(cx, &expect);
+                self.lose(cx, &expect);
             }
             Ok(ChildStep::Done(half, _)) if expect.deleted.contains(&half.terms.chosen.spi) => {
                 cx.names.release_esp(expect.spi);
@@ -289,6 +293,7 @@ impl Tunnel {
         if lost {
             // It never carries what we send; we receive on it until the peer knows that it is gone.
             self.add_redundant(cx, ike, new);
+            self.lose(cx, expect);
             return;
         }
         self.add_child(cx, ike, new);
@@ -301,6 +306,9 @@ impl Tunnel {
             // RFC 7296 1.3.1 allows several; a flow has one.
             None => self.others_under(ike, expect.flow, spi, rival),
         };
+        if expect.replaces.is_some() {
+            self.mark_held_redundant(cx, ike, spi);
+        }
         for old in old {
             self.drain_child(cx, old);
         }
@@ -416,10 +424,11 @@ impl Tunnel {
             // It was of the peer's making, and had no SA until now.
             half.flow = self.flow_for(&half.terms.selectors());
         }
+        let low_nonce = half.nonce_i.clone().min(half.nonce_r.clone());
         let new = half.complete(&keys, additional, Role::Responder);
         self.add_child(cx, ike, new);
         if let Some(old) = old {
-            self.supersede(ike, old);
+            self.supersede(cx, ike, old, Rival { spi, low_nonce });
             self.counters.child_rekeys += 1;
             cx.event(Event::ChildRekeyed { tunnel: self.id, initiator: false, inbound: spi, outbound: peer_spi });
         }

@@ -252,18 +252,15 @@ impl Tunnel {
         self.children.iter_mut().filter(first).for_each(|child| child.confirmed = true);
     }
 
-    /// The peer asks something new, hence has our last answer: it can receive on what that answer made.
+    /// The peer asks something new under an IKE SA, hence has our last answer under that one: it can receive on what that
+    /// answer made. What it asks under the successor of that IKE SA says nothing about it.
     fn note_progress(&mut self, cx: &mut Cx<'_>, spi: IkeSpi) {
-        for child in self.children.iter_mut().filter(|child| child.parent == spi) {
-            child.confirmed = true;
-        }
         let contested = self.sas.iter().any(|sa| matches!(sa.pending, Some(Pending::Child(_))));
-        if contested {
-            return;
-        }
         let at = cx.now + crate::sa::create_child::SWITCH_DELAY;
-        for child in self.children.iter_mut().filter(|child| child.parent == spi && !child.initiator) {
-            if child.awaits_switch() {
+        for child in self.children.iter_mut().filter(|child| child.parent == spi) {
+            let answered = child.answer.as_ref().is_some_and(|answer| answer.on == spi);
+            child.confirmed |= answered || child.carries();
+            if answered && !contested && child.awaits_switch() {
                 child.switch_at.get_or_insert(at);
             }
         }

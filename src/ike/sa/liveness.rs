@@ -165,16 +165,19 @@ impl Tunnel {
         let Some(child) = self.child_mut(spi).filter(|child| child.rekey_at.is_some_and(|at| at <= now)) else {
             return;
         };
-        let (parent, proven) = (child.parent, !child.awaits_switch());
+        let (parent, carries, held) = (child.parent, child.carries(), child.awaits_switch());
         child.rekey_at = None;
-        match self.sa_mut(parent) {
-            Some(sa) if sa.is_current() && proven => sa.enqueue(Task::RekeyChild(spi)),
+        if self.sa(parent).is_some_and(|sa| sa.asks_to_replace(spi)) {
+            self.await_turn(now, spi);
+        } else if carries && let Some(successor) = self.proven_successor(spi) {
+            self.switch_within(cx, parent, successor);
+        } else if carries && let Some(sa) = self.sa_mut(parent).filter(|sa| sa.is_current()) {
+            sa.enqueue(Task::RekeyChild(spi));
+        } else if carries || held {
             // Its IKE SA is being replaced, or the peer may not have it yet; a moment later.
-            Some(_) | None => {
-                let at = now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
-                if let Some(child) = self.child_mut(spi) {
-                    child.rekey_at = Some(at);
-                }
+            let at = now + between(TEMPORARY.0, TEMPORARY.1, cx.entropy);
+            if let Some(child) = self.child_mut(spi) {
+                child.rekey_at = Some(at);
             }
         }
     }

@@ -17,6 +17,7 @@ use wire::ipsec::{Encapsulation, EspSuite, IkeSpi, SaKeys, SaLifetime, SecurityA
 use crate::endpoint::{FlowId, Tunnel};
 use crate::sa::IkeSa;
 use crate::sa::child::{ChildPhase, ChildSa};
+use crate::sa::collision::Answer;
 use crate::sa::contents::Contents;
 
 /// What a CHILD SA will be.
@@ -219,6 +220,7 @@ impl Tunnel {
             outbound: Outbound::Held(Box::new(outbound)),
             phase: ChildPhase::Live,
             confirmed: new.role == Role::Initiator,
+            answer: (new.role == Role::Responder).then_some(Answer::on(ike)),
             redundant: false,
             established_at: cx.now,
             rekey_at: lifetime.soft_time.map(|soft| cx.now + soft),

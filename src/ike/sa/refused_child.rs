@@ -19,9 +19,20 @@ use crate::sa::create_child::{Ask, ExpectChildResponse, MAX_GROUP_CHANGES, REKEY
 use crate::sa::negotiate::refused_child;
 
 impl Tunnel {
+    /// The peer's exchange has won over ours. It does so once: if it then does not go on, it never will.
+    pub(super) fn lose(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
+        if let Some(rival) = &expect.rival {
+            self.note_lost(rival.spi);
+        }
+        self.give_way(cx, expect);
+    }
+
     /// The peer's exchange replaces the same SA and goes on in our stead. Should it not come to an end, we try again.
-    pub(super) fn give_way(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
-        self.try_again(cx, expect, REKEY_RETRY);
+    fn give_way(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
+        match expect.replaces {
+            Some(old) => self.await_turn(cx.now, old),
+            None => self.try_again(cx, expect, REKEY_RETRY),
+        }
     }
 
     /// Some time `within` the two, what the exchange was for is tried again.
@@ -99,14 +110,13 @@ impl Tunnel {
     }
 
     pub(super) fn try_child_later(&mut self, cx: &mut Cx<'_>, expect: &ExpectChildResponse) {
-        match expect.rival.as_ref().map(|rival| rival.spi) {
+        match &expect.rival {
             // The peer has made what is to come.
-            Some(rival) if self.child(rival).is_some() => return,
-            // It is about to; should that not come to an end, it is for us again.
-            Some(_) => return self.give_way(cx, expect),
-            None => {}
+            Some(rival) if expect.replaces.is_none() && self.child(rival.spi).is_some() => {}
+            // It has, or is about to; should that not come to an end, it is for us again.
+            Some(_) => self.give_way(cx, expect),
+            None => self.try_again(cx, expect, TEMPORARY),
         }
-        self.try_again(cx, expect, TEMPORARY);
     }
 
     /// The SA to be replaced stays in use. Where there is none at all, the IKE SA is of no use: another attempt from

@@ -117,6 +117,7 @@ impl Tunnel {
         cx.transmit(path, &response);
         sa.sync.answered = Some(Answered { send: asked.send, request: frame.datagram().to_vec(), response });
         let pending = sa.pending.take();
+        self.forget_answers(spi);
         self.heard(cx, spi, path);
         if let Some(pending) = pending {
             self.ask_again(cx, spi, pending);

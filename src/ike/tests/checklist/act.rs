@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use isakmp::{Delete, ExchangeType, Payload};
-use negotiation::{Cx, DownReason, LimitReached};
+use negotiation::{Cx, DownReason, LimitReached, Retransmit};
 use wire::ipsec::{Direction, Spi};
 
 use super::super::failover;
@@ -31,6 +31,8 @@ pub(super) enum Act {
     Lose(Kind),
     /// So many messages of a kind are lost.
     LoseAll(Kind, usize),
+    /// What the script still has to say about messages is void.
+    LoseNoMore,
     /// The next message of a kind takes so many milliseconds.
     Hold(Kind, u64),
 }
@@ -54,6 +56,8 @@ pub(super) enum Operation {
     SoftLimit,
     /// Its CHILD SAs are lost without a word.
     LoseChild,
+    /// It gives up what it has asked, and asks nothing more under this IKE SA, which would say that it was answered.
+    Forget,
     /// A sign of life is asked for.
     Probe,
     /// Another member of the cluster takes over, which knows the window as it was two messages ago.
@@ -97,6 +101,7 @@ impl Act {
             Self::Wait(millis) => network.run(Duration::from_millis(millis)),
             Self::Lose(kind) => say(kind, 1, None),
             Self::LoseAll(kind, times) => say(kind, times, None),
+            Self::LoseNoMore => fates.borrow_mut().said.clear(),
             Self::Hold(kind, millis) => say(kind, 1, Some(millis)),
         }
     }
@@ -118,6 +123,7 @@ impl Operation {
             Self::CreateChild => within(network, end, create_missing),
             Self::DeleteUnknown => within(network, end, delete_unknown),
             Self::LoseChild => within(network, end, lose_children),
+            Self::Forget => within(network, end, forget),
             Self::Probe => within(network, end, |tunnel, _| {
                 for sa in tunnel.sas.iter_mut().filter(|sa| sa.is_current()) {
                     sa.enqueue(Task::Liveness);
@@ -160,5 +166,15 @@ fn lose_children(tunnel: &mut Tunnel, cx: &mut Cx<'_>) {
     let spis: Vec<_> = tunnel.children.iter().map(|child| child.spi).collect();
     for spi in spis {
         tunnel.drop_child(cx, spi, &DownReason::Operator);
+    }
+}
+
+fn forget(tunnel: &mut Tunnel, cx: &mut Cx<'_>) {
+    for sa in &mut tunnel.sas {
+        if let Some(pending) = sa.pending.take() {
+            crate::sa::exchange::release(cx, &pending);
+            sa.requests.resume(sa.requests.next());
+            sa.requests.begin(Retransmit::new(Vec::new(), cx.now, cx.entropy).at_most(1));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! CHILD SAs are rekeyed (RFC 7296 1.3.3, 2.8.1, 2.25.1; RFC 9370 2.2.4).
 
-use super::act::Act::{Do, Hold, Lose, Wait};
+use super::act::Act::{Do, Hold, Lose, LoseAll, LoseNoMore, Wait};
 use super::act::Operation::*;
 use super::setting::Setting::{Guess, Hybrid, Plain};
 use super::*;
@@ -182,6 +182,69 @@ const OTHERS: [Scenario; 12] = [
     row("both kinds of rekey at both ends", Plain, &[Do(A, RekeyBoth), Do(B, RekeyBoth)], Flows, &[]),
     row("both kinds, several key exchanges", Hybrid, &[Do(A, RekeyBoth), Do(B, RekeyBoth)], Flows, &[]),
 ];
+
+/// B begins, A makes the SA, and no answer of A's gets through for a while.
+const UNFINISHED: [Scenario; 7] = [
+    row("every answer lost for a while", Plain, &[LOST, Do(B, RekeyChild), Wait(12_000), LoseNoMore], Flows, &[]),
+    row(
+        "every answer lost until the other end's turn",
+        Plain,
+        &[LOST, Do(B, RekeyChild), Wait(28_000), LoseNoMore],
+        Flows,
+        &[],
+    ),
+    row(
+        "every answer lost until the other end's turn, several key exchanges",
+        Hybrid,
+        &[LOST, Do(B, RekeyChild), Wait(28_000), LoseNoMore],
+        Flows,
+        &[],
+    ),
+    row(
+        "forgotten by whom no answer reached, the other end's turn",
+        Plain,
+        &[LOST, Do(B, RekeyChild), Wait(3_000), Do(B, Forget), Wait(60_000), LoseNoMore, Do(A, RekeyIke)],
+        Flows,
+        &[],
+    ),
+    row(
+        "forgotten, then IKE rekey",
+        Plain,
+        &[LOST, Do(B, RekeyChild), Wait(3_000), Do(B, Forget), LoseNoMore, Do(A, RekeyIke)],
+        Flows,
+        &[],
+    ),
+    row(
+        "forgotten, IKE rekey on its way",
+        Plain,
+        &[LOST, Do(B, RekeyChild), Wait(3_000), Do(A, RekeyIke), Do(B, Forget), LoseNoMore],
+        Flows,
+        &[],
+    ),
+    row(
+        "forgotten, then IKE rekey, then once more",
+        Plain,
+        &[
+            LOST,
+            Do(B, RekeyChild),
+            Wait(3_000),
+            Do(B, Forget),
+            LoseNoMore,
+            Do(A, RekeyIke),
+            Wait(900),
+            Do(B, RekeyChild),
+        ],
+        Flows,
+        &[],
+    ),
+];
+
+const LOST: Act = LoseAll(A_ANSWERS, 100);
+
+#[test]
+fn child_rekeys_that_the_end_which_began_does_not_finish() {
+    play_all(&UNFINISHED);
+}
 
 #[test]
 fn child_rekeys_that_nobody_crosses() {

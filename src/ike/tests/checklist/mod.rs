@@ -37,6 +37,7 @@ use super::network::*;
 const A_ASKS: Kind = Kind { from: A, exchange: ExchangeType::CREATE_CHILD_SA, response: false };
 const B_ASKS: Kind = Kind { from: B, ..A_ASKS };
 const B_ANSWERS: Kind = Kind { response: true, ..B_ASKS };
+const A_ANSWERS: Kind = Kind { response: true, ..A_ASKS };
 const A_FOLLOWS: Kind = Kind { exchange: ExchangeType::IKE_FOLLOWUP_KE, ..A_ASKS };
 const B_FOLLOWS: Kind = Kind { exchange: ExchangeType::IKE_FOLLOWUP_KE, ..B_ASKS };
 const B_ANSWERS_FOLLOWING: Kind = Kind { response: true, ..B_FOLLOWS };
