@@ -196,6 +196,8 @@ pub enum DownReason {
     Expired,
     /// Another SA with the same peer is used instead.
     Superseded,
+    /// It has no CHILD SA, and nobody asks for one.
+    Unused,
     /// The peer broke the protocol, or an exchange failed in a way that leaves no usable SA.
     Failed(Failure),
     /// An operator asked for it.
@@ -216,6 +218,7 @@ impl DownReason {
             Self::PeerRestarted => "peer_restarted",
             Self::Expired => "expired",
             Self::Superseded => "superseded",
+            Self::Unused => "unused",
             Self::Failed(_) => "failed",
             Self::Operator => "operator",
             Self::Removed => "removed",
@@ -232,6 +235,7 @@ impl fmt::Display for DownReason {
             Self::PeerRestarted => f.write_str("the peer lost its state and began anew"),
             Self::Expired => f.write_str("the SA reached its hard lifetime"),
             Self::Superseded => f.write_str("another SA with the same peer took over"),
+            Self::Unused => f.write_str("it carried no traffic, and none waited"),
             Self::Operator => f.write_str("an operator asked for it"),
             Self::Removed => f.write_str("the tunnel was removed from the configuration"),
             Self::Shutdown => f.write_str("the process ends"),

@@ -15,6 +15,7 @@ pub use sources::Stranger;
 pub(crate) use flow::FlowId;
 pub(crate) use half_open::HalfOpen;
 pub(crate) use tunnel::Tunnel;
+pub(crate) use will::Will;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -34,7 +35,6 @@ use wire::ipsec::{Direction, IkeSpi, Spi, TunnelId};
 use self::bucket::Bucket;
 use self::half_open::HalfOpenTable;
 use self::sources::{Rates, Strangers};
-use self::will::Will;
 
 /// All IKE of a process. See the crate's documentation for its place.
 ///

@@ -157,7 +157,7 @@ impl Tunnel {
     /// Brings the tunnel back to what it should be.
     pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
         self.resolve_duplicates(cx);
-        self.drop_idle_duplicates(cx);
+        self.drop_idle(cx);
         self.keep_connected(cx);
         self.keep_flows(cx);
         self.start_tasks(cx);

@@ -457,6 +457,7 @@ impl Tunnel {
             Err(refusal) => {
                 let payloads = refusal.payloads();
                 self.fail(cx, refusal.failure);
+                self.await_another_child(cx.now);
                 return payloads;
             }
         };

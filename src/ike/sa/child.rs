@@ -268,6 +268,7 @@ impl Tunnel {
             self.backoff.down(cx.now.saturating_duration_since(since));
         }
         self.since = cx.now;
+        self.await_another_child(cx.now);
         cx.event(Event::TunnelDown { tunnel, reason: reason.clone() });
     }
 

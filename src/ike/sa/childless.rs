@@ -11,12 +11,17 @@
 //! we ask for. As initiator we want one at once, because a tunnel without is of no use. Only with a peer that said that
 //! it does without, and refuses the `IKE_AUTH` that has one, the next attempt goes without.
 //! That may have been somebody else, or a mistake: if the CHILD SA is refused then, too, the attempt after that has one.
+//!
+//! A tunnel on demand asks for none while no packet waits. An IKE SA that then has no CHILD SA for as long as an attempt
+//! takes, be it that it began without or that the peer deleted the only one, is deleted: it is the peer that comes again.
+
+use std::time::Instant;
 
 use isakmp::NotifyType;
 use negotiation::{ATTEMPT, Cx};
 use wire::ipsec::IkeSpi;
 
-use crate::endpoint::{FlowId, Tunnel};
+use crate::endpoint::{FlowId, Tunnel, Will};
 use crate::sa::Task;
 use crate::sa::auth::ExpectAuthResponse;
 use crate::sa::contents::Contents;
@@ -49,6 +54,13 @@ impl Tunnel {
     pub(super) fn await_first_child(&mut self, cx: &Cx<'_>, spi: IkeSpi) {
         if let Some(sa) = self.sa_mut(spi) {
             sa.child_due = Some(cx.now + ATTEMPT);
+        }
+    }
+
+    /// There is no CHILD SA, or no more: on demand we ask for none, yet the peer may be about to.
+    pub(super) fn await_another_child(&mut self, now: Instant) {
+        for sa in self.sas.iter_mut().filter(|sa| sa.is_current() && self.will == Will::Demand) {
+            sa.child_due = Some(now + ATTEMPT);
         }
     }
 }

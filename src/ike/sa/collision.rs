@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 use negotiation::{Cx, DownReason};
 use wire::ipsec::{IkeSpi, Spi};
 
-use crate::endpoint::{FlowId, Tunnel};
+use crate::endpoint::{FlowId, Tunnel, Will};
 use crate::sa::child::ChildSa;
-use crate::sa::create_child::{REKEY_RETRY, TEMPORARY};
+use crate::sa::create_child::{REKEY_RETRY, SWITCH_DELAY, TEMPORARY};
 use crate::sa::{IkeSa, Origin, Pending, Task};
 
 /// What the peer made in the meantime out of the SA that we are replacing.
@@ -45,13 +45,15 @@ const CONTESTED: Duration = Duration::from_millis(400);
 pub(crate) struct Answer {
     /// The IKE SA it went out on. Only what the peer asks next under this one proves that it came.
     pub(crate) on: IkeSpi,
-    /// The lower of both nonces, where another CHILD SA is replaced that ours may still replace, too.
+    /// The CHILD SA that it replaces. That the peer deletes this one proves it, too.
+    replaces: Option<Spi>,
+    /// The lower of both nonces, as long as an exchange of ours about the same may have to be compared with it.
     low_nonce: Option<Vec<u8>>,
 }
 
 impl Answer {
     pub(crate) const fn on(on: IkeSpi) -> Self {
-        Self { on, low_nonce: None }
+        Self { on, replaces: None, low_nonce: None }
     }
 }
 
@@ -133,11 +135,13 @@ impl Tunnel {
         sa.is_current() && self.children.iter().any(|child| child.parent == sa.spi && child.is_live())
     }
 
-    /// IKE SAs that lost their CHILD SA while another one carries the traffic.
-    pub(crate) fn drop_idle_duplicates(&mut self, cx: &mut Cx<'_>) {
-        if !self.is_up() {
-            return;
-        }
+    /// IKE SAs without a CHILD SA while another one carries the traffic, or while there is none to be carried.
+    pub(crate) fn drop_idle(&mut self, cx: &mut Cx<'_>) {
+        let reason = match (self.is_up(), self.will) {
+            (true, _) => DownReason::Superseded,
+            (false, Will::Demand) if !self.demanded => DownReason::Unused,
+            (false, Will::Demand | Will::Connect | Will::Listen | Will::Stop) => return,
+        };
         let carries = |ike| self.children.iter().any(|child| child.carries() && child.parent == ike);
         let is_idle = |sa: &&IkeSa| {
             sa.is_current()
@@ -149,7 +153,7 @@ impl Tunnel {
         };
         let idle: Vec<_> = self.sas.iter().filter(is_idle).map(|sa| sa.spi).collect();
         for spi in idle {
-            self.close_politely(cx, spi, &DownReason::Superseded);
+            self.close_politely(cx, spi, &reason);
         }
     }
 
@@ -191,14 +195,16 @@ impl Tunnel {
     pub(super) fn supersede(&mut self, cx: &Cx<'_>, ike: IkeSpi, old: Spi, rival: Rival<Spi>) {
         let Rival { spi, low_nonce } = rival;
         // It begins that anew: what it began before has come to nothing.
-        self.mark_held_redundant(cx, ike, spi);
+        self.mark_held_redundant(cx, ike, |child| child.spi != spi && child.replaced() == Some(old));
         if let Some(answer) = self.child_mut(spi).and_then(|child| child.answer.as_mut()) {
-            answer.low_nonce = Some(low_nonce);
+            (answer.replaces, answer.low_nonce) = (Some(old), Some(low_nonce));
         }
         if let Some(child) = self.child_mut(old) {
             child.rekey_at = None;
         }
-        self.await_turn(cx.now, old);
+        if let Some(carrier) = self.child(spi).and_then(|child| self.carrier(child.flow)).map(|child| child.spi) {
+            self.await_turn(cx.now, carrier);
+        }
         if let Some(sa) = self.sa_mut(ike) {
             sa.queue.retain(|task| *task != Task::RekeyChild(old));
         }
@@ -209,7 +215,8 @@ impl Tunnel {
     pub(super) fn await_turn(&mut self, now: Instant, old: Spi) {
         if let Some(child) = self.child_mut(old).filter(|child| child.is_live() && child.carries()) {
             let left = child.expires_at.map(|at| at.saturating_duration_since(now) / 2);
-            child.rekey_at = Some(now + left.map_or(REKEY_RETRY.1, |left| left.clamp(TEMPORARY.0, REKEY_RETRY.1)));
+            let turn = now + left.map_or(REKEY_RETRY.1, |left| left.clamp(TEMPORARY.0, REKEY_RETRY.1));
+            child.rekey_at = Some(child.rekey_at.map_or(turn, |planned| planned.min(turn)));
         }
     }
 
@@ -222,7 +229,8 @@ impl Tunnel {
 
     /// What the peer has made to replace `old` under this IKE SA, and may not know yet.
     pub(super) fn standing_rival(&self, ike: IkeSpi, old: Spi) -> Option<Rival<Spi>> {
-        let newest = self.successors(old).filter(|child| !child.confirmed).max_by_key(|child| child.established_at)?;
+        let contends = |child: &&ChildSa| !child.confirmed && child.replaced() == Some(old);
+        let newest = self.successors(old).filter(contends).max_by_key(|child| child.established_at)?;
         let answer = newest.answer.as_ref().filter(|answer| answer.on == ike)?;
         answer.low_nonce.clone().map(|low_nonce| Rival { spi: newest.spi, low_nonce })
     }
@@ -242,16 +250,23 @@ impl Tunnel {
             .filter(move |child| old.is_some_and(|(flow, parent)| child.flow == flow && self.is_under(child, parent)))
     }
 
-    /// All that the peer has made for the flow of `newest`, and that we never sent on.
-    pub(super) fn mark_held_redundant(&mut self, cx: &Cx<'_>, ike: IkeSpi, newest: Spi) {
-        let Some(flow) = self.child(newest).map(|child| child.flow) else { return };
-        let held = |child: &&ChildSa| {
-            let made = child.flow == flow && child.spi != newest && child.answer.is_some();
-            made && child.awaits_switch() && self.is_under(child, ike)
-        };
-        let held: Vec<_> = self.children.iter().filter(held).map(|child| child.spi).collect();
+    /// Marks what the peer has made under an IKE SA and what we never sent on, as far as it is `meant`.
+    pub(super) fn mark_held_redundant(&mut self, cx: &Cx<'_>, ike: IkeSpi, meant: impl Fn(&ChildSa) -> bool) {
+        let held = |child: &&ChildSa| child.answer.is_some() && child.awaits_switch() && self.is_under(child, ike);
+        let held: Vec<_> =
+            self.children.iter().filter(held).filter(|child| meant(child)).map(|child| child.spi).collect();
         for spi in held {
             self.mark_redundant(cx, spi);
+        }
+    }
+
+    /// The peer deletes a CHILD SA, hence has what it made to replace that.
+    pub(super) fn note_replaced(&mut self, now: Instant, deleted: Spi) {
+        for child in self.children.iter_mut().filter(|child| child.replaced() == Some(deleted)) {
+            child.confirmed = true;
+            if child.awaits_switch() {
+                child.switch_at.get_or_insert(now + SWITCH_DELAY);
+            }
         }
     }
 
@@ -259,9 +274,16 @@ impl Tunnel {
     pub(super) fn forget_answers(&mut self, ike: IkeSpi) {
         for child in self.children.iter_mut().filter(|child| !child.confirmed) {
             if let Some(answer) = child.answer.as_mut().filter(|answer| answer.on == ike) {
-                *answer = Answer::on(IkeSpi::ZERO);
+                answer.on = IkeSpi::ZERO;
             }
         }
+    }
+}
+
+impl ChildSa {
+    /// What it replaces, if the peer began that.
+    fn replaced(&self) -> Option<Spi> {
+        self.answer.as_ref().and_then(|answer| answer.replaces)
     }
 }
 

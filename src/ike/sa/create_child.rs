@@ -307,7 +307,7 @@ impl Tunnel {
             None => self.others_under(ike, expect.flow, spi, rival),
         };
         if expect.replaces.is_some() {
-            self.mark_held_redundant(cx, ike, spi);
+            self.mark_held_redundant(cx, ike, |child| child.flow == expect.flow && child.spi != spi);
         }
         for old in old {
             self.drain_child(cx, old);

@@ -47,6 +47,7 @@ impl Tunnel {
         };
         let (spi, phase) = (child.spi, child.phase);
         self.retire_child(cx, spi, &DownReason::PeerDeleted);
+        self.note_replaced(cx.now, spi);
         match phase {
             ChildPhase::Live | ChildPhase::Draining { .. } => Some(spi),
             // RFC 7296 1.4.1: where both delete, neither names its half again.

@@ -24,6 +24,7 @@ use wire::Entropy;
 use wire::ipsec::IkeSpi;
 
 use crate::endpoint::Tunnel;
+use crate::sa::IkeSa;
 use crate::sa::attempt::Stage;
 use crate::sa::contents::Contents;
 
@@ -43,31 +44,45 @@ const LONGEST: u64 = 100 * 365 * 86_400;
 /// When an IKE SA is to be replaced by one that is authenticated anew.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reauthentication {
-    at: Option<Instant>,
+    /// For a reason of our own: a certificate that ends, other credentials, an attempt that came to nothing.
+    own: Option<Instant>,
+    /// For what the responder granted last.
+    granted: Option<Instant>,
     /// Attempts in a row that brought nothing yet.
     attempts: u32,
 }
 
 impl Reauthentication {
     /// When we begin.
-    pub(crate) const fn at(&self) -> Option<Instant> {
-        self.at
+    pub(crate) fn at(&self) -> Option<Instant> {
+        [self.own, self.granted].into_iter().flatten().min()
     }
 
     /// Begins then, whatever there was planned before.
     const fn plan(&mut self, at: Instant) {
-        *self = Self { at: Some(at), attempts: 0 };
+        *self = Self { own: Some(at), granted: None, attempts: 0 };
     }
 
     /// Begins then, at the latest.
     fn plan_before(&mut self, at: Instant) {
-        self.plan(self.at.map_or(at, |planned| planned.min(at)));
+        self.own = Some(self.own.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// The responder grants another time. Less brings the plan forward, more puts off what was due for less; it puts off
+    /// nothing that is due for a reason of our own.
+    const fn grant(&mut self, at: Instant) {
+        self.granted = Some(at);
+    }
+
+    /// It is put off until what is under way has ended.
+    const fn put_off(&mut self, at: Instant) {
+        (self.own, self.granted) = (Some(at), None);
     }
 
     /// An attempt begins: should it come to nothing, the next one waits longer.
     fn begun(&mut self, now: Instant, entropy: &mut dyn Entropy) {
         let pause = PAUSE.saturating_mul(1 << self.attempts.min(8)).min(LONGEST_PAUSE);
-        self.at = Some(now + jittered(pause, JITTER, entropy));
+        self.put_off(now + jittered(pause, JITTER, entropy));
         self.attempts = self.attempts.saturating_add(1);
     }
 }
@@ -77,10 +92,11 @@ impl Tunnel {
     pub(crate) fn reauthenticate_if_due(&mut self, cx: &mut Cx<'_>, spi: IkeSpi) {
         let now = cx.now;
         let under_way = self.attempt.as_ref().map(|attempt| attempt.deadline);
-        let Some(sa) = self.sa_mut(spi).filter(|sa| sa.reauthentication.at.is_some_and(|at| at <= now)) else { return };
-        if under_way.is_some() {
+        let due = |sa: &&mut IkeSa| sa.reauthentication.at().is_some_and(|at| at <= now);
+        let Some(sa) = self.sa_mut(spi).filter(due) else { return };
+        if let Some(ends) = under_way {
             // It may be just what this SA waits for.
-            sa.reauthentication.at = under_way;
+            sa.reauthentication.put_off(ends);
             return;
         }
         sa.reauthentication.begun(now, cx.entropy);
@@ -119,7 +135,7 @@ impl Tunnel {
         let now = cx.now;
         if let Some((seconds, sa)) = seconds.zip(self.sa_mut(spi).filter(|sa| sa.origin.ours)) {
             let granted = Duration::from_secs(seconds.into()).max(LEAST_GRANT);
-            sa.reauthentication.plan(now + granted * 9 / 10);
+            sa.reauthentication.grant(now + granted * 9 / 10);
             self.plan_before_expiry(cx, spi);
         }
     }
@@ -164,5 +180,28 @@ mod tests {
         };
         let pauses: Vec<_> = (0..12).filter_map(|_| pause()).collect();
         assert_eq!(pauses, [40, 80, 160, 320, 640, 900, 900, 900, 900, 900, 900, 900]);
+    }
+
+    #[test]
+    fn the_last_grant_counts_and_puts_off_no_reason_of_our_own() {
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let mut anew = Reauthentication::default();
+        for seconds in [900, 90, 9000] {
+            anew.grant(after(seconds));
+            assert_eq!(anew.at(), Some(after(seconds)));
+        }
+        anew.plan_before(after(500));
+        anew.plan_before(after(700));
+        anew.grant(after(100));
+        assert_eq!(anew.at(), Some(after(100)));
+        anew.grant(after(90_000));
+        assert_eq!(anew.at(), Some(after(500)), "a certificate ends");
+        anew.plan(after(1));
+        anew.grant(after(9000));
+        assert_eq!(anew.at(), Some(after(1)), "other credentials");
+        anew.begun(after(1), &mut |out: &mut [u8]| out.fill(0));
+        anew.grant(after(9000));
+        assert_eq!(anew.at(), Some(after(41)), "which were not accepted yet");
     }
 }

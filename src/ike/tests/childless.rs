@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use crypto::Role;
-use isakmp::{ExchangeType, Notify, NotifyType, Payload};
-use negotiation::Event;
+use isakmp::{ExchangeType, Frame, Message, Notify, NotifyType, Payload};
+use negotiation::{DownReason, Event, LimitReached, StartAction, TunnelConfig, TunnelState};
+use wire::ipsec::Direction;
 
 use super::network::*;
 use crate::sa::attempt::Stage;
@@ -36,7 +37,7 @@ fn a_peer_that_insists_on_none_gets_none_at_the_next_attempt() {
         endpoint.with(TUNNEL, now, |tunnel, cx| {
             let attempt = tunnel.attempt.as_ref().unwrap();
             let Stage::Auth(state) = &attempt.stage else { panic!("{attempt:?}") };
-            let frame = isakmp::Frame::decode(&request.datagram).unwrap();
+            let frame = Frame::decode(&request.datagram).unwrap();
             let spis = (attempt.spi, frame.header.responder_spi);
             let header = header(spis, ExchangeType::IKE_AUTH, false, true, 1);
             let refusal = vec![Payload::Notify(Notify::new(NotifyType::INVALID_SYNTAX))];
@@ -55,20 +56,37 @@ fn a_peer_that_insists_on_none_gets_none_at_the_next_attempt() {
     assert_eq!(network.sent.iter().filter(asks).count(), 1, "the first CHILD SA has an exchange of its own");
 }
 
+/// Whether A's first `IKE_AUTH`, which is to do without a CHILD SA, asks for one all the same.
+fn asks_at_once(says_so: bool) -> bool {
+    let mut network = Network::bare(5);
+    network.add(B, config_b());
+    network.add(A, config_a());
+    network.with(A, |endpoint, now| endpoint.with(TUNNEL, now, |tunnel, _| tunnel.childless = true));
+    network.fate = Box::new(|packet| (!packet.response).then_some(10));
+    network.run_until(Duration::from_secs(1), |network| network.sent.iter().any(|packet| packet.response));
+    // The first exchange is in the clear, and its answer is made to say what it should.
+    let answer = network.sent.iter().find(|packet| packet.response).cloned().unwrap();
+    let mut message = Message::decode(&answer.datagram).unwrap();
+    let is_it = |payload: &Payload| matches!(payload, Payload::Notify(notify) if notify.kind == NotifyType::CHILDLESS_IKEV2_SUPPORTED);
+    assert!(message.payloads.iter().any(is_it), "as responder we say so");
+    message.payloads.retain(|payload| says_so || !is_it(payload));
+    let (local, remote, answer) = (answer.destination, answer.source, message.encode().unwrap());
+    network.with(A, |endpoint, now| endpoint.handle_datagram(local, remote, &answer, now));
+    let request = network.sent.iter().find(|packet| packet.exchange == ExchangeType::IKE_AUTH).expect("it goes on");
+    let Stage::Auth(state) = &network.ends[A].endpoint.tunnel(TUNNEL).unwrap().attempt.as_ref().unwrap().stage else {
+        panic!("no IKE_AUTH under way")
+    };
+    let protection = Protection::new(state.first.keys.ciphers(Role::Responder), false);
+    let contents = protection.open_whole(&Frame::decode(&request.datagram).unwrap()).expect("one datagram");
+    assert!(contents.auth.is_some());
+    assert_eq!(contents.sa.is_some(), contents.ts_initiator.is_some() && contents.ts_responder.is_some());
+    contents.sa.is_some()
+}
+
 #[test]
 fn a_peer_that_does_not_say_so_is_asked_for_a_child_sa_at_once() {
-    let mut network = authenticating();
-    network.with(A, |endpoint, now| {
-        endpoint.with(TUNNEL, now, |tunnel, _| {
-            tunnel.childless = true;
-            let mut attempt = tunnel.attempt.take().unwrap();
-            let Stage::Auth(state) = &mut attempt.stage else { panic!("{attempt:?}") };
-            assert!(tunnel.goes_without(&state.first), "this one has said so");
-            state.first.childless = false;
-            assert!(!tunnel.goes_without(&state.first));
-            tunnel.attempt = Some(attempt);
-        });
-    });
+    assert!(asks_at_once(false));
+    assert!(!asks_at_once(true));
 }
 
 /// Both up, A having begun without a CHILD SA.
@@ -126,4 +144,77 @@ fn authenticating_anew_without_a_child_sa_costs_no_traffic() {
         network.assert_no_flap();
         assert_eq!(network.count(B, |event| matches!(event, Event::IkeUp { .. })), 1, "round {round}");
     }
+}
+
+/// Both begin on demand, and B has begun without a CHILD SA and asks for none.
+fn unused() -> Network {
+    let mut network = Network::bare(6);
+    network.add(A, TunnelConfig { start: StartAction::OnDemand, ..config_a() });
+    network.add(B, TunnelConfig { start: StartAction::OnDemand, ..config_b() });
+    network.with(B, |endpoint, now| {
+        endpoint.with(TUNNEL, now, |tunnel, _| tunnel.childless = true);
+        endpoint.initiate(TUNNEL, now);
+    });
+    network.fate = Box::new(|packet| (packet.exchange != ExchangeType::CREATE_CHILD_SA).then_some(10));
+    network.run_until(Duration::from_secs(1), |network| {
+        network.sent.iter().any(|packet| packet.exchange == ExchangeType::CREATE_CHILD_SA)
+    });
+    network.with(B, |endpoint, now| {
+        endpoint.with(TUNNEL, now, |tunnel, cx| {
+            let sa = &mut tunnel.sas[0];
+            crate::sa::exchange::release(cx, &sa.pending.take().expect("it has just asked"));
+            sa.requests.resume(sa.requests.next() - 1);
+        });
+    });
+    network.fate = Box::new(|_| Some(10));
+    network
+}
+
+fn states(network: &Network) -> [TunnelState; 2] {
+    network.ends.each_ref().map(|end| end.endpoint.status(TUNNEL).unwrap().state)
+}
+
+#[test]
+fn on_demand_an_ike_sa_that_nobody_needs_ends_and_the_next_packet_brings_another() {
+    let mut network = unused();
+    network.run(Duration::from_secs(25));
+    assert_eq!(states(&network), [TunnelState::IkeOnly; 2], "B may still ask");
+    network.run(Duration::from_secs(10));
+    assert_eq!(states(&network), [TunnelState::Idle; 2]);
+    let unused = |event: &Event| matches!(event, Event::IkeDown { reason: DownReason::Unused, .. });
+    assert_eq!(network.count(A, unused) + network.count(B, unused), 1, "one of them deletes it");
+    network.run(Duration::from_secs(600));
+    assert_eq!((begun(&network), network.failures(A), network.failures(B)), (1, vec![], vec![]), "it stays away");
+    network.with(A, |endpoint, now| endpoint.handle_demand(TUNNEL, now));
+    network.run(Duration::from_secs(30));
+    network.assert_settled();
+}
+
+#[test]
+fn on_demand_a_packet_in_time_gets_its_child_sa_under_the_ike_sa_that_is_there() {
+    let mut network = unused();
+    network.run(Duration::from_secs(25));
+    network.with(A, |endpoint, now| endpoint.handle_demand(TUNNEL, now));
+    network.run(Duration::from_secs(60));
+    network.assert_settled();
+    assert_eq!(begun(&network), 1);
+}
+
+#[test]
+fn on_demand_an_ike_sa_ends_some_time_after_its_last_child_sa_was_deleted() {
+    let mut network = unused();
+    network.with(A, |endpoint, now| endpoint.handle_demand(TUNNEL, now));
+    network.run(Duration::from_secs(60));
+    network.assert_settled();
+    let spi = *network.ends[B].data.inbound.keys().next().unwrap();
+    network.with(B, |endpoint, now| {
+        endpoint.handle_sa_limit(TUNNEL, Direction::Inbound, spi, LimitReached::Hard, now);
+    });
+    network.run(Duration::from_secs(25));
+    assert_eq!(states(&network), [TunnelState::IkeOnly; 2]);
+    network.run(Duration::from_secs(10));
+    assert_eq!(states(&network), [TunnelState::Idle; 2]);
+    network.with(B, |endpoint, now| endpoint.handle_demand(TUNNEL, now));
+    network.run(Duration::from_secs(30));
+    network.assert_settled();
 }

@@ -209,3 +209,17 @@ fn two_ends_that_were_cut_off_while_they_asked_agree_afterwards() {
     ];
     play(2_443_229_218_529_589_462, &steps, (10, 17, 214), [false, false, true]);
 }
+
+#[test]
+fn an_sa_that_is_rekeyed_before_it_was_switched_to_is_followed_by_its_successor() {
+    let steps = [
+        Step::Wait(3151),
+        Step::Wait(5682),
+        Step::Wait(5287),
+        Step::RekeyIke(0),
+        Step::SoftLimit(1),
+        Step::RekeyChild(1),
+        Step::Wait(10),
+    ];
+    play(3_703_959_257_581_185_120, &steps, (16, 7, 1), [false, false, true]);
+}

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use fixtures::pki::Ca;
-use isakmp::{ExchangeType, NotifyType, Payload};
+use isakmp::{ExchangeType, Notify, NotifyType, Payload};
 use negotiation::{Authentication, Event, TunnelConfig};
 use rcgen::{PKCS_ECDSA_P256_SHA256, date_time_ymd};
 
 use super::certificates::{local, pair, plain, shows, trusted};
 use super::network::*;
+use crate::sa::Pending;
 
 fn attempts(network: &Network) -> u64 {
     network.ends[A].endpoint.status(TUNNEL).unwrap().counters.attempts
@@ -114,4 +115,43 @@ fn a_responder_grants_what_is_left_of_the_first_certificate_and_nothing_without(
             assert_eq!(late.map(|wall| tunnel.granted(wall)), [None, None]);
         });
     });
+}
+
+/// B grants A so many seconds from now on.
+fn grant(network: &mut Network, seconds: u32) {
+    network.with(B, |endpoint, now| {
+        endpoint.with(TUNNEL, now, |tunnel, cx| {
+            let lifetime = Notify::with_data(NotifyType::AUTH_LIFETIME, seconds.to_be_bytes().to_vec());
+            let (ike, payloads) = (tunnel.sas[0].spi, vec![Payload::Notify(lifetime)]);
+            tunnel.request(cx, ike, ExchangeType::INFORMATIONAL, payloads, Pending::Liveness);
+        });
+    });
+    network.run(Duration::from_secs(1));
+}
+
+#[test]
+fn a_responder_that_grants_less_is_heeded_and_more_puts_off_no_other_credentials() {
+    let (a, b) = pair(&PKCS_ECDSA_P256_SHA256);
+    let good = a.auth.clone();
+    let distrusting = Authentication { remote: trusted(&Ca::root("Another")), ..good.clone() };
+    let mut network = Network::up_with(6, a, b);
+    let ups = |network: &Network| network.count(A, |event| matches!(event, Event::IkeUp { .. }));
+    grant(&mut network, 10_000);
+    grant(&mut network, 1_000);
+    network.run(Duration::from_secs(890));
+    assert_eq!(ups(&network), 0);
+    network.run(Duration::from_secs(20));
+    assert_eq!(ups(&network), 1, "nine tenths of the shorter time");
+    grant(&mut network, 1_000);
+    grant(&mut network, 10_000);
+    network.run(Duration::from_secs(1_100));
+    assert_eq!(ups(&network), 1, "the longer one came last");
+    // What A has to show is not accepted, and granting more time does not make A forget to show it.
+    network.with(A, |endpoint, now| endpoint.set_credentials(TUNNEL, distrusting, now));
+    network.run(Duration::from_secs(2));
+    let before = attempts(&network);
+    grant(&mut network, 10_000);
+    network.run(Duration::from_secs(200));
+    assert!(attempts(&network) > before, "tried again");
+    network.assert_up();
 }
