@@ -7,7 +7,7 @@ use openvpn::{Output, Pool, Watch, WatchConfig, parse};
 /// The first half is a configuration, the whole what the server says in two pieces.
 pub fn body(octets: &[u8]) {
     let (first, second) = octets.split_at(octets.len() / 2);
-    let config = parse(&String::from_utf8_lossy(first));
+    let config = parse(first);
     if let Some(pool) = config.ok().and_then(|config| Pool::of(&config).ok()) {
         assert!((1..=65_536).contains(&pool.capacity), "{pool:?}");
     }

@@ -14,6 +14,7 @@ pub mod bird;
 pub mod concentrator;
 pub mod crossings;
 pub mod daemon;
+pub mod dashboard;
 mod error;
 pub mod exabgp;
 pub mod feed;

@@ -4,24 +4,26 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use proto_tests::lab::dashboard;
 use proto_tests::lab::kernel::array;
 use proto_tests::lab::layout::TUNNELS;
 use proto_tests::lab::prometheus::{METRICS, Prometheus};
 use proto_tests::lab::scenario::{FourTunnel, Initiator};
-use proto_tests::lab::{LabError, Result, ensure, run, wait_for};
+use proto_tests::lab::{Result, ensure, run, wait_for};
 use serde_json::Value;
-
-/// What stands behind the dashboard's variables.
-const VARIABLES: [(&str, &str); 4] =
-    [("$__rate_interval", "15s"), ("$__interval", "1s"), ("$__range", "60s"), ("$instance", ".*")];
 
 /// Runs `body` on four tunnels that are up, with metrics served and everything logged.
 fn watched(body: impl FnOnce(&mut FourTunnel) -> Result<()>) {
+    watched_with("", body);
+}
+
+/// The same, with more sections in our file.
+fn watched_with(sections: &str, body: impl FnOnce(&mut FourTunnel) -> Result<()>) {
     let prepare = |lab: &mut FourTunnel| {
+        sections.clone_into(&mut lab.file.extra);
         lab.file.metrics = Some(METRICS.to_string());
         lab.file.tunnels.iter_mut().for_each(|tunnel| tunnel.bfd = Some("true".to_owned()));
         lab.file.log_filter = Some("trace".to_owned());
@@ -33,98 +35,23 @@ fn watched(body: impl FnOnce(&mut FourTunnel) -> Result<()>) {
 }
 
 fn prometheus(lab: &FourTunnel) -> Result<Prometheus<'_>> {
-    Prometheus::start(&lab.layout.router, lab.lab.path(), &grafana("alerts.yaml"))
-}
-
-fn grafana(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../grafana").join(file)
+    Prometheus::start(&lab.layout.router, lab.lab.path(), &dashboard::file("alerts.yaml"))
 }
 
 fn scrape(lab: &FourTunnel) -> Result<String> {
     lab.layout.router.http_get(METRICS, "/metrics")
 }
 
+/// But for the row of pools, which the laboratory with a pool asks for.
 #[test]
 fn every_panel_of_the_dashboard_has_data() {
-    watched(|lab| {
+    watched_with("connections:\n  cloud: {mode: active-active, tunnels: [aws1, aws2]}\n", |lab| {
         let prometheus = prometheus(lab)?;
         let _stream = lab.stream()?;
-        let queries = queries()?;
+        let queries = dashboard::queries(|row| row != dashboard::POOLS)?;
         ensure(queries.len() >= 25, "the dashboard's queries", || format!("{queries:?}"))?;
-        wait_for(Duration::from_secs(30), "every panel has data", || {
-            let mut faults = Vec::new();
-            for query in &queries {
-                faults.extend(query.fault(&prometheus)?);
-            }
-            ensure(faults.is_empty(), "no panel is empty", || format!("{faults:#?}"))
-        })
+        dashboard::wait_data(&prometheus, &queries)
     });
-}
-
-/// One query of a panel.
-#[derive(Debug)]
-struct Query {
-    panel: String,
-    expression: String,
-    legend: String,
-}
-
-impl Query {
-    /// What is wrong with its answer, if anything is.
-    fn fault(&self, prometheus: &Prometheus<'_>) -> Result<Option<String>> {
-        let Self { panel, expression, legend } = self;
-        let expression = VARIABLES.iter().fold(expression.clone(), |text, (name, value)| text.replace(name, value));
-        let samples = prometheus.query(&expression)?;
-        let labels: Vec<&str> = legend
-            .split("{{")
-            .skip(1)
-            .filter_map(|rest| rest.split_once("}}"))
-            .map(|(label, _)| label.trim())
-            .collect();
-        let bare = |sample: &Value| labels.iter().any(|label| sample["metric"][*label].is_null());
-        Ok(if expression.contains('$') {
-            Some(format!("{panel}: an unknown variable in {expression}"))
-        } else if samples.is_empty() {
-            Some(format!("{panel}: nothing for {expression}"))
-        } else if samples.iter().any(bare) {
-            Some(format!("{panel}: {expression} has not the labels of its legend {legend}"))
-        } else {
-            None
-        })
-    }
-}
-
-/// Every panel's queries, those in rows too, and what fills the variables.
-fn queries() -> Result<Vec<Query>> {
-    fn collect(node: &Value, queries: &mut Vec<Query>) {
-        for panel in array(&node["panels"]) {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            queries.extend(array(&panel["targets"]).iter().map(|target| Query {
-                panel: text(&panel["title"]),
-                expression: text(&target["expr"]),
-                legend: text(&target["legendFormat"]),
-            }));
-            collect(panel, queries);
-        }
-    }
-    let text = std::fs::read_to_string(grafana("quadspan.json")).expect("the dashboard is there");
-    let dashboard: Value = serde_json::from_str(&text)
-        .map_err(|error| LabError::Json { what: "the dashboard".to_owned(), detail: error.to_string() })?;
-    let mut queries = Vec::new();
-    collect(&dashboard, &mut queries);
-    for variable in array(&dashboard["templating"]["list"]) {
-        let definition = variable["definition"].as_str().unwrap_or_default();
-        if let Some((metric, label)) = definition
-            .strip_prefix("label_values(")
-            .and_then(|inner| inner.strip_suffix(')'))
-            .and_then(|inner| inner.rsplit_once(','))
-        {
-            let panel = format!("variable {}", variable["name"]);
-            let (expression, legend) = (metric.to_owned(), format!("{{{{{}}}}}", label.trim()));
-            queries.push(Query { panel, expression, legend });
-        }
-    }
-    Ok(queries)
 }
 
 #[test]
@@ -283,9 +210,9 @@ fn one_tunnels_story_is_found_by_its_name_in_the_log() {
 
 #[test]
 fn every_alert_rule_fires_when_it_should_and_not_before() -> Result<()> {
-    run(Command::new("promtool").args(["check", "rules"]).arg(grafana("alerts.yaml")))?;
-    run(Command::new("promtool").args(["test", "rules"]).arg(grafana("alerts.test.yaml")))?;
-    let tests = std::fs::read_to_string(grafana("alerts.test.yaml")).expect("the tests are there");
+    run(Command::new("promtool").args(["check", "rules"]).arg(dashboard::file("alerts.yaml")))?;
+    run(Command::new("promtool").args(["test", "rules"]).arg(dashboard::file("alerts.test.yaml")))?;
+    let tests = std::fs::read_to_string(dashboard::file("alerts.test.yaml")).expect("the tests are there");
     for name in alert_names() {
         let cases: Vec<&str> =
             tests.split("- eval_time:").filter(|case| case.contains(&format!("alertname: {name}\n"))).collect();
@@ -298,6 +225,6 @@ fn every_alert_rule_fires_when_it_should_and_not_before() -> Result<()> {
 
 /// The alerts of the rule file.
 fn alert_names() -> Vec<String> {
-    let text = std::fs::read_to_string(grafana("alerts.yaml")).expect("the rules are there");
+    let text = std::fs::read_to_string(dashboard::file("alerts.yaml")).expect("the rules are there");
     text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).map(str::to_owned).collect()
 }

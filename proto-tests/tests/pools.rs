@@ -7,22 +7,23 @@
 //!                        10.3.0.1 ---- 10.3.0.9 bird
 //! ```
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
 use proto_tests::lab::bird::Bird;
 use proto_tests::lab::daemon::Daemon;
+use proto_tests::lab::dashboard;
 use proto_tests::lab::layout::TUNNELS;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::{Process, tail};
+use proto_tests::lab::prometheus::{METRICS, Prometheus};
 use proto_tests::lab::router_file::RouterFile;
 use proto_tests::lab::{Lab, LabError, Result, ensure, patience, run, wait_for, write_file, write_secret};
 use serde_json::Value;
 
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
-const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9179);
 const POOL: &str = "10.8.0.0/24";
 const OTHER_POOL: &str = "10.9.0.0/24";
 
@@ -167,6 +168,7 @@ fn a_pool_of_clients_is_announced_while_its_server_serves() -> Result<()> {
     office.expect_pool("announced", true)?;
     let _client = office.start(&office.client_host, "client")?;
     clients_are_seen(&office).map_err(|error| office.with_logs(&error))?;
+    panels_have_data(&office)?;
 
     server.kill()?;
     office.wait_announced(POOL, false)?;
@@ -221,6 +223,14 @@ fn clients_are_seen(office: &Office) -> Result<()> {
     let soon =
         pool["warnings"].as_array().is_some_and(|all| all.iter().any(|it| it.to_string().contains("certificate")));
     ensure(soon, "certificates of 20 days are warned of", || pool.to_string())
+}
+
+/// Those of the dashboard's row of pools.
+fn panels_have_data(office: &Office) -> Result<()> {
+    let prometheus = Prometheus::start(&office.us, office.lab.path(), &dashboard::file("alerts.yaml"))?;
+    let queries = dashboard::queries(|row| row == dashboard::POOLS)?;
+    ensure(queries.len() >= 5, "the queries of the row", || format!("{queries:?}"))?;
+    dashboard::wait_data(&prometheus, &queries)
 }
 
 /// More clients: nothing moves. Another network: not announced before the server has it, too.

@@ -33,7 +33,8 @@
 //! on. The routing tables have a thread of their own: a task that is woken by a busy one waits in its thread's queue, and
 //! would wait there for as long as a full table takes.
 //!
-//! Beside these, `steering_task` follows tunnels, BFD and sessions and says which tunnels of a connection come first.
+//! Beside these, `steering_task` follows tunnels, BFD and sessions and says which tunnels of a connection come first, and
+//! `pools` has a task for each pool of remote clients, which watches its server and tells `rib_task` while it serves.
 //!
 //! Every task is told what happened in the order it happened, and owns its state alone. [`Owners`] is where they are asked.
 //! [`run`] starts them in the order of dependence and stops them in the reverse order.

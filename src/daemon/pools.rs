@@ -93,7 +93,14 @@ impl Pools {
                 continue;
             };
             // How many have room, when certificates end: nobody outside is told.
-            if watched.pool.send_if_modified(|held| *held != *pool && replace(held, pool)) {
+            let replaced = watched.pool.send_if_modified(|held| {
+                let differs = *held != *pool;
+                if differs {
+                    held.clone_from(pool);
+                }
+                differs
+            });
+            if replaced {
                 changed.insert(pool.name.clone());
             }
         }
@@ -128,11 +135,6 @@ fn is_same_service(one: &ClientPool, other: &ClientPool) -> bool {
         && service(one) == service(other)
         && one.management == other.management
         && one.password == other.password
-}
-
-fn replace(held: &mut ClientPool, pool: &ClientPool) -> bool {
-    held.clone_from(pool);
-    true
 }
 
 /// Has the clients' networks announced, or no more.

@@ -103,6 +103,10 @@ codes! {
     /// Filters cannot be read.
     FilterUnknown = "QD0112", Machine, "packet filters cannot be read", [],
         "neither `nft` nor `iptables-save` answered; what they drop cannot be told";
+    /// A pool's server does not serve.
+    PoolAway = "QD0113", Machine, "the server of a pool does not serve", ["S2-26"],
+        "the OpenVPN server does not run, runs by another file, does not answer, or somebody else has its management \
+         interface; its clients' network is not announced meanwhile";
 
     /// Our outside address is not here.
     LocalAbsent = "QD0201", Ike, "the tunnel's own outside address is not on this machine", ["S3-07"],

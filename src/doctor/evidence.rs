@@ -24,6 +24,8 @@ pub struct Evidence {
     pub tunnels: Vec<Tunnel>,
     /// Sessions outside tunnels.
     pub sessions: Vec<Session>,
+    /// Pools of remote clients.
+    pub pools: Vec<Pool>,
     /// Routes.
     pub fib: Fib,
     /// Where packets are wanted to arrive.
@@ -32,7 +34,7 @@ pub struct Evidence {
     pub chosen: Chosen,
 }
 
-/// Tunnels and neighbours by name; all of them if none is named.
+/// Tunnels, neighbours and pools by name; all of them if none is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chosen(pub Vec<String>);
 
@@ -356,6 +358,15 @@ pub struct Session {
     pub advertised: usize,
     /// Prefixes held back by a limit.
     pub held_back: usize,
+}
+
+/// A pool of remote clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// Why its server does not serve; nothing while the router does not run.
+    pub trouble: Option<Failure>,
 }
 
 /// Routes.

@@ -123,7 +123,7 @@ pub struct Finding {
     pub severity: Severity,
     /// Where.
     pub rung: Rung,
-    /// The tunnel or the neighbour; nothing for the machine.
+    /// The tunnel, the neighbour or the pool; nothing for the machine.
     pub about: Option<String>,
     /// What was seen.
     pub finding: String,

@@ -31,7 +31,7 @@ mod tests;
 pub use code::Code;
 pub use evidence::{
     Certificate, Chosen, Clock, Conntrack, DiskFile, Evidence, Failure, Fib, Holder, IkeAnswer, KernelRoute, Machine,
-    MissingChild, OurRoute, Ping, PortAnswer, RouteLookup, RouterState, Session, Sizes, Target, Traffic, Tunnel,
+    MissingChild, OurRoute, Ping, Pool, PortAnswer, RouteLookup, RouterState, Session, Sizes, Target, Traffic, Tunnel,
     TunnelState,
 };
 pub use finding::{Finding, Ladder, LadderKind, Outcome, Report, Rung, Severity, Step, Verdict};

@@ -16,6 +16,7 @@ pub(crate) fn examine(evidence: &Evidence, findings: &mut Findings) {
     clock(evidence, findings);
     ports(evidence, findings);
     load(evidence, findings);
+    pools(evidence, findings);
 }
 
 fn router(evidence: &Evidence, findings: &mut Findings) {
@@ -162,5 +163,13 @@ fn load(evidence: &Evidence, findings: &mut Findings) {
             format!("{} of {} connections are tracked", table.count, table.max),
             "raise net.netfilter.nf_conntrack_max, or exempt the tunnels: `notrack` for UDP 500, UDP 4500 and ESP",
         );
+    }
+}
+
+fn pools(evidence: &Evidence, findings: &mut Findings) {
+    for pool in evidence.pools.iter().filter(|pool| evidence.chosen.has(&pool.name)) {
+        if let Some(trouble) = &pool.trouble {
+            findings.fail(Code::PoolAway, Some(&pool.name), &trouble.text, &trouble.remedy);
+        }
     }
 }

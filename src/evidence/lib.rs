@@ -29,7 +29,7 @@ use view::client::{AskError, Client};
 /// What to look at.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
-    /// Only these tunnels and neighbours; all if none is named.
+    /// Only these tunnels, neighbours and pools; all if none is named.
     pub names: Vec<String>,
     /// The configuration, if the router does not say which.
     pub file: Option<PathBuf>,
@@ -49,8 +49,8 @@ pub enum CollectError {
     /// A router may be there, and does not answer as it should.
     #[error("{0}")]
     Unanswered(#[source] AskError),
-    /// There is no such tunnel or neighbour.
-    #[error("there is no tunnel or neighbor `{name}`; there are {known}")]
+    /// There is no such tunnel, neighbour or pool.
+    #[error("there is no tunnel, neighbor or pool `{name}`; there are {known}")]
     Unknown {
         /// As asked for.
         name: String,
@@ -133,7 +133,9 @@ fn is_absent(error: &AskError) -> bool {
 
 fn check_names(evidence: &Evidence, names: &[String]) -> Result<(), CollectError> {
     let tunnels = evidence.tunnels.iter().map(|tunnel| &tunnel.name);
-    let known: Vec<String> = tunnels.chain(evidence.sessions.iter().map(|session| &session.name)).cloned().collect();
+    let beyond = evidence.sessions.iter().map(|session| &session.name);
+    let known = tunnels.chain(beyond).chain(evidence.pools.iter().map(|pool| &pool.name));
+    let known: Vec<String> = known.cloned().collect();
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
         return Err(CollectError::Unknown { name: name.clone(), known: known.join(", ") });
     }

@@ -1,12 +1,12 @@
 //! What the router says of itself, or what its configuration says that it should be.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use config::{FoundSecret, SecretError, SecretReference, SecretSource, SystemSecrets};
 use doctor::{
-    Certificate, DiskFile, Evidence, Failure, MissingChild, OurRoute, RouterState, Session, Traffic, Tunnel,
+    Certificate, DiskFile, Evidence, Failure, MissingChild, OurRoute, Pool, RouterState, Session, Traffic, Tunnel,
     TunnelState,
 };
 use wire::Secret;
@@ -46,6 +46,8 @@ pub(super) fn from_views(answers: Answers, evidence: &mut Evidence) {
         })
         .collect();
     evidence.sessions = beyond.iter().filter(|peer| peer.place != PeerPlace::Range).map(session).collect();
+    evidence.pools =
+        status.pools.into_iter().map(|view| Pool { name: view.name, trouble: view.trouble.map(failure) }).collect();
     evidence.fib.table = fib.table;
     evidence.fib.protocol = fib.protocol;
     evidence.fib.matches_kernel = Some(fib.matches_kernel);
@@ -146,6 +148,7 @@ pub(super) fn from_file(file: &Path, evidence: &mut Evidence) -> bool {
     evidence.tunnels = router.tunnels.iter().map(planned).collect();
     evidence.sessions =
         router.neighbors.iter().filter(|it| it.range.is_none()).map(|it| planned_session(&it.session)).collect();
+    evidence.pools = router.pools.into_iter().map(|pool| Pool { name: pool.name, trouble: None }).collect();
     true
 }
 
@@ -203,20 +206,20 @@ pub(super) fn complaints(file: &Path) -> Vec<DiskFile> {
 /// A file that was read.
 struct Read {
     result: Result<config::Loaded, config::Report>,
-    /// Something stands in for secrets that only the router itself has.
-    hollow: bool,
+    /// What something stands in for, since only the router itself has it.
+    hollow: Vec<SecretReference>,
 }
 
 impl Read {
     fn new(file: &Path) -> Self {
         match std::fs::read_to_string(file) {
             Ok(text) => {
-                let secrets = Lenient { folder: super::folder(file).to_owned(), hollow: Cell::new(false) };
+                let secrets = Lenient { folder: super::folder(file).to_owned(), hollow: RefCell::default() };
                 let result = config::parse(&file.display().to_string(), &text, &secrets);
-                Self { result, hollow: secrets.hollow.get() }
+                Self { result, hollow: secrets.hollow.into_inner() }
             }
             // Says better why it cannot be read.
-            Err(_) => Self { result: config::load(file), hollow: false },
+            Err(_) => Self { result: config::load(file), hollow: Vec::new() },
         }
     }
 
@@ -228,11 +231,17 @@ impl Read {
             }
             Err(report) => {
                 let errors = report.diagnostics().iter().filter(|found| found.severity() == config::Severity::Error);
-                // What stands in for a certificate is none.
-                let errors = errors.filter(|it| !self.hollow || it.code() != config::Code::CertificateUnusable);
+                let errors = errors.filter(|it| !self.is_by_stand_in(it.code()));
                 errors.map(|error| complaint(error, true)).collect()
             }
         }
+    }
+
+    /// What stands in for a certificate is none, and what stands in for a server's file has no pool.
+    fn is_by_stand_in(&self, code: config::Code) -> bool {
+        let is_file = |it: &SecretReference| matches!(it, SecretReference::File(_));
+        (code == config::Code::CertificateUnusable && !self.hollow.is_empty())
+            || (code == config::Code::PoolConfig && self.hollow.iter().any(is_file))
     }
 }
 
@@ -255,7 +264,7 @@ fn complaint(diagnostic: &config::Diagnostic, unusable: bool) -> DiskFile {
 /// Secrets that only the router has, by its environment or by its permissions, are not missed.
 struct Lenient {
     folder: PathBuf,
-    hollow: Cell<bool>,
+    hollow: RefCell<Vec<SecretReference>>,
 }
 
 impl Lenient {
@@ -274,7 +283,7 @@ impl SecretSource for Lenient {
     fn fetch(&self, reference: &SecretReference) -> Result<FoundSecret, SecretError> {
         match SystemSecrets::new(&self.folder).fetch(reference) {
             Err(_) if self.is_the_routers(reference) => {
-                self.hollow.set(true);
+                self.hollow.borrow_mut().push(reference.clone());
                 Ok(FoundSecret { secret: Secret::from(b"stands.in_for.another_1".as_slice()), mode: None })
             }
             fetched => fetched,
@@ -318,6 +327,19 @@ mod tests {
         ));
         assert_eq!(complaints.len(), 1, "{complaints:?}");
         assert!(complaints[0].contains("chain.pem"), "what is a file and not there: {complaints:?}");
+    }
+
+    /// Nobody may read that file below /proc; the other one anybody may.
+    #[test]
+    fn a_pools_file_that_only_the_router_may_read_is_not_missed() {
+        let pool = |config: &str| {
+            let tunnel = "{name: a, remote: 203.0.113.11, psk: {env: QUADSPAN_TEST_NO_SUCH}, routes: [10.2.0.0/16]}";
+            let server = format!("{{config: {config}, management: /run/m}}");
+            files(&format!("  - {tunnel}\npools:\n  - {{name: p, openvpn: {server}}}\n")).0
+        };
+        assert_eq!(pool("/proc/sys/net/ipv4/route/flush"), Vec::<String>::new());
+        let complaints = pool("/proc/sys/net/ipv4/ip_forward");
+        assert!(complaints.len() == 1 && complaints[0].contains("not the configuration of a server"), "{complaints:?}");
     }
 
     #[test]

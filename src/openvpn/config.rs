@@ -112,32 +112,33 @@ pub enum ParseError {
     },
 }
 
-/// Reads a configuration.
+/// Reads a configuration, which may be in any character set: names of options are ASCII. Of a private key in it no copy is
+/// made.
 ///
 /// # Errors
 /// [`ParseError`].
-pub fn parse(text: &str) -> Result<ServerConfig, ParseError> {
-    if text.len() > MAX_CONFIG {
-        return Err(ParseError::TooLarge { octets: text.len() });
+pub fn parse(file: &[u8]) -> Result<ServerConfig, ParseError> {
+    if file.len() > MAX_CONFIG {
+        return Err(ParseError::TooLarge { octets: file.len() });
     }
     let mut config = ServerConfig::default();
-    let mut block: Option<&str> = None;
-    for (line, text) in (1..).zip(text.lines()) {
-        let trimmed = text.trim();
+    let mut block: Option<&[u8]> = None;
+    for (line, octets) in (1..).zip(file.split(|octet| *octet == b'\n')) {
+        let trimmed = octets.trim_ascii();
         if let Some(name) = block {
-            if trimmed.strip_prefix("</").and_then(|rest| rest.strip_suffix('>')) == Some(name) {
+            if trimmed.strip_prefix(b"</").and_then(|rest| rest.strip_suffix(b">")) == Some(name) {
                 block = None;
-            } else if matches!(name, "ca" | "cert") {
-                config.inline_certificates.push_str(trimmed);
+            } else if matches!(name, b"ca" | b"cert") {
+                config.inline_certificates.push_str(&String::from_utf8_lossy(trimmed));
                 config.inline_certificates.push('\n');
             }
             continue;
         }
-        if let Some(name) = trimmed.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
+        if let Some(name) = trimmed.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">")) {
             block = Some(name);
             continue;
         }
-        let words = words(text).ok_or(ParseError::Quote { line })?;
+        let words = words(&String::from_utf8_lossy(octets)).ok_or(ParseError::Quote { line })?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if let Some((option, values)) = words.split_first() {
             apply(&mut config, option.trim_start_matches("--"), values)

@@ -1,12 +1,14 @@
 //! Hosts without a router, or with one that may not do all it wants to.
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::Instant;
 
 use proto_tests::lab::daemon::binary;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
-use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, patience, run, write_file};
+use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, patience, run, wait_for, write_file};
 
 use crate::asking::{ask, finds, found, report};
 
@@ -22,10 +24,13 @@ pub(crate) fn play() -> Result<()> {
         &file,
         &format!(
             "router: {{name: alone, asn: 65000, router-id: 192.0.2.1, api: {{socket: {}}}}}\n\
-             neighbors: [{{name: n, address: 192.0.2.9, bgp: {{asn: 65001}}}}]\n",
-            socket.display()
+             neighbors: [{{name: n, address: 192.0.2.9, bgp: {{asn: 65001}}}}]\n\
+             pools: [{{name: staff, openvpn: {{config: server.conf, management: {}}}}}]\n",
+            socket.display(),
+            lab.path().join("management.sock").display()
         ),
     )?;
+    write_file(&lab.path().join("server.conf"), "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\n")?;
     let (file, program) = (file.display().to_string(), binary()?.display().to_string());
 
     // Neither `nft` nor `iptables-save` is there.
@@ -40,10 +45,26 @@ pub(crate) fn play() -> Result<()> {
     command.args(["-m", "sh", "-c", script, &program, &file]);
     let router = Process::spawn("alone", command, &lab.path().join("alone.log"))?;
     finds("QD0102", "warning", || ask(&host, &socket, &[]))?;
+    a_pool_without_its_server(&host, &socket)?;
     drop(router);
 
     the_table_of_connections(&host)?;
     finds("QD0109", "warning", || ask(&host, &socket, &["-c", &file])).map(drop)
+}
+
+/// Nobody serves; then somebody has taken the server's place and says nothing.
+fn a_pool_without_its_server(host: &Namespace, socket: &Path) -> Result<()> {
+    let away = |words: &str| {
+        wait_for(patience(20), words, || {
+            let finding = found(&ask(host, socket, &["staff"])?, "QD0113", "failure")?;
+            let seen = finding["about"] == "staff" && finding["finding"].as_str().is_some_and(|it| it.contains(words));
+            ensure(seen, words, || finding.to_string())
+        })
+    };
+    away("cannot be reached")?;
+    let path = socket.with_file_name("management.sock");
+    let _silent = UnixListener::bind(&path).map_err(LabError::io("listen for the router"))?;
+    away("did not answer within")
 }
 
 /// Four times what a kernel has room for by itself, on however large a machine.

@@ -42,8 +42,9 @@ pub(crate) fn lint(
         own.iter().for_each(|own| policies::missing(own.value, session, findings));
     }
     if let Some(router) = router {
-        networks::lint(router, tunnels, neighbors, findings);
-        overlap::lint(router, tunnels, findings);
+        let announced = networks::announced(router, pools);
+        networks::lint(router, &announced, tunnels, neighbors, findings);
+        overlap::lint(router, &announced, tunnels, findings);
         statics::lint(&router.statics, tunnels, neighbors, findings);
         let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
         routes::lint(router, tunnels, within.chain(neighbors.iter().map(|neighbor| &neighbor.session)), findings);

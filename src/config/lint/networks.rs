@@ -5,21 +5,49 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy::{Chain, Route, Source, Verdict};
 
 use super::tunnels::remote_within;
-use crate::resolve::{NeighborDraft, RouterDraft, SessionDraft, TunnelDraft};
+use crate::resolve::{NeighborDraft, PoolDraft, RouterDraft, SessionDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
 
-pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], neighbors: &[NeighborDraft], findings: &Findings) {
+/// A network that is announced of our own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announced {
+    /// It, at where it is written.
+    pub(super) network: At<IpNet>,
+    /// What to do if it cannot be announced.
+    choose: &'static str,
+}
+
+/// All that is announced of our own: what `networks` names, and what clients have addresses of.
+pub(super) fn announced(router: &RouterDraft, pools: &[PoolDraft]) -> Vec<Announced> {
+    let own = router.networks.iter().copied();
+    let choose = "name prefixes that machines behind this router have addresses of";
+    let own = own.map(move |network| Announced { network, choose });
+    let pools = pools.iter().filter(|pool| pool.announce).flat_map(PoolDraft::networks);
+    let choose = "choose another `server` network in the server's file";
+    own.chain(pools.map(move |network| Announced { network, choose })).collect()
+}
+
+pub(super) fn lint(
+    router: &RouterDraft,
+    announced: &[Announced],
+    tunnels: &[TunnelDraft],
+    neighbors: &[NeighborDraft],
+    findings: &Findings,
+) {
+    // What a pool overlaps, another network among it, is for the lints of pools.
     for (index, network) in router.networks.iter().enumerate() {
-        let earlier = router.networks.get(..index).unwrap_or_default();
-        alone(*network, earlier, findings);
+        named_twice(*network, router.networks.get(..index).unwrap_or_default(), findings);
         beside_tunnels(*network, tunnels, findings);
-        carried(*network, tunnels, neighbors, findings);
+    }
+    for announced in announced {
+        alone(*announced, findings);
+        carried(announced.network, tunnels, neighbors, findings);
     }
     let within = tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref());
     let sessions = within.chain(neighbors.iter().map(|neighbor| &neighbor.session));
-    sessions.clone().for_each(|session| within_limit(router, session, findings));
+    sessions.clone().for_each(|session| within_limit(router, announced, session, findings));
     // What a neighbour on a network of ours announces leads to that network, not into a tunnel.
     let routed = |neighbor: &&NeighborDraft| neighbor.multihop.is_some();
     let remote = neighbors.iter().filter(routed).map(|neighbor| &neighbor.session);
@@ -35,7 +63,7 @@ pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], neighbors: &[N
     }
 }
 
-fn alone(network: At<IpNet>, earlier: &[At<IpNet>], findings: &Findings) {
+fn named_twice(network: At<IpNet>, earlier: &[At<IpNet>], findings: &Findings) {
     if let Some(first) = earlier.iter().find(|other| other.value == network.value) {
         findings.push(
             Finding::error(Code::NetworkDuplicate, network.span, format!("{} is announced twice", network.value))
@@ -44,6 +72,10 @@ fn alone(network: At<IpNet>, earlier: &[At<IpNet>], findings: &Findings) {
                 .remedy("keep one of the two"),
         );
     }
+}
+
+fn alone(announced: Announced, findings: &Findings) {
+    let Announced { network, choose } = announced;
     if network.value.prefix_len() == 0 {
         findings.push(
             Finding::warning(Code::NetworkDefault, network.span, "a default route is announced")
@@ -54,7 +86,7 @@ fn alone(network: At<IpNet>, earlier: &[At<IpNet>], findings: &Findings) {
         findings.push(
             Finding::error(Code::NetworkMartian, network.span, format!("{} must not be announced", network.value))
                 .label(reason)
-                .remedy("name prefixes that machines behind this router have addresses of"),
+                .remedy(choose),
         );
     }
 }
@@ -141,7 +173,7 @@ fn carried(network: At<IpNet>, tunnels: &[TunnelDraft], neighbors: &[NeighborDra
     );
 }
 
-fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Findings) {
+fn within_limit(router: &RouterDraft, announced: &[Announced], session: &SessionDraft, findings: &Findings) {
     let Some((limit, written)) = session.max_prefix_out else { return };
     let is_announced = |network: &&At<IpNet>| {
         session.families.contains(&Family::of(&network.value)) && exported(network.value, session.export.as_ref())
@@ -151,32 +183,32 @@ fn within_limit(router: &RouterDraft, session: &SessionDraft, findings: &Finding
     let shown = |network: &&At<IpNet>| {
         !covering.clone().any(|aggregate| inside(&network.value, &aggregate.prefix)) && is_announced(network)
     };
-    let own = router.networks.iter().filter(shown).count();
+    let networks = announced.iter().map(|announced| &announced.network);
+    let own = networks.clone().filter(shown).count();
     // What learned routes bring about is seen at run time.
     let aggregates = router.aggregates.iter().map(|draft| At::new(draft.aggregate.value.prefix, draft.aggregate.span));
     let aggregates = aggregates.filter(|aggregate| {
-        let mut networks = router.networks.iter();
-        networks.any(|network| inside(&network.value, &aggregate.value))
-            && router.networks.iter().all(|network| network.value != aggregate.value)
+        networks.clone().any(|network| inside(&network.value, &aggregate.value))
+            && networks.clone().all(|network| network.value != aggregate.value)
             && is_announced(&aggregate)
     });
     let statics = router.statics.iter().filter(|route| route.announce).filter_map(|route| route.prefix);
     let statics = statics.filter(|prefix| is_announced(&prefix)).count();
     let defaults = if session.treatment.originates_default() { session.families.len() } else { 0 };
-    let announced = own + aggregates.count() + statics + defaults;
-    if u32::try_from(announced).is_ok_and(|announced| announced <= limit) {
+    let total = own + aggregates.count() + statics + defaults;
+    if u32::try_from(total).is_ok_and(|total| total <= limit) {
         return;
     }
     let source = if written.is_some() { "" } else { ", which is what the peer's cloud takes" };
     let mut finding = Finding::error(
         Code::PrefixLimitOut,
         written.unwrap_or(session.at),
-        format!("{announced} prefixes to announce, {limit} allowed{source}"),
+        format!("{total} prefixes to announce, {limit} allowed{source}"),
     )
     .label("some would be held back")
     .remedy("announce fewer, larger prefixes, or choose with `export`");
-    if let Some(first) = router.networks.first() {
-        finding = finding.also(first.span, "announced from here on");
+    if let Some(first) = announced.first() {
+        finding = finding.also(first.network.span, "announced from here on");
     }
     findings.push(finding);
 }

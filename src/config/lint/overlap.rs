@@ -2,26 +2,28 @@
 //!
 //! ```text
 //!   our networks --+-- overlap --- what static routes and selectors put behind a peer
-//!                  +-- within ---- 100.64.0.0/10, and what a peer's cloud refuses
+//!   all announced -+-- within ---- 100.64.0.0/10, and what a peer's cloud refuses
 //! ```
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::networks::{exported, martian};
+use super::networks::{Announced, exported, martian};
 use crate::resolve::{RouterDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
 use profile::DefaultRoute;
 
-pub(super) fn lint(router: &RouterDraft, tunnels: &[TunnelDraft], findings: &Findings) {
+pub(super) fn lint(router: &RouterDraft, announced: &[Announced], tunnels: &[TunnelDraft], findings: &Findings) {
     let routed = router.statics.iter().filter(|route| route.hops.iter().any(|hop| hop.tunnel.is_some()));
     let routed: Vec<At<IpNet>> = routed.filter_map(|route| route.prefix).collect();
     for network in router.networks.iter().filter(|network| network.value.prefix_len() > 0) {
         both_sides(*network, &routed, tunnels, findings);
-        whose(*network, findings);
     }
-    for network in &router.networks {
+    for Announced { network, .. } in announced {
+        if network.value.prefix_len() > 0 {
+            whose(*network, findings);
+        }
         refused(*network, tunnels, findings);
     }
 }

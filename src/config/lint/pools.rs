@@ -1,13 +1,8 @@
-//! Pools of remote clients beside everything else.
-//!
-//! ```text
-//!   a pool --+-- alone ----- what must not be announced
-//!            +-- overlap --- another pool, links inside tunnels, outside addresses, networks, what is behind a peer
-//! ```
+//! Pools of remote clients beside everything else: another pool, links inside tunnels, outside addresses, networks, what is
+//! behind a peer. What may be announced at all is in `networks` and `overlap`, for pools as for networks.
 
 use ipnet::IpNet;
 
-use super::networks::martian;
 use crate::resolve::{PoolDraft, RouterDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
@@ -18,8 +13,7 @@ pub(super) fn lint(router: Option<&RouterDraft>, pools: &[PoolDraft], tunnels: &
         let earlier = pools.get(..index).unwrap_or_default();
         named_twice(pool, earlier, findings);
         let others = others(router, earlier, tunnels);
-        for own in networks(pool) {
-            alone(own, findings);
+        for own in pool.networks() {
             others.iter().for_each(|other| overlap(own, other, findings));
         }
     }
@@ -38,21 +32,6 @@ fn named_twice(pool: &PoolDraft, earlier: &[PoolDraft], findings: &Findings) {
     }
 }
 
-fn networks(pool: &PoolDraft) -> impl Iterator<Item = At<IpNet>> + use<> {
-    let server = pool.server.as_ref().map(|server| (server.value.pool, server.span));
-    server.into_iter().flat_map(|(pool, span)| pool.networks().map(move |network| At::new(network, span)))
-}
-
-fn alone(own: At<IpNet>, findings: &Findings) {
-    if let Some(reason) = martian(own.value) {
-        findings.push(
-            Finding::error(Code::NetworkMartian, own.span, format!("{} must not be announced", own.value))
-                .label(reason)
-                .remedy("choose another `server` network in the server's file"),
-        );
-    }
-}
-
 /// A network that no client may have an address of.
 struct Other {
     network: At<IpNet>,
@@ -63,7 +42,7 @@ struct Other {
 
 fn others(router: Option<&RouterDraft>, earlier: &[PoolDraft], tunnels: &[TunnelDraft]) -> Vec<Other> {
     let other = |what, around| move |network| Other { network, what, around };
-    let pools = earlier.iter().flat_map(networks).map(other("the clients of another pool", false));
+    let pools = earlier.iter().flat_map(PoolDraft::networks).map(other("the clients of another pool", false));
     let links = tunnels.iter().flat_map(TunnelDraft::links).map(other("the link inside a tunnel", false));
     let outside = tunnels.iter().flat_map(|tunnel| [tunnel.local, tunnel.remote]).flatten();
     let outside = outside.map(|address| At::new(IpNet::from(address.value), address.span));

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use certificate::UnixTime;
+use ipnet::IpNet;
 use openvpn::{Pool, ServerConfig};
 use wire::Secret;
 
@@ -94,9 +95,7 @@ fn server(path: &At<PathBuf>, secrets: &dyn SecretSource, findings: &Findings) -
         Ok(found) => found,
         Err(error) => return refuse(format!("no server configuration: {error}"), "name the file that OpenVPN runs by"),
     };
-    // It may hold the server's private key: no copy of it.
-    let text = String::from_utf8_lossy(found.secret.expose());
-    let config = match openvpn::parse(&text) {
+    let config = match openvpn::parse(found.secret.expose()) {
         Ok(config) => config,
         Err(error) => return refuse(format!("the server's configuration cannot be read: {error}"), "see openvpn(8)"),
     };
@@ -184,6 +183,12 @@ fn password(path: At<PathBuf>, secrets: &dyn SecretSource, findings: &Findings) 
 }
 
 impl PoolDraft {
+    /// The clients' networks, at where their server's file is named.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = At<IpNet>> + use<> {
+        let server = self.server.as_ref().map(|server| (server.value.pool, server.span));
+        server.into_iter().flat_map(|(pool, span)| pool.networks().map(move |network| At::new(network, span)))
+    }
+
     /// The pool; `None` if a part is missing, which was reported.
     pub(super) fn finish(self) -> Option<ClientPool> {
         let Served { config, pool } = self.server?.value;

@@ -4,7 +4,7 @@ use openvpn::Protocol;
 use wire::Secret;
 
 use super::{GOOD, changed, check};
-use crate::Management;
+use crate::{Code, Management};
 
 const SERVER: &str = "server 10.8.0.0 255.255.255.0\ntopology subnet\nkeepalive 10 60\nmax-clients 100\n";
 
@@ -34,6 +34,9 @@ pub(super) fn file(name: &str) -> Option<&'static str> {
         "lost.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nca absent.psk\n",
         "abroad.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement 10.1.0.1 7505\n",
         "rigid.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nncp-disable\n",
+        "shared.ovpn" => "server 100.64.8.0 255.255.255.0\ntopology subnet\nkeepalive 10 60\n",
+        "public.ovpn" => "server 11.8.0.0 255.255.255.0\ntopology subnet\nkeepalive 10 60\n",
+        "both.ovpn" => "server 10.8.0.0 255.255.255.0\nserver-ipv6 fd08::/64\ntopology subnet\nkeepalive 10 60\n",
         "link.ovpn" => "server 169.254.0.0 255.255.255.0\nkeepalive 10 60\n",
         "lan.ovpn" => "server 10.1.0.0 255.255.0.0\ntopology subnet\nmax-clients 9\nkeepalive 10 60\n",
         "around.ovpn" => {
@@ -83,5 +86,36 @@ fn protected_flows_around_a_pool_take_its_packets() {
     let flow = "inside: 169.254.21.0/30\n    selectors: {remote: [10.0.0.0/8, 169.254.21.0/30]}";
     let text = changed(&changed(GOOD, "tunnels:\n", pools), "inside: 169.254.21.0/30", flow);
     let report = check(&text).unwrap_err();
-    assert!(report.diagnostics().iter().any(|it| it.code() == crate::Code::PoolOverlap), "{}", report.render(false));
+    assert!(report.diagnostics().iter().any(|it| it.code() == Code::PoolOverlap), "{}", report.render(false));
+}
+
+/// What holds for `networks` holds for pools, if they are announced.
+#[test]
+fn networks_of_pools_are_announced_by_the_rules_of_networks() {
+    let one_prefix = [("{asn: 64512}", "{asn: 64512, max-prefix: {out: 1}}")];
+    let alibaba = [("profile: aws", "profile: alibaba")];
+    let cases: [(Code, &str, &[(&str, &str)]); 6] = [
+        (Code::NetworkMartian, "link.ovpn", &[]),
+        (Code::NetworkShared, "shared.ovpn", &[]),
+        (Code::NetworkPublic, "public.ovpn", &[]),
+        (Code::NetworkCloud, "shared.ovpn", &alibaba),
+        (Code::NetworkFamily, "both.ovpn", &[]),
+        (Code::PrefixLimitOut, "server.ovpn", &one_prefix),
+    ];
+    for (code, server, changes) in cases {
+        let codes = |pools: &str| -> Vec<Code> {
+            let text = changed(GOOD, "tunnels:\n", &format!("{pools}tunnels:\n"));
+            let text = changes.iter().fold(text, |text, (from, to)| changed(&text, from, to));
+            let found = check(&text).map_or_else(|report| report.diagnostics().to_vec(), |loaded| loaded.warnings);
+            found.iter().map(crate::Diagnostic::code).collect()
+        };
+        let pool = |announce: bool| {
+            format!(
+                "pools:\n  - {{name: p, announce: {announce}, openvpn: {{config: {server}, management: /run/m}}}}\n"
+            )
+        };
+        assert!(codes(&pool(true)).contains(&code), "{code} of {server}");
+        assert!(!codes(&pool(false)).contains(&code), "{code} of {server} that is not announced");
+        assert!(!codes("").contains(&code), "{code} without a pool");
+    }
 }

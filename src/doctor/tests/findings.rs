@@ -32,6 +32,7 @@ const CASES: &[(Code, Severity, Change)] = &[
     (Code::KeyExposed, Severity::Warning, |e| e.files.push(file(true, false))),
     (Code::FileUnusable, Severity::Failure, |e| e.files.push(file(false, true))),
     (Code::FilterUnknown, Severity::Warning, |e| e.machine.firewall = None),
+    (Code::PoolAway, Severity::Failure, |e| e.pools[0].trouble = Some(failure("closed", "it closed", "see its log"))),
     (Code::LocalAbsent, Severity::Warning, |e| e.tunnels[0].local = [192, 0, 2, 77].into()),
     (Code::LocalAbsent, Severity::Failure, |e| {
         down(e, "timeout", "IKE_SA_INIT unanswered");

@@ -28,6 +28,7 @@ pub(super) fn evidence() -> Evidence {
         },
         tunnels: vec![tunnel()],
         sessions: vec![session("n", "10.1.0.9")],
+        pools: vec![crate::Pool { name: "staff".to_owned(), trouble: None }],
         fib: Fib {
             table: 254,
             protocol: 142,

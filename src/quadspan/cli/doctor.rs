@@ -14,7 +14,7 @@ use evidence::{Wish, collect};
 /// Exit codes: 0 nothing was found, 1 warnings, 2 failures, 3 nothing could be looked at.
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
-    /// Only these tunnels and neighbors; all by default.
+    /// Only these tunnels, neighbors and pools; all by default.
     names: Vec<String>,
     /// The configuration, for a router that does not run or runs by another file.
     #[arg(short, long, value_name = "FILE")]

@@ -70,6 +70,70 @@ pub(super) fn notes(view: &[PoolView]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::render;
+
+    /// A router of a neighbour and two pools, one of which is not served.
+    fn status() -> serde_json::Value {
+        let pool = |name: &str, network: &str, serving: bool, trouble: serde_json::Value| {
+            serde_json::json!({
+                "name": name, "networks": [network], "serving": serving, "since": 61, "announced": serving,
+                "management": "/run/m.sock", "protocol": "udp", "version": serving.then_some("OpenVPN 2.6.14"),
+                "capacity": 253, "limit": 100, "connected": 0, "clients": [], "certificate_expires_unix": null,
+                "trouble": trouble, "warnings": if serving { vec!["a certificate ends"] } else { Vec::new() }
+            })
+        };
+        let trouble = serde_json::json!({"reason": "closed", "text": "it closed", "remedy": "see its log", "ago": 1});
+        serde_json::json!({
+            "router": {
+                "name": "edge", "asn": 65000, "router_id": "10.1.0.1", "version": "0.1.0", "uptime": 3600,
+                "dataplane": "userspace", "pid": 7, "file": "/etc/quadspan/edge.yaml", "warnings": []
+            },
+            "verdict": {"health": "degraded", "text": "pool guests is not served: it closed"},
+            "tunnels": [], "peers": [],
+            "pools": [
+                pool("staff", "10.8.0.0/24", true, serde_json::Value::Null),
+                pool("guests", "10.9.0.0/24", false, trouble)
+            ],
+            "routing": {
+                "rib_prefixes": 2, "rib_paths": 2, "fib_routes": 1, "fib_installed": 1, "fib_matches_kernel": true
+            }
+        })
+    }
+
+    #[test]
+    fn a_status_has_a_row_for_each_pool_and_says_what_is_wrong_with_it() {
+        let view: view::StatusView = serde_json::from_value(status()).unwrap();
+        let text: Vec<String> = render::status(&view).lines().map(|line| line.trim_end().to_owned()).collect();
+        assert_eq!(
+            text.join("\n"),
+            "\
+DEGRADED: pool guests is not served: it closed
+router edge (AS 65000, id 10.1.0.1), up 1h00m, userspace data plane, quadspan 0.1.0
+
+TUNNEL  STATE  FOR  PEER  BGP  RECEIVED  ADVERTISED  IN  OUT
+
+POOL    NETWORK      SERVER  FOR    ANNOUNCED  PROTOCOL  CLIENTS  ROOM  VERSION
+staff   10.8.0.0/24  serves  1m01s  yes        udp       0/100    253   OpenVPN 2.6.14
+guests  10.9.0.0/24  away    1m01s  no         udp       0/100    253   -
+
+2 prefixes, 2 paths; FIB 1/1 routes, kernel agrees
+
+pool staff: a certificate ends
+
+pool guests is away
+  why:    it closed (1s ago)
+  remedy: see its log"
+        );
+    }
+
+    #[test]
+    fn a_status_in_json_has_the_pools_and_one_of_before_has_none() {
+        let mut status = status();
+        let read = |json: &serde_json::Value| -> view::StatusView { serde_json::from_value(json.clone()).unwrap() };
+        assert_eq!(serde_json::to_value(read(&status)).unwrap(), status);
+        status.as_object_mut().unwrap().remove("pools");
+        assert!(read(&status).pools.is_empty());
+    }
 
     #[test]
     fn pools_are_listed_with_their_clients_and_what_is_wrong() {
