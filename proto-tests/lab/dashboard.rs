@@ -77,14 +77,13 @@ pub fn queries(wanted: impl Fn(&str) -> bool) -> Result<Vec<Query>> {
             row = word(&panel["title"]);
         }
         // Those of a row that is folded up are in it, the others follow it.
-        let panels = array(&panel["panels"]).iter().chain([panel]).filter(|_| wanted(&row));
-        queries.extend(panels.flat_map(|panel| array(&panel["targets"]).iter().map(|target| (panel, target))).map(
-            |(panel, target)| Query {
+        for panel in array(&panel["panels"]).iter().chain([panel]).filter(|_| wanted(&row)) {
+            queries.extend(array(&panel["targets"]).iter().map(|target| Query {
                 panel: word(&panel["title"]),
                 expression: word(&target["expr"]),
                 legend: word(&target["legendFormat"]),
-            },
-        ));
+            }));
+        }
     }
     queries.extend(array(&dashboard["templating"]["list"]).iter().filter_map(variable));
     Ok(queries)
