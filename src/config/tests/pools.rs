@@ -3,6 +3,7 @@
 use openvpn::Protocol;
 use wire::Secret;
 
+use super::diagnostics::{Case, codes, text};
 use super::{GOOD, changed, check};
 use crate::{Code, Management};
 
@@ -92,30 +93,28 @@ fn protected_flows_around_a_pool_take_its_packets() {
 /// What holds for `networks` holds for pools, if they are announced.
 #[test]
 fn networks_of_pools_are_announced_by_the_rules_of_networks() {
-    let one_prefix = [("{asn: 64512}", "{asn: 64512, max-prefix: {out: 1}}")];
-    let alibaba = [("profile: aws", "profile: alibaba")];
-    let cases: [(Code, &str, &[(&str, &str)]); 6] = [
-        (Code::NetworkMartian, "link.ovpn", &[]),
-        (Code::NetworkShared, "shared.ovpn", &[]),
-        (Code::NetworkPublic, "public.ovpn", &[]),
-        (Code::NetworkCloud, "shared.ovpn", &alibaba),
-        (Code::NetworkFamily, "both.ovpn", &[]),
-        (Code::PrefixLimitOut, "server.ovpn", &one_prefix),
+    let alibaba = &[("profile: aws", "profile: alibaba")];
+    let one_prefix = &[("{asn: 64512}", "{asn: 64512, max-prefix: {out: 1}}")];
+    let cases: [(Case, &str); 6] = [
+        ((Code::NetworkMartian, &[]), "link.ovpn"),
+        ((Code::NetworkShared, &[]), "shared.ovpn"),
+        ((Code::NetworkPublic, &[]), "public.ovpn"),
+        ((Code::NetworkCloud, alibaba), "shared.ovpn"),
+        ((Code::NetworkFamily, &[]), "both.ovpn"),
+        ((Code::PrefixLimitOut, one_prefix), "server.ovpn"),
     ];
-    for (code, server, changes) in cases {
-        let codes = |pools: &str| -> Vec<Code> {
-            let text = changed(GOOD, "tunnels:\n", &format!("{pools}tunnels:\n"));
-            let text = changes.iter().fold(text, |text, (from, to)| changed(&text, from, to));
-            let found = check(&text).map_or_else(|report| report.diagnostics().to_vec(), |loaded| loaded.warnings);
-            found.iter().map(crate::Diagnostic::code).collect()
+    for ((code, changes), server) in cases {
+        let found = |pools: &str| {
+            let text = changed(&text(changes), "tunnels:\n", &format!("{pools}tunnels:\n"));
+            codes(&text).contains(&code)
         };
         let pool = |announce: bool| {
             format!(
                 "pools:\n  - {{name: p, announce: {announce}, openvpn: {{config: {server}, management: /run/m}}}}\n"
             )
         };
-        assert!(codes(&pool(true)).contains(&code), "{code} of {server}");
-        assert!(!codes(&pool(false)).contains(&code), "{code} of {server} that is not announced");
-        assert!(!codes("").contains(&code), "{code} without a pool");
+        assert!(found(&pool(true)), "{code} of {server}");
+        assert!(!found(&pool(false)), "{code} of {server} that is not announced");
+        assert!(!found(""), "{code} without a pool");
     }
 }
