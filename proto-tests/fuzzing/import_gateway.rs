@@ -1,6 +1,6 @@
 //! Files of a strongSwan host: swanctl's blocks, BIRD's statements, FRR's lines.
 
-use clouds::import::Format;
+use import::Format;
 
 use super::imports::judge;
 
@@ -13,9 +13,9 @@ pub fn body(octets: &[u8]) {
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     [
-        include_str!("../../src/clouds/tests/samples/swanctl.conf"),
-        include_str!("../../src/clouds/tests/samples/bird.conf"),
-        include_str!("../../src/clouds/tests/samples/frr.conf"),
+        include_str!("../../src/import/tests/samples/swanctl.conf"),
+        include_str!("../../src/import/tests/samples/bird.conf"),
+        include_str!("../../src/import/tests/samples/frr.conf"),
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()

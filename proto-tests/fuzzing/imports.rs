@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path};
 
-use clouds::import::{Format, Input, Options, import};
+use import::{Format, Input, Options, import};
 
 /// Part of every invented key of the samples.
 const KEY: &str = "nvented.Key";

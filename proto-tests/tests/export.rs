@@ -221,7 +221,7 @@ fn an_imported_aws_file_brings_both_tunnels_up() -> Result<()> {
     let [one, two] = ends;
     let ends = [one?, two?];
     let (source, output) = (lab.path().join("vpn.xml"), lab.path().join("edge"));
-    write_file(&source, include_str!("../../src/clouds/tests/samples/aws-bgp.xml"))?;
+    write_file(&source, include_str!("../../src/import/tests/samples/aws-bgp.xml"))?;
     quadspan(&[
         "import",
         "aws-xml",

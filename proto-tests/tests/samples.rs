@@ -19,7 +19,7 @@ use proto_tests::lab::{Lab, LabError, Result, ensure, patience, wait_for, write_
 /// A sample and what its files do not hold.
 struct Sample {
     name: &'static str,
-    /// Files below `src/clouds/tests/samples`.
+    /// Files below `src/import/tests/samples`.
     files: &'static [&'static str],
     /// Options of `import` for our end.
     ours: &'static [&'static str],
@@ -173,7 +173,7 @@ fn ends<'a>(lab: &Lab, sample: &'a Sample) -> Result<[End<'a>; 2]> {
 impl End<'_> {
     fn import(&self, lab: &Lab, sample: &Sample) -> Result<PathBuf> {
         let folder = lab.path().join(self.name).display().to_string();
-        let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/clouds/tests/samples/");
+        let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/import/tests/samples/");
         let files: Vec<String> = sample.files.iter().map(|file| format!("{samples}{file}")).collect();
         let id = Ipv4Addr::from(self.inside).to_string();
         let [a, b, _, _] = self.inside;

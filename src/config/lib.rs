@@ -18,6 +18,7 @@
 
 mod lint;
 mod model;
+mod name;
 mod policies;
 mod pool;
 mod resolve;
@@ -35,6 +36,7 @@ pub use document::code::Code;
 pub use document::diagnostic::{Diagnostic, Report, Severity};
 pub use document::rule::Rule;
 pub use document::yaml::document;
+pub use name::{LONGEST_NAME, name_of};
 pub use pool::{ClientPool, Management};
 pub use profile::{Fact, Profile};
 pub use router::{

@@ -103,7 +103,7 @@ fn one(row: RowText, swapped: bool) -> Result<Row, PlanError> {
     let inside: Ipv4Net =
         row.inside.parse().map_err(|_| value("inside", &row.inside, "a link such as 169.254.21.0/30"))?;
     Ok(Row {
-        name: crate::site::safe_name(&row.name),
+        name: config::name_of(&row.name),
         outside: pair(&row.outside, "outside")?,
         inside: inside.trunc(),
         hosts: pair(&row.hosts, "hosts")?,

@@ -10,7 +10,7 @@ use wire::ipsec::TrafficSelector;
 
 use super::exports::{four, router};
 use crate::export::{self, Reveal, Target, export};
-use crate::import::{Input, Options, import};
+use import::{Input, Options, import};
 
 /// What both ends have to agree on.
 #[derive(Debug, PartialEq)]

@@ -33,6 +33,7 @@ mod version;
 
 use crate::lint;
 use crate::model::{Defaults, Document};
+use crate::name::is_name;
 use crate::policies::{self, PoliciesDraft, PoliciesSections};
 use crate::router::Router;
 use crate::secrets::SecretSource;
@@ -125,9 +126,7 @@ fn tunnel_drafts(
 
 /// A name as it may stand in logs, labels and paths.
 fn name_finding(name: &str, span: Span) -> Option<Finding> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let good = name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(allowed);
-    (!good).then(|| {
+    (!is_name(name)).then(|| {
         Finding::error(Code::Name, span, format!("`{name}` cannot be a name"))
             .label("stands in logs, metric labels and paths")
             .remedy("use at most 32 letters, digits, `-`, `_` and `.`, beginning with a letter or digit")

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use clouds::import::{Format, Imported, Input, MAX_INPUT, Options, Suites, import};
-use clouds::{ImportError, NoteKind};
+use import::{Format, Imported, Input, MAX_INPUT, Options, Suites, import};
+use import::{ImportError, NoteKind};
 use ipnet::{IpNet, Ipv4Net};
 use wire::{Asn, Secret};
 use zeroize::Zeroizing;

@@ -63,7 +63,7 @@ impl Connection {
         let mut connection = Self { tunnel, bgp: false, local: None, gateway: None, custom: Vec::new() };
         let members = properties(json)?;
         if let Some((_, name)) = members.iter().find(|(key, _)| key == "name") {
-            connection.tunnel.name = crate::site::safe_name(&name_in(&name.text().unwrap_or_default()));
+            connection.tunnel.name = config::name_of(&name_in(&name.text().unwrap_or_default()));
         }
         for (key, value) in &members {
             connection.member(key, value, notes)?;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use config::Profile;
+use config::{LONGEST_NAME, Profile, name_of};
 use ipnet::{IpNet, Ipv4Net};
 use negotiation::IkeVersion;
 use wire::Asn;
 
 use super::{Options, Suites};
 use crate::note::Notes;
-use crate::site::{Site, SiteLink, SiteTunnel, safe_name};
+use crate::site::{Site, SiteLink, SiteTunnel};
 use crate::words::is_broken;
 use crate::{ImportError, MissingValue};
 
@@ -46,7 +46,8 @@ fn unique_names(tunnels: &mut [SiteTunnel]) {
         let base = tunnel.name.clone();
         let mut number = 2;
         while !taken.insert(tunnel.name.clone()) {
-            tunnel.name = format!("{base}-{number}");
+            let suffix = format!("-{number}");
+            tunnel.name = base.chars().take(LONGEST_NAME - suffix.len()).chain(suffix.chars()).collect();
             number += 1;
         }
     }
@@ -60,7 +61,7 @@ fn router(site: &mut Site, options: &Options, notes: &mut Notes, asked: &mut Ask
         notes.assumed("router name", "`edge`: `--name NAME` gives another");
         "edge".to_owned()
     });
-    site.name = Some(safe_name(&name));
+    site.name = Some(name_of(&name));
     site.asn = options.asn.or(site.asn);
     if site.asn.is_none() {
         if site.tunnels.iter().any(|tunnel| tunnel.session.is_some()) {

@@ -3,13 +3,14 @@
 //! `^` at the end of a line continues it; where a document runs lines together it stands between words. A rule is a
 //! tunnel; it is the one of a section above if both end at the same address.
 
+use config::name_of;
+
 use super::text::Text;
 use super::value::{Value, shown_value};
 use super::windows::{Common, Draft, main_lifetime, main_methods, quick_methods};
 use crate::ImportError;
 use crate::Place;
 use crate::note::Notes;
-use crate::site::safe_name;
 
 pub(super) fn read(
     file: &Text,
@@ -120,7 +121,7 @@ fn add(command: &Command, pairs: &[Pair<'_>], tunnels: &mut Vec<Draft>, notes: &
     let remote = find("remotetunnelendpoint").and_then(|text| text.parse().ok());
     let known = tunnels
         .iter()
-        .position(|draft| draft.tunnel.name == safe_name(name) || (remote.is_some() && draft.tunnel.remote == remote));
+        .position(|draft| draft.tunnel.name == name_of(name) || (remote.is_some() && draft.tunnel.remote == remote));
     let draft = match known {
         Some(index) => &mut tunnels[index],
         None => {
@@ -132,7 +133,7 @@ fn add(command: &Command, pairs: &[Pair<'_>], tunnels: &mut Vec<Draft>, notes: &
 }
 
 fn change(command: &Command, pairs: &[Pair<'_>], tunnels: &mut [Draft], notes: &mut Notes) -> Result<(), ImportError> {
-    let name = pairs.iter().find(|(key, ..)| key.eq_ignore_ascii_case("name")).map(|(_, text, _)| safe_name(text));
+    let name = pairs.iter().find(|(key, ..)| key.eq_ignore_ascii_case("name")).map(|(_, text, _)| name_of(text));
     let draft = tunnels.iter_mut().find(|draft| Some(&draft.tunnel.name) == name.as_ref());
     let Some(draft) = draft else {
         notes.unmapped(&command.place, "netsh consec set rule", "names no rule of this script");

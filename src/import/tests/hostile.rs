@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::import::MAX_INPUT;
+use crate::MAX_INPUT;
 
 fn refused(name: &str, octets: &[u8], format: Option<Format>) -> ImportError {
     match import(format, &[Input { name, octets }], &options()) {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use config::Profile;
+use config::{Profile, name_of};
 use crypto::{EspProposal, IkeProposal};
 use identity::Identity;
 use ipnet::{IpNet, Ipv4Net};
@@ -111,7 +111,7 @@ pub struct SiteSession {
 impl SiteTunnel {
     pub(crate) fn new(name: &str, place: Place, profile: Profile) -> Self {
         Self {
-            name: safe_name(name),
+            name: name_of(name),
             place,
             profile,
             local: None,
@@ -193,31 +193,9 @@ impl SiteLink {
     }
 }
 
-/// `name` with what our configuration does not take in a name replaced by `-`, and not longer than a file's may be.
-pub(crate) fn safe_name(name: &str) -> String {
-    const LONGEST: usize = 48;
-    let mut safe = String::new();
-    for c in name.chars() {
-        let c = if c.is_ascii_alphanumeric() || matches!(c, '_' | '.') { c } else { '-' };
-        if c != '-' || !(safe.is_empty() || safe.ends_with('-')) {
-            safe.push(c);
-        }
-    }
-    safe.truncate(LONGEST);
-    let trimmed = safe.trim_matches(['-', '.']);
-    if trimmed.is_empty() { "tunnel".to_owned() } else { trimmed.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_become_ones_that_files_and_configurations_take() {
-        let names = ["vgw-1a2b Tunnel1", "../../etc/passwd", "", "..", "a b", "日本"].map(safe_name);
-        assert_eq!(names, ["vgw-1a2b-Tunnel1", "etc-passwd", "tunnel", "tunnel", "a-b", "tunnel"]);
-        assert_eq!(safe_name(&"x".repeat(300)).len(), 48);
-    }
 
     #[test]
     fn two_hosts_of_a_slash_30_are_a_link() {

@@ -1,5 +1,11 @@
 //! From what a provider hands out to a configuration of ours that passes every check.
 //!
+//! ```text
+//!  octets --text--> words --FORMAT--> Site --complete--> Site --yaml--> our file, key files
+//!                              |        |       ^          |                  |
+//!                              + Notes -+    Options       +------ config::parse: it passes, or is refused
+//! ```
+//!
 //! Each format has a file that turns its text into a [`Site`]; what follows is the same for all: options fill in what
 //! no file holds, the rest is asked for in one error; our YAML is written, secrets apart; and the result goes through
 //! [`config::parse`], so that nothing is handed out that `quadspan check` would refuse.
@@ -15,16 +21,23 @@ mod azure_gateway;
 mod bird;
 mod blocks;
 mod complete;
+mod error;
 mod frr;
 mod json;
 mod netsh;
+mod note;
+mod site;
 mod strongswan;
 mod swanctl;
 mod text;
 mod value;
 mod windows;
+mod words;
 mod xml;
 mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -33,10 +46,12 @@ use config::{Diagnostic, FoundSecret, SecretError, SecretReference, SecretSource
 use ipnet::{IpNet, Ipv4Net};
 use wire::{Asn, Secret};
 
-use crate::note::Notes;
-use crate::site::Site;
-use crate::{ImportError, Note};
+use note::Notes;
+use site::Site;
 use text::Text;
+
+pub use error::{ImportError, MissingValue};
+pub use note::{Note, NoteKind, Place};
 
 /// The largest file that is read, in octets.
 pub const MAX_INPUT: usize = 1024 * 1024;

@@ -8,7 +8,7 @@ use wire::{Asn, Secret};
 
 use super::*;
 use crate::NoteKind;
-use crate::import::Suites;
+use crate::Suites;
 
 /// The result as a person sees it.
 fn shown(imported: &Imported) -> String {
