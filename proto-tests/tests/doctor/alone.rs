@@ -12,6 +12,8 @@ use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, patience, run, wa
 
 use crate::asking::{ask, finds, found, report};
 
+/// An OpenVPN server that never runs.
+const SERVER: &str = "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\n";
 /// Where nobody is.
 const NOBODY: [u8; 4] = [192, 0, 2, 200];
 
@@ -30,7 +32,7 @@ pub(crate) fn play() -> Result<()> {
             lab.path().join("management.sock").display()
         ),
     )?;
-    write_file(&lab.path().join("server.conf"), "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\n")?;
+    write_file(&lab.path().join("server.conf"), SERVER)?;
     let (file, program) = (file.display().to_string(), binary()?.display().to_string());
 
     // Neither `nft` nor `iptables-save` is there.
@@ -52,7 +54,7 @@ pub(crate) fn play() -> Result<()> {
     finds("QD0109", "warning", || ask(&host, &socket, &["-c", &file])).map(drop)
 }
 
-/// Nobody serves; then somebody has taken the server's place and says nothing.
+/// Nobody serves; then somebody has taken the server's place and says nothing; then its file is gone.
 fn a_pool_without_its_server(host: &Namespace, socket: &Path) -> Result<()> {
     let away = |words: &str| {
         wait_for(patience(20), words, || {
@@ -64,7 +66,13 @@ fn a_pool_without_its_server(host: &Namespace, socket: &Path) -> Result<()> {
     away("cannot be reached")?;
     let path = socket.with_file_name("management.sock");
     let _silent = UnixListener::bind(&path).map_err(LabError::io("listen for the router"))?;
-    away("did not answer within")
+    away("did not answer within")?;
+    let file = socket.with_file_name("server.conf");
+    std::fs::remove_file(&file).map_err(LabError::io("remove the server's file"))?;
+    let finding = found(&ask(host, socket, &[])?, "QD0111", "failure")?;
+    let why = finding["finding"].as_str().is_some_and(|text| text.contains("no server configuration"));
+    ensure(why, "whose file", || finding.to_string())?;
+    write_file(&file, SERVER)
 }
 
 /// Four times what a kernel has room for by itself, on however large a machine.

@@ -39,6 +39,20 @@ fn every_example_is_without_findings() {
     }
 }
 
+/// What stands in comments there works without them.
+#[test]
+fn the_pool_of_the_branch_router_is_without_findings() {
+    let (text, loaded) = example("branch-router.yaml");
+    assert!(loaded.router.pools.is_empty());
+    let (before, pools) = text.split_once("# pools:\n").unwrap();
+    let (pools, after) = pools.split_once("\n\n").unwrap();
+    let pools = pools.lines().map(|line| line.strip_prefix("# ").unwrap()).collect::<Vec<_>>().join("\n");
+    let loaded = parse("branch-router.yaml", &format!("{before}pools:\n{pools}\n\n{after}"), &Keys);
+    let loaded = loaded.unwrap_or_else(|report| panic!("{}", report.render(false)));
+    assert_eq!(loaded.warnings.iter().map(crate::Diagnostic::brief).collect::<Vec<_>>(), Vec::<String>::new());
+    assert_eq!(loaded.router.pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>(), ["staff"]);
+}
+
 #[test]
 fn every_example_stays_valid_after_an_unrelated_comment() {
     for name in names() {

@@ -12,7 +12,7 @@ const SERVER: &str = "server 10.8.0.0 255.255.255.0\ntopology subnet\nkeepalive 
 /// Configurations of servers.
 pub(super) fn file(name: &str) -> Option<&'static str> {
     Some(match name {
-        "server.ovpn" => SERVER,
+        "server.ovpn" | "/etc/openvpn/server/staff.conf" => SERVER,
         "tcp.ovpn" => {
             "server 10.8.0.0 255.255.255.0\ntopology subnet\nmax-clients 9\nproto tcp-server\nmanagement 127.0.0.1 7505 good.psk\n"
         }
