@@ -178,6 +178,7 @@ impl World {
                 }
                 Output::PrefixWarning { .. }
                 | Output::HeldBack { .. }
+                | Output::Forgotten { .. }
                 | Output::EndOfRib { .. }
                 | Output::RequestRefresh { .. } => {}
             }

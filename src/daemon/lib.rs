@@ -43,6 +43,7 @@ mod bfd_task;
 mod clock;
 mod convergence;
 mod coupling;
+mod doubts;
 mod entropy;
 mod error;
 pub mod flows;

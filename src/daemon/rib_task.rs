@@ -5,19 +5,20 @@
 //! peer costs no memory and gets the latest state instead of all that led there. How long a peer may read nothing is
 //! the session's matter (RFC 9687).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use rib::{NextHop, Output, PeerId, PeerPolicy, PeerSession, Rib};
+use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
 
 use super::convergence::Convergence;
+use super::doubts::Doubts;
 use super::link_states::LinkStates;
 use super::session;
 use super::sleep::sleep_until;
@@ -169,7 +170,7 @@ pub(super) fn spawn(
         backlog: BTreeMap::new(),
         room: FuturesUnordered::new(),
         changes: Vec::new(),
-        doubted: BTreeSet::new(),
+        doubts: Doubts::default(),
         convergence: Some(Convergence::default()),
         deferred: None,
         converged: false,
@@ -196,8 +197,7 @@ struct Task {
     room: FuturesUnordered<BoxFuture<'static, (PeerId, Room)>>,
     /// Changes for the forwarding table not yet handed over.
     changes: Vec<rib::FibChange>,
-    /// Next hops of sessions lost whose routes are still being gone through.
-    doubted: BTreeSet<NextHop>,
+    doubts: Doubts,
     /// Who has announced all it had, until every session has.
     convergence: Option<Convergence>,
     /// After our own restart, until when nothing is decided.
@@ -333,8 +333,7 @@ impl Task {
     /// The session is lost, and what was learned on it is to go: at once out of every group of next hops, and then route by
     /// route.
     fn doubt(&mut self, peer: PeerId) {
-        self.doubted.extend(self.rib.next_hops_at(peer));
-        self.fib.doubt(self.doubted.clone());
+        self.fib.doubt(self.doubts.begin(peer, self.rib.next_hops_at(peer)));
     }
 
     /// Passes on a slice of what the routing tables ask for; whether there may be more.
@@ -343,9 +342,6 @@ impl Task {
         while self.changes.len() < CHANGES {
             let Some(output) = self.rib.poll_output() else {
                 self.hand_over_changes();
-                if !std::mem::take(&mut self.doubted).is_empty() {
-                    self.fib.doubt(BTreeSet::new());
-                }
                 self.report_convergence();
                 return false;
             };
@@ -367,6 +363,10 @@ impl Task {
                     self.reporter.prefix_limit_near(&name, count, limit);
                 }
                 Output::EndOfRib { peer, family } => self.note_complete(peer, family),
+                Output::Forgotten { peer } => {
+                    self.hand_over_changes();
+                    self.fib.doubt(self.doubts.end(peer));
+                }
                 Output::RequestRefresh { peer, family } => {
                     self.tell(peer, session::Command::Refresh(family));
                 }

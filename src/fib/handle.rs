@@ -62,9 +62,9 @@ impl Fib {
         let _ = receiver.await;
     }
 
-    /// From now on these next hops are in doubt, too: routes are about to be moved off them one by one. Until then they are
-    /// used only where there is no other way. Takes effect at once. With none, all doubts end, once everything said before
-    /// was looked at. Means nothing where routes carry their next hops themselves.
+    /// From now on these next hops are in doubt, and no others: routes are about to be moved off them one by one. Until then
+    /// they are used only where there is no other way. What is in doubt now is so at once; what was, and is no more, once
+    /// everything said before was looked at. Means nothing where routes carry their next hops themselves.
     pub fn doubt(&self, next_hops: BTreeSet<NextHop>) {
         self.mailbox().write(|mail| mail.doubted = Some(next_hops));
     }

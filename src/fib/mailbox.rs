@@ -108,10 +108,9 @@ impl Mailbox {
         Deaths { dead, leaving: std::mem::take(&mut mail.leaving) }
     }
 
-    /// Takes what cannot wait either: which next hops are in doubt. That none is any more waits for the routes that were
-    /// said before.
-    pub(crate) fn take_doubted(&self) -> Option<BTreeSet<NextHop>> {
-        lock(&self.mail).doubted.take_if(|doubted| !doubted.is_empty())
+    /// What cannot wait either: next hops in doubt. Which are so no more waits for the routes that were said before.
+    pub(crate) fn doubted(&self) -> Option<BTreeSet<NextHop>> {
+        lock(&self.mail).doubted.clone().filter(|doubted| !doubted.is_empty())
     }
 
     /// Makes the next wait return at once: what came was not taken yet.
@@ -200,14 +199,14 @@ mod tests {
         let next_hop = NextHop { link: LinkId(1), address: "169.254.21.1".parse().unwrap() };
         let doubt = |hops: BTreeSet<NextHop>| mailbox.write(|mail| mail.doubted = Some(hops));
         doubt([next_hop].into());
-        assert_eq!(mailbox.take_doubted(), Some([next_hop].into()));
+        assert_eq!((mailbox.doubted(), mailbox.take().doubted), (Some([next_hop].into()), Some([next_hop].into())));
         let change = |n: u32| {
             let prefix = IpNet::new(std::net::Ipv4Addr::from_bits(n << 8).into(), 24).unwrap();
             FibChange { prefix, next_hops: NextHopSet::default() }
         };
         mailbox.routes((0..5000).map(change).collect());
         doubt(BTreeSet::new());
-        assert_eq!((mailbox.take_doubted(), mailbox.take().doubted), (None, None));
+        assert_eq!((mailbox.doubted(), mailbox.take().doubted), (None, None));
         assert_eq!(mailbox.take().doubted, Some(BTreeSet::new()));
     }
 

@@ -171,15 +171,15 @@ impl Plan {
         self.links.values().all(|link| !link.up || self.kernel.running.contains(&link.interface))
     }
 
-    /// These next hops are in doubt, too; with none, no next hop is any more.
+    /// These next hops are in doubt, too.
     pub(crate) fn doubt(&mut self, next_hops: BTreeSet<NextHop>) {
-        let before = self.doubted.len();
-        if next_hops.is_empty() {
-            self.doubted.clear();
-        } else {
-            self.doubted.extend(next_hops);
-        }
-        if self.doubted.len() != before {
+        self.doubt_only(&self.doubted | &next_hops);
+    }
+
+    /// These next hops are in doubt, and others are no more.
+    pub(crate) fn doubt_only(&mut self, next_hops: BTreeSet<NextHop>) {
+        if self.doubted != next_hops {
+            self.doubted = next_hops;
             (self.objects_due, self.garbage_due) = (true, true);
         }
     }

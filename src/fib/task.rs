@@ -166,7 +166,7 @@ impl Task {
             self.policy.set_standings(standings);
         }
         if let Some(doubted) = mail.doubted {
-            self.plan.doubt(doubted);
+            self.plan.doubt_only(doubted);
         }
         if let Some(flows) = mail.flows {
             self.policy.set(flows);

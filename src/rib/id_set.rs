@@ -88,6 +88,16 @@ impl IdSet {
         self.len = self.words.iter().map(|bits| bits.count_ones() as usize).sum();
         self.first = 0;
     }
+
+    /// Keeps the members that `other` has, too.
+    pub(crate) fn intersect(&mut self, other: &Self) {
+        self.words.truncate(other.words.len());
+        for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
+            *mine &= theirs;
+        }
+        self.len = self.words.iter().map(|bits| bits.count_ones() as usize).sum();
+        self.first = 0;
+    }
 }
 
 const fn place(id: u32) -> (usize, u64) {

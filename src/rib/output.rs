@@ -54,6 +54,12 @@ pub enum Output {
         /// Of which family.
         family: Family,
     },
+    /// All that was learned on a session that was lost is decided without it, and what follows from it for the forwarding
+    /// table was handed out before this; whether the peer is back or not.
+    Forgotten {
+        /// Who.
+        peer: PeerId,
+    },
     /// A new policy might accept what was refused before and no longer kept: ask the peer for it (RFC 2918).
     RequestRefresh {
         /// Whom.

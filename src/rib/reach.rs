@@ -118,10 +118,11 @@ impl Rib {
         }
     }
 
-    /// The next hops that a peer's routes have if it is in a tunnel or on a network of ours, and names itself.
+    /// The next hops that a peer's routes have if it is in a tunnel or on a network of ours, and names itself. None if it
+    /// can have no routes: [`Output::Forgotten`](crate::Output::Forgotten) never follows then.
     #[must_use]
     pub fn next_hops_at(&self, peer: PeerId) -> Vec<NextHop> {
-        let near = |state: &&Peer| state.egress.link != LinkId::NONE;
+        let near = |state: &&Peer| state.egress.link != LinkId::NONE && (state.session.is_some() || state.retained);
         let Some(Peer { policy, egress, .. }) = self.peers.get(peer).filter(near) else { return Vec::new() };
         policy.all_ends().map(|ends| NextHop { link: egress.link, address: ends.peer }).collect()
     }

@@ -66,6 +66,8 @@ pub struct Rib {
     pub(crate) installed: usize,
     /// Prefixes to decide again.
     pub(crate) dirty: IdSet,
+    /// Of these, the ones that have not been since a session was lost, by its peer.
+    pub(crate) leaving: BTreeMap<PeerId, IdSet>,
     /// Prefixes that may be gone from everywhere.
     pub(crate) vacant: IdSet,
     /// How many of these were left when it was last looked, because some peer is yet to be told.
@@ -106,6 +108,7 @@ impl Rib {
             sets: Sets::default(),
             installed: 0,
             dirty: IdSet::default(),
+            leaving: BTreeMap::new(),
             vacant: IdSet::default(),
             waiting: 0,
             deferred: false,
@@ -166,7 +169,11 @@ impl Rib {
             return;
         }
         state.adj_out = AdjOut::default();
+        let mut leaving = state.adj_in.prefixes.clone();
         self.forget_routes(peer);
+        // What was of no use is decided already.
+        leaving.intersect(&self.dirty);
+        self.leaving.entry(peer).or_default().union(&leaving);
         self.drop_outputs(peer);
     }
 
@@ -345,6 +352,7 @@ impl Rib {
             Output::PrefixLimit { peer: of, .. }
             | Output::PrefixWarning { peer: of, .. }
             | Output::EndOfRib { peer: of, .. }
+            | Output::Forgotten { peer: of }
             | Output::RequestRefresh { peer: of, .. } => *of != peer,
             Output::Fib(_) => true,
         });

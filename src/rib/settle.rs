@@ -67,9 +67,23 @@ impl Rib {
         for _ in 0..BATCH {
             let Some(id) = self.dirty.pop() else { break };
             self.settle_prefix(id, &mut scratch);
+            self.leaving.values_mut().for_each(|leaving| _ = leaving.remove(id));
         }
         self.scratch = scratch;
-        worked
+        self.report_forgotten() || worked
+    }
+
+    /// Says whose lost session leaves nothing undecided; whether there is such a peer.
+    fn report_forgotten(&mut self) -> bool {
+        let Self { leaving, ready, .. } = self;
+        let before = leaving.len();
+        leaving.retain(|peer, left| {
+            if left.is_empty() {
+                ready.push_back(Output::Forgotten { peer: *peer });
+            }
+            !left.is_empty()
+        });
+        leaving.len() < before
     }
 
     fn settle_prefix(&mut self, id: u32, scratch: &mut Scratch) {

@@ -61,7 +61,7 @@ impl Task {
 
     /// Takes next hops in doubt out of the kernel, where routes have others.
     pub(super) async fn leave_doubted(&mut self) -> Moved {
-        let Some(doubted) = self.mailbox.take_doubted() else { return Moved::default() };
+        let Some(doubted) = self.mailbox.doubted() else { return Moved::default() };
         self.plan.doubt(doubted);
         if self.schedule.is_blind() {
             // What only seems to have another way would be lost; it is looked at again with the next picture.

@@ -124,6 +124,7 @@ fn timed(what: &str, rib: &mut Rib, act: impl FnOnce(&mut Rib)) -> io::Result<()
             Output::PrefixLimit { .. }
             | Output::PrefixWarning { .. }
             | Output::HeldBack { .. }
+            | Output::Forgotten { .. }
             | Output::EndOfRib { .. }
             | Output::RequestRefresh { .. } => {}
         }

@@ -86,7 +86,7 @@ impl World {
                 self.plan.link_down(LinkId(tunnel));
                 self.up.remove(&tunnel);
             }
-            Step::Doubt(tunnels) => self.plan.doubt(set(&tunnels).as_slice().iter().copied().collect()),
+            Step::Doubt(tunnels) => self.plan.doubt_only(set(&tunnels).as_slice().iter().copied().collect()),
             Step::Work { operations } => self.work(operations),
             Step::Resync => drop(self.plan.resync(self.model.dump())),
             Step::Converged => self.plan.converged(),
@@ -148,7 +148,7 @@ impl World {
     }
 
     fn settle(&mut self) {
-        self.plan.doubt(BTreeSet::new());
+        self.plan.doubt_only(BTreeSet::new());
         self.plan.converged();
         self.plan.resync(self.model.dump());
         let foreign = self.model.foreign();

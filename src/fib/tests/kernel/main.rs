@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod adoption;
 #[cfg(test)]
+mod doubts;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod flows;

@@ -155,6 +155,7 @@ impl Router {
                 Output::PrefixLimit { peer, .. } => self.peer_down(*peer),
                 Output::PrefixWarning { .. }
                 | Output::HeldBack { .. }
+                | Output::Forgotten { .. }
                 | Output::EndOfRib { .. }
                 | Output::RequestRefresh { .. } => {}
             }
