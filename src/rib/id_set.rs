@@ -120,7 +120,7 @@ mod tests {
         #[test]
         fn behaves_as_an_ordered_set(
             operations in prop::collection::vec((0u8..4, 0u32..300), 0..200),
-            others in prop::collection::vec(0u32..400, 0..50),
+            others in prop::collection::btree_set(0u32..400, 0..50),
         ) {
             let mut set = IdSet::default();
             let mut model = BTreeSet::new();
@@ -134,10 +134,15 @@ mod tests {
                 prop_assert_eq!(set.contains(id), model.contains(&id));
             }
             let mut other = IdSet::default();
-            for id in others {
-                other.insert(id);
-                model.insert(id);
+            for id in &others {
+                other.insert(*id);
             }
+            let mut both = set.clone();
+            both.intersect(&other);
+            let in_both: BTreeSet<u32> = model.intersection(&others).copied().collect();
+            prop_assert_eq!(both.len(), in_both.len());
+            prop_assert!(std::iter::from_fn(|| both.pop()).eq(in_both));
+            model.extend(others);
             set.union(&other);
             prop_assert_eq!(set.len(), model.len());
             prop_assert!(set.iter().eq(model.iter().copied()));
