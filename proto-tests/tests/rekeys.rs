@@ -2,24 +2,41 @@
 
 use std::time::Duration;
 
+use proto_tests::lab::daemon::Daemon;
 use proto_tests::lab::layout::{HOST_B, TUNNELS};
 use proto_tests::lab::own::OwnSides;
 use proto_tests::lab::router_file::TunnelEntry;
 use proto_tests::lab::scenario::{FourTunnel, Initiator};
 use proto_tests::lab::{Result, ensure, tell, wait_for};
+use serde_json::Value;
 
-/// CHILD SAs are renewed every 3 s, IKE SAs every 7 s.
+/// CHILD SAs are renewed every 2 s, IKE SAs every 5 s.
 fn often(tunnel: &mut TunnelEntry) {
-    tunnel.rekey_margin = 9;
+    tunnel.rekey_margin = 10;
     tunnel.esp_lifetime = 12;
-    tunnel.ike_lifetime = 16;
+    tunnel.ike_lifetime = 15;
+}
+
+/// Our SPIs of each tunnel's IKE SA.
+fn ike_spis(daemon: &Daemon) -> Result<Vec<Value>> {
+    TUNNELS.iter().map(|plan| Ok(daemon.tunnel(plan.name)?["ike"]["spi_local"].clone())).collect()
+}
+
+/// Both kinds of keys were renewed in each tunnel, those of CHILD SAs at least so often.
+fn expect_renewed(daemon: &Daemon, before: &[Value], least: u64) -> Result<()> {
+    for (plan, (before, now)) in TUNNELS.iter().zip(before.iter().zip(ike_spis(daemon)?)) {
+        let child = daemon.tunnel(plan.name)?["child"].clone();
+        ensure(child["rekeys"].as_u64() >= Some(least), "the CHILD SA was renewed", || child.to_string())?;
+        ensure(now != *before && now.is_string(), "the IKE SA was renewed", || format!("{}: {now}", plan.name))?;
+    }
+    Ok(())
 }
 
 fn both_sides(lab: &mut FourTunnel) {
     lab.file.tunnels.iter_mut().for_each(often);
     for cloud in &mut lab.clouds {
-        cloud.plan.swan.rekey_child = 3;
-        cloud.plan.swan.rekey_ike = 7;
+        cloud.plan.swan.rekey_child = 2;
+        cloud.plan.swan.rekey_ike = 5;
     }
 }
 
@@ -35,8 +52,9 @@ fn both_ends_renew_at_once_where_the_peers_began() {
 
 fn renewed_without_loss(lab: &mut FourTunnel) -> Result<()> {
     lab.wait_all_up()?;
+    let before = ike_spis(lab.daemon()?)?;
     let stream = lab.stream()?;
-    std::thread::sleep(Duration::from_secs(30));
+    std::thread::sleep(Duration::from_secs(20));
     let report = stream.finish();
     // The peers drop packets of their own while they replace a policy, and say so: those are counted and taken off.
     let dropped: u64 =
@@ -46,9 +64,8 @@ fn renewed_without_loss(lab: &mut FourTunnel) -> Result<()> {
     ensure(report.lost_round_trip <= dropped, "every packet that the peers sent comes back", || {
         format!("{report}, of which the peers dropped {dropped}")
     })?;
-    for (plan, cloud) in TUNNELS.iter().zip(&lab.clouds) {
-        let tunnel = lab.daemon()?.tunnel(plan.name)?;
-        ensure(tunnel["child"]["rekeys"].as_u64() >= Some(5), "the keys were renewed", || tunnel["child"].to_string())?;
+    expect_renewed(lab.daemon()?, &before, 5)?;
+    for cloud in &lab.clouds {
         wait_for(Duration::from_secs(10), "one SA of each kind is left at the peer", || {
             let counts = cloud.swan()?.sa_counts()?;
             ensure(counts == (1, 1), "IKE and CHILD SAs", || {
@@ -63,9 +80,11 @@ fn renewed_without_loss(lab: &mut FourTunnel) -> Result<()> {
 fn our_own_process_on_all_sides_renews_without_a_packet_lost() -> Result<()> {
     let sides = OwnSides::start(|file| file.tunnels.iter_mut().for_each(often))?;
     sides.wait_all_up()?;
+    let before = ike_spis(sides.router()?)?;
     let stream = sides.stream()?;
-    std::thread::sleep(Duration::from_secs(20));
+    std::thread::sleep(Duration::from_secs(14));
     let report = stream.finish();
+    expect_renewed(sides.router()?, &before, 5)?;
     tell(&format!("our own process on all sides renews: {report}"));
     ensure(report.lost_round_trip == 0, "every packet arrives and returns", || format!("{report}\n{}", sides.logs()))
 }
@@ -82,8 +101,13 @@ fn an_operator_renews_each_kind_of_sa() {
             let now = spi(lab)?;
             ensure(now != before, "its SPI", || now.to_string())
         })?;
+        let before = ike_spis(lab.daemon()?)?;
         lab.daemon()?.order(&["rekey", "aws1", "--ike"])?;
-        std::thread::sleep(Duration::from_secs(2));
+        wait_for(Duration::from_secs(5), "the IKE SA is another one", || {
+            let now = ike_spis(lab.daemon()?)?;
+            let right = now[0] != before[0] && now[0].is_string() && now[1..] == before[1..];
+            ensure(right, "its SPI, and no other's", || format!("{now:?}, {before:?} before"))
+        })?;
         lab.wait_all_up()?;
         let report = stream.finish();
         ensure(report.lost == 0, "no packet is lost", || report.to_string())
