@@ -132,16 +132,16 @@ impl OwnSides {
         Ok(running)
     }
 
-    /// The ends of all logs.
+    /// The last lines of all logs.
     #[must_use]
-    pub fn logs(&self) -> String {
+    pub fn logs(&self, lines: usize) -> String {
         self.files
             .iter()
             .map(|file| {
                 format!(
                     "--- {}\n{}\n",
                     file.name,
-                    process::tail(&self.lab.path().join(format!("{}.log", file.name)), 40)
+                    process::tail(&self.lab.path().join(format!("{}.log", file.name)), lines)
                 )
             })
             .collect()

@@ -7,12 +7,16 @@ use super::concentrator::{BgpSide, Concentrator, Plan, Speaker};
 use super::daemon::Daemon;
 use super::layout::{CLOUD_ASN, CLOUD_NETWORK, HOST_B, Layout, ROUTER_ASN, ROUTER_NETWORK, TUNNELS, TunnelPlan};
 use super::router_file::{RouterFile, suites};
-use super::stream::{Running, Stream};
+use super::stream::{Report, Running, Stream};
 use super::strongswan::SwanTunnel;
 use super::{Lab, LabError, Result, ensure, not_yet, wait_for};
 
 /// How long the whole may take to come up.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// Lines of each log that say how a test ended.
+const LAST_LINES: usize = 60;
+/// Lines of each log that hold all that happened while a stream ran.
+pub const ALL_LINES: usize = 4_000;
 
 /// Our router between `host-a` and four concentrators.
 #[derive(Debug)]
@@ -87,12 +91,12 @@ impl FourTunnel {
             body(&mut scenario)
         }));
         match outcome {
-            Ok(Ok(())) if std::env::var_os("QUADSPAN_LAB_LOGS").is_some() => super::print(&scenario.logs()),
+            Ok(Ok(())) if std::env::var_os("QUADSPAN_LAB_LOGS").is_some() => super::print(&scenario.logs(LAST_LINES)),
             Ok(Ok(())) => {}
-            Ok(Err(error)) => panic!("{error}\n{}", scenario.logs()),
+            Ok(Err(error)) => panic!("{error}\n{}", scenario.logs(LAST_LINES)),
             Err(panic) => {
                 use std::io::Write as _;
-                let _unseen = std::io::stderr().write_all(scenario.logs().as_bytes());
+                let _unseen = std::io::stderr().write_all(scenario.logs(LAST_LINES).as_bytes());
                 resume_unwind(panic)
             }
         }
@@ -209,13 +213,22 @@ impl FourTunnel {
         Ok(running)
     }
 
-    /// The ends of all logs.
+    /// Succeeds where no more packets were lost than allowed; else with all that everybody wrote meanwhile, because what
+    /// lost a packet is long past when the stream ends.
+    ///
+    /// # Errors
+    /// With the report and the logs.
+    pub fn ensure_lost(&self, what: &str, lost: u64, allowed: u64, report: &Report) -> Result<()> {
+        ensure(lost <= allowed, what, || format!("{report}, of which {allowed} may be lost\n{}", self.logs(ALL_LINES)))
+    }
+
+    /// The last lines of all logs.
     #[must_use]
-    pub fn logs(&self) -> String {
+    pub fn logs(&self, lines: usize) -> String {
         let own = self.lab.path().join(format!("{}.log", self.file.name));
-        let mut text = format!("--- our process\n{}\n", super::process::tail(&own, 60));
+        let mut text = format!("--- our process\n{}\n", super::process::tail(&own, lines));
         for cloud in &self.clouds {
-            text += &cloud.logs(25);
+            text += &cloud.logs(lines);
         }
         text
     }

@@ -44,10 +44,10 @@ fn endures(lab: &mut FourTunnel, duration: Duration) -> Result<()> {
         format!("{first:?} then {last:?}")
     })?;
     ensure(last.threads == first.threads, "threads do not grow", || format!("{first:?} then {last:?}"))?;
-    ensure(report.lost == 0, "no packet is lost", || report.to_string())?;
+    lab.ensure_lost("no packet is lost", report.lost, 0, &report)?;
     let dropped: u64 =
         lab.clouds.iter().map(|cloud| cloud.swan().map(|swan| swan.dropped_outbound(HOST_B))).sum::<Result<u64>>()?;
-    ensure(report.lost_round_trip <= dropped, "none is lost on the way back but by the peers", || report.to_string())?;
+    lab.ensure_lost("none is lost on the way back but by the peers", report.lost_round_trip, dropped, &report)?;
     wait_for(Duration::from_secs(10), "one SA of each kind is left at each peer", || {
         let counts: Vec<_> = lab.clouds.iter().map(|cloud| cloud.swan()?.sa_counts()).collect::<Result<_>>()?;
         ensure(counts.iter().all(|&count| count == (1, 1)), "IKE and CHILD SAs", || format!("{counts:?}"))

@@ -14,7 +14,6 @@ mod verdict;
 use std::process::ExitCode;
 
 use clap::Parser;
-use proto_tests::lab::own::OwnSides;
 
 use story::Story;
 use verdict::Verdict;
@@ -38,7 +37,7 @@ fn main() -> ExitCode {
     let mut sides = None;
     if let Err(error) = acts::play(&story, options.keep, &mut sides, &mut verdict) {
         verdict.failure = Some(error.to_string());
-        story.failed(&error.to_string(), &sides.as_ref().map(OwnSides::logs).unwrap_or_default());
+        story.failed(&error.to_string(), &sides.as_ref().map(|sides| sides.logs(40)).unwrap_or_default());
     }
     if options.keep
         && let Some(sides) = &mut sides
