@@ -82,7 +82,7 @@ impl Control {
         let tun = Tun::create(&interface.name).map_err(failed("create"))?;
         let name = interface.name.clone();
         let failed = |action| move |source| Error::Interface { action, name, source };
-        let ifindex = set_up(handle, &interface, mtu).await.map_err(failed("set up"))?;
+        let ifindex = netlink::set_up(handle, &interface, mtu).await.map_err(failed("set up"))?;
         let tunnel = Arc::new(Tunnel::new(id, interface, ifindex, tun, mtu));
         let info = tunnel.info();
         self.registry.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&tunnel));
@@ -130,21 +130,4 @@ impl Control {
     fn find(&self, id: TunnelId) -> Option<Arc<Tunnel>> {
         self.registry.read().unwrap_or_else(PoisonError::into_inner).get(&id).map(Arc::clone)
     }
-}
-
-/// Returns the interface's number.
-async fn set_up(handle: &Handle, interface: &TunnelInterface, mtu: u32) -> io::Result<u32> {
-    let ifindex = nix::net::if_::if_nametoindex(interface.name.as_str())?;
-    netlink::set_sysctls(&interface.name)?;
-    netlink::raise(handle, ifindex, mtu).await?;
-    for address in &interface.addresses {
-        netlink::add_address(handle, ifindex, *address).await?;
-    }
-    match interface.peer {
-        Some(peer) if !interface.addresses.iter().any(|net| net.contains(&peer)) => {
-            netlink::add_peer_route(handle, ifindex, peer).await?;
-        }
-        Some(_) | None => {}
-    }
-    Ok(ifindex)
 }

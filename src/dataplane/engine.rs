@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use esp::overhead;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::{SaAction, TunnelId};
 use wire::outer::DontFragment;
@@ -25,11 +24,6 @@ use crate::{
 };
 
 mod action;
-
-/// Room for the largest name, less the terminating zero (`IFNAMSIZ`).
-const MAX_NAME: usize = 15;
-/// RFC 791 3.1: what every IPv4 host takes. No path is so narrow that less is left inside.
-const LEAST_MTU: u32 = 576;
 
 /// How to run the data plane.
 #[derive(Clone, Debug)]
@@ -57,6 +51,12 @@ impl Config {
             workers: None,
             socket_buffer: 8 << 20,
         }
+    }
+
+    /// An address of the family with the longer header, which decides what fits at first.
+    #[must_use]
+    pub fn least_outer(&self) -> IpAddr {
+        self.local_addresses.iter().copied().max().unwrap_or(Ipv6Addr::UNSPECIFIED.into())
     }
 }
 
@@ -92,8 +92,7 @@ impl Dataplane {
         let workers = crew.workers().clone();
         let control = Control { registry: Arc::clone(&registry), crew, outbox };
         let control = start_control(control).map_err(Error::Start)?;
-        // The family with the longer header decides what fits at first.
-        let least_outer = config.local_addresses.iter().copied().max().unwrap_or(Ipv6Addr::UNSPECIFIED.into());
+        let least_outer = config.least_outer();
         let outer_mtu = config.outer_mtu as usize;
         let inner = Inner { start, outer_mtu, least_outer, sockets, workers, registry, counters, control, events };
         Ok(Self(Arc::new(inner)))
@@ -104,15 +103,11 @@ impl Dataplane {
     /// # Errors
     /// When the interface cannot be made; then nothing of it stays behind.
     pub async fn add_tunnel(&self, id: TunnelId, interface: TunnelInterface) -> Result<InterfaceInfo, Error> {
-        if !is_interface_name(&interface.name) {
-            return Err(Error::InterfaceName(interface.name));
-        }
+        interface.check_name()?;
         if interface.outer.dont_fragment != DontFragment::Clear {
             self.0.sockets.iter().for_each(|socket| socket.mix());
         }
-        let least = overhead::least_inner_mtu(self.0.least_outer, self.0.outer_mtu);
-        let least = u32::try_from(least).unwrap_or(u32::MAX).max(LEAST_MTU);
-        let mtu = interface.mtu.unwrap_or(least);
+        let mtu = interface.first_mtu(self.0.least_outer, self.0.outer_mtu);
         self.ask(|done| control::Command::Add { id, interface, mtu, done }).await?
     }
 
@@ -237,10 +232,4 @@ fn start_control(control: Control) -> io::Result<mpsc::Sender<control::Command>>
         }
     })?;
     Ok(sender)
-}
-
-/// What the kernel takes as an interface name.
-fn is_interface_name(name: &str) -> bool {
-    let plain = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'/' | b':' | b'%');
-    (1..=MAX_NAME).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(plain)
 }

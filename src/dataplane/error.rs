@@ -46,6 +46,22 @@ pub enum Error {
     /// A worker thread did not answer in time. What was asked for is undone.
     #[error("a worker of the data plane does not answer")]
     Unresponsive,
+    /// The kernel lacks what the engine needs.
+    #[error("{what}: {remedy}")]
+    Missing {
+        /// What was tried, and what the kernel said.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The engine cannot make the outer headers that are asked for.
+    #[error("interface {name}: {what}")]
+    Unsupported {
+        /// The interface.
+        name: String,
+        /// What it cannot do, and what to write instead.
+        what: &'static str,
+    },
     /// The data plane has stopped.
     #[error("the data plane has stopped")]
     Stopped,

@@ -84,6 +84,16 @@ pub enum Failure {
         /// What is wrong with it.
         reason: esp::KeyError,
     },
+    /// The kernel that moves the packets refuses an SA or its policies.
+    #[error("cannot use SA {spi}: the kernel refuses to {action}: {reason}")]
+    Refused {
+        /// The SA.
+        spi: Spi,
+        /// What was asked of the kernel.
+        action: &'static str,
+        /// The kernel's answer.
+        reason: String,
+    },
     /// The TUN interface went away under a running tunnel.
     #[error("interface {0} is gone")]
     InterfaceLost(String),

@@ -2,8 +2,16 @@
 
 use std::net::IpAddr;
 
+use esp::overhead;
 use ipnet::IpNet;
 use wire::outer::OuterHeader;
+
+use crate::Error;
+
+/// Room for the largest name, less the terminating zero (`IFNAMSIZ`).
+const MAX_NAME: usize = 15;
+/// RFC 791 3.1: what every IPv4 host takes. No path is so narrow that less is left inside.
+pub const LEAST_MTU: u32 = 576;
 
 /// The interface to make for a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +27,27 @@ pub struct TunnelInterface {
     pub mtu: Option<u32>,
     /// What outer packets say.
     pub outer: OuterHeader,
+}
+
+impl TunnelInterface {
+    /// Whether the kernel takes its name.
+    ///
+    /// # Errors
+    /// [`Error::InterfaceName`].
+    pub fn check_name(&self) -> Result<(), Error> {
+        let name = self.name.as_str();
+        let plain = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'/' | b':' | b'%');
+        let good = (1..=MAX_NAME).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(plain);
+        if good { Ok(()) } else { Err(Error::InterfaceName(self.name.clone())) }
+    }
+
+    /// Octets of the largest inner packet until there is an SA, over a path of `outer_mtu` to an address of the family
+    /// of `outer`.
+    #[must_use]
+    pub fn first_mtu(&self, outer: IpAddr, outer_mtu: usize) -> u32 {
+        let least = u32::try_from(overhead::least_inner_mtu(outer, outer_mtu)).unwrap_or(u32::MAX);
+        self.mtu.unwrap_or(least.max(LEAST_MTU))
+    }
 }
 
 /// The interface as it is.

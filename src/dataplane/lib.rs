@@ -25,7 +25,7 @@ mod event;
 mod inbound;
 mod interface;
 mod message;
-mod netlink;
+pub mod netlink;
 mod outbound;
 mod outbox;
 mod packet;
@@ -39,8 +39,10 @@ pub use counters::{EngineCounters, TunnelCounters};
 pub use engine::{Config, Dataplane};
 pub use error::Error;
 pub use event::{Event, Failure, Limit};
-pub use interface::{InterfaceInfo, TunnelInterface};
+pub use interface::{InterfaceInfo, LEAST_MTU, TunnelInterface};
+pub use outbox::Outbox;
 pub use packet::laws::packet_laws;
+pub use socket::bind_udp;
 pub use usage::SaUsage;
 
 /// The port of IKE (RFC 7296 2).

@@ -15,18 +15,20 @@ const CAPACITY: usize = 4096;
 
 /// The sending end of the event channel, with those events that must not be lost.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     events: mpsc::Sender<Event>,
     waiting: VecDeque<Event>,
 }
 
 impl Outbox {
-    pub(crate) fn new(events: mpsc::Sender<Event>) -> Self {
+    /// Sends through `events`.
+    #[must_use]
+    pub fn new(events: mpsc::Sender<Event>) -> Self {
         Self { events, waiting: VecDeque::new() }
     }
 
     /// Sends `event`, now or later.
-    pub(crate) fn send(&mut self, event: Event) {
+    pub fn send(&mut self, event: Event) {
         if self.waiting.len() < CAPACITY {
             self.waiting.push_back(event);
         }
@@ -34,12 +36,12 @@ impl Outbox {
     }
 
     /// Sends `event` now, or not at all. Returns whether it was sent.
-    pub(crate) fn offer(&self, event: Event) -> bool {
+    pub fn offer(&self, event: Event) -> bool {
         self.events.try_send(event).is_ok()
     }
 
     /// Tries again. Returns when to do so once more.
-    pub(crate) fn flush(&mut self) -> Option<Duration> {
+    pub fn flush(&mut self) -> Option<Duration> {
         while let Some(event) = self.waiting.pop_front() {
             match self.events.try_send(event) {
                 Ok(()) => {}

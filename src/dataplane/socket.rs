@@ -46,13 +46,13 @@ impl Socket {
             Kind::Esp => 0,
         };
         let local = SocketAddr::new(address, port);
-        let protocol = if kind == Kind::Esp { "ESP" } else { "UDP" };
-        bind(kind, local, buffer)
-            .map(|socket| {
-                let (gso, mixed) = (AtomicBool::new(kind != Kind::Esp), AtomicBool::new(false));
-                Self { socket, local, kind, gso, mixed, whole: Mutex::new(false) }
-            })
-            .map_err(|source| Error::Bind { protocol, address: local, source })
+        let socket = match kind {
+            Kind::Ike => bind_udp(local, |_| Ok(()))?,
+            Kind::Nat => bind_udp(local, |socket| carry_udp(socket, local, buffer))?,
+            Kind::Esp => bind_esp(local, buffer)?,
+        };
+        let (gso, mixed) = (AtomicBool::new(kind != Kind::Esp), AtomicBool::new(false));
+        Ok(Self { socket, local, kind, gso, mixed, whole: Mutex::new(false) })
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
@@ -142,27 +142,57 @@ impl Sockets {
     }
 }
 
-fn bind(kind: Kind, local: SocketAddr, buffer: usize) -> io::Result<socket2::Socket> {
-    let domain = Domain::for_address(local);
-    let socket = match kind {
-        Kind::Esp => socket2::Socket::new(domain, Type::RAW, Some(Protocol::from(ESP)))?,
-        Kind::Ike | Kind::Nat => socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?,
+/// A UDP socket of an engine on `local`, which does not block. `prepare` sets what it needs beyond that before it is bound.
+///
+/// # Errors
+/// [`Error::Bind`].
+pub fn bind_udp(
+    local: SocketAddr,
+    prepare: impl FnOnce(&socket2::Socket) -> io::Result<()>,
+) -> Result<socket2::Socket, Error> {
+    let bound = || {
+        let socket = socket2::Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+        if local.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        finish(socket, local, prepare)
     };
+    bound().map_err(|source| Error::Bind { protocol: "UDP", address: local, source })
+}
+
+fn bind_esp(local: SocketAddr, buffer: usize) -> Result<socket2::Socket, Error> {
+    let bound = || {
+        let socket = socket2::Socket::new(Domain::for_address(local), Type::RAW, Some(Protocol::from(ESP)))?;
+        finish(socket, local, |socket| carry(socket, local, buffer))
+    };
+    bound().map_err(|source| Error::Bind { protocol: "ESP", address: local, source })
+}
+
+fn finish(
+    socket: socket2::Socket,
+    local: SocketAddr,
+    prepare: impl FnOnce(&socket2::Socket) -> io::Result<()>,
+) -> io::Result<socket2::Socket> {
     socket.set_nonblocking(true)?;
-    if local.is_ipv6() && kind != Kind::Esp {
-        socket.set_only_v6(true)?;
-    }
-    if kind != Kind::Ike {
-        grow_buffers(&socket, buffer)?;
-        message::report_traffic_class(&socket, local)?;
-    }
+    prepare(&socket)?;
     // Cloud gateways do no path MTU discovery.
     message::keep_whole(&socket, local, false)?;
-    if kind == Kind::Nat && message::enable_gro(&socket).is_err() {
-        tracing::debug!(%local, "no UDP receive offload");
-    }
     socket.bind(&local.into())?;
     Ok(socket)
+}
+
+/// What a socket needs that packets pass through.
+fn carry(socket: &socket2::Socket, local: SocketAddr, buffer: usize) -> io::Result<()> {
+    grow_buffers(socket, buffer)?;
+    message::report_traffic_class(socket, local)
+}
+
+fn carry_udp(socket: &socket2::Socket, local: SocketAddr, buffer: usize) -> io::Result<()> {
+    carry(socket, local, buffer)?;
+    if message::enable_gro(socket).is_err() {
+        tracing::debug!(%local, "no UDP receive offload");
+    }
+    Ok(())
 }
 
 /// Beyond the system's limit where the process may, otherwise up to it.

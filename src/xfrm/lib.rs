@@ -1,9 +1,38 @@
 //! Lets Linux's own IPsec (XFRM) move the packets.
 //!
-//! An [`Xfrm`] is what a [`dataplane::Dataplane`] is, with the same methods and events, but for who moves the packets.
+//! ```text
+//!   route --> xfrm interface --> policy (if_id, selectors) --> state (SPI) --> ESP --> network
+//!   network --> UDP 4500 or ESP --> state (SPI) --> xfrm interface --> policy (if_id, selectors) --> stack
+//!
+//!   SaAction --> plan (pure: policies wanted minus installed) --> netlink     notices --> Event
+//! ```
+//!
+//! An [`Xfrm`] is what a [`dataplane::Dataplane`] is, with the same methods and events, but no packet passes through this
+//! process. What the kernel does otherwise:
+//!
+//! * It has no outer header with a DSCP of one's own choice and none whose "don't fragment" is always set: such a tunnel
+//!   is refused with [`dataplane::Error::Unsupported`].
+//! * What comes before its SA is lost, and ESP for unknown SPIs is only counted, over the whole namespace:
+//!   [`dataplane::Event::UnknownSpi`] never comes.
+//! * A peer that moves is noticed behind UDP only, and by any authentic packet that is new, not only by the newest.
+//! * Extended sequence numbers need a replay window: where it is to be off, the largest there is takes its place.
+//! * Why an interface refused a packet is not said: it is deduced from what the tunnel has.
+//!
+//! What is ours in the kernel is known by its interface identifier (`if_id`), from a range that one process owns for as
+//! long as it lives (`owner`). What a killed process left in a range that nobody owns is removed at start.
 
+mod control;
 mod engine;
+mod kernel;
+mod meter;
+mod netlink;
+mod owner;
+mod plan;
 mod probe;
+mod registry;
+mod selector;
+mod socket;
+mod tunnel;
 
 pub use engine::Xfrm;
 pub use probe::{Missing, probe};

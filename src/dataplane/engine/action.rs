@@ -6,7 +6,8 @@ use std::sync::Arc;
 use esp::{InboundSa, KeyError, OutboundSa, overhead};
 use wire::ipsec::{Direction, Encapsulation, SaAction, SecurityAssociation, TunnelId};
 
-use super::{Inner, LEAST_MTU};
+use super::Inner;
+use crate::interface::LEAST_MTU;
 use crate::outbound::Route;
 use crate::socket::Kind;
 use crate::tunnel::Tunnel;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod header;
+mod lab;
 mod scripted_peer;
 mod selection;
 mod support;

@@ -1,0 +1,128 @@
+//! What is asked of the kernel, one function for each thing.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use netlink_sys::protocols::{NETLINK_ROUTE, NETLINK_XFRM};
+
+use crate::netlink::link::{self, Drops, Link};
+use crate::netlink::policy::{self, InstalledPolicy};
+use crate::netlink::socket::{Refusal, Removals, Requests};
+use crate::netlink::state::{self, NewState, State, StateId};
+use crate::plan::{Change, Policies};
+
+/// `NLM_F_CREATE | NLM_F_EXCL`, which the kernel's IPsec does not look at, but says that is meant.
+const CREATE: u16 = 0x600;
+
+/// The sockets that ask.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    xfrm: Requests,
+    route: Requests,
+    /// Listens while a state is taken, and to nothing at other times.
+    removals: Removals,
+}
+
+impl Kernel {
+    /// Opens them, in the network namespace of the calling thread.
+    pub(crate) fn open() -> io::Result<Self> {
+        Ok(Self {
+            xfrm: Requests::open(NETLINK_XFRM)?,
+            route: Requests::open(NETLINK_ROUTE)?,
+            removals: Removals::open()?,
+        })
+    }
+
+    pub(crate) fn add_state(&mut self, new: &NewState<'_>) -> Result<(), Refusal> {
+        self.xfrm.ask(|flags| new.encode(flags | CREATE))
+    }
+
+    /// A state as it is; `None` if there is none.
+    pub(crate) fn state(&mut self, id: StateId) -> Result<Option<State>, Refusal> {
+        let found = self.xfrm.get(|flags| state::get(flags, id), State::decode);
+        if found.as_ref().is_err_and(|refusal| refusal.is(libc::ESRCH)) { Ok(None) } else { found }
+    }
+
+    /// Removes a state. One that is gone already is no error.
+    pub(crate) fn remove_state(&mut self, id: StateId) -> Result<(), Refusal> {
+        let result = self.xfrm.ask(|flags| state::delete(flags, id));
+        if result.as_ref().is_err_and(|refusal| refusal.is(libc::ESRCH)) { Ok(()) } else { result }
+    }
+
+    /// Removes a state and says what it was at its end: after that, no sequence number was given out.
+    pub(crate) fn take_state(&mut self, id: StateId) -> Result<Option<State>, Refusal> {
+        self.removals.begin()?;
+        let deleted = self.xfrm.ask(|flags| state::delete(flags, id));
+        // The notice is there before the answer.
+        let last = self.removals.end(|message| State::decode(message).filter(|found| found.id == id));
+        match deleted {
+            Ok(()) => last?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound).into()).map(Some),
+            Err(refusal) if refusal.is(libc::ESRCH) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    pub(crate) fn states(&mut self) -> Result<Vec<State>, Refusal> {
+        self.xfrm.list(state::list, State::decode)
+    }
+
+    /// Carries out `changes` in order, and notes in `installed` what there is after each.
+    pub(crate) fn change(&mut self, if_id: u32, changes: &[Change], installed: &mut Policies) -> Result<(), Refusal> {
+        for change in changes {
+            match change {
+                Change::Put(key, policy) => {
+                    self.xfrm.ask(|flags| policy::put(flags, if_id, key, policy))?;
+                    installed.insert(*key, *policy);
+                }
+                Change::Remove(key) => {
+                    let removed = self.xfrm.ask(|flags| policy::delete(flags, if_id, key));
+                    if !removed.as_ref().is_err_and(|refusal| refusal.is(libc::ENOENT)) {
+                        removed?;
+                    }
+                    installed.remove(key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_link(&mut self, name: &str, if_id: u32) -> Result<(), Refusal> {
+        self.route.ask(|flags| link::create(flags, name, if_id))
+    }
+
+    pub(crate) fn remove_link(&mut self, ifindex: u32) -> Result<(), Refusal> {
+        self.route.ask(|flags| link::delete(flags, ifindex))
+    }
+
+    pub(crate) fn links(&mut self) -> Result<Vec<Link>, Refusal> {
+        self.route.list(link::list, Link::decode)
+    }
+
+    /// What interfaces refused.
+    pub(crate) fn drops(&mut self) -> Result<Vec<Drops>, Refusal> {
+        self.route.list(link::list_statistics, Drops::decode)
+    }
+
+    /// Removes all interfaces, policies and states whose identifier is among these.
+    pub(crate) fn clear(&mut self, mut among: impl FnMut(u32) -> bool) -> Result<(), Refusal> {
+        let links = self.links()?;
+        let policies = self.xfrm.list(policy::list, InstalledPolicy::decode)?;
+        let states = self.states()?;
+        let ids = links.iter().filter_map(|link| link.if_id);
+        let ids = ids.chain(policies.iter().map(|policy| policy.if_id)).chain(states.iter().map(|state| state.if_id));
+        let ids: BTreeSet<u32> = ids.collect::<BTreeSet<u32>>().into_iter().filter(|if_id| among(*if_id)).collect();
+        for policy in policies.iter().filter(|policy| ids.contains(&policy.if_id)) {
+            let removed = self.xfrm.ask(|flags| policy.delete(flags));
+            if !removed.as_ref().is_err_and(|refusal| refusal.is(libc::ENOENT)) {
+                removed?;
+            }
+        }
+        for state in states.iter().filter(|state| ids.contains(&state.if_id)) {
+            self.remove_state(state.id)?;
+        }
+        for link in links.iter().filter(|link| link.if_id.is_some_and(|if_id| ids.contains(&if_id))) {
+            self.remove_link(link.ifindex)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! Netlink sockets: one that asks, and waits for the answer that is there already; one that listens.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_DUMP, NLM_F_REQUEST};
+use netlink_sys::protocols::NETLINK_XFRM;
+use netlink_sys::{AsyncSocket, Socket, SocketAddr, TokioSocket};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::fields::Fields;
+use super::message::{Message, Received, attribute, messages};
+use super::state;
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+/// `nlmsghdr` of the request that an error repeats.
+const REPEATED_HEADER: usize = 16;
+/// The kernel composes no larger datagrams.
+const DATAGRAM: usize = 64 * 1024;
+/// `XFRMNLGRP_SA`: states made and removed.
+const STATE_GROUP: u32 = 3;
+/// Octets of notices that may wait; the kernel counts generously.
+const QUEUE: usize = 4 << 20;
+/// The kernel answers before `send` returns, or never.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why the kernel did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The socket failed.
+    #[error("{0}")]
+    Socket(#[from] io::Error),
+    /// The kernel said no.
+    #[error("{}{}", io::Error::from_raw_os_error(*errno), text.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    Kernel {
+        /// Its reason.
+        errno: i32,
+        /// Its words, where it has any.
+        text: Option<String>,
+    },
+}
+
+impl Refusal {
+    /// Whether this is the kernel's reason.
+    pub(crate) fn is(&self, wanted: i32) -> bool {
+        matches!(self, Self::Kernel { errno, .. } if *errno == wanted)
+    }
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Socket(error) => error,
+            Refusal::Kernel { errno, text: None } => Self::from_raw_os_error(errno),
+            Refusal::Kernel { errno, .. } => Self::new(Self::from_raw_os_error(errno).kind(), refusal),
+        }
+    }
+}
+
+/// The socket that asks.
+pub(crate) struct Requests {
+    socket: Socket,
+    sequence: u32,
+    /// Wiped after each answer: listed states come with their keys.
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Requests {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Requests").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+impl Requests {
+    /// Opens a socket of one of netlink's protocols.
+    pub(crate) fn open(protocol: isize) -> io::Result<Self> {
+        let mut socket = Socket::new(protocol)?;
+        socket.bind_auto()?;
+        socket.set_cap_ack(true)?;
+        socket.set_ext_ack(true)?;
+        let patience = TimeVal::new(PATIENCE.as_secs().cast_signed(), 0);
+        setsockopt(&socket.as_fd(), sockopt::ReceiveTimeout, &patience)?;
+        Ok(Self { socket, sequence: 0, buffer: Zeroizing::new(Vec::with_capacity(DATAGRAM)) })
+    }
+
+    /// Has something done.
+    pub(crate) fn ask(&mut self, make: impl FnOnce(u16) -> Message) -> Result<(), Refusal> {
+        self.exchange(make(NLM_F_REQUEST | NLM_F_ACK), |_| ())
+    }
+
+    /// Asks for one thing.
+    pub(crate) fn get<T>(
+        &mut self,
+        make: impl FnOnce(u16) -> Message,
+        read: impl Fn(Received<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Refusal> {
+        let mut found = None;
+        self.exchange(make(NLM_F_REQUEST | NLM_F_ACK), |message| found = found.take().or_else(|| read(message)))?;
+        Ok(found)
+    }
+
+    /// Lists things.
+    pub(crate) fn list<T>(
+        &mut self,
+        make: impl FnOnce(u16) -> Message,
+        read: impl Fn(Received<'_>) -> Option<T>,
+    ) -> Result<Vec<T>, Refusal> {
+        let mut found = Vec::new();
+        self.exchange(make(NLM_F_REQUEST | NLM_F_DUMP), |message| found.extend(read(message)))?;
+        Ok(found)
+    }
+
+    fn exchange(&mut self, message: Message, mut each: impl FnMut(Received<'_>)) -> Result<(), Refusal> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        self.socket.send(&message.finish(sequence), 0)?;
+        loop {
+            self.buffer.zeroize();
+            self.socket.recv(&mut *self.buffer, 0)?;
+            // What is left of an exchange that was given up has another number.
+            let mut end = None;
+            for message in messages(&self.buffer).filter(|message| message.sequence == sequence) {
+                match message.kind {
+                    NLMSG_ERROR => end = Some(outcome(message)),
+                    NLMSG_DONE => end = Some(Ok(())),
+                    _ => each(message),
+                }
+            }
+            if let Some(result) = end {
+                self.buffer.zeroize();
+                return result;
+            }
+        }
+    }
+}
+
+/// What an acknowledgement says.
+fn outcome(message: Received<'_>) -> Result<(), Refusal> {
+    let errno = Fields(message.payload).word().map_or(libc::EBADMSG, |code| code.cast_signed().saturating_neg());
+    if errno == 0 {
+        return Ok(());
+    }
+    let words = message.payload.get(4 + REPEATED_HEADER..).filter(|_| message.flags & NLM_F_ACK_TLVS != 0);
+    let text = words.and_then(|words| attribute(words, NLMSGERR_ATTR_MSG)).map(|text| {
+        let text = text.split(|octet| *octet == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(text).into_owned()
+    });
+    Err(Refusal::Kernel { errno, text })
+}
+
+/// Subscribes to the notices of some groups, given as one bit each.
+fn subscribe(socket: &mut Socket, groups: u32) -> io::Result<()> {
+    // Without CAP_NET_ADMIN in the first user namespace, the system's limit has to do.
+    if setsockopt(&socket.as_fd(), sockopt::RcvBufForce, &QUEUE).is_err() {
+        setsockopt(&socket.as_fd(), sockopt::RcvBuf, &QUEUE)?;
+    }
+    socket.bind(&SocketAddr::new(0, groups))
+}
+
+/// Hears what states were at their end, between `begin` and `end`. It does not block.
+#[derive(Debug)]
+pub(crate) struct Removals(Socket);
+
+impl Removals {
+    /// Opens it, in the network namespace of the calling thread.
+    pub(crate) fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_XFRM)?;
+        subscribe(&mut socket, 0)?;
+        socket.set_non_blocking(true)?;
+        Ok(Self(socket))
+    }
+
+    /// From now on.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        self.0.add_membership(STATE_GROUP)
+    }
+
+    /// What `read` finds among the notices since.
+    pub(crate) fn end<T>(&self, read: impl Fn(Received<'_>) -> Option<T>) -> io::Result<Option<T>> {
+        self.0.drop_membership(STATE_GROUP)?;
+        let (mut buffer, mut found) = (Zeroizing::new(Vec::with_capacity(DATAGRAM)), None);
+        loop {
+            buffer.zeroize();
+            match self.0.recv(&mut *buffer, 0) {
+                Ok(_) => {
+                    let removed = messages(&buffer).filter(|message| message.kind == state::DELETE);
+                    found = found.or_else(|| removed.filter_map(&read).next());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(found),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A socket for notices to be waited for.
+pub(crate) struct Listener {
+    socket: TokioSocket,
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+impl Listener {
+    /// Opens it within a runtime, in the network namespace of the calling thread.
+    pub(crate) fn open(protocol: isize, groups: u32) -> io::Result<Self> {
+        let mut socket = TokioSocket::new(protocol)?;
+        subscribe(socket.socket_mut(), groups)?;
+        Ok(Self { socket, buffer: Zeroizing::new(Vec::with_capacity(DATAGRAM)) })
+    }
+
+    /// The next datagram. May be abandoned at any time. After an error some may have been lost.
+    pub(crate) async fn next(&mut self) -> io::Result<&[u8]> {
+        self.buffer.zeroize();
+        self.buffer.reserve(DATAGRAM);
+        poll_fn(|cx| self.socket.poll_recv(cx, &mut *self.buffer)).await?;
+        Ok(&self.buffer)
+    }
+}

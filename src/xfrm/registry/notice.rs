@@ -1,0 +1,61 @@
+//! What the kernel says of its own accord, told to the process.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use dataplane::{Event, Limit};
+use wire::ipsec::{Direction, Spi, TunnelId};
+
+use super::Registry;
+use crate::netlink::notice::Notice;
+use crate::netlink::state::{State, StateId};
+
+impl Registry {
+    /// Acts on a notice about something of ours.
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Acquire { if_id, spi } => self.acquire(if_id, spi),
+            Notice::Expire { state, hard } => self.expire(&state, hard),
+            Notice::Mapping { id, from } => self.mapping(id, from),
+        }
+    }
+
+    fn acquire(&mut self, if_id: u32, spi: Spi) {
+        let Some(tunnel) = self.tunnels.values_mut().find(|tunnel| tunnel.if_id == if_id) else { return };
+        if spi.0 != if_id {
+            // The place of an SA that went before its policies: these are about to be changed.
+            return;
+        }
+        tunnel.demanded = Some(Instant::now());
+        if tunnel.of(Direction::Outbound).next().is_none() {
+            self.outbox.send(Event::Demand { tunnel: tunnel.id });
+        }
+    }
+
+    fn expire(&mut self, state: &State, hard: bool) {
+        let Some(tunnel) = self.owner_of(state.id) else { return };
+        let Some(entry) = self.tunnels.get_mut(&tunnel) else { return };
+        let Some(sa) = entry.sas.iter_mut().find(|sa| sa.id() == state.id && !sa.exhausted) else { return };
+        sa.meter.look(Some(state.usage));
+        if hard {
+            self.exhaust(tunnel, state.id);
+        } else {
+            let (direction, spi) = (sa.direction, sa.sa.spi);
+            self.outbox.send(Event::SaLimit { tunnel, direction, spi, limit: Limit::Soft });
+        }
+    }
+
+    /// RFC 7296 2.23: the packet was authentic.
+    fn mapping(&mut self, id: StateId, from: SocketAddr) {
+        let Some(tunnel) = self.owner_of(id) else { return };
+        let Some(entry) = self.tunnels.get_mut(&tunnel) else { return };
+        let Some(sa) = entry.sas.iter_mut().find(|sa| sa.id() == id) else { return };
+        if sa.direction == Direction::Inbound && sa.sa.remote != from && sa.reported.replace(from) != Some(from) {
+            self.outbox.send(Event::PeerMoved { tunnel, local: sa.sa.local, remote: from });
+        }
+    }
+
+    fn owner_of(&self, id: StateId) -> Option<TunnelId> {
+        self.tunnels.values().find(|tunnel| tunnel.sas.iter().any(|sa| sa.id() == id)).map(|tunnel| tunnel.id)
+    }
+}

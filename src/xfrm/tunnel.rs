@@ -1,0 +1,234 @@
+//! A tunnel with its SAs and policies.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use dataplane::{InterfaceInfo, LEAST_MTU, SaUsage, TunnelCounters, TunnelInterface};
+use esp::overhead;
+use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TrafficSelector, TunnelId};
+use wire::outer::OuterHeader;
+
+use crate::meter::{Meter, SaMeter, Situation};
+use crate::netlink::link::Drops;
+use crate::netlink::state::{NewState, Progress, StateId};
+use crate::plan::{Inbound, Outbound, Policies, Template, wanted};
+use crate::selector::Selector;
+
+/// An SA that is in the kernel.
+#[derive(Debug)]
+pub(crate) struct Sa {
+    pub(crate) sa: SecurityAssociation,
+    pub(crate) direction: Direction,
+    /// As packets to the peer have them.
+    pub(crate) selectors: Vec<Selector>,
+    pub(crate) reqid: u32,
+    /// How many the tunnel had before it.
+    age: u32,
+    pub(crate) meter: SaMeter,
+    /// The kernel removed it at its hard limit, or somebody did.
+    pub(crate) exhausted: bool,
+    /// Where the process was told last that the peer is.
+    pub(crate) reported: Option<SocketAddr>,
+}
+
+impl Sa {
+    pub(crate) fn id(&self) -> StateId {
+        StateId::of(self.direction, &self.sa)
+    }
+
+    /// Whether it is the same SA, under the same keys.
+    pub(crate) fn is_same(&self, sa: &SecurityAssociation) -> bool {
+        self.sa.spi == sa.spi
+            && self.sa.suite == sa.suite
+            && self.sa.keys.encryption == sa.keys.encryption
+            && self.sa.keys.integrity == sa.keys.integrity
+    }
+
+    pub(crate) fn state<'a>(&'a self, if_id: u32, outer: OuterHeader, progress: Option<&'a Progress>) -> NewState<'a> {
+        NewState { direction: self.direction, sa: &self.sa, if_id, reqid: self.reqid, outer, progress }
+    }
+
+    fn usage(&self) -> SaUsage {
+        let (limits, seen) = (self.sa.lifetime, self.meter.seen);
+        let left = |limit: Option<u64>, used: u64| limit.map(|limit| limit.saturating_sub(used));
+        SaUsage {
+            direction: self.direction,
+            spi: self.sa.spi,
+            bytes: seen.bytes,
+            packets: seen.packets,
+            remaining_bytes: left(limits.soft_bytes.or(limits.hard_bytes), seen.bytes),
+            remaining_packets: left(limits.soft_packets.or(limits.hard_packets), seen.packets),
+        }
+    }
+}
+
+/// A tunnel.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) id: TunnelId,
+    pub(crate) name: String,
+    pub(crate) ifindex: u32,
+    pub(crate) if_id: u32,
+    pub(crate) outer: OuterHeader,
+    /// The MTU asked for. `None`: follow the suite.
+    fixed_mtu: Option<u32>,
+    mtu: u32,
+    /// The largest inner packet that the SA in use carries without outer fragments.
+    carried: u32,
+    /// The oldest first.
+    pub(crate) sas: Vec<Sa>,
+    installs: u32,
+    /// Pairs of selectors that there were; a pair's place is its request number, less one.
+    pairs: Vec<(Vec<TrafficSelector>, Vec<TrafficSelector>)>,
+    pub(crate) policies: Policies,
+    meter: Meter,
+    /// When packets last went out, as of the last look.
+    pub(crate) last_sent: Instant,
+    /// When the process was told that a packet waits, for as long as the kernel keeps a place for its SA.
+    pub(crate) demanded: Option<Instant>,
+}
+
+impl Tunnel {
+    pub(crate) fn new(id: TunnelId, interface: TunnelInterface, numbers: (u32, u32), mtu: u32, now: Instant) -> Self {
+        Self {
+            id,
+            name: interface.name,
+            ifindex: numbers.0,
+            if_id: numbers.1,
+            outer: interface.outer,
+            fixed_mtu: interface.mtu,
+            mtu,
+            carried: u32::MAX,
+            sas: Vec::new(),
+            installs: 0,
+            pairs: Vec::new(),
+            policies: Policies::new(),
+            meter: Meter::default(),
+            last_sent: now,
+            demanded: None,
+        }
+    }
+
+    /// The policies that its SAs ask for.
+    pub(crate) fn wanted(&self) -> Policies {
+        let outbound = |sa: &'_ Sa| Template {
+            source: sa.sa.local.ip(),
+            destination: sa.sa.remote.ip(),
+            spi: sa.sa.spi,
+            reqid: sa.reqid,
+        };
+        let outbound: Vec<Outbound<'_>> = self
+            .of(Direction::Outbound)
+            .map(|sa| Outbound {
+                selectors: &sa.selectors,
+                template: outbound(sa),
+                age: sa.age,
+                exhausted: sa.exhausted,
+            })
+            .collect();
+        let inbound = self.of(Direction::Inbound).map(|sa| Inbound { selectors: &sa.selectors, reqid: sa.reqid });
+        wanted(self.if_id, &outbound, &inbound.collect::<Vec<_>>())
+    }
+
+    /// The SAs of one direction, the oldest first.
+    pub(crate) fn of(&self, direction: Direction) -> impl DoubleEndedIterator<Item = &Sa> {
+        self.sas.iter().filter(move |sa| sa.direction == direction)
+    }
+
+    pub(crate) fn find(&self, direction: Direction, spi: Spi) -> Option<usize> {
+        self.sas.iter().position(|sa| sa.direction == direction && sa.sa.spi == spi)
+    }
+
+    /// An SA to be, with its request number.
+    pub(crate) fn prepare(&mut self, direction: Direction, sa: SecurityAssociation, selectors: Vec<Selector>) -> Sa {
+        let pair = (sa.local_selectors.clone(), sa.remote_selectors.clone());
+        let known = self.pairs.iter().position(|known| *known == pair);
+        let place = known.unwrap_or_else(|| {
+            self.pairs.push(pair);
+            self.pairs.len() - 1
+        });
+        self.installs += 1;
+        Sa {
+            sa,
+            direction,
+            selectors,
+            reqid: u32::try_from(place + 1).unwrap_or(u32::MAX),
+            age: self.installs,
+            meter: SaMeter::default(),
+            exhausted: false,
+            reported: None,
+        }
+    }
+
+    /// Forgets an SA but for what it carried.
+    pub(crate) fn forget(&mut self, place: usize) -> Sa {
+        let sa = self.sas.remove(place);
+        match sa.direction {
+            Direction::Inbound => self.meter.keep_inbound(&sa.meter),
+            Direction::Outbound => self.meter.keep_outbound(&sa.meter),
+        }
+        sa
+    }
+
+    /// A new outbound SA is in use over a path of `outer_mtu`. Returns the MTU that the interface is to have, if that is
+    /// another one.
+    pub(crate) fn follow_mtu(&mut self, sa: &SecurityAssociation, outer_mtu: usize) -> Option<u32> {
+        let mtu = overhead::inner_mtu(sa.suite, sa.encapsulation, sa.remote.ip(), outer_mtu);
+        let mtu = u32::try_from(mtu).unwrap_or(u32::MAX).max(LEAST_MTU);
+        self.carried = mtu;
+        let follows = self.fixed_mtu.is_none() && self.mtu != mtu;
+        if follows {
+            self.mtu = mtu;
+        }
+        follows.then_some(mtu)
+    }
+
+    /// Takes a look at what was carried and refused.
+    pub(crate) fn look(&mut self, drops: Option<Drops>, now: Instant) {
+        if let Some(drops) = drops {
+            self.meter.look(drops, self.situation());
+        }
+        if self.sas.iter().any(|sa| sa.direction == Direction::Inbound && sa.meter.moved()) {
+            self.meter.touch(now);
+        }
+        if self.sas.iter().any(|sa| sa.direction == Direction::Outbound && sa.meter.moved()) {
+            self.last_sent = now;
+        }
+    }
+
+    fn situation(&self) -> Situation {
+        let mut outbound = self.of(Direction::Outbound).peekable();
+        if outbound.peek().is_none() {
+            return Situation::Without;
+        }
+        let mut narrow = true;
+        for sa in outbound {
+            if sa.exhausted {
+                return Situation::Exhausted;
+            }
+            narrow &=
+                !sa.sa.local_selectors.iter().any(|local| local.is_any() && sa.sa.remote_selectors.contains(local));
+        }
+        if narrow { Situation::Narrow } else { Situation::Open }
+    }
+
+    /// Where a keepalive goes: the peer of the newest SA, where that is behind UDP.
+    pub(crate) fn carrier(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let newest = self.of(Direction::Outbound).next_back()?;
+        (newest.sa.encapsulation == Encapsulation::Udp).then_some((newest.sa.local, newest.sa.remote))
+    }
+
+    pub(crate) fn counters(&self) -> TunnelCounters {
+        let meters = |direction| self.of(direction).map(|sa| &sa.meter);
+        self.meter.counters(meters(Direction::Outbound), meters(Direction::Inbound))
+    }
+
+    pub(crate) fn usage(&self) -> Vec<SaUsage> {
+        self.sas.iter().map(Sa::usage).collect()
+    }
+
+    pub(crate) fn info(&self) -> InterfaceInfo {
+        let mss = overhead::mss_v4(self.mtu.min(self.carried) as usize);
+        InterfaceInfo { ifindex: self.ifindex, mtu: self.mtu, mss }
+    }
+}
