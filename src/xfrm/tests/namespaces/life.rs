@@ -89,7 +89,10 @@ async fn what_a_killed_process_left_is_removed_and_what_is_others_is_not() {
     second.stop().await;
     end.stop().await;
     let now = found(&lab, 0);
-    assert!(now.contains("foreign0") && !now.contains("tun"), "{now}");
+    assert!(
+        now.contains("foreign0") && !now.contains("tun0") && !now.contains("tun1") && !now.contains("if_id 0x51"),
+        "{now}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

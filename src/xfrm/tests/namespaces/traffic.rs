@@ -53,7 +53,7 @@ fn over_ipv6(mut sa: SecurityAssociation, side: usize) -> SecurityAssociation {
     sa
 }
 
-/// Every suite after the other, over both families and both carriers, in one tunnel.
+/// Every suite after the other in one tunnel, and one of each kind over both families and both carriers.
 async fn every_suite(other: Kind) {
     let lab = Lab::new();
     let ends = [lab.end(0, Kind::Kernel, |_, _| ()).await, lab.end(1, other, |_, _| ()).await];
@@ -61,7 +61,8 @@ async fn every_suite(other: Kind) {
     let mut before = 0;
     for v6 in [false, true] {
         for encapsulation in [Encapsulation::Udp, Encapsulation::Esp] {
-            for suite in suites() {
+            let all = other == Kind::User && !v6 && encapsulation == Encapsulation::Udp;
+            for suite in if all { suites() } else { vec![GCM, CBC] } {
                 generation += 1;
                 install(&ends, |side, direction| {
                     let sa = association(suite, encapsulation, side, direction, generation);
