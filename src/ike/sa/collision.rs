@@ -44,7 +44,7 @@ const CONTESTED: Duration = Duration::from_millis(400);
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The IKE SA it went out on. Only what the peer asks next under this one proves that it came.
-    pub(crate) on: IkeSpi,
+    on: IkeSpi,
     /// The CHILD SA that it replaces. That the peer deletes this one proves it, too.
     replaces: Option<Spi>,
     /// The lower of both nonces, as long as an exchange of ours about the same may have to be compared with it.
@@ -54,6 +54,12 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) const fn on(on: IkeSpi) -> Self {
         Self { on, replaces: None, low_nonce: None }
+    }
+
+    /// Whether a request of the peer's under an IKE SA proves that it came. Where nothing is replaced there is nothing to
+    /// fall back on, and a successor of the IKE SA serves as well.
+    pub(crate) fn is_proven_under(&self, ike: IkeSpi) -> bool {
+        self.on == ike || self.replaces.is_none()
     }
 }
 

@@ -258,7 +258,7 @@ impl Tunnel {
         let contested = self.sas.iter().any(|sa| matches!(sa.pending, Some(Pending::Child(_))));
         let at = cx.now + crate::sa::create_child::SWITCH_DELAY;
         for child in self.children.iter_mut().filter(|child| child.parent == spi) {
-            let answered = child.answer.as_ref().is_some_and(|answer| answer.on == spi);
+            let answered = child.answer.as_ref().is_some_and(|answer| answer.is_proven_under(spi));
             child.confirmed |= answered || child.carries();
             if answered && !contested && child.awaits_switch() {
                 child.switch_at.get_or_insert(at);

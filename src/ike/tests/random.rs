@@ -223,3 +223,8 @@ fn an_sa_that_is_rekeyed_before_it_was_switched_to_is_followed_by_its_successor(
     ];
     play(3_703_959_257_581_185_120, &steps, (16, 7, 1), [false, false, true]);
 }
+
+#[test]
+fn what_was_made_before_a_rekey_of_one_of_two_ike_sas_is_proven_after_it() {
+    play(4_609_314_509_585_281_869, &[Step::Wait(3663), Step::RekeyIke(1)], (7, 5, 201), [true, false, true]);
+}
