@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use super::concentrator::BgpSide;
 use super::namespace::Namespace;
 use super::process::Process;
 use super::strongswan::INTERFACE;
-use super::{Result, not_yet, run, wait_for, write_file};
+use super::{Result, not_yet, patience, run, wait_for, write_file};
 
 /// A running BIRD.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ impl Bird {
         let log = directory.join("bird.log");
         let process = Process::spawn(&format!("{} bird", namespace.role()), command, &log)?;
         let bird = Self { process, socket, config };
-        wait_for(Duration::from_secs(10), "bird answers", || bird.birdc("show status"))?;
+        wait_for(patience(10), "bird answers", || bird.birdc("show status"))?;
         Ok(bird)
     }
 

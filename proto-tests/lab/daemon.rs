@@ -203,7 +203,7 @@ impl Daemon {
     /// # Errors
     /// When it does not end in ten seconds.
     pub fn stop(self) -> Result<ExitStatus> {
-        self.stop_within(Duration::from_secs(10))
+        self.stop_within(patience(10))
     }
 
     /// The same with another limit.

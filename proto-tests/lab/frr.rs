@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::concentrator::BgpSide;
 use super::namespace::Namespace;
 use super::process::Process;
-use super::{LabError, Result, not_yet, run, wait_for, write_file};
+use super::{LabError, Result, not_yet, patience, run, wait_for, write_file};
 
 /// A running bgpd, and the zebra that carries its routes into the kernel, if there is one.
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl Frr {
         let control = directory.join("bfdd.sock").display().to_string();
         let bfdd = daemon(namespace, &directory, "bfdd", &["--bfdctl", &control])?;
         let ask = || run(vtysh(&directory, "bfdd").args(["-c", "show bfd peers json"]));
-        wait_for(Duration::from_secs(15), "bfdd answers", ask)?;
+        wait_for(patience(15), "bfdd answers", ask)?;
         Self::with_bgpd(namespace, directory, (Some(zebra), Some(bfdd)), &["-S"])
     }
 
@@ -96,7 +95,7 @@ impl Frr {
     ) -> Result<Self> {
         let bgpd = daemon(namespace, &directory, "bgpd", options)?;
         let frr = Self { bgpd, zebra, bfdd, directory, peer: String::new() };
-        wait_for(Duration::from_secs(15), "bgpd answers", || frr.vtysh("show bgp summary json"))?;
+        wait_for(patience(15), "bgpd answers", || frr.vtysh("show bgp summary json"))?;
         Ok(frr)
     }
 
@@ -183,7 +182,7 @@ impl Frr {
 
 fn zebra(namespace: &Namespace, directory: &Path) -> Result<Process> {
     let zebra = daemon(namespace, directory, "zebra", &[])?;
-    wait_for(Duration::from_secs(15), "zebra opens its socket", || {
+    wait_for(patience(15), "zebra opens its socket", || {
         if directory.join("zserv.api").exists() { Ok(()) } else { not_yet(zebra.log_tail(5)) }
     })?;
     Ok(zebra)

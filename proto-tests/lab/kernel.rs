@@ -1,4 +1,4 @@
-//! What a namespace's kernel holds: routes resolved through next-hop objects, links, sockets, and a picture of all of it.
+//! What a namespace's kernel holds: routes resolved through next-hop objects, links, sockets, IPsec, and a picture of all of it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::namespace::Namespace;
-use super::{Result, not_yet, run};
+use super::{DATAPLANE, Result, not_yet, run};
 
 /// One way a route can take.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,8 @@ pub struct Picture {
     pub links: BTreeSet<String>,
     /// Bound or connected sockets, without queues.
     pub sockets: BTreeSet<String>,
+    /// IPsec states and policies, where they are ours to make.
+    pub ipsec: BTreeSet<String>,
 }
 
 impl Namespace {
@@ -139,7 +141,23 @@ impl Namespace {
                     line.split_whitespace().filter(|word| word.parse::<u64>().is_err()).collect::<Vec<_>>().join(" ")
                 })
                 .collect(),
+            ipsec: if DATAPLANE.is_kernel() { self.ipsec()? } else { BTreeSet::new() },
         })
+    }
+
+    /// The states and policies of this host's IPsec, by their first two lines: addresses, then SPI or direction.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn ipsec(&self) -> Result<BTreeSet<String>> {
+        let mut found = BTreeSet::new();
+        for kind in ["state", "policy"] {
+            let text = self.ip(&["xfrm", kind, "list"])?;
+            let lines: Vec<&str> = text.lines().collect();
+            let pairs = lines.windows(2).filter(|pair| pair[0].starts_with("src "));
+            found.extend(pairs.map(|pair| format!("{kind} {} {}", pair[0].trim(), pair[1].trim())));
+        }
+        Ok(found)
     }
 }
 
@@ -153,6 +171,7 @@ impl Picture {
             ("nexthop", &self.nexthops, &before.nexthops),
             ("interface", &self.links, &before.links),
             ("socket", &self.sockets, &before.sockets),
+            ("IPsec", &self.ipsec, &before.ipsec),
         ];
         parts
             .into_iter()

@@ -15,7 +15,7 @@ use super::daemon::Daemon;
 use super::kernel::array;
 use super::namespace::Namespace;
 use super::process::Usage;
-use super::{Lab, LabError, Result, not_yet, patience, wait_for, write_file};
+use super::{DATAPLANE, Lab, LabError, Result, not_yet, patience, wait_for, write_file};
 
 const HUB: Ipv4Addr = Ipv4Addr::new(10, 64, 0, 1);
 /// As many /30 as 169.254.0.0/16 holds between those that AWS keeps for itself.
@@ -152,7 +152,7 @@ fn configuration(name: &str, socket: &Path, count: u16) -> String {
     let (asn, peer_asn, start, side) =
         if hub { (65000, 64512, "initiate", "second") } else { (64512, 65000, "respond", "first") };
     let mut text = format!(
-        "router:\n  name: {name}\n  asn: {asn}\n  router-id: {}\n  networks: [10.{}.0.0/16]\n  dataplane: userspace\n  \
+        "router:\n  name: {name}\n  asn: {asn}\n  router-id: {}\n  networks: [10.{}.0.0/16]\n  dataplane: {DATAPLANE}\n  \
          api: {{socket: {}}}\ndefaults:\n  psk: {{inline: \"many.tunnels_one_key\"}}\n  start: {start}\n  \
          encapsulation: always\n  ike: {{proposals: [aes128gcm16-prfsha256-x25519]}}\n  \
          esp: {{proposals: [aes128gcm16]}}\n  bgp: {{asn: {peer_asn}, passive: true, import: all}}\ntunnels:\n",

@@ -15,6 +15,7 @@ pub mod concentrator;
 pub mod crossings;
 pub mod daemon;
 pub mod dashboard;
+mod dataplane;
 mod error;
 pub mod exabgp;
 pub mod feed;
@@ -51,7 +52,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use dataplane::{DATAPLANE, Dataplane};
 pub use error::{LabError, Result, ensure, not_yet};
+use wait::slowness;
 pub use wait::{patience, wait_for};
 
 use namespace::Namespace;

@@ -1,13 +1,11 @@
 //! The four-tunnel plan with our own process on all five sides.
 
-use std::time::Duration;
-
 use super::daemon::Daemon;
 use super::layout::{CLOUD_NETWORK, HOST_B, Layout, ROUTER_NETWORK, TUNNELS};
 use super::namespace::Namespace;
 use super::router_file::RouterFile;
 use super::stream::{Running, Stream};
-use super::{Lab, Result, not_yet, process, wait_for};
+use super::{Lab, Result, not_yet, patience, process, wait_for};
 
 /// Router and concentrators, all `quadspan run`.
 #[derive(Debug)]
@@ -93,7 +91,7 @@ impl OwnSides {
     /// # Errors
     /// With what is missing.
     pub fn wait_all_up(&self) -> Result<()> {
-        wait_for(Duration::from_secs(40), "all four tunnels and sessions are up", || {
+        wait_for(patience(40), "all four tunnels and sessions are up", || {
             self.router()?.expect_up(&TUNNELS.map(|plan| plan.name))?;
             self.expect_fib(&[0, 1, 2, 3])?;
             for host in &self.hosts {
@@ -128,7 +126,7 @@ impl OwnSides {
     /// When they do not.
     pub fn stream(&self) -> Result<Running> {
         let running = Stream::to(HOST_B).start(&self.layout.host_a, &self.layout.host_b)?;
-        running.flows_again(200, Duration::from_secs(10))?;
+        running.flows_again(200, patience(10))?;
         Ok(running)
     }
 

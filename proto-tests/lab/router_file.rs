@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CLOUD_ASN, CLOUD_NETWORK, ROUTER_ASN, ROUTER_NETWORK, TUNNELS, TunnelPlan};
-use super::{Result, write_file, write_secret};
+use super::{DATAPLANE, Result, write_file, write_secret};
 
 /// One router's file.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ impl RouterFile {
         for network in &self.networks {
             let _infallible = writeln!(text, "    - {network}");
         }
-        let _infallible = write!(text, "  dataplane: userspace\n  api:\n    socket: {}\n", socket.display());
+        let _infallible = write!(text, "  dataplane: {DATAPLANE}\n  api:\n    socket: {}\n", socket.display());
         if let Some(listen) = &self.metrics {
             let _infallible = write!(text, "  metrics:\n    listen: {listen}\n");
         }

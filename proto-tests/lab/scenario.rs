@@ -9,10 +9,10 @@ use super::layout::{CLOUD_ASN, CLOUD_NETWORK, HOST_B, Layout, ROUTER_ASN, ROUTER
 use super::router_file::{RouterFile, suites};
 use super::stream::{Report, Running, Stream};
 use super::strongswan::SwanTunnel;
-use super::{Lab, LabError, Result, ensure, not_yet, wait_for};
+use super::{Lab, LabError, Result, ensure, not_yet, patience, wait_for};
 
 /// How long the whole may take to come up.
-const PATIENCE: Duration = Duration::from_secs(40);
+const LIMIT: u64 = 40;
 /// Lines of each log that say how a test ended.
 const LAST_LINES: usize = 60;
 /// Lines of each log that hold all that happened while a stream ran.
@@ -162,7 +162,7 @@ impl FourTunnel {
     /// With what is missing.
     pub fn wait_up(&self, tunnels: &[usize]) -> Result<()> {
         let names: Vec<&str> = tunnels.iter().map(|&index| TUNNELS[index].name).collect();
-        wait_for(PATIENCE, &format!("tunnels and sessions {names:?} are up"), || {
+        wait_for(patience(LIMIT), &format!("tunnels and sessions {names:?} are up"), || {
             self.daemon()?.expect_up(&names)?;
             self.expect_fib(tunnels)?;
             for &index in tunnels {
@@ -209,7 +209,7 @@ impl FourTunnel {
     /// When they do not.
     pub fn stream(&self) -> Result<Running> {
         let running = Stream::to(HOST_B).start(&self.layout.host_a, &self.layout.host_b)?;
-        running.flows_again(200, Duration::from_secs(10))?;
+        running.flows_again(200, patience(10))?;
         Ok(running)
     }
 

@@ -19,7 +19,7 @@ use super::daemon::Daemon;
 use super::namespace::Namespace;
 use super::process::Usage;
 use super::speakers::{Speaker, Speakers};
-use super::{Lab, LabError, Result, patience, wait_for, write_file};
+use super::{DATAPLANE, Lab, LabError, Result, patience, wait_for, write_file};
 
 /// The router.
 pub const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
@@ -123,7 +123,7 @@ impl Sessions {
         // A configuration wants a tunnel. Nobody is at the other end of this one.
         let mut text = format!(
             "router:\n  name: router\n  asn: {ROUTER_ASN}\n  router-id: {ROUTER}\n  networks: [10.8.0.0/16]\n  \
-             dataplane: userspace\n  api: {{socket: {}}}\n{more}tunnels:\n  - {{name: spare, local: {ROUTER}, \
+             dataplane: {DATAPLANE}\n  api: {{socket: {}}}\n{more}tunnels:\n  - {{name: spare, local: {ROUTER}, \
              remote: 198.51.100.9, start: respond, inside: {{prefix: 169.254.99.0/30, side: first}}, \
              psk: {{inline: nobody has this key}}}}\nneighbors:\n",
             socket.display()

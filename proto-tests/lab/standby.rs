@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -17,7 +16,7 @@ use super::daemon::Daemon;
 use super::layout::{HOST_A, HOST_B};
 use super::namespace::Namespace;
 use super::stream::{Running, Stream};
-use super::{Lab, Result, ensure, not_yet, patience, process, run, wait_for, write_file, write_secret};
+use super::{DATAPLANE, Lab, Result, ensure, not_yet, patience, process, run, wait_for, write_file, write_secret};
 
 /// The connection's name at both ends.
 pub const CONNECTION: &str = "pair";
@@ -195,7 +194,7 @@ impl TwoTunnels {
     /// When they do not.
     pub fn stream(&self) -> Result<Running> {
         let running = Stream::to(HOST_B).start(&self.host_a, &self.host_b)?;
-        running.flows_again(200, Duration::from_secs(10))?;
+        running.flows_again(200, patience(10))?;
         Ok(running)
     }
 
@@ -224,7 +223,7 @@ fn yaml(lab: &Lab, name: &str, routing: Routing, connection: &str) -> String {
     let (network, far) = if ours { (OUR_NETWORK, PEER_NETWORK) } else { (PEER_NETWORK, OUR_NETWORK) };
     let socket = lab.path().join(format!("{name}.sock"));
     let mut text = format!(
-        "router:\n  name: {name}\n  asn: {asn}\n  router-id: {id}\n  networks: [{network}]\n  dataplane: userspace\n  \
+        "router:\n  name: {name}\n  asn: {asn}\n  router-id: {id}\n  networks: [{network}]\n  dataplane: {DATAPLANE}\n  \
          api: {{socket: {}}}\n",
         socket.display()
     );

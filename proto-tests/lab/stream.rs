@@ -20,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use super::namespace::Namespace;
-use super::{LabError, Result, patience, wait_for};
+use super::{LabError, Result, patience, slowness, wait_for};
 
 const HEADER: usize = 10;
 const BUFFER: usize = 8 << 20;
@@ -85,10 +85,10 @@ struct Marks {
 }
 
 impl Stream {
-    /// A thousand packets per second over 64 flows to `destination`.
+    /// A thousand packets per second, as seconds are on a slow machine, over 64 flows to `destination`.
     #[must_use]
     pub fn to(destination: Ipv4Addr) -> Self {
-        Self { destination, port: 7007, flows: 64, rate: 1000, size: 64 }
+        Self { destination, port: 7007, flows: 64, rate: 1000 / slowness(), size: 64 }
     }
 
     /// Starts it.

@@ -14,6 +14,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use super::pki::Credentials;
+use super::{DATAPLANE, Dataplane};
 
 /// Name of the tunnel at every end.
 pub const TUNNEL: &str = "tunnel";
@@ -105,6 +106,8 @@ pub struct Terms {
     pub lifetimes: (u32, u32),
     /// How many seconds before their end at the least our end renews them, if not as usual.
     pub margin: Option<u32>,
+    /// What moves packets at our end, and at the other where that is our own program, too.
+    pub dataplanes: [Dataplane; 2],
 }
 
 impl Terms {
@@ -130,6 +133,7 @@ impl Terms {
             dpd: 10,
             lifetimes: (28800, 3600),
             margin: None,
+            dataplanes: [DATAPLANE; 2],
         }
     }
 
@@ -146,6 +150,7 @@ impl Terms {
             our_networks: self.peer_networks.clone(),
             peer_networks: self.our_networks.clone(),
             auth,
+            dataplanes: [self.dataplanes[1], self.dataplanes[0]],
             ..self.clone()
         }
     }
@@ -164,10 +169,11 @@ impl Terms {
         let Self { ike, esp, our_id, peer_id, dpd, lifetimes: (ike_life, esp_life), .. } = self;
         let mut text = format!(
             "router:\n  name: {name}\n  asn: {asn}\n  router-id: {local}\n  networks: [10.{}.0.0/16]\n  \
-             dataplane: userspace\n  api: {{socket: {}}}\ntunnels:\n  - name: {TUNNEL}\n    local: {local}\n    \
+             dataplane: {}\n  api: {{socket: {}}}\ntunnels:\n  - name: {TUNNEL}\n    local: {local}\n    \
              remote: {remote}\n    local-id: \"{our_id}\"\n    remote-id: \"{peer_id}\"\n    \
              inside: {{prefix: 169.254.77.0/30, side: {side}}}\n    start: {start}\n",
             asn % 200,
+            self.dataplanes[0],
             socket.display(),
         );
         let version = match self.version {

@@ -7,10 +7,14 @@ use super::{LabError, Result};
 /// So many seconds on a usual machine; `$QUADSPAN_LAB_SLOWNESS` times as many where the processor is emulated.
 #[must_use]
 pub fn patience(seconds: u64) -> Duration {
-    static SLOWNESS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-    let slowness = SLOWNESS
-        .get_or_init(|| std::env::var("QUADSPAN_LAB_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1));
-    Duration::from_secs(seconds * slowness)
+    Duration::from_secs(seconds * u64::from(slowness()))
+}
+
+/// `$QUADSPAN_LAB_SLOWNESS`, at least 1.
+pub(super) fn slowness() -> u32 {
+    static SLOWNESS: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    let read = || std::env::var("QUADSPAN_LAB_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    *SLOWNESS.get_or_init(|| read().max(1))
 }
 
 /// Asks again and again until the answer is not an error, for at most `limit`.

@@ -14,7 +14,7 @@ use proto_tests::lab::daemon::Daemon;
 use proto_tests::lab::kernel::array;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
-use proto_tests::lab::{Lab, Result, ensure, not_yet, patience, run, wait_for, write_file, write_secret};
+use proto_tests::lab::{DATAPLANE, Lab, Result, ensure, not_yet, patience, run, wait_for, write_file, write_secret};
 use serde_json::Value;
 
 /// The three hosts; our process on two of them.
@@ -111,7 +111,7 @@ fn text(name: &str, asn: u32, statics: &str, neighbors: &str, begins: bool) -> S
     let id = if begins { "10.254.0.1" } else { "10.255.0.254" };
     let mut text = format!(
         "router:\n  name: {name}\n  asn: {asn}\n  router-id: {id}\n  networks: [10.{}.0.0/16]\n  \
-         dataplane: userspace\n  api: {{socket: DIRECTORY/{name}.sock}}\n{statics}{neighbors}tunnels:\n",
+         dataplane: {DATAPLANE}\n  api: {{socket: DIRECTORY/{name}.sock}}\n{statics}{neighbors}tunnels:\n",
         asn % 100 + 150,
     );
     for number in [1, 2] {

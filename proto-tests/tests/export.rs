@@ -12,7 +12,7 @@ use proto_tests::lab::daemon::{Daemon, quadspan};
 use proto_tests::lab::frr::Frr;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::strongswan::{Backend, StrongSwan, SwanTunnel};
-use proto_tests::lab::{Lab, LabError, Result, ensure, patience, wait_for, write_file, write_secret};
+use proto_tests::lab::{DATAPLANE, Lab, LabError, Result, ensure, patience, wait_for, write_file, write_secret};
 
 const OURS: &str = "192.0.2.1";
 const THEIRS: &str = "192.0.2.9";
@@ -22,7 +22,7 @@ const KEY: &str = "invented.Key_of_the.export_lab";
 fn configuration(folder: &Path) -> Result<PathBuf> {
     let socket = folder.join("us.sock");
     let text = format!(
-        "router:\n  name: us\n  asn: 65000\n  router-id: {OURS}\n  networks: [10.1.0.0/16]\n  dataplane: userspace\n  \
+        "router:\n  name: us\n  asn: 65000\n  router-id: {OURS}\n  networks: [10.1.0.0/16]\n  dataplane: {DATAPLANE}\n  \
          api: {{socket: {}}}\ntunnels:\n  - name: exported\n    local: {OURS}\n    remote: {THEIRS}\n    \
          psk: {{file: exported.psk}}\n    inside: {{prefix: 169.254.77.0/30, side: second}}\n    \
          bgp: {{asn: 64512, hold-time: 30s, import: [10.99.0.0/16]}}\n",
@@ -238,7 +238,7 @@ fn an_imported_aws_file_brings_both_tunnels_up() -> Result<()> {
     // The laboratory has its sockets in a folder of its own, and moves packets itself; nothing else is changed.
     let file = output.join("us.yaml");
     let socket = lab.path().join("us.sock");
-    let here = format!("  dataplane: userspace\n  api: {{socket: {}}}\n\ntunnels:", socket.display());
+    let here = format!("  dataplane: {DATAPLANE}\n  api: {{socket: {}}}\n\ntunnels:", socket.display());
     write_file(&file, &text(&file)?.replacen("\ntunnels:", &here, 1))?;
     let daemon = Daemon::launch(&us, lab.path(), "us", &file, socket, false)?;
     wait_for(patience(40), "both tunnels and sessions are up", || {

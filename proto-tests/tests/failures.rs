@@ -1,14 +1,12 @@
 //! What breaks, mends: each failure is played against running tunnels under a stream of 1,000 packets per second.
 
-use std::time::Duration;
-
 use proto_tests::lab::layout::TUNNELS;
 use proto_tests::lab::scenario::{FourTunnel, Initiator};
-use proto_tests::lab::{ensure, tell, wait_for};
+use proto_tests::lab::{ensure, patience, tell, wait_for};
 
 const ALL: [usize; 4] = [0, 1, 2, 3];
 /// Liveness at the router: 2 s of silence, then 6 s without an answer; the hold time is 30 s.
-const DETECTION: Duration = Duration::from_secs(12);
+const DETECTION: u64 = 12;
 
 #[test]
 fn a_child_sa_deleted_by_the_peer_moves_its_traffic_at_once() {
@@ -17,7 +15,7 @@ fn a_child_sa_deleted_by_the_peer_moves_its_traffic_at_once() {
         let stream = lab.stream()?;
         lab.clouds[0].swan()?.delete_child()?;
         lab.wait_all_up()?;
-        stream.flows_again(500, Duration::from_secs(10))?;
+        stream.flows_again(500, patience(10))?;
         let report = stream.finish();
         tell(&format!("peer deletes a CHILD SA: {report}"));
         ensure(report.lost < 100, "the stream moved before the hold time", || report.to_string())
@@ -31,7 +29,7 @@ fn an_ike_sa_deleted_by_the_peer_moves_its_traffic_at_once() {
         let stream = lab.stream()?;
         lab.clouds[1].swan()?.delete_ike()?;
         lab.wait_all_up()?;
-        stream.flows_again(500, Duration::from_secs(10))?;
+        stream.flows_again(500, patience(10))?;
         let report = stream.finish();
         tell(&format!("peer deletes an IKE SA: {report}"));
         ensure(report.lost < 100, "the stream moved before the hold time", || report.to_string())
@@ -44,13 +42,13 @@ fn a_peer_killed_without_a_word_is_found_dead_and_taken_back() {
         lab.wait_all_up()?;
         let stream = lab.stream()?;
         lab.clouds[2].kill()?;
-        lab.wait_fib(&[0, 1, 3], DETECTION)?;
+        lab.wait_fib(&[0, 1, 3], patience(DETECTION))?;
         lab.daemon()?.expect_down("aws3")?;
         ensure(lab.daemon()?.tunnel("aws3")?["last_failure"]["reason"] == "dpd", "the reason", || {
             "another".to_owned()
         })?;
         let dead = stream.so_far().lost;
-        stream.flows_again(1000, Duration::from_secs(5))?;
+        stream.flows_again(1000, patience(5))?;
         let after = stream.so_far().lost;
         ensure(after <= dead + 50, "nothing is lost once the FIB has moved", || format!("{dead} then {after}"))?;
         lab.clouds[2].start()?;
@@ -65,7 +63,7 @@ fn a_peer_killed_without_a_word_begins_again_itself() {
     FourTunnel::run(Initiator::Clouds, |lab| {
         lab.wait_all_up()?;
         lab.clouds[3].kill()?;
-        lab.wait_fib(&[0, 1, 2], DETECTION)?;
+        lab.wait_fib(&[0, 1, 2], patience(DETECTION))?;
         lab.clouds[3].start()?;
         lab.wait_all_up()
     });
@@ -78,7 +76,7 @@ fn a_peer_that_restarts_before_it_is_missed_replaces_its_tunnel() {
         let before = lab.daemon()?.tunnel("aws2")?["child"]["spi_in"].clone();
         lab.clouds[1].kill()?;
         lab.clouds[1].start()?;
-        wait_for(Duration::from_secs(20), "the tunnel has new SAs", || {
+        wait_for(patience(20), "the tunnel has new SAs", || {
             let now = lab.daemon()?.tunnel("aws2")?["child"]["spi_in"].clone();
             ensure(now != before && !now.is_null(), "another SPI", || now.to_string())
         })?;
@@ -92,11 +90,11 @@ fn a_link_cut_without_a_word_is_noticed_and_mended() {
         lab.wait_all_up()?;
         let stream = lab.stream()?;
         lab.layout.cut(&TUNNELS[1])?;
-        lab.wait_fib(&[0, 2, 3], DETECTION)?;
-        stream.flows_again(500, Duration::from_secs(5))?;
+        lab.wait_fib(&[0, 2, 3], patience(DETECTION))?;
+        stream.flows_again(500, patience(5))?;
         lab.layout.mend(&TUNNELS[1])?;
         lab.wait_all_up()?;
-        stream.flows_again(500, Duration::from_secs(5))?;
+        stream.flows_again(500, patience(5))?;
         tell(&format!("link cut: {}", stream.finish()));
         Ok(())
     });
@@ -109,7 +107,7 @@ fn all_links_cut_and_mended_bring_everything_back() {
         for plan in &TUNNELS {
             lab.layout.cut(plan)?;
         }
-        lab.wait_fib(&[], DETECTION)?;
+        lab.wait_fib(&[], patience(DETECTION))?;
         for plan in &TUNNELS {
             lab.layout.mend(plan)?;
         }
@@ -124,7 +122,7 @@ fn a_session_reset_by_bird_or_frr_comes_back_without_touching_the_tunnel() {
         for (index, plan) in TUNNELS.iter().enumerate().take(2) {
             let spi = lab.daemon()?.tunnel(plan.name)?["child"]["spi_in"].clone();
             lab.clouds[index].reset_session()?;
-            wait_for(Duration::from_secs(10), "the session was lost", || {
+            wait_for(patience(10), "the session was lost", || {
                 let peer = lab.daemon()?.peer(plan.name)?;
                 ensure(peer["flaps"].as_u64() >= Some(1), "a flap", || peer.to_string())
             })?;
@@ -142,7 +140,7 @@ fn a_session_that_we_reset_comes_back() {
         lab.wait_all_up()?;
         let stream = lab.stream()?;
         lab.daemon()?.order(&["reset", "peer", "aws4"])?;
-        lab.wait_fib(&[0, 1, 2], Duration::from_secs(5))?;
+        lab.wait_fib(&[0, 1, 2], patience(5))?;
         lab.wait_all_up()?;
         let report = stream.finish();
         tell(&format!("session reset by us: {report}"));

@@ -7,7 +7,7 @@ use proto_tests::lab::kernel::array;
 use proto_tests::lab::layout::{CLOUD_NETWORK, TUNNELS};
 use proto_tests::lab::scenario::{FourTunnel, Initiator};
 use proto_tests::lab::strongswan::INTERFACE;
-use proto_tests::lab::{Result, daemon, ensure, run, wait_for};
+use proto_tests::lab::{Result, daemon, ensure, patience, run, wait_for};
 
 const ALL: [usize; 4] = [0, 1, 2, 3];
 
@@ -88,7 +88,7 @@ fn a_clean_stop_leaves_nothing_and_touches_no_foreign_route() {
 
         let status = lab.take_daemon()?.stop()?;
         ensure(status.success(), "it ends with success", || status.to_string())?;
-        wait_for(Duration::from_secs(3), "nothing is left and nothing is missing", || {
+        wait_for(patience(3), "nothing is left and nothing is missing", || {
             let after = lab.layout.router.picture()?;
             let (left, missing) = (after.added_since(&before), before.added_since(&after));
             ensure(left.is_empty() && missing.is_empty(), "as before", || {
@@ -96,7 +96,7 @@ fn a_clean_stop_leaves_nothing_and_touches_no_foreign_route() {
             })
         })?;
         ensure(sysctl(lab, "nexthop_compat_mode")? == compat, "kernel settings are put back", || compat.clone())?;
-        wait_for(Duration::from_secs(5), "the peers were told", || {
+        wait_for(patience(5), "the peers were told", || {
             let counts: Vec<_> = lab.clouds.iter().map(|cloud| cloud.swan()?.sa_counts()).collect::<Result<_>>()?;
             ensure(counts.iter().all(|&count| count == (0, 0)), "no SA at the peers", || format!("{counts:?}"))
         })
@@ -122,12 +122,13 @@ fn killed_and_started_again_it_adopts_what_it_left() {
         lab.start_daemon()?;
         lab.wait_up(&ALL)?;
         let stream = lab.stream()?;
-        stream.flows_again(1000, Duration::from_secs(10))?;
-        wait_for(Duration::from_secs(10), "the kernel holds as much as before", || {
+        stream.flows_again(1000, patience(10))?;
+        wait_for(patience(10), "the kernel holds as much as before", || {
             let after = lab.layout.router.picture()?;
             let same = after.routes.len() == before.routes.len() && after.nexthops.len() == before.nexthops.len();
             let same = same && after.links == before.links && after.rules == before.rules;
-            ensure(same, "routes, next hops, links and rules", || format!("{:#?}", after.added_since(&before)))
+            let same = same && after.ipsec.len() == before.ipsec.len();
+            ensure(same, "routes, next hops, links, rules and IPsec", || format!("{:#?}", after.added_since(&before)))
         })
     });
 }

@@ -1,7 +1,6 @@
 //! A NAT that forgets: its outside address and ports change under traffic, and the tunnel goes on with the same SAs.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use proto_tests::lab::pair::{Nat, Pair, Software, outsides};
 use proto_tests::lab::stream::Stream;
@@ -22,7 +21,7 @@ fn moves(nat: Nat, software: Software, from: [u8; 4], to: [u8; 4]) -> Result<()>
     pair.start_daemon(true)?;
     pair.wait_up(20)?;
     let stream = Stream { flows: 2, rate: 200, ..Stream::to(PEER_INSIDE) }.start(&pair.us, &pair.peer_host)?;
-    stream.flows_again(100, Duration::from_secs(10))?;
+    stream.flows_again(100, patience(10))?;
     let spi = pair.tunnel()?["child"]["spi_in"].clone();
     pair.rebind(Ipv4Addr::from(from), Ipv4Addr::from(to))?;
     let moved = stream.so_far();

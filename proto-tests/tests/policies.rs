@@ -9,7 +9,7 @@ use proto_tests::lab::bird::Bird;
 use proto_tests::lab::daemon::binary;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
-use proto_tests::lab::{Lab, Result, ensure, not_yet, run, wait_for, write_file, write_secret};
+use proto_tests::lab::{DATAPLANE, Lab, Result, ensure, not_yet, run, wait_for, write_file, write_secret};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -188,7 +188,7 @@ fn tunnel_file(name: &str, number: u8, start: &str, bgp: &str) -> String {
     let (asn, peer, side) = if number == 1 { (65000, 2, "first") } else { (64512, 1, "second") };
     format!(
         "router:\n  name: {name}\n  asn: {asn}\n  router-id: 10.{number}.0.1\n  networks: [10.{number}.0.0/16]\n  \
-         dataplane: userspace\n  api: {{socket: DIRECTORY/{name}.sock}}\ntunnels:\n  - name: one\n    \
+         dataplane: {DATAPLANE}\n  api: {{socket: DIRECTORY/{name}.sock}}\ntunnels:\n  - name: one\n    \
          local: 198.51.100.{number}\n    remote: 198.51.100.{peer}\n    psk: {{file: key.psk}}\n    \
          inside: {{prefix: 169.254.21.0/30, side: {side}}}\n    start: {start}\n    encapsulation: always\n{bgp}"
     )

@@ -16,7 +16,7 @@ use proto_tests::lab::kernel::array;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::probe::{arrives, talk};
 use proto_tests::lab::strongswan::{Backend, StrongSwan, SwanTunnel};
-use proto_tests::lab::{Lab, Result, ensure, not_yet, patience, wait_for, write_file, write_secret};
+use proto_tests::lab::{DATAPLANE, Lab, Result, ensure, not_yet, patience, wait_for, write_file, write_secret};
 use serde_json::Value;
 
 const KEY: &str = "protected.flows_key.1";
@@ -81,7 +81,7 @@ impl Site {
     fn write(&self, tunnels: &str) -> Result<PathBuf> {
         let file = self.lab.path().join("router.yaml");
         let text = format!(
-            "router:\n  name: router\n  asn: 65000\n  router-id: 10.1.0.1\n  dataplane: userspace\n  \
+            "router:\n  name: router\n  asn: 65000\n  router-id: 10.1.0.1\n  dataplane: {DATAPLANE}\n  \
              api: {{socket: {}}}\ndefaults:\n  psk: {{file: key.psk}}\n  encapsulation: always\n  \
              dpd: {{interval: 2s, timeout: 6s}}\n  esp: {{proposals: [{SUITE}], early-rekey: false}}\ntunnels:\n{tunnels}",
             self.socket().display()

@@ -14,7 +14,7 @@ use proto_tests::lab::daemon::{Daemon, quadspan};
 use proto_tests::lab::kernel::array;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::probe::talk;
-use proto_tests::lab::{Lab, LabError, Result, ensure, patience, wait_for, write_file};
+use proto_tests::lab::{DATAPLANE, Lab, LabError, Result, ensure, patience, wait_for, write_file};
 
 /// A sample and what its files do not hold.
 struct Sample {
@@ -189,7 +189,7 @@ impl End<'_> {
     fn run(&self, lab: &Lab, file: &Path) -> Result<Daemon> {
         // The laboratory has its sockets in a folder of its own, and moves packets itself; nothing else is changed.
         let socket = lab.path().join(format!("{}.sock", self.name));
-        let here = format!("  dataplane: userspace\n  api: {{socket: {}}}\n\ntunnels:", socket.display());
+        let here = format!("  dataplane: {DATAPLANE}\n  api: {{socket: {}}}\n\ntunnels:", socket.display());
         let text = std::fs::read_to_string(file).map_err(LabError::io(format!("read {}", file.display())))?;
         write_file(file, &text.replacen("\ntunnels:", &here, 1))?;
         Daemon::launch(&self.host, lab.path(), self.name, file, socket, false)

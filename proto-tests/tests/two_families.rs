@@ -14,9 +14,11 @@ use nix::sys::signal::Signal;
 use proto_tests::lab::daemon::binary;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::process::Process;
-use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, wait_for, write_file, write_secret};
+use proto_tests::lab::{
+    DATAPLANE, Lab, LabError, Result, ensure, not_yet, patience, wait_for, write_file, write_secret,
+};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const LIMIT: u64 = 30;
 
 /// Two hosts and a tunnel; the router speaks BGP in our process, the cloud in BIRD.
 struct Two {
@@ -51,7 +53,7 @@ impl Two {
     }
 
     fn play(&self) -> Result<()> {
-        wait_for(PATIENCE, "both families lead through the tunnel", || {
+        wait_for(patience(LIMIT), "both families lead through the tunnel", || {
             leads(&self.router, "10.2.0.0/16", Some("169.254.21.2"))?;
             leads(&self.router, "2001:db8:2::/48", Some("fd00:21::2"))?;
             leads(&self.cloud, "10.1.0.0/16", Some("169.254.21.1"))?;
@@ -60,7 +62,7 @@ impl Two {
         exchange(&self.router, "10.1.0.1", &self.cloud, "10.2.0.1")?;
         exchange(&self.router, "[2001:db8:1::1]", &self.cloud, "[2001:db8:2::1]")?;
         self.tunnel.signal(Signal::SIGTERM)?;
-        wait_for(PATIENCE, "neither family has a way without the tunnel", || {
+        wait_for(patience(LIMIT), "neither family has a way without the tunnel", || {
             leads(&self.router, "10.2.0.0/16", None)?;
             leads(&self.router, "2001:db8:2::/48", None)
         })
@@ -82,7 +84,7 @@ fn tunnel_file(name: &str, number: u8, start: &str, bgp: &str) -> (String, Strin
     let (asn, peer, side) = if number == 1 { (65000, 2, "first") } else { (64512, 1, "second") };
     let text = format!(
         "router:\n  name: {name}\n  asn: {asn}\n  router-id: 10.{number}.0.1\n  \
-         networks: [10.{number}.0.0/16, '2001:db8:{number}::/48']\n  dataplane: userspace\n  \
+         networks: [10.{number}.0.0/16, '2001:db8:{number}::/48']\n  dataplane: {DATAPLANE}\n  \
          api: {{socket: DIRECTORY/{name}.sock}}\ntunnels:\n  - name: one\n    local: 198.51.100.{number}\n    \
          remote: 198.51.100.{peer}\n    psk: {{file: key.psk}}\n    inside: {{prefix: 169.254.21.0/30, side: {side}}}\n    \
          inside6: {{prefix: 'fd00:21::/126', side: {side}}}\n    start: {start}\n    encapsulation: always\n{bgp}"
@@ -96,7 +98,7 @@ fn quadspan(host: &Namespace, directory: &Path, (name, text): &(String, String))
     let mut command = host.command(&binary()?.display().to_string());
     command.arg("run").arg(&file);
     let process = Process::spawn(name, command, &directory.join(format!("{name}.log")))?;
-    wait_for(PATIENCE, "the tunnel's interface is there", || host.ip(&["link", "show", "dev", "qs-one"]))?;
+    wait_for(patience(LIMIT), "the tunnel's interface is there", || host.ip(&["link", "show", "dev", "qs-one"]))?;
     Ok(process)
 }
 
@@ -149,7 +151,7 @@ fn exchange(from: &Namespace, from_address: &str, to: &Namespace, to_address: &s
     let (near, far) = (open(from, from_address)?, open(to, to_address)?);
     let target: SocketAddr = far.local_addr().map_err(io)?;
     let mut buffer = [0; 16];
-    wait_for(PATIENCE, "a packet there and back", || {
+    wait_for(patience(LIMIT), "a packet there and back", || {
         near.send_to(b"there", target).map_err(io)?;
         let (length, source) = far.recv_from(&mut buffer).map_err(io)?;
         ensure(&buffer[..length] == b"there", "what was sent", || format!("{:?}", &buffer[..length]))?;

@@ -92,7 +92,8 @@ pub(crate) struct RouterSection {
     /// Interfaces whose networks are known, `all` or a list: learned routes never replace them, and peers are told of
     /// them where `export` permits.
     pub(crate) connected: ConnectedField,
-    /// What moves packets: `auto` (default) or `userspace`. Both are the one data plane there is, in the router's own process.
+    /// What moves packets: `userspace`, the router's own process, or `kernel`, Linux's IPsec with an xfrm interface per
+    /// tunnel. `auto` (default) is `userspace`: it runs everywhere and does most.
     pub(crate) dataplane: Leaf<DataplaneChoice>,
     /// Kernel routing table for learned routes; 254 (default) is `main`.
     pub(crate) table: Leaf<Within<0, { u32::MAX }>>,

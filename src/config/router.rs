@@ -137,10 +137,23 @@ pub(crate) const FIRST_NEIGHBOR: u32 = 0x8000_0000;
 /// What moves packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataplaneChoice {
-    /// That of the process: there is no other.
+    /// That of the process: it runs everywhere and does most.
     Auto,
+    /// The kernel's own IPsec.
+    Kernel,
     /// TUN devices and sockets of the process.
     Userspace,
+}
+
+impl DataplaneChoice {
+    /// Whether packets are the kernel's to move.
+    #[must_use]
+    pub const fn is_kernel(self) -> bool {
+        match self {
+            Self::Kernel => true,
+            Self::Auto | Self::Userspace => false,
+        }
+    }
 }
 
 /// What is logged and how.
@@ -344,8 +357,9 @@ pub struct Transport {
 }
 
 document::keywords! {
-    DataplaneChoice, "`auto` or `userspace`", {
+    DataplaneChoice, "`auto`, `kernel` or `userspace`", {
         "auto" => DataplaneChoice::Auto,
+        "kernel" => DataplaneChoice::Kernel,
         "userspace" => DataplaneChoice::Userspace,
     };
     LogFormat, "`text` or `json`", {

@@ -40,7 +40,7 @@ impl Control {
         let verdict = views::verdict(&topology.router, &tunnels, &peers, &routing);
         let verdict = views::note_connections(verdict, &self.connections().await?);
         Ok(StatusView {
-            router: views::router(&topology.router, &self.owners.file, self.owners.started, &self.owners.warnings),
+            router: views::router(&topology.router, &self.owners),
             verdict: views::note_pools(verdict, &pools),
             tunnels,
             peers,

@@ -9,7 +9,6 @@ mod pools;
 mod verdict;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Instant;
 
 use bgp::message::{Capability, CapabilityCode};
@@ -27,6 +26,7 @@ pub(crate) use flows::views as flows;
 pub(crate) use pools::{note_pools, pool};
 pub(crate) use verdict::verdict;
 
+use daemon::Owners;
 use daemon::topology::{Part, Topology, Unmade};
 use view::cause::TunnelNames as _;
 use view::explain;
@@ -38,17 +38,17 @@ use view::{
 };
 
 /// The router itself.
-pub(crate) fn router(router: &Router, file: &Path, started: Instant, warnings: &[String]) -> RouterView {
+pub(crate) fn router(router: &Router, owners: &Owners) -> RouterView {
     RouterView {
         name: router.name.clone(),
         asn: router.asn.0,
         router_id: router.router_id.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        uptime: started.elapsed().as_secs(),
-        dataplane: "userspace".to_owned(),
+        uptime: owners.started.elapsed().as_secs(),
+        dataplane: owners.dataplane.word().to_owned(),
         pid: std::process::id(),
-        file: Some(file.to_owned()),
-        warnings: warnings.to_vec(),
+        file: Some(owners.file.to_path_buf()),
+        warnings: owners.warnings.to_vec(),
     }
 }
 

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use dataplane::Dataplane;
 use ike::{Endpoint, EndpointCounters, Stranger};
 use negotiation::{Event, Output, TunnelStatus};
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +14,7 @@ use wire::ipsec::{SaAction, TunnelId};
 
 use super::clock::unix_time;
 use super::coupling::Coupling;
+use super::engine::Engine;
 use super::entropy::system_entropy;
 use super::flows;
 use super::sleep::sleep_until;
@@ -81,7 +81,7 @@ pub(super) const LOST_QUEUE: usize = 64;
 
 /// Starts the task. It ends when `commands` closes.
 pub(super) fn spawn(
-    dataplane: Dataplane,
+    dataplane: Engine,
     events: mpsc::Receiver<dataplane::Event>,
     coupling: Coupling,
     lost_interfaces: mpsc::Sender<TunnelId>,
@@ -103,7 +103,7 @@ pub(super) fn spawn(
 
 struct Task {
     endpoint: Endpoint,
-    dataplane: Dataplane,
+    dataplane: Engine,
     coupling: Coupling,
     lost_interfaces: mpsc::Sender<TunnelId>,
     reporter: Reporter,

@@ -1,9 +1,9 @@
 //! The running router: one task per owner of state, joined by bounded channels.
 //!
 //! ```text
-//!             UDP 500/4500, ESP                      TUN interfaces
+//!             UDP 500/4500, ESP                    tunnel interfaces
 //!                  │                                       │
-//!            ┌─────▼───────────── dataplane ───────────────▼─────┐   OS threads of its own
+//!            ┌─────▼─────── engine: dataplane or xfrm ─────▼─────┐   OS threads of its own, or the kernel
 //!            └─────┬──────────────────▲──────────────────────────┘
 //!        datagrams │                  │ SAs, IKE messages
 //!            ┌─────▼──────────────────┴─────┐
@@ -44,6 +44,7 @@ mod clock;
 mod convergence;
 mod coupling;
 mod doubts;
+pub mod engine;
 mod entropy;
 mod error;
 pub mod flows;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bgp::Family;
-use dataplane::Dataplane;
 use fib::Fib;
 use ike::{EndpointCounters, Stranger};
 use negotiation::TunnelStatus;
@@ -15,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use view::answer::ControlError;
 use wire::ipsec::TunnelId;
 
+use super::engine::Engine;
 use super::reload::{ReloadOutcome, ReloadRequest};
 use super::topology::{Topology, TopologyReader};
 use super::{bfd_task, ike_task, pools, rib_task, session, steering_task};
@@ -33,7 +33,7 @@ pub struct Owners {
     /// The kernel's routes.
     pub fib: Fib,
     /// SAs and interfaces.
-    pub dataplane: Dataplane,
+    pub dataplane: Engine,
     /// What is configured, and where the tasks of its parts are.
     pub topology: TopologyReader,
     /// The configuration file.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bgp::StopReason;
 use config::{Router, Tunnel};
-use dataplane::{Dataplane, TunnelInterface};
+use dataplane::TunnelInterface;
 use ipnet::IpNet;
 use rib::PeerId;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use wire::ipsec::TunnelId;
 
 use super::coupling::Coupling;
+use super::engine::Engine;
 use super::neighbors::Neighborhood;
 use super::pools::Pools;
 use super::topology::{Part, Topology, Unmade};
@@ -43,7 +44,7 @@ pub(super) struct ReloadRequest {
 /// Those who make the parts of tunnels and sessions.
 #[derive(Debug)]
 pub(super) struct Makers {
-    pub(super) dataplane: Dataplane,
+    pub(super) dataplane: Engine,
     pub(super) ike: mpsc::Sender<ike_task::Command>,
     pub(super) rib: mpsc::Sender<rib_task::Command>,
     pub(super) coupling: Coupling,
@@ -56,7 +57,7 @@ pub(super) struct Makers {
 pub(super) struct Supervisor {
     file: PathBuf,
     pub(super) topology: watch::Sender<Arc<Topology>>,
-    dataplane: Dataplane,
+    dataplane: Engine,
     ike: mpsc::Sender<ike_task::Command>,
     pub(super) rib: mpsc::Sender<rib_task::Command>,
     pub(super) reporter: Reporter,
@@ -463,6 +464,7 @@ fn refuse_restart_only(old: &Router, new: &Router) -> Result<(), ControlError> {
         ("name", old.name != new.name),
         ("asn", old.asn != new.asn),
         ("router-id", old.router_id != new.router_id),
+        ("dataplane", old.dataplane.is_kernel() != new.dataplane.is_kernel()),
         ("table", old.table != new.table),
         ("metric", old.metric != new.metric),
         ("ecmp", old.ecmp_width != new.ecmp_width),
@@ -484,7 +486,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_word_for_the_one_data_plane_is_no_change() {
+    fn the_data_plane_stays_and_another_word_for_it_is_no_change() {
         let router = |more: &str| {
             let text = format!(
                 "router: {{name: r, asn: 65000, router-id: 10.0.0.1{more}}}\nneighbors: [{{name: n, address: 192.0.2.9, bgp: \
@@ -493,6 +495,8 @@ mod tests {
             config::parse("test.yaml", &text, &config::SystemSecrets::new(".".as_ref())).unwrap().router
         };
         assert!(refuse_restart_only(&router(""), &router(", dataplane: userspace")).is_ok());
+        let refusal = refuse_restart_only(&router(""), &router(", dataplane: kernel")).unwrap_err();
+        assert!(refusal.to_string().contains("dataplane cannot change while the router runs"), "{refusal}");
         assert!(refuse_restart_only(&router(""), &router(", metric: 7")).is_err());
     }
 }

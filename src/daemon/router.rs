@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::Router;
-use dataplane::Dataplane;
 use fib::{Fib, FibConfig};
 use rib::PeerId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,6 +13,7 @@ use tokio::task::JoinHandle;
 use wire::ipsec::TunnelId;
 
 use super::coupling::Coupling;
+use super::engine::Engine;
 use super::error::StartError;
 use super::host::HostSettings;
 use super::interfaces::{self, Followers, Interfaces};
@@ -62,7 +62,7 @@ struct Running {
     lost_interfaces: mpsc::Receiver<TunnelId>,
     surroundings: Surroundings,
     fib: Fib,
-    dataplane: Dataplane,
+    dataplane: Engine,
     ike: mpsc::Sender<ike_task::Command>,
     bfd: bfd_task::Handle,
     host: HostSettings,
@@ -87,7 +87,7 @@ impl Running {
         reporter.starting(&router);
 
         let (events, dataplane_events) = mpsc::channel(DATAPLANE_QUEUE);
-        let dataplane = Dataplane::start(dataplane::Config::new(router.local_addresses()), events)?;
+        let dataplane = Engine::start(&router, events)?;
         let (fib, fib_events) = start_fib(&router, &dataplane).await?;
         let host = HostSettings::apply(&router);
 
@@ -248,7 +248,7 @@ impl Surroundings {
     }
 }
 
-async fn start_fib(router: &Router, dataplane: &Dataplane) -> Result<(Fib, mpsc::Receiver<fib::FibEvent>), StartError> {
+async fn start_fib(router: &Router, dataplane: &Engine) -> Result<(Fib, mpsc::Receiver<fib::FibEvent>), StartError> {
     let (table, metric, tag) = (router.table, router.metric, nexthop_tag(&router.name));
     let config = FibConfig::default();
     let adopt_for = config.adopt_for.max(longest_restart(router).saturating_add(RESTART_MARGIN));

@@ -69,13 +69,15 @@ impl Snapshot {
 fn router(status: &StatusView, families: &mut Vec<MetricFamily>) {
     let info = gauge("build_info", "Version of the program; always 1.", &["version", "router"]);
     info.with_label_values(&[&status.router.version, &status.router.name]).set(1.0);
+    let dataplane = gauge("dataplane_info", "What moves packets, `userspace` or `kernel`; always 1.", &["engine"]);
+    dataplane.with_label_values(&[&status.router.dataplane]).set(1.0);
     let uptime = gauge("uptime_seconds", "Time since the process started.", &[]);
     uptime.with_label_values::<&str>(&[]).set(float(status.router.uptime));
     let memory = gauge("process_resident_memory_bytes", "Resident memory of the process.", &[]);
     let files = gauge("process_open_fds", "Open file descriptors of the process.", &[]);
     memory.with_label_values::<&str>(&[]).set(float(resident_memory()));
     files.with_label_values::<&str>(&[]).set(float(open_files()));
-    collect(families, &[info, uptime, memory, files]);
+    collect(families, &[info, dataplane, uptime, memory, files]);
 }
 
 fn tunnels(tunnels: &[TunnelView], fib: &FibView, flows: &[FlowView], families: &mut Vec<MetricFamily>) {

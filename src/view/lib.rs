@@ -68,7 +68,7 @@ pub struct RouterView {
     pub version: String,
     /// Seconds since the process started.
     pub uptime: u64,
-    /// The data plane in use: `userspace`.
+    /// The data plane in use: `userspace` or `kernel`.
     pub dataplane: String,
     /// Process id.
     pub pid: u32,
@@ -147,7 +147,7 @@ pub struct TunnelView {
     pub local: IpAddr,
     /// The peer's outside address.
     pub remote: IpAddr,
-    /// TUN interface.
+    /// Its interface: TUN, or xfrm where the kernel moves packets.
     pub interface: String,
     /// The interface's MTU in octets.
     pub mtu: Option<u32>,

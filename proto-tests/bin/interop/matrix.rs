@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use proto_tests::lab::Dataplane;
 use proto_tests::lab::pair::{Nat, Software, outsides};
 use proto_tests::lab::pki::KeyKind;
 use proto_tests::lab::terms::{Terms, Version};
@@ -79,6 +80,10 @@ pub(crate) struct Combination {
     pub(crate) carried: Carried,
     /// With algorithms that must be allowed by name.
     pub(crate) legacy: bool,
+    /// Who moves our packets.
+    pub(crate) dataplane: Dataplane,
+    /// Only where there is time for everything.
+    pub(crate) long: bool,
 }
 
 /// IKEv2 with strongSwan by pre-shared key and addresses; the rest says what differs.
@@ -95,6 +100,8 @@ const fn v2(ike: &'static str, group: &'static str, esp: &'static str, pfs: &'st
         nat: Nat::None,
         carried: Carried::Everything,
         legacy: false,
+        dataplane: Dataplane::Userspace,
+        long: false,
     }
 }
 
@@ -131,6 +138,15 @@ impl Combination {
 
     const fn kernel(self) -> Self {
         Self { peer: Software::StrongSwanKernel, ..self }
+    }
+
+    /// Our packets are the kernel's to move, too.
+    const fn by_kernel(self) -> Self {
+        Self { dataplane: Dataplane::Kernel, ..self }
+    }
+
+    const fn long(self) -> Self {
+        Self { long: true, ..self }
     }
 
     const fn libreswan(self) -> Self {
@@ -222,13 +238,30 @@ const USER_SPACE: &[Combination] = &[
     v2("chacha20poly1305-prfsha512", "x25519", "chacha20poly1305-esn", "x25519").own().nat(Nat::Ours),
 ];
 
-/// What a kernel that has ESP adds: raw ESP.
+/// What a kernel that has ESP adds: raw ESP, and itself as our data plane.
 const KERNEL: &[Combination] = &[
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").kernel(),
     v2("aes256-sha256", "modp2048", "aes256-sha256-esn", "modp2048").kernel(),
     v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "").libreswan().identities(Identities::Fqdn),
     v2("aes256gcm16-prfsha512", "ecp256", "aes256gcm16", "ecp256").libreswan().identities(Identities::Fqdn).ppk(),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").kernel().by_kernel(),
+    v2("aes256-sha256", "ecp256", "aes256-sha256", "ecp256").kernel().by_kernel().nat(Nat::Ours),
+    main("aes256-sha256", "ecp256", "aes256-sha256", "ecp256").kernel().by_kernel().long(),
+    v2("chacha20poly1305-prfsha256", "x25519", "chacha20poly1305", "x25519").kernel().by_kernel().long(),
+    v2("aes256-sha512", "ecp384", "aes256-sha512-esn", "").kernel().by_kernel().nat(Nat::Theirs).long(),
+    v2("aes128-sha1", "modp2048", "aes128-sha1", "").kernel().by_kernel().carried(Carried::PerPair).long(),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "").kernel().by_kernel().carried(Carried::OnDemand).long(),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "").libreswan().by_kernel().identities(Identities::Fqdn),
+    v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan().by_kernel().long(),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").own().by_kernel().carried(Carried::Together),
+    main("aes128-sha256", "ecp256", "aes128gcm16", "ecp256").own().by_kernel().nat(Nat::Ours).long(),
+    v2("chacha20poly1305-prfsha512", "x25519", "chacha20poly1305-esn", "x25519")
+        .own()
+        .by_kernel()
+        .nat(Nat::Theirs)
+        .carried(Carried::OnDemand)
+        .long(),
 ];
 
 /// The rows of a part.
@@ -266,8 +299,15 @@ impl Combination {
             per_pair: self.carried == Carried::PerPair,
             our_networks: networks(self.carried, &OURS),
             peer_networks: networks(self.carried, &THEIRS),
+            // Our own program at the other end is the data plane that works everywhere.
+            dataplanes: [self.dataplane, Dataplane::Userspace],
             ..Terms::new(&self.ike_suite(), &esp, &us, &peer)
         }
+    }
+
+    /// Whether ESP can go without UDP between the ends.
+    pub(crate) const fn may_be_raw(&self) -> bool {
+        self.peer.uses_kernel() || matches!(self.dataplane, Dataplane::Kernel)
     }
 
     /// CHILD SAs in quiet times.
@@ -325,7 +365,8 @@ impl Combination {
             Carried::Together => "networks, together",
             Carried::PerPair => "networks, per pair",
         };
-        let cells = [peer, version, self.ike, self.group, self.esp, pfs, identities, &credential, nat, carried];
+        let us = self.dataplane.to_string();
+        let cells = [&us, peer, version, self.ike, self.group, self.esp, pfs, identities, &credential, nat, carried];
         cells.map(str::to_owned).into()
     }
 

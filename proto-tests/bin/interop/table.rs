@@ -6,8 +6,20 @@ use super::Job;
 use super::matrix::{Combination, Role};
 use super::trial::{Outcome, Stage};
 
-const HEAD: [&str; 11] =
-    ["", "peer", "version", "IKE suite", "group", "ESP suite", "PFS", "identities", "authentication", "NAT", "carried"];
+const HEAD: [&str; 12] = [
+    "",
+    "our data plane",
+    "peer",
+    "version",
+    "IKE suite",
+    "group",
+    "ESP suite",
+    "PFS",
+    "identities",
+    "authentication",
+    "NAT",
+    "carried",
+];
 const RESULTS: [&str; 4] = ["up", "traffic", "rekey ours", "rekey theirs"];
 
 /// Writes a line to standard output; a reader that went away is not an error.

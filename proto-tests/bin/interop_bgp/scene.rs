@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use proto_tests::lab::daemon::Daemon;
 use proto_tests::lab::namespace::Namespace;
-use proto_tests::lab::{Lab, LabError, Result, ensure, not_yet, patience, wait_for, write_file};
+use proto_tests::lab::{DATAPLANE, Lab, LabError, Result, ensure, not_yet, patience, wait_for, write_file};
 use serde_json::Value;
 
 use crate::peer::{Ends, Peer, Software, Told, shorten};
@@ -100,7 +100,7 @@ impl Scene {
         let (config, socket) =
             (self.directory.join(format!("{name}.yaml")), self.directory.join(format!("{name}.sock")));
         let text = format!(
-            "router:\n  name: {name}\n  asn: 64999\n  router-id: 10.8.{link}.2\n  install: false\n  dataplane: userspace\n  \
+            "router:\n  name: {name}\n  asn: 64999\n  router-id: 10.8.{link}.2\n  install: false\n  dataplane: {DATAPLANE}\n  \
              api: {{socket: {}}}\ntunnels:\n{}",
             socket.display(),
             tunnel(link, false)

@@ -26,7 +26,7 @@ fn what_is_exchanged(ward: &Ward) -> Result<()> {
         ward.us.ip(&["link", "set", interface, "up"])?;
     }
     ward.ours_with(&[
-        ("  dataplane: userspace\n", "  dataplane: userspace\n  connected: [lan]\n"),
+        ("  api:\n", "  connected: [lan]\n  api:\n"),
         ("import: all", "import: all, export: [networks, 10.9.0.0/24], max-prefix: {out: 1}"),
     ])?;
     ward.finds("QD0512", "warning")?;

@@ -229,6 +229,9 @@ fn a_file_made_by_a_program_is_understood() {
     let router = router(text);
     assert_eq!((router.dataplane, router.tunnels.len()), (DataplaneChoice::Userspace, 1));
     assert_eq!(router.metrics_listen, Some("10.1.0.1:9179".parse().unwrap()));
+    assert!(!router.dataplane.is_kernel());
+    let kernel = self::router(&text.replace("userspace", "kernel"));
+    assert!(kernel.dataplane.is_kernel() && kernel.tunnels == router.tunnels);
     let tunnel = &router.tunnels[0];
     assert_eq!((tunnel.ike.start, tunnel.ike.encapsulation), (StartAction::Respond, EncapsulationPolicy::Always));
     assert_eq!((tunnel.ike.rekey_margin, tunnel.ike.rekey_fuzz), (seconds(3), 0));
