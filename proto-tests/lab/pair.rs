@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   without   us 192.0.2.1 ------------------------------------------------ 192.0.2.9 peer
+//!   (or       us 2001:db8::1 -------------------------------------------- 2001:db8::9 peer)
 //!   ours      us 10.9.1.2 -- 10.9.1.1 nat 203.0.113.254 ------------------- 203.0.113.9 peer
 //!   theirs    us 198.51.100.1 ----------- 198.51.100.254 nat 10.9.2.1 -- 10.9.2.2 peer
 //! ```
 //!
 //! The NAT forwards UDP 500 and 4500 of its outside address, so that either end can begin.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,8 @@ const XFRM_INTERFACE: u32 = 77;
 pub enum Nat {
     /// Nobody.
     None,
+    /// Nobody, and the ends have IPv6 addresses.
+    NoneV6,
     /// We are.
     Ours,
     /// The peer is.
@@ -93,12 +96,16 @@ pub enum Peer {
 #[must_use]
 pub const fn outsides(nat: Nat) -> (Outside, Outside) {
     const fn outside(local: [u8; 4], remote: [u8; 4]) -> Outside {
-        const fn address([a, b, c, d]: [u8; 4]) -> Ipv4Addr {
-            Ipv4Addr::new(a, b, c, d)
+        const fn address([a, b, c, d]: [u8; 4]) -> IpAddr {
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
         }
         Outside { local: address(local), remote: address(remote) }
     }
+    const fn v6(end: u16) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, end))
+    }
     match nat {
+        Nat::NoneV6 => (Outside { local: v6(1), remote: v6(9) }, Outside { local: v6(9), remote: v6(1) }),
         Nat::None => (outside([192, 0, 2, 1], [192, 0, 2, 9]), outside([192, 0, 2, 9], [192, 0, 2, 1])),
         Nat::Ours => (outside([10, 9, 1, 2], [203, 0, 113, 9]), outside([203, 0, 113, 9], [203, 0, 113, 254])),
         Nat::Theirs => (outside([198, 51, 100, 1], [198, 51, 100, 254]), outside([10, 9, 2, 2], [198, 51, 100, 1])),
@@ -117,10 +124,10 @@ impl Pair {
         us.make_router()?;
         peer_host.make_router()?;
         let nat = match nat {
-            Nat::None => {
+            Nat::None | Nat::NoneV6 => {
                 us.cable("wan", &peer_host, "wan")?;
-                us.address("wan", &format!("{}/24", ours.local))?;
-                peer_host.address("wan", &format!("{}/24", theirs.local))?;
+                us.address("wan", &on_link(ours.local))?;
+                peer_host.address("wan", &on_link(theirs.local))?;
                 None
             }
             Nat::Ours => Some(translator(&lab, (&us, ours.local), (&peer_host, theirs.local), theirs.remote)?),
@@ -420,23 +427,29 @@ fn copy_files(terms: &Terms, directory: &Path) -> Result<()> {
     Ok(())
 }
 
+/// An address with the length of its network.
+fn on_link(address: IpAddr) -> String {
+    format!("{address}/{}", if address.is_ipv4() { 24 } else { 64 })
+}
+
 /// A host that hides `inner` behind `address` on the cable to `outer`.
 fn translator(
     lab: &Lab,
-    inner: (&Namespace, Ipv4Addr),
-    outer: (&Namespace, Ipv4Addr),
-    address: Ipv4Addr,
+    inner: (&Namespace, IpAddr),
+    outer: (&Namespace, IpAddr),
+    address: IpAddr,
 ) -> Result<Namespace> {
+    let IpAddr::V4(hidden) = inner.1 else { return not_yet("nobody translates IPv6") };
     let nat = lab.namespace("nat")?;
     nat.make_router()?;
     inner.0.cable("wan", &nat, "inside")?;
     outer.0.cable("wan", &nat, "outside")?;
-    let [a, b, c, _] = inner.1.octets();
+    let [a, b, c, _] = hidden.octets();
     let gateway = Ipv4Addr::new(a, b, c, 1);
-    inner.0.address("wan", &format!("{}/24", inner.1))?;
-    outer.0.address("wan", &format!("{}/24", outer.1))?;
-    nat.address("inside", &format!("{gateway}/24"))?;
-    nat.address("outside", &format!("{address}/24"))?;
+    inner.0.address("wan", &on_link(inner.1))?;
+    outer.0.address("wan", &on_link(outer.1))?;
+    nat.address("inside", &on_link(gateway.into()))?;
+    nat.address("outside", &on_link(address))?;
     inner.0.ip(&["route", "add", "default", "via", &gateway.to_string()])?;
     let rules = format!(
         "table ip nat {{\n chain out {{ type nat hook postrouting priority srcnat; oifname outside masquerade; }}\n \

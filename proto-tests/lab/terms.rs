@@ -10,7 +10,7 @@
 //! Suites and identities are written alike for us and for strongSwan.
 
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use super::pki::Credentials;
@@ -62,9 +62,9 @@ pub enum Carrier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outside {
     /// Its own.
-    pub local: Ipv4Addr,
+    pub local: IpAddr,
     /// Where it finds the other.
-    pub remote: Ipv4Addr,
+    pub remote: IpAddr,
 }
 
 /// The terms of one tunnel.
@@ -168,10 +168,11 @@ impl Terms {
         let Outside { local, remote } = outside;
         let Self { ike, esp, our_id, peer_id, dpd, lifetimes: (ike_life, esp_life), .. } = self;
         let mut text = format!(
-            "router:\n  name: {name}\n  asn: {asn}\n  router-id: {local}\n  networks: [10.{}.0.0/16]\n  \
+            "router:\n  name: {name}\n  asn: {asn}\n  router-id: 192.0.2.{}\n  networks: [10.{}.0.0/16]\n  \
              dataplane: {}\n  api: {{socket: {}}}\ntunnels:\n  - name: {TUNNEL}\n    local: {local}\n    \
              remote: {remote}\n    local-id: \"{our_id}\"\n    remote-id: \"{peer_id}\"\n    \
              inside: {{prefix: 169.254.77.0/30, side: {side}}}\n    start: {start}\n",
+            if first { 9 } else { 1 },
             asn % 200,
             self.dataplanes[0],
             socket.display(),

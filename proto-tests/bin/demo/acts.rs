@@ -3,20 +3,21 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use proto_tests::lab::daemon::Daemon;
 use proto_tests::lab::kernel::Picture;
 use proto_tests::lab::layout::{CLOUD_NETWORK, HOST_A, HOST_B, TUNNELS};
 use proto_tests::lab::own::OwnSides;
 use proto_tests::lab::router_file::RouterFile;
 use proto_tests::lab::stream::Running;
-use proto_tests::lab::{LabError, Result, ensure, wait_for};
+use proto_tests::lab::{LabError, Result, ensure, patience, wait_for};
 
 use super::story::Story;
 use super::verdict::{Failover, Verdict};
 
 /// The longest a loss may stay unnoticed: liveness checks after 1 s, dead after 3 s more, and the machine's own delays.
-const NOTICED_WITHIN: Duration = Duration::from_secs(10);
+const NOTICED_WITHIN: u64 = 10;
 /// The longest a repaired tunnel may take to carry traffic again.
-const BACK_WITHIN: Duration = Duration::from_secs(20);
+const BACK_WITHIN: u64 = 20;
 
 /// A way to lose a tunnel.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,7 @@ pub(crate) fn play(story: &Story, keep: bool, sides: &mut Option<OwnSides>, verd
     let undisturbed = verdict.failovers.iter().all(|failover| failover.lost_after <= 5);
     verdict.stream = Some(report);
     ensure(undisturbed, "nothing is lost while a tunnel returns", || "see above".to_owned())?;
+    kill_and_restart(story, sides)?;
     if keep {
         return Ok(());
     }
@@ -104,14 +106,14 @@ fn lose_and_regain(story: &Story, sides: &mut OwnSides, stream: &Running, index:
     let before = stream.checkpoint();
     let start = Instant::now();
     lose(sides, index, loss)?;
-    closely(NOTICED_WITHIN, "the kernel no longer uses it", || sides.expect_fib(&others))?;
+    closely(patience(NOTICED_WITHIN), "the kernel no longer uses it", || sides.expect_fib(&others))?;
     let moved_ms = milliseconds(start);
     let moved = stream.checkpoint();
     story.routes(sides, CLOUD_NETWORK)?;
 
     let start = Instant::now();
     regain(sides, index, loss)?;
-    closely(BACK_WITHIN, "the kernel uses it again", || sides.expect_fib(&[0, 1, 2, 3]))?;
+    closely(patience(BACK_WITHIN), "the kernel uses it again", || sides.expect_fib(&[0, 1, 2, 3]))?;
     let returned_ms = milliseconds(start);
     sides.wait_all_up()?;
     std::thread::sleep(Duration::from_millis(500));
@@ -147,7 +149,7 @@ fn regain(sides: &mut OwnSides, index: usize, loss: Loss) -> Result<()> {
         Loss::Killed => sides.start_cloud(index),
         Loss::Stopped => {
             let ending = sides.clouds[index].take().ok_or_else(|| gone(index))?;
-            ending.ended(Duration::from_secs(10))?;
+            ending.ended(patience(10))?;
             sides.start_cloud(index)
         }
         Loss::Cut => sides.layout.mend(&TUNNELS[index]),
@@ -158,20 +160,33 @@ fn regain(sides: &mut OwnSides, index: usize, loss: Loss) -> Result<()> {
     }
 }
 
+fn kill_and_restart(story: &Story, sides: &mut OwnSides) -> Result<()> {
+    story
+        .act("the router is killed with SIGKILL and started again: the kernel comes to hold what it held, and no more");
+    let held = sides.layout.router.picture()?;
+    sides.router.take().map_or(Ok(()), Daemon::kill)?;
+    sides.start_router()?;
+    sides.wait_all_up()?;
+    // Interfaces, and next hops with them, are others of the same names.
+    wait_for(patience(10), "routes, next hops, rules, interfaces and IPsec are as many as before", || {
+        let now = sides.layout.router.picture()?;
+        let counts = |it: &Picture| [it.routes.len(), it.nexthops.len(), it.ipsec.len()];
+        let same = counts(&now) == counts(&held) && now.links == held.links && now.rules == held.rules;
+        ensure(same, "as many", || format!("{:?} and {:?}: {:#?}", counts(&now), counts(&held), now.added_since(&held)))
+    })?;
+    story.routes(sides, CLOUD_NETWORK)
+}
+
 fn stop(story: &Story, sides: &mut OwnSides, before: &Picture, verdict: &mut Verdict) -> Result<()> {
     story.act("the router stops: nothing of it may remain");
     if let Some(router) = sides.router.take() {
         let status = router.stop()?;
         ensure(status.success(), "the router ends with success", || status.to_string())?;
     }
-    wait_for(
-        Duration::from_secs(3),
-        "routes, next hops, rules, interfaces and sockets are as before the start",
-        || {
-            verdict.left_behind = sides.layout.router.picture()?.added_since(before);
-            ensure(verdict.left_behind.is_empty(), "nothing is left", || format!("{:?}", verdict.left_behind))
-        },
-    )?;
+    wait_for(patience(3), "routes, next hops, rules, interfaces and sockets are as before the start", || {
+        verdict.left_behind = sides.layout.router.picture()?.added_since(before);
+        ensure(verdict.left_behind.is_empty(), "nothing is left", || format!("{:?}", verdict.left_behind))
+    })?;
     story.line("    routes, next hops, rules, interfaces and sockets are as before the start");
     Ok(())
 }

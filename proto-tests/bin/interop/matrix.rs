@@ -247,13 +247,14 @@ const KERNEL: &[Combination] = &[
     v2("aes256gcm16-prfsha512", "ecp256", "aes256gcm16", "ecp256").libreswan().identities(Identities::Fqdn).ppk(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").kernel().by_kernel(),
     v2("aes256-sha256", "ecp256", "aes256-sha256", "ecp256").kernel().by_kernel().nat(Nat::Ours),
+    v2("aes256gcm16-prfsha256", "x25519", "aes256gcm16-esn", "x25519").kernel().by_kernel().nat(Nat::NoneV6).long(),
     main("aes256-sha256", "ecp256", "aes256-sha256", "ecp256").kernel().by_kernel().long(),
     v2("chacha20poly1305-prfsha256", "x25519", "chacha20poly1305", "x25519").kernel().by_kernel().long(),
     v2("aes256-sha512", "ecp384", "aes256-sha512-esn", "").kernel().by_kernel().nat(Nat::Theirs).long(),
     v2("aes128-sha1", "modp2048", "aes128-sha1", "").kernel().by_kernel().carried(Carried::PerPair).long(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "").kernel().by_kernel().carried(Carried::OnDemand).long(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "").libreswan().by_kernel().identities(Identities::Fqdn),
-    v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan().by_kernel().long(),
+    main("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan().by_kernel().long(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").own().by_kernel().carried(Carried::Together),
     main("aes128-sha256", "ecp256", "aes128gcm16", "ecp256").own().by_kernel().nat(Nat::Ours).long(),
     v2("chacha20poly1305-prfsha512", "x25519", "chacha20poly1305-esn", "x25519")
@@ -310,6 +311,14 @@ impl Combination {
         self.peer.uses_kernel() || matches!(self.dataplane, Dataplane::Kernel)
     }
 
+    /// Whether one of the ends is behind a NAT.
+    pub(crate) const fn has_nat(&self) -> bool {
+        match self.nat {
+            Nat::None | Nat::NoneV6 => false,
+            Nat::Ours | Nat::Theirs => true,
+        }
+    }
+
     /// CHILD SAs in quiet times.
     pub(crate) const fn children(&self) -> usize {
         match self.carried {
@@ -355,6 +364,7 @@ impl Combination {
         };
         let nat = match self.nat {
             Nat::None => "-",
+            Nat::NoneV6 => "-, IPv6",
             Nat::Ours => "ours",
             Nat::Theirs => "theirs",
         };

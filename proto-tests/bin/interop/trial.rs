@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use proto_tests::lab::pair::{Nat, Pair, Software};
+use proto_tests::lab::pair::{Pair, Software};
 use proto_tests::lab::stream::{Report, Running, Stream};
 use proto_tests::lab::terms::{Auth, Carrier, PEER_INSIDE};
 use proto_tests::lab::{LabError, Result, ensure, not_yet, patience, wait_for};
@@ -82,7 +82,7 @@ fn lay_out(job: &Job, wallet: &Wallet) -> Result<Pair> {
         let credentials = wallet.get(kind);
         terms.auth = Auth::Certificate(Box::new(credentials.map_or_else(|| not_yet("no certificates"), Ok)?));
     }
-    if combination.nat != Nat::None || combination.may_be_raw() {
+    if combination.has_nat() || combination.may_be_raw() {
         terms.carrier = Carrier::Detected;
     }
     if job.software == Software::StrongSwan {
@@ -174,7 +174,7 @@ fn expect_terms(job: &Job, pair: &Pair) -> Result<()> {
     let expected = [combination.esp.to_owned(), combination.esp_suite()];
     ensure(expected.iter().any(|suite| suite == found), "the ESP suite", || format!("{found}, not {expected:?}"))?;
     let carrier = tunnel["child"]["encapsulation"].as_str().unwrap_or_default();
-    let expected = if combination.may_be_raw() && combination.nat == Nat::None { "esp" } else { "udp" };
+    let expected = if combination.may_be_raw() && !combination.has_nat() { "esp" } else { "udp" };
     ensure(carrier == expected, "the carrier of ESP", || format!("{carrier}, not {expected}"))
 }
 
