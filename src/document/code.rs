@@ -100,6 +100,8 @@ codes! {
     SocketPath = "QS1107" "socket-path",
     /// Metrics are readable from anywhere.
     MetricsExposed = "QS1108" "metrics-exposed",
+    /// An outer header that the kernel's data plane cannot write.
+    KernelHeader = "QS1114" "kernel-header",
 
     /// A reserved AS number.
     AsnReserved = "QS1109" "asn-reserved",

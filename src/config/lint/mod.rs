@@ -3,6 +3,7 @@
 mod asns;
 mod azure;
 mod connections;
+mod dataplane;
 mod flows;
 mod neighbors;
 mod networks;
@@ -42,6 +43,7 @@ pub(crate) fn lint(
         own.iter().for_each(|own| policies::missing(own.value, session, findings));
     }
     if let Some(router) = router {
+        dataplane::lint(router, tunnels, findings);
         let announced = networks::announced(router, pools);
         networks::lint(router, &announced, tunnels, neighbors, findings);
         overlap::lint(router, &announced, tunnels, findings);

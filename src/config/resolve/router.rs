@@ -33,7 +33,7 @@ pub(crate) struct RouterDraft {
     pub(crate) silent: bool,
     pub(crate) statics: Vec<StaticDraft>,
     connected: rib::ConnectedRule,
-    dataplane: DataplaneChoice,
+    pub(crate) dataplane: DataplaneChoice,
     pub(crate) table: u32,
     metric: u32,
     ecmp: u32,

@@ -7,7 +7,7 @@ use identity::Identity;
 use ipnet::IpNet;
 use negotiation::{EncapsulationPolicy, IkeVersion, Ppk, StartAction, TunnelConfig};
 use wire::ipsec::TunnelId;
-use wire::outer::OuterHeader;
+use wire::outer::{DontFragment, Dscp, OuterHeader};
 use wire::{Asn, RouterId};
 
 use super::auth::AuthDraft;
@@ -64,7 +64,8 @@ pub(crate) struct TunnelDraft {
     early_rekey: bool,
     encapsulation: EncapsulationPolicy,
     mtu: Option<u32>,
-    outer: OuterHeader,
+    pub(crate) dscp: Option<At<Dscp>>,
+    pub(crate) df: Option<At<DontFragment>>,
 }
 
 pub(super) fn resolve(
@@ -150,10 +151,8 @@ pub(super) fn resolve(
         health: section.health,
         start,
         encapsulation: section.encapsulation.value().unwrap_or(EncapsulationPolicy::Auto),
-        outer: OuterHeader {
-            dscp: section.dscp.value().unwrap_or_default(),
-            dont_fragment: section.df.value().unwrap_or_default(),
-        },
+        dscp: section.dscp.scalar(),
+        df: section.df.scalar(),
     }
 }
 
@@ -289,7 +288,10 @@ impl TunnelDraft {
                 early_rekey: self.early_rekey,
             },
             mtu: self.mtu,
-            outer: self.outer,
+            outer: OuterHeader {
+                dscp: self.dscp.map(|dscp| dscp.value).unwrap_or_default(),
+                dont_fragment: self.df.map(|df| df.value).unwrap_or_default(),
+            },
             protected: self.protected.map(ProtectedDraft::finish),
             name,
         })

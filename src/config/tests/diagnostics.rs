@@ -86,6 +86,14 @@ const TUNNELS: &[Case] = &[
     (Code::SingleTunnel, &[("  - name: t2\n    remote: 203.0.113.12\n    inside: 169.254.22.0/30\n", "")]),
     (Code::NoSession, &[("  bgp: {asn: 64512}\n", "")]),
     (Code::DuplicateName, &[("name: t2", "name: t1")]),
+    (
+        Code::KernelHeader,
+        &[("asn: 65000", "asn: 65000\n  dataplane: kernel"), (T1, "    inside: 169.254.21.0/30\n    dscp: ef\n")],
+    ),
+    (
+        Code::KernelHeader,
+        &[("asn: 65000", "asn: 65000\n  dataplane: kernel"), (T1, "    inside: 169.254.21.0/30\n    df: set\n")],
+    ),
     (Code::Interface, &[(T1, "    inside: 169.254.21.0/30\n    interface: much-too-long-a-name\n")]),
     (Code::DuplicateInterface, &[(T1, "    inside: 169.254.21.0/30\n    interface: qs-t2\n")]),
     (Code::OutsideForbidden, &[("203.0.113.11", "100.64.0.1"), ("local: 192.0.2.10", "local: 127.0.0.1")]),

@@ -30,6 +30,14 @@ const PASSES: &[Case] = &[
     (Code::NoTunnels, &[]),
     (Code::SingleTunnel, &[]),
     (Code::KernelTable, &[("asn: 65000", "asn: 65000\n  table: 100")]),
+    (
+        Code::KernelHeader,
+        &[
+            ("asn: 65000", "asn: 65000\n  dataplane: kernel"),
+            t1!("dscp: clear"),
+            ("  - name: t2\n", "  - name: t2\n    df: copy\n"),
+        ],
+    ),
     (Code::SocketPath, &[("asn: 65000", "asn: 65000\n  api: {socket: /run/qs.sock}")]),
     (Code::MetricsExposed, &[("asn: 65000", "asn: 65000\n  metrics: {listen: '127.0.0.1:9179'}")]),
     (Code::AsnReserved, &[("asn: 65000", "asn: 65534")]),
