@@ -253,7 +253,11 @@ const KERNEL: &[Combination] = &[
     v2("aes256-sha512", "ecp384", "aes256-sha512-esn", "").kernel().by_kernel().nat(Nat::Theirs).long(),
     v2("aes128-sha1", "modp2048", "aes128-sha1", "").kernel().by_kernel().carried(Carried::PerPair).long(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "").kernel().by_kernel().carried(Carried::OnDemand).long(),
-    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "").libreswan().by_kernel().identities(Identities::Fqdn),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "")
+        .libreswan()
+        .by_kernel()
+        .identities(Identities::Fqdn)
+        .long(),
     main("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").libreswan().by_kernel().long(),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16-esn", "ecp384").own().by_kernel().carried(Carried::Together),
     main("aes128-sha256", "ecp256", "aes128gcm16", "ecp256").own().by_kernel().nat(Nat::Ours).long(),
