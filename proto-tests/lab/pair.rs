@@ -292,15 +292,14 @@ impl Pair {
     /// Packets that the peer dropped itself before sending them, by its own account or by that of its kernel.
     #[must_use]
     pub fn peer_drops(&self) -> u64 {
-        let read = run(Command::new("ip").args(["netns", "exec", self.peer_host.name(), "cat", "/proc/net/xfrm_stat"]));
-        // A kernel without ESP has no such file.
-        let kernel: u64 = read
-            .unwrap_or_default()
-            .lines()
-            .filter(|line| line.starts_with("XfrmOut"))
-            .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
-            .sum();
+        let kernel = statistics(&self.peer_host, |name| name.starts_with("XfrmOut"));
         kernel + self.peer.as_ref().map_or(0, Peer::dropped_outbound)
+    }
+
+    /// ESP packets for which our kernel had no SA, where it moves our packets.
+    #[must_use]
+    pub fn early(&self) -> u64 {
+        statistics(&self.us, |name| name == "XfrmInNoStates")
     }
 
     /// What both ends and their kernels count of packets that did not go on.
@@ -425,6 +424,14 @@ fn copy_files(terms: &Terms, directory: &Path) -> Result<()> {
         std::fs::copy(&from, &target).map_err(super::LabError::io(format!("copy {}", from.display())))?;
     }
     Ok(())
+}
+
+/// The sum of a kernel's counts of IPsec with such names; 0 for a kernel without ESP.
+fn statistics(host: &Namespace, wanted: impl Fn(&str) -> bool) -> u64 {
+    let read = run(Command::new("ip").args(["netns", "exec", host.name(), "cat", "/proc/net/xfrm_stat"]));
+    let text = read.unwrap_or_default();
+    let counts = text.lines().filter_map(|line| line.split_whitespace().collect::<Vec<_>>().try_into().ok());
+    counts.filter(|[name, _]: &[&str; 2]| wanted(name)).filter_map(|[_, count]| count.parse::<u64>().ok()).sum()
 }
 
 /// An address with the length of its network.

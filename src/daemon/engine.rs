@@ -17,8 +17,6 @@ use tokio::sync::mpsc;
 use wire::ipsec::{SaAction, TunnelId};
 use xfrm::Xfrm;
 
-use super::error::StartError;
-
 /// A running engine. Clones are the same engine; when the last one is dropped, it ends.
 #[derive(Clone, Debug)]
 pub enum Engine {
@@ -42,15 +40,11 @@ impl Engine {
     /// Starts the one that the configuration names, in the network namespace of the calling thread.
     ///
     /// # Errors
-    /// [`StartError::KernelLacks`] before anything is made, where the kernel's is wanted and the kernel cannot;
-    /// [`StartError::Dataplane`].
-    pub(super) fn start(router: &Router, events: mpsc::Sender<Event>) -> Result<Self, StartError> {
+    /// What the engine cannot be without. Where the kernel lacks it, nothing was made.
+    pub(super) fn start(router: &Router, events: mpsc::Sender<Event>) -> Result<Self, dataplane::Error> {
         let config = Config::new(router.local_addresses());
         match router.dataplane {
-            DataplaneChoice::Kernel => {
-                xfrm::probe()?;
-                Ok(Self::Kernel(Xfrm::start(config, events)?))
-            }
+            DataplaneChoice::Kernel => Ok(Self::Kernel(Xfrm::start(config, events)?)),
             DataplaneChoice::Auto | DataplaneChoice::Userspace => {
                 Ok(Self::Userspace(Dataplane::start(config, events)?))
             }

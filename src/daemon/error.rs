@@ -6,9 +6,6 @@ use super::interfaces::InterfacesError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The kernel is to move packets and cannot.
-    #[error("`dataplane: kernel` is out of reach: {}", .0.what)]
-    KernelLacks(#[from] xfrm::Missing),
     /// The data plane did not start.
     #[error("{0}")]
     Dataplane(#[from] dataplane::Error),
@@ -37,12 +34,7 @@ impl StartError {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::KernelLacks(missing) => {
-                format!(
-                    "{}, or write `dataplane: userspace`, which needs nothing of the kernel but TUN",
-                    missing.remedy
-                )
-            }
+            Self::Dataplane(dataplane::Error::Missing { remedy, .. }) => remedy.clone(),
             Self::Dataplane(dataplane::Error::Bind { address, source, .. })
                 if source.kind() == std::io::ErrorKind::AddrInUse =>
             {
