@@ -47,7 +47,7 @@ pub enum Error {
     #[error("a worker of the data plane does not answer")]
     Unresponsive,
     /// The kernel lacks what the engine needs.
-    #[error("{what}: {remedy}")]
+    #[error("{what}")]
     Missing {
         /// What was tried, and what the kernel said.
         what: String,
