@@ -197,7 +197,8 @@ fn closely<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> Result
     loop {
         match condition() {
             Ok(value) => return Ok(value),
-            Err(_) if start.elapsed() < limit => std::thread::sleep(Duration::from_millis(2)),
+            // 2 ms on a usual machine: each answer costs two programs.
+            Err(_) if start.elapsed() < limit => std::thread::sleep(patience(1) / 500),
             Err(error) => {
                 return Err(LabError::Timeout { what: what.to_owned(), waited: limit, seen: error.to_string() });
             }
