@@ -236,6 +236,8 @@ impl Terms {
         };
         let encap = if self.carrier == Carrier::Udp { "yes" } else { "no" };
         let binding = interface.map_or_else(String::new, |id| format!("if_id_in = {id}\n  if_id_out = {id}"));
+        // Where two kernels share an emulated processor, packets of one may be held up while hundreds overtake it.
+        let window = if interface.is_some() { "replay_window = 1024\n    " } else { "" };
         let ppk = if self.ppk { format!("ppk_id = {}\n  ppk_required = yes", PPK.0) } else { String::new() };
         let childless = if self.childless { "force" } else { "allow" };
         let (method, certificate) = match &self.auth {
@@ -250,7 +252,7 @@ impl Terms {
              rekey_time = 0\n  reauth_time = 0\n  over_time = 1h\n  unique = replace\n  keyingtries = 1\n  childless = {childless}\n  {ppk}\n  {binding}\n  \
              local {{\n   auth = {method}\n   {certificate}id = \"{peer_id}\"\n  }}\n  \
              remote {{\n   auth = {method}\n   id = \"{our_id}\"\n  }}\n  children {{\n   {TUNNEL} {{\n    \
-             local_ts = {theirs}\n    remote_ts = {ours}\n    esp_proposals = {}\n    mode = tunnel\n    rekey_time = 0\n    \
+             local_ts = {theirs}\n    remote_ts = {ours}\n    esp_proposals = {}\n    {window}mode = tunnel\n    rekey_time = 0\n    \
              life_time = 0\n    start_action = none\n    close_action = none\n    dpd_action = clear\n   }}\n  }}\n }}\n}}\n\
              secrets {{\n ike {{\n  id-1 = \"{our_id}\"\n  id-2 = \"{peer_id}\"\n  secret = \"{}\"\n }}\n",
             self.esp, self.psk
