@@ -102,7 +102,7 @@ fn the_table_of_connections(host: &Namespace) -> Result<()> {
             format!("room for {max}: `sysctl net.netfilter.nf_conntrack_max={MOST_CONNECTIONS}`")
         })?;
         for _ in 0..=max / 60_000 {
-            ensure(start.elapsed() < patience(20), "nine tenths of the table are taken soon", || {
+            ensure(start.elapsed() < patience(60), "nine tenths of the table are taken soon", || {
                 format!("{:?} of {max}", number("nf_conntrack_count"))
             })?;
             let socket = UdpSocket::bind((Ipv4Addr::new(192, 0, 2, 1), 0)).map_err(LabError::io("bind"))?;
