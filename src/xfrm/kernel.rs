@@ -13,6 +13,8 @@ use crate::plan::{Change, Policies};
 
 /// `NLM_F_CREATE | NLM_F_EXCL`, which the kernel's IPsec does not look at, but says that is meant.
 const CREATE: u16 = 0x600;
+/// How often a place may be taken again while a state is made.
+const PLACES: usize = 8;
 
 /// The sockets that ask.
 #[derive(Debug)]
@@ -33,8 +35,18 @@ impl Kernel {
         })
     }
 
+    /// Makes a state. The place that the kernel keeps for it, since a packet asked for it meanwhile, gives way.
     pub(crate) fn add_state(&mut self, new: &NewState<'_>) -> Result<(), Refusal> {
-        self.xfrm.ask(|flags| new.encode(flags | CREATE))
+        let id = StateId::of(new.direction, new.sa);
+        let mut made = self.xfrm.ask(|flags| new.encode(flags | CREATE));
+        for _ in 0..PLACES {
+            if !made.as_ref().is_err_and(|refusal| refusal.is(libc::EEXIST)) || self.state(id)?.is_some() {
+                break;
+            }
+            self.remove_state(id)?;
+            made = self.xfrm.ask(|flags| new.encode(flags | CREATE));
+        }
+        made
     }
 
     /// A state as it is; `None` if there is none.

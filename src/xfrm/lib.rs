@@ -16,6 +16,8 @@
 //!   [`dataplane::Event::UnknownSpi`] never comes.
 //! * A peer that moves is noticed behind UDP only, and by any authentic packet that is new, not only by the newest.
 //! * Extended sequence numbers need a replay window: where it is to be off, the largest there is takes its place.
+//! * It does not change TCP's segment sizes: connections of this machine follow the interface's MTU, for others a rule of
+//!   nftables can (`tcp option maxseg size set rt mtu`).
 //! * Why an interface refused a packet is not said: it is deduced from what the tunnel has.
 //!
 //! What is ours in the kernel is known by its interface identifier (`if_id`), from a range that one process owns for as

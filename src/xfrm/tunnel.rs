@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use dataplane::{InterfaceInfo, LEAST_MTU, SaUsage, TunnelCounters, TunnelInterface};
 use esp::overhead;
-use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TrafficSelector, TunnelId};
+use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TunnelId};
 use wire::outer::OuterHeader;
 
 use crate::meter::{Meter, SaMeter, Situation};
@@ -78,8 +78,6 @@ pub(crate) struct Tunnel {
     /// The oldest first.
     pub(crate) sas: Vec<Sa>,
     installs: u32,
-    /// Pairs of selectors that there were; a pair's place is its request number, less one.
-    pairs: Vec<(Vec<TrafficSelector>, Vec<TrafficSelector>)>,
     pub(crate) policies: Policies,
     meter: Meter,
     /// When packets last went out, as of the last look.
@@ -101,7 +99,6 @@ impl Tunnel {
             carried: u32::MAX,
             sas: Vec::new(),
             installs: 0,
-            pairs: Vec::new(),
             policies: Policies::new(),
             meter: Meter::default(),
             last_sent: now,
@@ -139,20 +136,20 @@ impl Tunnel {
         self.sas.iter().position(|sa| sa.direction == direction && sa.sa.spi == spi)
     }
 
-    /// An SA to be, with its request number.
+    /// An SA to be. Its request number is that of all with its selectors.
     pub(crate) fn prepare(&mut self, direction: Direction, sa: SecurityAssociation, selectors: Vec<Selector>) -> Sa {
-        let pair = (sa.local_selectors.clone(), sa.remote_selectors.clone());
-        let known = self.pairs.iter().position(|known| *known == pair);
-        let place = known.unwrap_or_else(|| {
-            self.pairs.push(pair);
-            self.pairs.len() - 1
-        });
+        let same = |known: &&Sa| {
+            known.sa.local_selectors == sa.local_selectors && known.sa.remote_selectors == sa.remote_selectors
+        };
+        let shared = self.sas.iter().find(same).map(|known| known.reqid);
+        let free = || (1..).find(|reqid| self.sas.iter().all(|known| known.reqid != *reqid));
+        let reqid = shared.or_else(free).unwrap_or(u32::MAX);
         self.installs += 1;
         Sa {
             sa,
             direction,
             selectors,
-            reqid: u32::try_from(place + 1).unwrap_or(u32::MAX),
+            reqid,
             age: self.installs,
             meter: SaMeter::default(),
             exhausted: false,
