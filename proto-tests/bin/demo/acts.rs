@@ -79,8 +79,8 @@ pub(crate) fn play(story: &Story, keep: bool, sides: &mut Option<OwnSides>, verd
 
 fn quick_to_notice(file: &mut RouterFile) {
     for tunnel in &mut file.tunnels {
-        tunnel.dpd_interval = 1;
-        tunnel.dpd_timeout = 3;
+        tunnel.dpd_interval = u32::try_from(patience(1).as_secs()).unwrap_or(u32::MAX);
+        tunnel.dpd_timeout = tunnel.dpd_interval.saturating_mul(3);
     }
 }
 
