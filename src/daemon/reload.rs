@@ -4,6 +4,8 @@
 //! a restart, changes nothing. A tunnel that can't be made (its interface's name is taken, say) is listed as down with
 //! the reason and tried again, and keeps no other tunnel waiting.
 
+mod plan;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use wire::ipsec::TunnelId;
 
+use self::plan::{NOTHING, Plan, refuse_restart_only};
 use super::coupling::Coupling;
 use super::engine::Engine;
 use super::neighbors::Neighborhood;
@@ -342,64 +345,6 @@ impl Supervisor {
     }
 }
 
-/// What a reload that finds nothing to do says.
-const NOTHING: &str = "nothing changed";
-
-/// What a reload has to do.
-#[derive(Debug, Default)]
-struct Plan {
-    remove: Vec<TunnelId>,
-    add: Vec<Tunnel>,
-    policy: Vec<Tunnel>,
-    /// Those with other certificates or CAs, and maybe another policy.
-    credentials: Vec<Tunnel>,
-    replaced: usize,
-    networks: bool,
-}
-
-impl Plan {
-    fn between(current: &Topology, next: &Router) -> Self {
-        let mut plan = Self { networks: current.router.rib.originated != next.rib.originated, ..Self::default() };
-        for (id, part) in &current.tunnels {
-            if !next.tunnels.iter().any(|tunnel| tunnel.name == part.tunnel.name) {
-                plan.remove.push(*id);
-            }
-        }
-        for tunnel in &next.tunnels {
-            match current.by_name(&tunnel.name) {
-                None => plan.add.push(tunnel.clone()),
-                Some((_, part)) if *part.tunnel == *tunnel => {}
-                Some((_, part)) if same_but_policy(&part.tunnel, tunnel) => plan.policy.push(tunnel.clone()),
-                Some((_, part)) if same_but_certificates(&part.tunnel, tunnel) => plan.credentials.push(tunnel.clone()),
-                Some((id, _)) => {
-                    plan.replaced += 1;
-                    plan.remove.push(id);
-                    plan.add.push(tunnel.clone());
-                }
-            }
-        }
-        plan
-    }
-
-    fn summary(&self) -> String {
-        let added = self.add.len() - self.replaced;
-        let removed = self.remove.len() - self.replaced;
-        if added + removed + self.replaced + self.policy.len() + self.credentials.len() == 0 && !self.networks {
-            return NOTHING.to_owned();
-        }
-        let renewed = match self.credentials.len() {
-            0 => String::new(),
-            count => format!(", {count} with other certificates"),
-        };
-        format!(
-            "tunnels: {added} added, {removed} removed, {} restarted, {} with a changed session or routing{renewed}; networks {}",
-            self.replaced,
-            self.policy.len(),
-            if self.networks { "changed" } else { "unchanged" }
-        )
-    }
-}
-
 /// Whether there is always traffic for a tunnel: it is brought up without waiting for some.
 fn is_wanted(tunnel: &Tunnel, router: &Router) -> bool {
     let connects = tunnel.bgp.as_ref().is_some_and(|session| !session.peer.passive);
@@ -427,76 +372,4 @@ fn farewell(returning: bool, session: &config::Session) -> StopReason {
 /// Whether the speaker has something to take over.
 fn differs(old: &config::Session, new: &config::Session) -> bool {
     old.peer != new.peer || old.transport != new.transport
-}
-
-/// Whether two tunnels differ in nothing but what session, routing tables and BFD can take over while the tunnel stays
-/// as it is.
-fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
-    // S0-55: what leads packets into a tunnel is no matter between its ends.
-    let mut with_old_policy = Tunnel { protected: old.protected.clone(), ..new.clone() };
-    let (old_bgp, new_bgp) = match (&old.bgp, &new.bgp) {
-        (Some(old_bgp), Some(new_bgp)) => (old_bgp, new_bgp),
-        (None, None) => return with_old_policy == *old,
-        (Some(_), None) | (None, Some(_)) => return false,
-    };
-    // Who connects decides whether the tunnel is brought up at once.
-    let peer = bgp::PeerConfig { passive: new_bgp.peer.passive, ..old_bgp.peer.clone() };
-    let (policy, transport, bfd) = (old_bgp.policy.clone(), old_bgp.transport.clone(), old_bgp.bfd.clone());
-    with_old_policy.bgp = Some(config::Session { policy, peer, transport, bfd, ..new_bgp.clone() });
-    with_old_policy == *old
-}
-
-/// Whether two tunnels differ in certificates or trusted CAs, and else in nothing that would restart the tunnel.
-fn same_but_certificates(old: &Tunnel, new: &Tunnel) -> bool {
-    // Who is trusted no more, or was revoked, must not stay: such a tunnel begins anew.
-    let trusted = new.ike.auth.trusts_all_of(&old.ike.auth);
-    if !trusted || !old.ike.auth.uses_certificates() || !new.ike.auth.uses_certificates() {
-        return false;
-    }
-    let mut with_old = new.clone();
-    with_old.ike.auth = old.ike.auth.clone();
-    with_old == *old || same_but_policy(old, &with_old)
-}
-
-/// Some settings belong to the process; changing them under running sessions would drop everything anyway.
-fn refuse_restart_only(old: &Router, new: &Router) -> Result<(), ControlError> {
-    let differs = [
-        ("name", old.name != new.name),
-        ("asn", old.asn != new.asn),
-        ("router-id", old.router_id != new.router_id),
-        ("dataplane", old.dataplane.is_kernel() != new.dataplane.is_kernel()),
-        ("table", old.table != new.table),
-        ("metric", old.metric != new.metric),
-        ("ecmp", old.ecmp_width != new.ecmp_width),
-        ("install", old.install != new.install),
-        ("api.socket", old.api_socket != new.api_socket),
-        ("log", old.log != new.log),
-        ("metrics.listen", old.metrics_listen != new.metrics_listen),
-        ("the set of local outside addresses", old.local_addresses() != new.local_addresses()),
-    ];
-    let changed: Vec<&str> = differs.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    Err(ControlError::Apply { reason: format!("{} cannot change while the router runs", changed.join(", ")) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_data_plane_stays_and_another_word_for_it_is_no_change() {
-        let router = |more: &str| {
-            let text = format!(
-                "router: {{name: r, asn: 65000, router-id: 10.0.0.1{more}}}\nneighbors: [{{name: n, address: 192.0.2.9, bgp: \
-                 {{asn: 65001}}}}]\n"
-            );
-            config::parse("test.yaml", &text, &config::SystemSecrets::new(".".as_ref())).unwrap().router
-        };
-        assert!(refuse_restart_only(&router(""), &router(", dataplane: userspace")).is_ok());
-        let refusal = refuse_restart_only(&router(""), &router(", dataplane: kernel")).unwrap_err();
-        assert!(refusal.to_string().contains("dataplane cannot change while the router runs"), "{refusal}");
-        assert!(refuse_restart_only(&router(""), &router(", metric: 7")).is_err());
-    }
 }
