@@ -55,23 +55,36 @@ impl Kernel {
         if found.as_ref().is_err_and(|refusal| refusal.is(libc::ESRCH)) { Ok(None) } else { found }
     }
 
-    /// Removes a state. One that is gone already is no error.
+    /// Removes a state, and places beside it that packets asked for. One that is gone already is no error.
     pub(crate) fn remove_state(&mut self, id: StateId) -> Result<(), Refusal> {
-        let result = self.xfrm.ask(|flags| state::delete(flags, id));
-        if result.as_ref().is_err_and(|refusal| refusal.is(libc::ESRCH)) { Ok(()) } else { result }
+        for _ in 0..PLACES {
+            match self.xfrm.ask(|flags| state::delete(flags, id)) {
+                Err(refusal) if refusal.is(libc::ESRCH) => return Ok(()),
+                result => result?,
+            }
+        }
+        Ok(())
     }
 
     /// Removes a state and says what it was at its end: after that, no sequence number was given out.
     pub(crate) fn take_state(&mut self, id: StateId) -> Result<Option<State>, Refusal> {
-        self.removals.begin()?;
-        let deleted = self.xfrm.ask(|flags| state::delete(flags, id));
-        // The notice is there before the answer.
-        let last = self.removals.end(|message| State::decode(message).filter(|found| found.id == id));
-        match deleted {
-            Ok(()) => last?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound).into()).map(Some),
-            Err(refusal) if refusal.is(libc::ESRCH) => Ok(None),
-            Err(refusal) => Err(refusal),
+        for _ in 0..PLACES {
+            self.removals.begin()?;
+            let deleted = self.xfrm.ask(|flags| state::delete(flags, id));
+            // The notice is there before the answer.
+            let last = self.removals.end(|message| State::decode(message).filter(|found| found.id == id));
+            match deleted {
+                // What was removed may have been a place beside it, which a packet asked for.
+                Ok(()) => {
+                    if let Some(state) = last? {
+                        return Ok(Some(state));
+                    }
+                }
+                Err(refusal) if refusal.is(libc::ESRCH) => return Ok(None),
+                Err(refusal) => return Err(refusal),
+            }
         }
+        Err(io::Error::from(io::ErrorKind::NotFound).into())
     }
 
     pub(crate) fn states(&mut self) -> Result<Vec<State>, Refusal> {

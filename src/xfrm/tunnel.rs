@@ -78,6 +78,8 @@ pub(crate) struct Tunnel {
     /// The oldest first.
     pub(crate) sas: Vec<Sa>,
     installs: u32,
+    /// Its SAs are being made anew: nothing may ask for them meanwhile.
+    pub(crate) moving: bool,
     pub(crate) policies: Policies,
     meter: Meter,
     /// When packets last went out, as of the last look.
@@ -99,6 +101,7 @@ impl Tunnel {
             carried: u32::MAX,
             sas: Vec::new(),
             installs: 0,
+            moving: false,
             policies: Policies::new(),
             meter: Meter::default(),
             last_sent: now,
@@ -120,7 +123,7 @@ impl Tunnel {
                 selectors: &sa.selectors,
                 template: outbound(sa),
                 age: sa.age,
-                exhausted: sa.exhausted,
+                exhausted: sa.exhausted || self.moving,
             })
             .collect();
         let inbound = self.of(Direction::Inbound).map(|sa| Inbound { selectors: &sa.selectors, reqid: sa.reqid });

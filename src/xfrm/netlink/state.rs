@@ -302,18 +302,19 @@ impl State {
     /// Of an answer, a listing, or a notice that it was removed.
     pub(crate) fn decode(message: Received<'_>) -> Option<Self> {
         match message.kind {
-            NEW => {
-                let attributes = message.payload.get(STRUCTURE..)?;
-                // Without algorithms it is but the place of one to come.
-                attribute(attributes, ALG_AEAD).or_else(|| attribute(attributes, ALG_CRYPT))?;
-                Self::read(message.payload, attributes)
-            }
+            NEW => Self::real(message.payload, message.payload.get(STRUCTURE..)?),
             DELETE => {
                 let attributes = message.payload.get(24..)?;
-                Self::read(attribute(attributes, SA)?, attributes)
+                Self::real(attribute(attributes, SA)?, attributes)
             }
             _ => None,
         }
+    }
+
+    /// Without algorithms it is but the place of one to come, whose numbers say nothing.
+    fn real(structure: &[u8], attributes: &[u8]) -> Option<Self> {
+        attribute(attributes, ALG_AEAD).or_else(|| attribute(attributes, ALG_CRYPT))?;
+        Self::read(structure, attributes)
     }
 
     /// From an `xfrm_usersa_info` and attributes that come with it.

@@ -63,13 +63,15 @@ impl Registry {
     pub(crate) fn relocate(&mut self, id: TunnelId, local: SocketAddr, remote: SocketAddr) -> Result<(), Failure> {
         let tunnel = self.tunnels.get_mut(&id).ok_or(Failure::NoInterface)?;
         let mut failed = Ok(());
+        // A packet that finds no state makes the kernel keep a place for one, which would be in the way.
+        tunnel.moving = true;
+        log(replan(&mut self.kernel, tunnel), "hold packets back");
         for place in (0..tunnel.sas.len()).rev() {
             let sa = &tunnel.sas[place];
             if sa.exhausted || (sa.sa.local, sa.sa.remote) == ends(&sa.sa, local, remote) {
                 continue;
             }
             let spi = sa.sa.spi;
-            tracing::debug!(%spi, %remote, "moving");
             if let Err(refusal) = move_state(&mut self.kernel, tunnel, place, local, remote) {
                 // Never again under these keys: it is not known which numbers were used.
                 failed = Err(Failure::Refused { spi, action: "move its state", reason: refusal.to_string() });
@@ -83,6 +85,7 @@ impl Registry {
                 });
             }
         }
+        tunnel.moving = false;
         log(replan(&mut self.kernel, tunnel), "point policies at the new address");
         failed
     }

@@ -1,6 +1,8 @@
 //! What the kernel notices, told as events.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -242,4 +244,49 @@ async fn a_silent_tunnel_keeps_its_mapping() {
     }
     assert!(before.elapsed() >= Duration::from_millis(1800), "{:?}", before.elapsed());
     eventually("both are counted", || end.kernel().engine_counters().keepalives_out >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a kernel with ESP: scripts/test-kernel"]
+async fn moving_under_traffic_repeats_no_sequence_number() {
+    let lab = Lab::new();
+    let mut end = lab.end(0, Kind::Kernel, |config, _| config.nat_keepalive = None).await;
+    install_with(&end, |_| ());
+    let sockets = [bind(&lab, 4500), bind(&lab, 40_000)];
+    let client = lab.sides[0].run(|| UdpSocket::bind((INSIDE[0], 0)).unwrap());
+    let over = Arc::new(AtomicBool::new(false));
+    let sender = {
+        let over = Arc::clone(&over);
+        thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                // The socket may hear that there was no SA for a moment.
+                let _ = client.send_to(b"here or there", (INSIDE[1], 9));
+                thread::sleep(Duration::from_millis(2));
+            }
+        })
+    };
+    for turn in 0..10 {
+        let remote = sockets[1 - turn % 2].local_addr().unwrap();
+        end.apply(SaAction::Move { tunnel: TUNNEL, local: engine(4500), remote });
+        thread::sleep(Duration::from_millis(20));
+    }
+    over.store(true, Ordering::Relaxed);
+    sender.join().unwrap();
+    let mut numbers = Vec::new();
+    for socket in &sockets {
+        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut buffer = [0; 200];
+        while let Ok(len) = socket.recv(&mut buffer) {
+            assert!(len > 8);
+            numbers.push(u32::from_be_bytes([buffer[4], buffer[5], buffer[6], buffer[7]]));
+        }
+    }
+    let failed: Vec<Event> =
+        end.drain().into_iter().filter(|event| *event != Event::Demand { tunnel: TUNNEL }).collect();
+    assert_eq!(failed, [], "every move succeeds");
+    let (all, most) = (numbers.len(), numbers.iter().max().copied().unwrap());
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), all, "RFC 4303 3.3.3");
+    assert!(all >= 20 && u64::from(most) <= end.counters().packets_out, "{all} of {most}");
 }
