@@ -6,7 +6,7 @@
 //!                              + Notes -+    Options       +------ config::parse: it passes, or is refused
 //! ```
 //!
-//! Each format has a file that turns its text into a [`Site`]; what follows is the same for all: options fill in what
+//! Each format has a file that turns its text into a `Site`; what follows is the same for all: options fill in what
 //! no file holds, the rest is asked for in one error; our YAML is written, secrets apart; and the result goes through
 //! [`config::parse`], so that nothing is handed out that `quadspan check` would refuse.
 //!
