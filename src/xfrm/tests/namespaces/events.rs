@@ -173,7 +173,9 @@ async fn a_packet_without_an_sa_is_a_demand_at_most_once_a_second() {
     assert!(first.duration_since(before) < Duration::from_secs(1));
     assert!(second.duration_since(first) >= Duration::from_millis(900), "{:?}", second.duration_since(first));
     sender.join().unwrap();
-    assert!(end.drain().len() <= 2);
+    let most = second.elapsed().as_millis() / 900 + 1;
+    let more = end.drain().into_iter().filter_map(demand).count();
+    assert!(u128::try_from(more).unwrap() <= most, "{more} demands more in {:?}", second.elapsed());
     eventually("all are counted", || end.counters().no_sa_drops >= 25);
     assert_eq!(end.counters().packets_out, 0);
     // The first packet after an SA is there goes with it.
