@@ -84,8 +84,10 @@ pub(crate) struct Tunnel {
     meter: Meter,
     /// When packets last went out, as of the last look.
     pub(crate) last_sent: Instant,
-    /// When the process was told that a packet waits, for as long as the kernel keeps a place for its SA.
+    /// When a packet asked for an SA, for as long as the kernel keeps a place for it.
     pub(crate) demanded: Option<Instant>,
+    /// When the process was last told that a packet waits.
+    pub(crate) told: Option<Instant>,
 }
 
 impl Tunnel {
@@ -106,6 +108,7 @@ impl Tunnel {
             meter: Meter::default(),
             last_sent: now,
             demanded: None,
+            told: None,
         }
     }
 

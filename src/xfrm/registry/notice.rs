@@ -6,7 +6,7 @@ use std::time::Instant;
 use dataplane::{Event, Limit};
 use wire::ipsec::{Direction, Spi, TunnelId};
 
-use super::Registry;
+use super::{DEMAND_PAUSE, Registry};
 use crate::netlink::notice::Notice;
 use crate::netlink::state::{State, StateId};
 
@@ -26,8 +26,12 @@ impl Registry {
             // The place of an SA that went before its policies: these are about to be changed.
             return;
         }
-        tunnel.demanded = Some(Instant::now());
-        if tunnel.of(Direction::Outbound).next().is_none() {
+        let now = Instant::now();
+        tunnel.demanded = Some(now);
+        // The kernel sometimes asks twice within milliseconds.
+        let quiet = tunnel.told.is_none_or(|told| now.duration_since(told) >= DEMAND_PAUSE);
+        if quiet && tunnel.of(Direction::Outbound).next().is_none() {
+            tunnel.told = Some(now);
             self.outbox.send(Event::Demand { tunnel: tunnel.id });
         }
     }

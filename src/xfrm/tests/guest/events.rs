@@ -168,14 +168,14 @@ async fn a_packet_without_an_sa_is_a_demand_at_most_once_a_second() {
             thread::sleep(Duration::from_millis(100));
         }
     });
-    let demand = |event| (event == Event::Demand { tunnel: TUNNEL }).then(Instant::now);
-    let (first, second) = (end.event(demand).await, end.event(demand).await);
-    assert!(first.duration_since(before) < Duration::from_secs(1));
-    assert!(second.duration_since(first) >= Duration::from_millis(900), "{:?}", second.duration_since(first));
+    let demand = |event| (event == Event::Demand { tunnel: TUNNEL }).then(|| before.elapsed());
+    let mut demands = Vec::new();
+    while !sender.is_finished() {
+        demands.extend(tokio::time::timeout(Duration::from_millis(100), end.event(demand)).await);
+    }
     sender.join().unwrap();
-    let most = second.elapsed().as_millis() / 900 + 1;
-    let more = end.drain().into_iter().filter_map(demand).count();
-    assert!(u128::try_from(more).unwrap() <= most, "{more} demands more in {:?}", second.elapsed());
+    let most = before.elapsed().as_millis() / 900 + 1;
+    assert!((2..=most).contains(&u128::try_from(demands.len()).unwrap()), "{demands:?} in {:?}", before.elapsed());
     eventually("all are counted", || end.counters().no_sa_drops >= 25);
     assert_eq!(end.counters().packets_out, 0);
     // The first packet after an SA is there goes with it.

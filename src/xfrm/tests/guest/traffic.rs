@@ -156,7 +156,10 @@ async fn a_switch_of_sas_under_traffic_loses_nothing() {
         assert_eq!(sas.len(), 2, "{sas:?}");
     }
     sender.join().unwrap();
-    assert_eq!(receiver.join().unwrap(), (0..COUNT).collect::<Vec<_>>());
+    // The kernel's ciphers work beside each other: one may overtake another.
+    let mut numbers = receiver.join().unwrap();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..COUNT).collect::<Vec<_>>());
     eventually("nothing is lost from the count", || ends[1].counters().packets_in == u64::from(COUNT));
     assert_eq!(ends[0].counters().packets_out, u64::from(COUNT));
 }
