@@ -35,8 +35,7 @@ pub fn probe() -> Result<(), Missing> {
     let mut kernel = Kernel::open().map_err(|error| {
         missing("the kernel's IPsec cannot be asked", &error, "`modprobe xfrm_user` (CONFIG_XFRM_USER)")
     })?;
-    // An identifier of its own; if all are taken, the start will say so.
-    let if_id = Owner::claim().map_or(0x5000_0001, |mut owner| owner.next());
+    let if_id = identifier(&mut kernel);
     interface(&mut kernel, if_id).map_err(|error| {
         missing("no xfrm interface can be made", &error, "`modprobe xfrm_interface` (CONFIG_XFRM_INTERFACE)")
     })?;
@@ -58,6 +57,15 @@ fn missing(what: &str, error: &io::Error, remedy: &str) -> Missing {
         format!("{remedy}, or use the engine in user space")
     };
     Missing { what: format!("{what} ({error})"), remedy }
+}
+
+/// An identifier of its own, which no interface has that a killed process left. If all are taken, the start will say so.
+fn identifier(kernel: &mut Kernel) -> u32 {
+    let links = kernel.links().unwrap_or_default();
+    let is_free = |if_id: &u32| links.iter().all(|link| link.if_id != Some(*if_id));
+    let own = Owner::claim().ok();
+    let free = own.and_then(|mut owner| (0..=links.len()).map(|_| owner.next()).find(is_free));
+    free.unwrap_or(0x5000_0001)
 }
 
 fn interface(kernel: &mut Kernel, if_id: u32) -> io::Result<()> {
