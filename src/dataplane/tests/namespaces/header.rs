@@ -4,10 +4,10 @@ use std::io::Read;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{End, GCM, Lab, TUNNEL, association, eventually};
+use crate::support::{End, GCM, Lab, TUNNEL, association, eventually, install};
 use dataplane::TunnelCounters;
 use socket2::{Domain, Protocol, Socket, Type};
-use wire::ipsec::{Direction, Encapsulation, TrafficSelector};
+use wire::ipsec::{Encapsulation, TrafficSelector};
 use wire::outer::{DontFragment, Dscp, OuterHeader};
 
 /// Sees the outer packets that arrive on side 1, headers included.
@@ -38,11 +38,7 @@ async fn tunnel(lab: &Lab, encapsulation: Encapsulation, outer: OuterHeader, mtu
         lab.engine(0, |_, interface| (interface.outer, interface.mtu) = (outer, mtu)).await,
         lab.engine(1, |_, interface| interface.mtu = mtu).await,
     ];
-    for end in &ends {
-        for direction in [Direction::Inbound, Direction::Outbound] {
-            end.install(direction, association(GCM, encapsulation, end.side, direction, 1));
-        }
-    }
+    install(&ends, |side, direction| association(GCM, encapsulation, side, direction, 1));
     ends
 }
 
@@ -55,7 +51,7 @@ fn ping(lab: &Lab, arguments: &[&str]) -> bool {
 }
 
 fn counters(end: &End) -> TunnelCounters {
-    end.dataplane.counters(TUNNEL).unwrap()
+    end.engine.counters(TUNNEL).unwrap()
 }
 
 #[tokio::test]
@@ -98,7 +94,7 @@ async fn a_narrower_path_is_noticed_where_packets_must_stay_whole() {
         assert!(learnt.contains(&format!("mtu {inner}")), "{learnt}");
         assert!(ping(&lab, &["-M", "do", "-s", &(inner - 28).to_string()]));
         assert!(counters(&ends[0]).send_drops >= 1 && counters(&ends[0]).too_big_drops >= 1);
-        assert_eq!(ends[0].dataplane.interface(TUNNEL).unwrap().mss, inner - 40, "new connections know");
+        assert_eq!(ends[0].engine.interface(TUNNEL).unwrap().mss, inner - 40, "new connections know");
     }
 }
 
@@ -137,13 +133,11 @@ async fn where_only_the_outer_packet_can_be_cut_the_kernel_cuts_it() {
             end_port: kind << 8,
             ..TrafficSelector::ANY_V4
         };
-        for end in &ends {
-            for direction in [Direction::Inbound, Direction::Outbound] {
-                let mut sa = association(GCM, encapsulation, end.side, direction, 1);
-                (sa.local_selectors, sa.remote_selectors) = (vec![echo(8), echo(0)], vec![echo(8), echo(0)]);
-                end.install(direction, sa);
-            }
-        }
+        install(&ends, |side, direction| {
+            let mut sa = association(GCM, encapsulation, side, direction, 1);
+            (sa.local_selectors, sa.remote_selectors) = (vec![echo(8), echo(0)], vec![echo(8), echo(0)]);
+            sa
+        });
         assert!(ping(&lab, &["-M", "dont", "-s", "2900"]), "{encapsulation:?}");
         assert_eq!(counters(&ends[0]).packets_out, 1);
         let statistics = lab.sides[0].sh("nstat -asz IpFragCreates");

@@ -1,4 +1,4 @@
-//! Two network namespaces joined by a veth pair, and what an engine in them is to be. For the tests of every engine.
+//! Two network namespaces joined by a veth pair, and an engine in each. For the tests of every engine.
 
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dataplane::{Config, NAT_PORT, TunnelInterface};
+use dataplane::{Config, Dataplane, Event, NAT_PORT, TunnelInterface};
 use nix::sched::{CloneFlags, setns};
+use tokio::sync::mpsc;
 use wire::Secret;
 use wire::ipsec::{
-    Direction, Encapsulation, Encryption, EspSuite, Integrity, SaKeys, SaLifetime, SecurityAssociation, Spi,
+    Direction, Encapsulation, Encryption, EspSuite, Integrity, SaAction, SaKeys, SaLifetime, SecurityAssociation, Spi,
     TrafficSelector, TunnelId,
 };
 use wire::outer::OuterHeader;
@@ -34,7 +35,7 @@ const fn address(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
 pub(crate) struct Namespace(String);
 
 impl Namespace {
-    fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         sh(&format!("ip netns add {name} && ip -n {name} link set lo up"));
         Self(name)
     }
@@ -83,6 +84,66 @@ impl Lab {
             sh(&format!("ip -n {name} link set veth0 up"));
         }
         Self { sides }
+    }
+
+    /// Has `start` make an engine on one side. Returns also the interface that its tunnel is to have.
+    pub(crate) fn begin<E: Send>(
+        &self,
+        side: usize,
+        change: impl FnOnce(&mut Config, &mut TunnelInterface),
+        start: impl FnOnce(Config, mpsc::Sender<Event>) -> E + Send,
+    ) -> (End<E>, TunnelInterface) {
+        let (mut config, mut interface) = settings(side);
+        change(&mut config, &mut interface);
+        let (sender, events) = mpsc::channel(256);
+        let engine = self.sides[side].run(|| start(config, sender));
+        (End { engine, events, side }, interface)
+    }
+}
+
+/// What takes orders about SAs.
+pub(crate) trait Orders {
+    fn apply(&self, action: SaAction);
+}
+
+impl Orders for Dataplane {
+    fn apply(&self, action: SaAction) {
+        Self::apply(self, action);
+    }
+}
+
+/// An engine and its events.
+pub(crate) struct End<E> {
+    pub(crate) engine: E,
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) side: usize,
+}
+
+impl<E: Orders> End<E> {
+    pub(crate) fn install(&self, direction: Direction, sa: SecurityAssociation) {
+        self.engine.apply(SaAction::Install { tunnel: TUNNEL, direction, sa: Box::new(sa) });
+    }
+
+    /// The first event that `pick` takes.
+    pub(crate) async fn event<R>(&mut self, mut pick: impl FnMut(Event) -> Option<R>) -> R {
+        let search = async {
+            loop {
+                let event = self.events.recv().await.expect("the engine runs");
+                if let Some(found) = pick(event) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), search).await.expect("the event comes")
+    }
+}
+
+/// Installs both directions at both ends, the receiving side first.
+pub(crate) fn install<E: Orders>(ends: &[End<E>; 2], make: impl Fn(usize, Direction) -> SecurityAssociation) {
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        for end in ends {
+            end.install(direction, make(end.side, direction));
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod header;
 mod lab;
+mod peer;
 mod scripted_peer;
 mod selection;
 mod support;

@@ -3,10 +3,12 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::support::{End, GCM, INSIDE, Lab, OUTSIDE, TUNNEL, association, eventually};
+use crate::support::{
+    End, GCM, INSIDE, Lab, OUTSIDE, TUNNEL, association, bind, engine, eventually, install_alone, seal,
+};
 use dataplane::{Event, Limit, TunnelCounters};
 use esp::{InboundSa, OutboundSa};
-use wire::ipsec::{Direction, Encapsulation, SaAction, SaLifetime, SecurityAssociation, Spi};
+use wire::ipsec::{Direction, Encapsulation, SaAction, SaLifetime, Spi};
 
 /// The peer: a socket on side 1 and its SAs.
 struct Peer {
@@ -21,7 +23,7 @@ impl Peer {
     fn new(lab: &Lab) -> Self {
         let sa = |direction| association(GCM, Encapsulation::Udp, 1, direction, 1);
         Self {
-            socket: lab.sides[1].run(|| bind(4500)),
+            socket: bind(lab, 4500),
             inside: lab.sides[0].run(|| UdpSocket::bind((INSIDE[0], 0x1000)).unwrap()),
             outbound: OutboundSa::new(&sa(Direction::Outbound)).unwrap(),
             inbound: InboundSa::new(&sa(Direction::Inbound)).unwrap(),
@@ -30,15 +32,7 @@ impl Peer {
 
     /// A UDP packet to the engine's inside address, sealed.
     fn seal(&mut self, tos: u8) -> Vec<u8> {
-        let mut inner = vec![0x45, tos, 0, 32, 0, 0, 0x40, 0, 64, 17, 0, 0, 169, 254, 10, 2, 169, 254, 10, 1];
-        let sum: u32 = inner.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-        let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
-        inner[10..12].copy_from_slice(&checksum.to_be_bytes());
-        inner.extend([0x10, 0, 0x10, 0, 0, 12, 0, 0, 1, 2, 3, 4]);
-        let mut packet = vec![0; self.outbound.sealed_len(inner.len())];
-        packet[self.outbound.headroom()..][..inner.len()].copy_from_slice(&inner);
-        self.outbound.seal(&mut packet, inner.len()).unwrap();
-        packet
+        seal(&mut self.outbound, tos)
     }
 
     fn send(&self, datagram: &[u8]) {
@@ -46,32 +40,14 @@ impl Peer {
     }
 }
 
-fn bind(port: u16) -> UdpSocket {
-    let socket = UdpSocket::bind((OUTSIDE[1], port)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    socket
-}
-
-fn engine(port: u16) -> SocketAddr {
-    SocketAddr::new(OUTSIDE[0], port)
-}
-
-fn install(end: &End, change: impl Fn(&mut SecurityAssociation)) {
-    for direction in [Direction::Inbound, Direction::Outbound] {
-        let mut sa = association(GCM, Encapsulation::Udp, 0, direction, 1);
-        change(&mut sa);
-        end.install(direction, sa);
-    }
-}
-
 async fn pair(lab: &Lab) -> (End, Peer) {
     let end = lab.engine(0, |_, _| ()).await;
-    install(&end, |_| ());
+    install_alone(&end, |_| ());
     (end, Peer::new(lab))
 }
 
 fn counters(end: &End) -> TunnelCounters {
-    end.dataplane.counters(TUNNEL).unwrap()
+    end.engine.counters(TUNNEL).unwrap()
 }
 
 #[tokio::test]
@@ -90,7 +66,7 @@ async fn ike_esp_and_keepalives_are_told_apart() {
         })
         .await;
     assert_eq!((local, remote, datagram.as_slice()), (engine(4500), (OUTSIDE[1], 4500).into(), &b"an IKE message"[..]));
-    let old = lab.sides[1].run(|| bind(500));
+    let old = bind(&lab, 500);
     old.send_to(b"\0\0\0\0another", engine(500)).unwrap();
     let datagram = end
         .event(|event| {
@@ -100,7 +76,7 @@ async fn ike_esp_and_keepalives_are_told_apart() {
         .await;
     assert_eq!(datagram, b"\0\0\0\0another");
     eventually("all is counted", || {
-        let totals = end.dataplane.engine_counters();
+        let totals = end.engine.engine_counters();
         (totals.keepalives_in, totals.malformed, totals.ike_in) == (1, 1, 2)
     });
     assert_eq!(counters(&end).packets_in, 1);
@@ -111,14 +87,14 @@ async fn ike_answers_carry_the_marker_only_on_port_4500() {
     let lab = Lab::new();
     let (end, peer) = pair(&lab).await;
     let mut buffer = [0; 100];
-    end.dataplane.send_ike(engine(4500), (OUTSIDE[1], 4500).into(), b"hello").unwrap();
+    end.engine.send_ike(engine(4500), (OUTSIDE[1], 4500).into(), b"hello").unwrap();
     let len = peer.socket.recv(&mut buffer).unwrap();
     assert_eq!(&buffer[..len], b"\0\0\0\0hello");
-    let old = lab.sides[1].run(|| bind(500));
-    end.dataplane.send_ike(engine(500), (OUTSIDE[1], 500).into(), b"hello").unwrap();
+    let old = bind(&lab, 500);
+    end.engine.send_ike(engine(500), (OUTSIDE[1], 500).into(), b"hello").unwrap();
     let (len, from) = old.recv_from(&mut buffer).unwrap();
     assert_eq!((&buffer[..len], from), (&b"hello"[..], engine(500)));
-    assert!(end.dataplane.send_ike(engine(501), (OUTSIDE[1], 500).into(), b"hello").is_err());
+    assert!(end.engine.send_ike(engine(501), (OUTSIDE[1], 500).into(), b"hello").is_err());
 }
 
 #[tokio::test]
@@ -131,11 +107,11 @@ async fn packets_that_come_before_their_sa_are_delivered_once_it_is_there() {
     for packet in sent.iter().chain([&sent[3]]) {
         peer.send(packet);
     }
-    eventually("all have come", || end.dataplane.engine_counters().unknown_spi == 41);
+    eventually("all have come", || end.engine.engine_counters().unknown_spi == 41);
     assert_eq!(counters(&end).packets_in, 0);
-    install(&end, |_| ());
+    install_alone(&end, |_| ());
     eventually("they are opened", || counters(&end).packets_in == 39);
-    assert_eq!(end.dataplane.engine_counters().early, 41);
+    assert_eq!(end.engine.engine_counters().early, 41);
     let seen = counters(&end);
     assert_eq!((seen.replay_drops, seen.integrity_drops), (1, 1), "they are judged as any other");
     let last = peer.seal(0);
@@ -162,7 +138,7 @@ async fn replayed_forged_and_unknown_packets_are_refused() {
     }
     let spi = end.event(|event| if let Event::UnknownSpi { spi, .. } = event { Some(spi) } else { None }).await;
     assert_eq!(spi, Spi(0x0102_0304));
-    eventually("all five are counted", || end.dataplane.engine_counters().unknown_spi == 5);
+    eventually("all five are counted", || end.engine.engine_counters().unknown_spi == 5);
     assert!(end.events.try_recv().is_err(), "one event for five packets");
 }
 
@@ -170,7 +146,7 @@ async fn replayed_forged_and_unknown_packets_are_refused() {
 async fn an_authentic_packet_from_elsewhere_reports_the_move_and_a_forged_one_does_not() {
     let lab = Lab::new();
     let (mut end, mut peer) = pair(&lab).await;
-    let elsewhere = lab.sides[1].run(|| bind(40_000));
+    let elsewhere = bind(&lab, 40_000);
     let older = peer.seal(0);
     let mut forged = peer.seal(0);
     forged[30] ^= 1;
@@ -188,7 +164,7 @@ async fn an_authentic_packet_from_elsewhere_reports_the_move_and_a_forged_one_do
     let moved = end.event(|event| matches!(event, Event::PeerMoved { .. }).then_some(event)).await;
     let remote = SocketAddr::new(OUTSIDE[1], 40_000);
     assert_eq!(moved, Event::PeerMoved { tunnel: TUNNEL, local: engine(4500), remote });
-    end.dataplane.apply(SaAction::Move { tunnel: TUNNEL, local: engine(4500), remote });
+    end.engine.apply(SaAction::Move { tunnel: TUNNEL, local: engine(4500), remote });
     lab.sides[0].run(|| {
         UdpSocket::bind((INSIDE[0], 0)).unwrap().send_to(b"follow", (INSIDE[1], 9)).unwrap();
     });
@@ -204,7 +180,7 @@ async fn limits_are_reported_once_each_and_hold() {
     let lab = Lab::new();
     let mut end = lab.engine(0, |_, _| ()).await;
     let lifetime = SaLifetime { soft_packets: Some(2), hard_packets: Some(3), ..SaLifetime::default() };
-    install(&end, |sa| sa.lifetime = lifetime);
+    install_alone(&end, |sa| sa.lifetime = lifetime);
     let mut peer = Peer::new(&lab);
     for _ in 0..5 {
         let packet = peer.seal(0);
@@ -252,7 +228,7 @@ async fn congestion_marks_are_combined() {
 async fn an_idle_encapsulated_tunnel_keeps_its_nat_mapping() {
     let lab = Lab::new();
     let end = lab.engine(0, |config, _| config.nat_keepalive = Some(Duration::from_secs(1))).await;
-    install(&end, |_| ());
+    install_alone(&end, |_| ());
     let peer = Peer::new(&lab);
     let start = Instant::now();
     let mut buffer = [0; 100];
@@ -261,17 +237,17 @@ async fn an_idle_encapsulated_tunnel_keeps_its_nat_mapping() {
         assert_eq!(buffer[..len], [0xff]);
     }
     assert!(start.elapsed() > Duration::from_secs(1));
-    eventually("both are counted", || end.dataplane.engine_counters().keepalives_out >= 2);
+    eventually("both are counted", || end.engine.engine_counters().keepalives_out >= 2);
 }
 
 #[tokio::test]
 async fn what_cannot_be_installed_is_reported() {
     let lab = Lab::new();
     let mut end = lab.engine(0, |_, _| ()).await;
-    install(&end, |sa| sa.replay_window = 1);
+    install_alone(&end, |sa| sa.replay_window = 1);
     let failed = end.event(|event| if let Event::Failed { failure, .. } = event { Some(failure) } else { None }).await;
     assert_eq!(failed.to_string(), "cannot use SA 0x00001000: a replay window of 1 packets is not supported");
-    install(&end, |sa| sa.local = "192.0.2.77:4500".parse().unwrap());
+    install_alone(&end, |sa| sa.local = "192.0.2.77:4500".parse().unwrap());
     let failed = end.event(|event| if let Event::Failed { failure, .. } = event { Some(failure) } else { None }).await;
     assert_eq!(failed.to_string(), "no socket on 192.0.2.77:4500");
 }
@@ -281,7 +257,7 @@ async fn a_late_packet_is_taken_within_the_window_of_its_tunnel_and_not_beyond()
     for (window, accepted) in [(64, 100), (4096, 101)] {
         let lab = Lab::new();
         let end = lab.engine(0, |_, _| ()).await;
-        install(&end, |sa| sa.replay_window = window);
+        install_alone(&end, |sa| sa.replay_window = window);
         let mut peer = Peer::new(&lab);
         let late = peer.seal(0);
         for _ in 0..100 {
@@ -303,10 +279,10 @@ async fn a_late_packet_is_taken_within_the_window_of_its_tunnel_and_not_beyond()
 async fn each_sa_says_what_it_carried_and_what_is_left_of_it() {
     let lab = Lab::new();
     let end = lab.engine(0, |_, _| ()).await;
-    install(&end, |sa| sa.lifetime = SaLifetime { soft_bytes: Some(1000), ..SaLifetime::default() });
+    install_alone(&end, |sa| sa.lifetime = SaLifetime { soft_bytes: Some(1000), ..SaLifetime::default() });
     let mut peer = Peer::new(&lab);
     let usage = |direction| {
-        let sas = end.dataplane.sas(TUNNEL);
+        let sas = end.engine.sas(TUNNEL);
         sas.into_iter().find(|usage| usage.direction == direction).unwrap()
     };
     assert_eq!(usage(Direction::Inbound).remaining_bytes, Some(1000));
@@ -320,8 +296,8 @@ async fn each_sa_says_what_it_carried_and_what_is_left_of_it() {
     assert_eq!((inbound.bytes, inbound.remaining_bytes, inbound.remaining_packets), (32, Some(968), None));
     assert_eq!(usage(Direction::Outbound).packets, 0);
     // An SA installed again goes on counting.
-    install(&end, |_| ());
+    install_alone(&end, |_| ());
     assert_eq!(usage(Direction::Inbound).packets, 1);
-    end.dataplane.apply(SaAction::Remove { tunnel: TUNNEL, direction: Direction::Inbound, spi: inbound.spi });
-    eventually("it is forgotten", || end.dataplane.sas(TUNNEL).len() == 1);
+    end.engine.apply(SaAction::Remove { tunnel: TUNNEL, direction: Direction::Inbound, spi: inbound.spi });
+    eventually("it is forgotten", || end.engine.sas(TUNNEL).len() == 1);
 }

@@ -1,11 +1,10 @@
 //! Two engines, each in a network namespace, with fixed SAs: traffic of all kinds through the tunnel.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{CBC, End, GCM, INSIDE, Lab, OUTSIDE_V6, TUNNEL, association, eventually};
+use crate::support::{CBC, End, GCM, INSIDE, Lab, TUNNEL, association, eventually, install, octet, over_ipv6, tcp};
 use dataplane::{TunnelCounters, TunnelInterface};
 use wire::ipsec::{Direction, Encapsulation, EspSuite, SaAction};
 use wire::outer::OuterHeader;
@@ -13,7 +12,7 @@ use wire::outer::OuterHeader;
 const TCP_OCTETS: usize = 20 << 20;
 
 fn counters(end: &End) -> TunnelCounters {
-    end.dataplane.counters(TUNNEL).expect("the tunnel exists")
+    end.engine.counters(TUNNEL).expect("the tunnel exists")
 }
 
 fn drops(counters: &TunnelCounters) -> [u64; 10] {
@@ -29,33 +28,6 @@ fn drops(counters: &TunnelCounters) -> [u64; 10] {
         counters.interface_drops,
         counters.ecn_drops,
     ]
-}
-
-/// The octet at a place of the stream.
-fn octet(at: usize) -> u8 {
-    (at.wrapping_mul(0x9e37_79b9) >> 13 & 0xff).try_into().unwrap()
-}
-
-/// Sends a known stream from side 0 to side 1 and compares every octet.
-fn tcp(lab: &Lab, to: IpAddr) {
-    let listener = lab.sides[1].run(|| TcpListener::bind((to, 0)).unwrap());
-    let address = listener.local_addr().unwrap();
-    let receiver = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut octets = Vec::new();
-        stream.read_to_end(&mut octets).unwrap();
-        octets
-    });
-    lab.sides[0].run(|| {
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
-        let octets: Vec<u8> = (0..TCP_OCTETS).map(octet).collect();
-        stream.write_all(&octets).unwrap();
-    });
-    let octets = receiver.join().unwrap();
-    assert_eq!(octets.len(), TCP_OCTETS);
-    assert!(octets.into_iter().enumerate().all(|(at, value)| value == octet(at)), "the stream came as it was sent");
 }
 
 /// An echo of datagrams of many lengths.
@@ -81,7 +53,7 @@ fn udp(lab: &Lab, to: IpAddr, from: IpAddr, mtu: usize) {
 async fn everything_passes(suite: EspSuite, encapsulation: Encapsulation, mtu: u32) {
     let lab = Lab::new();
     let [a, b] = lab.tunnel(suite, encapsulation).await;
-    assert_eq!(a.dataplane.interface(TUNNEL).unwrap().mtu, mtu);
+    assert_eq!(a.engine.interface(TUNNEL).unwrap().mtu, mtu);
     eventually("the kernel's MTU follows", || lab.sides[0].sh("ip -o link show tun0").contains(&format!("mtu {mtu} ")));
     lab.sides[0].sh("ping -c 3 -i 0.05 -W 2 169.254.10.2");
     lab.sides[0].sh("ping -c 3 -i 0.05 -W 2 fd00::2");
@@ -89,8 +61,8 @@ async fn everything_passes(suite: EspSuite, encapsulation: Encapsulation, mtu: u
     lab.sides[0].sh("ping -c 2 -i 0.05 -W 2 -s 4000 169.254.10.2");
     udp(&lab, INSIDE[1], INSIDE[0], mtu as usize);
     udp(&lab, "fd00::2".parse().unwrap(), "fd00::1".parse().unwrap(), mtu as usize);
-    tcp(&lab, INSIDE[1]);
-    tcp(&lab, "fd00::2".parse().unwrap());
+    tcp(&lab, INSIDE[1], TCP_OCTETS);
+    tcp(&lab, "fd00::2".parse().unwrap(), TCP_OCTETS);
     let (a_counters, b_counters) = (counters(&a), counters(&b));
     assert_eq!(drops(&a_counters), [0; 10], "{a_counters:?}");
     assert_eq!(drops(&b_counters), [0; 10], "{b_counters:?}");
@@ -98,8 +70,8 @@ async fn everything_passes(suite: EspSuite, encapsulation: Encapsulation, mtu: u
     assert_eq!(a_counters.bytes_out, b_counters.bytes_in);
     assert!(b_counters.bytes_in > 2 * TCP_OCTETS as u64);
     assert!(b_counters.last_inbound.is_some());
-    a.dataplane.stop().await;
-    b.dataplane.stop().await;
+    a.engine.stop().await;
+    b.engine.stop().await;
 }
 
 #[tokio::test]
@@ -127,16 +99,9 @@ async fn ipv6_carries_the_tunnel_too() {
     for encapsulation in [Encapsulation::Udp, Encapsulation::Esp] {
         let lab = Lab::new();
         let ends = [lab.engine(0, |_, _| ()).await, lab.engine(1, |_, _| ()).await];
-        for end in &ends {
-            for direction in [Direction::Inbound, Direction::Outbound] {
-                let mut sa = association(GCM, encapsulation, end.side, direction, 1);
-                let outside = |side: usize| SocketAddr::new(OUTSIDE_V6[side].parse().unwrap(), 4500);
-                (sa.local, sa.remote) = (outside(end.side), outside(1 - end.side));
-                end.install(direction, sa);
-            }
-        }
+        install(&ends, |side, direction| over_ipv6(association(GCM, encapsulation, side, direction, 1), side));
         lab.sides[0].sh("ping -c 3 -i 0.05 -W 2 169.254.10.2");
-        tcp(&lab, INSIDE[1]);
+        tcp(&lab, INSIDE[1], TCP_OCTETS);
         let (a, b) = (counters(&ends[0]), counters(&ends[1]));
         assert_eq!((drops(&a), drops(&b)), ([0; 10], [0; 10]));
     }
@@ -169,17 +134,13 @@ async fn a_switch_of_sas_under_traffic_loses_nothing() {
     for generation in 2..8 {
         let rekeyed = |side, direction| association(GCM, Encapsulation::Udp, side, direction, generation);
         let old = |side, direction| association(GCM, Encapsulation::Udp, side, direction, generation - 1).spi;
-        for direction in [Direction::Inbound, Direction::Outbound] {
-            for end in &ends {
-                end.install(direction, rekeyed(end.side, direction));
-                end.install(direction, rekeyed(end.side, direction));
-            }
-        }
+        install(&ends, rekeyed);
+        install(&ends, rekeyed);
         thread::sleep(Duration::from_millis(60));
         for direction in [Direction::Outbound, Direction::Inbound] {
             for end in &ends {
                 let spi = old(end.side, direction);
-                end.dataplane.apply(SaAction::Remove { tunnel: TUNNEL, direction, spi });
+                end.engine.apply(SaAction::Remove { tunnel: TUNNEL, direction, spi });
             }
         }
     }
@@ -195,15 +156,11 @@ async fn connections_agree_on_segments_that_fit() {
     // The interfaces lie about what fits.
     let wide = |_: &mut dataplane::Config, interface: &mut TunnelInterface| interface.mtu = Some(1500);
     let ends = [lab.engine(0, wide).await, lab.engine(1, |_, _| ()).await];
+    install(&ends, |side, direction| association(GCM, Encapsulation::Udp, side, direction, 1));
     for end in &ends {
-        for direction in [Direction::Inbound, Direction::Outbound] {
-            end.install(direction, association(GCM, Encapsulation::Udp, end.side, direction, 1));
-        }
+        assert_eq!(end.engine.interface(TUNNEL).unwrap().mss, 1398);
     }
-    for end in &ends {
-        assert_eq!(end.dataplane.interface(TUNNEL).unwrap().mss, 1398);
-    }
-    tcp(&lab, INSIDE[1]);
+    tcp(&lab, INSIDE[1], TCP_OCTETS);
     assert_eq!(counters(&ends[0]).too_big_drops, 0, "segments are cut to the tunnel, not refused");
     // A datagram that must not be fragmented is answered, and the kernel learns the MTU.
     lab.sides[0].run(|| {
@@ -233,8 +190,8 @@ async fn an_interface_stays_up_without_sas_and_is_gone_after_stop() {
         socket.send_to(b"nobody carries this", (INSIDE[1], 9)).unwrap();
     });
     eventually("the packet is counted", || counters(&end).no_sa_drops == 1);
-    let handle = end.dataplane.clone();
-    end.dataplane.stop().await;
+    let handle = end.engine.clone();
+    end.engine.stop().await;
     assert!(!lab.sides[0].sh("ip -o link").contains("tun0"));
     assert!(handle.counters(TUNNEL).is_none());
     assert!(handle.remove_tunnel(TUNNEL).await.is_err());
@@ -247,7 +204,7 @@ async fn a_removed_tunnel_leaves_nothing_and_its_name_can_be_used_again() {
     let lab = Lab::new();
     let end = lab.engine(0, |_, _| ()).await;
     for _ in 0..3 {
-        end.dataplane.remove_tunnel(TUNNEL).await.unwrap();
+        end.engine.remove_tunnel(TUNNEL).await.unwrap();
         assert!(!lab.sides[0].sh("ip -o link").contains("tun0"));
         let interface = TunnelInterface {
             name: "tun0".into(),
@@ -256,10 +213,10 @@ async fn a_removed_tunnel_leaves_nothing_and_its_name_can_be_used_again() {
             mtu: Some(1400),
             outer: OuterHeader::default(),
         };
-        let info = end.dataplane.add_tunnel(TUNNEL, interface.clone()).await.unwrap();
+        let info = end.engine.add_tunnel(TUNNEL, interface.clone()).await.unwrap();
         assert_eq!((info.mtu, info.mss), (1400, 1360));
         assert!(lab.sides[0].sh("ip route").contains("169.254.10.2 dev tun0"));
-        assert!(end.dataplane.add_tunnel(TUNNEL, interface).await.is_err());
+        assert!(end.engine.add_tunnel(TUNNEL, interface).await.is_err());
     }
 }
 

@@ -8,43 +8,12 @@ use std::time::{Duration, Instant};
 
 use dataplane::{Event, Limit};
 use esp::OutboundSa;
-use wire::ipsec::{Direction, Encapsulation, SaAction, SaLifetime, SecurityAssociation};
+use wire::ipsec::{Direction, Encapsulation, SaAction, SaLifetime};
 
 use crate::support::*;
 
-/// A UDP packet to the first inside address, sealed.
-fn seal(sa: &mut OutboundSa) -> Vec<u8> {
-    let mut inner = vec![0x45, 0, 0, 32, 0, 0, 0x40, 0, 64, 17, 0, 0, 169, 254, 10, 2, 169, 254, 10, 1];
-    let sum: u32 = inner.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-    let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
-    inner[10..12].copy_from_slice(&checksum.to_be_bytes());
-    inner.extend([0x10, 0, 0x10, 0, 0, 12, 0, 0, 1, 2, 3, 4]);
-    let mut packet = vec![0; sa.sealed_len(inner.len())];
-    packet[sa.headroom()..][..inner.len()].copy_from_slice(&inner);
-    sa.seal(&mut packet, inner.len()).unwrap();
-    packet
-}
-
 fn peer_sa() -> OutboundSa {
     OutboundSa::new(&association(GCM, Encapsulation::Udp, 1, Direction::Outbound, 1)).unwrap()
-}
-
-fn bind(lab: &Lab, port: u16) -> UdpSocket {
-    let socket = lab.sides[1].run(|| UdpSocket::bind((OUTSIDE[1], port)).unwrap());
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    socket
-}
-
-fn engine(port: u16) -> SocketAddr {
-    SocketAddr::new(OUTSIDE[0], port)
-}
-
-fn install_with(end: &End, change: impl Fn(&mut SecurityAssociation)) {
-    for direction in [Direction::Inbound, Direction::Outbound] {
-        let mut sa = association(GCM, Encapsulation::Udp, 0, direction, 1);
-        change(&mut sa);
-        end.install(direction, sa);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,7 +21,7 @@ fn install_with(end: &End, change: impl Fn(&mut SecurityAssociation)) {
 async fn ike_and_esp_are_told_apart_and_strangers_policies_do_not_catch_ike() {
     let lab = Lab::new();
     let mut end = lab.end(0, Kind::Kernel, |_, _| ()).await;
-    install_with(&end, |_| ());
+    install_alone(&end, |_| ());
     // Somebody else's policies want everything between the two protected, or not at all.
     lab.sides[0].sh("ip xfrm policy add src 192.0.2.1 dst 192.0.2.2 dir out action block");
     lab.sides[0].sh("ip xfrm policy add src 192.0.2.2 dst 192.0.2.1 dir in action block");
@@ -90,10 +59,10 @@ async fn ike_and_esp_are_told_apart_and_strangers_policies_do_not_catch_ike() {
 async fn replayed_forged_and_unknown_packets_are_refused_and_counted() {
     let lab = Lab::new();
     let end = lab.end(0, Kind::Kernel, |_, _| ()).await;
-    install_with(&end, |_| ());
+    install_alone(&end, |_| ());
     let (socket, mut sa) = (bind(&lab, 4500), peer_sa());
-    let packet = seal(&mut sa);
-    let mut forged = seal(&mut sa);
+    let packet = seal(&mut sa, 0);
+    let mut forged = seal(&mut sa, 0);
     forged[30] ^= 1;
     for datagram in [&packet, &packet, &forged] {
         socket.send_to(datagram, engine(4500)).unwrap();
@@ -110,11 +79,11 @@ async fn replayed_forged_and_unknown_packets_are_refused_and_counted() {
     }
     eventually("those for no SA, too", || end.kernel().engine_counters().unknown_spi == 5);
     // With the window's width between them, the first is too old.
-    let late = seal(&mut sa);
+    let late = seal(&mut sa, 0);
     for _ in 0..1100 {
-        seal(&mut sa);
+        seal(&mut sa, 0);
     }
-    for datagram in [&seal(&mut sa), &late] {
+    for datagram in [&seal(&mut sa, 0), &late] {
         socket.send_to(datagram, engine(4500)).unwrap();
     }
     // RFC 4303 A2.2: what is that old is taken for what is yet to come, and is not authentic then.
@@ -189,18 +158,18 @@ async fn a_packet_without_an_sa_is_a_demand_at_most_once_a_second() {
 async fn a_peer_that_moves_is_reported_and_its_sas_go_on_there() {
     let lab = Lab::new();
     let mut end = lab.end(0, Kind::Kernel, |_, _| ()).await;
-    install_with(&end, |_| ());
+    install_alone(&end, |_| ());
     let (home, away, mut sa) = (bind(&lab, 4500), bind(&lab, 40_000), peer_sa());
     // Takes what the peer sends inside, so that no ICMP error goes back.
     let _inside = lab.sides[0].run(|| UdpSocket::bind((INSIDE[0], 0x1000)).unwrap());
-    let known = seal(&mut sa);
+    let known = seal(&mut sa, 0);
     home.send_to(&known, engine(4500)).unwrap();
     eventually("it comes from where it was", || end.counters().packets_in == 1);
-    let mut forged = seal(&mut sa);
+    let mut forged = seal(&mut sa, 0);
     forged[30] ^= 1;
     away.send_to(&forged, engine(4500)).unwrap();
     for _ in 0..3 {
-        away.send_to(&seal(&mut sa), engine(4500)).unwrap();
+        away.send_to(&seal(&mut sa, 0), engine(4500)).unwrap();
     }
     let moved = end.event(|event| {
         let Event::PeerMoved { tunnel, local, remote } = event else { panic!("{event:?}") };
@@ -225,7 +194,7 @@ async fn a_peer_that_moves_is_reported_and_its_sas_go_on_there() {
     // Nor does the window forget what it has seen.
     away.send_to(&known, engine(4500)).unwrap();
     eventually("seen before", || end.counters().replay_drops == 1);
-    away.send_to(&seal(&mut sa), engine(4500)).unwrap();
+    away.send_to(&seal(&mut sa, 0), engine(4500)).unwrap();
     eventually("counting goes on", || end.counters().packets_in == 5);
     assert_eq!((end.counters().packets_out, end.counters().integrity_drops), (4, 1));
     assert!(end.drain().is_empty(), "it is where it is known to be");
@@ -237,7 +206,7 @@ async fn a_silent_tunnel_keeps_its_mapping() {
     let lab = Lab::new();
     let end = lab.end(0, Kind::Kernel, |config, _| config.nat_keepalive = Some(Duration::from_secs(1))).await;
     let home = bind(&lab, 4500);
-    install_with(&end, |_| ());
+    install_alone(&end, |_| ());
     let mut buffer = [0; 100];
     let before = Instant::now();
     for _ in 0..2 {
@@ -253,7 +222,7 @@ async fn a_silent_tunnel_keeps_its_mapping() {
 async fn moving_under_traffic_repeats_no_sequence_number() {
     let lab = Lab::new();
     let mut end = lab.end(0, Kind::Kernel, |config, _| config.nat_keepalive = None).await;
-    install_with(&end, |_| ());
+    install_alone(&end, |_| ());
     let sockets = [bind(&lab, 4500), bind(&lab, 40_000)];
     let client = lab.sides[0].run(|| UdpSocket::bind((INSIDE[0], 0)).unwrap());
     let over = Arc::new(AtomicBool::new(false));

@@ -4,6 +4,8 @@
 
 #[path = "../../../dataplane/tests/namespaces/lab.rs"]
 mod lab;
+#[path = "../../../dataplane/tests/namespaces/peer.rs"]
+mod peer;
 
 mod events;
 mod life;

@@ -1,14 +1,13 @@
 //! An engine of either kind in a namespace.
 
 use std::process::Command;
-use std::time::Duration;
 
 use dataplane::{Config, Dataplane, Event, SaUsage, TunnelCounters, TunnelInterface};
-use tokio::sync::mpsc;
-use wire::ipsec::{Direction, Encapsulation, EspSuite, SaAction, SecurityAssociation};
+use wire::ipsec::{Encapsulation, EspSuite, SaAction};
 use xfrm::Xfrm;
 
 pub(crate) use crate::lab::*;
+pub(crate) use crate::peer::*;
 
 /// Who moves the packets of one end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +23,16 @@ pub(crate) enum Engine {
     User(Dataplane),
 }
 
-/// An engine and its events.
-pub(crate) struct End {
-    pub(crate) engine: Engine,
-    pub(crate) events: mpsc::Receiver<Event>,
-    pub(crate) side: usize,
+impl Orders for Engine {
+    fn apply(&self, action: SaAction) {
+        match self {
+            Self::Kernel(engine) => engine.apply(action),
+            Self::User(engine) => engine.apply(action),
+        }
+    }
 }
+
+pub(crate) type End = crate::lab::End<Engine>;
 
 impl Lab {
     /// Starts an engine on one side, with its tunnel.
@@ -39,16 +42,12 @@ impl Lab {
         kind: Kind,
         change: impl FnOnce(&mut Config, &mut TunnelInterface),
     ) -> End {
-        let (mut config, mut interface) = settings(side);
-        change(&mut config, &mut interface);
-        let (sender, events) = mpsc::channel(256);
-        let engine = self.sides[side].run(|| match kind {
+        let (end, interface) = self.begin(side, change, |config, sender| match kind {
             Kind::Kernel => Engine::Kernel(Xfrm::start(config, sender).unwrap_or_else(|error| {
                 panic!("these tests need a kernel with ESP, run them with scripts/test-kernel: {error}")
             })),
             Kind::User => Engine::User(Dataplane::start(config, sender).unwrap()),
         });
-        let end = End { engine, events, side };
         match &end.engine {
             Engine::Kernel(engine) => engine.add_tunnel(TUNNEL, interface).await.unwrap(),
             Engine::User(engine) => engine.add_tunnel(TUNNEL, interface).await.unwrap(),
@@ -72,25 +71,9 @@ impl Lab {
     }
 }
 
-/// Installs both directions at both ends, the receiving side first.
-pub(crate) fn install(ends: &[End; 2], make: impl Fn(usize, Direction) -> SecurityAssociation) {
-    for direction in [Direction::Inbound, Direction::Outbound] {
-        for end in ends {
-            end.install(direction, make(end.side, direction));
-        }
-    }
-}
-
 impl End {
     pub(crate) fn apply(&self, action: SaAction) {
-        match &self.engine {
-            Engine::Kernel(engine) => engine.apply(action),
-            Engine::User(engine) => engine.apply(action),
-        }
-    }
-
-    pub(crate) fn install(&self, direction: Direction, sa: SecurityAssociation) {
-        self.apply(SaAction::Install { tunnel: TUNNEL, direction, sa: Box::new(sa) });
+        self.engine.apply(action);
     }
 
     pub(crate) fn counters(&self) -> TunnelCounters {
@@ -120,19 +103,6 @@ impl End {
             Engine::Kernel(engine) => engine.stop().await,
             Engine::User(engine) => engine.stop().await,
         }
-    }
-
-    /// The first event that `pick` takes.
-    pub(crate) async fn event<R>(&mut self, mut pick: impl FnMut(Event) -> Option<R>) -> R {
-        let search = async {
-            loop {
-                let event = self.events.recv().await.expect("the engine runs");
-                if let Some(found) = pick(event) {
-                    return found;
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), search).await.expect("the event comes")
     }
 
     /// The events that have come.

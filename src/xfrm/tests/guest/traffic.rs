@@ -1,35 +1,14 @@
 //! Packets of every suite over every carrier, between two kernels and between the kernel and user space.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::thread;
 use std::time::Duration;
 
-use wire::ipsec::{
-    Direction, Encapsulation, Encryption, EspSuite, Integrity, SaAction, SecurityAssociation, TrafficSelector,
-};
+use wire::ipsec::{Direction, Encapsulation, Encryption, EspSuite, Integrity, SaAction, TrafficSelector};
 
 use crate::support::*;
 
 const TCP_OCTETS: usize = 300_000;
-
-fn tcp(lab: &Lab, to: &str) {
-    let listener = lab.sides[1].run(|| TcpListener::bind((to, 0)).unwrap());
-    let address = listener.local_addr().unwrap();
-    let receiver = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let mut received = Vec::new();
-        stream.read_to_end(&mut received).unwrap();
-        received
-    });
-    let sent: Vec<u8> = (0..TCP_OCTETS).map(|index| u8::try_from(index % 251).unwrap()).collect();
-    lab.sides[0].run(|| {
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10)).unwrap();
-        stream.write_all(&sent).unwrap();
-    });
-    assert!(receiver.join().unwrap() == sent, "octets arrive as they were sent");
-}
 
 fn suites() -> Vec<EspSuite> {
     let aead = |encryption, esn| EspSuite { encryption, integrity: None, esn };
@@ -45,12 +24,6 @@ fn suites() -> Vec<EspSuite> {
         cbc(Encryption::AesCbc(256), Integrity::HmacSha512, false),
         cbc(Encryption::TripleDesCbc, Integrity::HmacMd5, false),
     ]
-}
-
-fn over_ipv6(mut sa: SecurityAssociation, side: usize) -> SecurityAssociation {
-    let outside = |side: usize| SocketAddr::new(OUTSIDE_V6[side].parse().unwrap(), 4500);
-    (sa.local, sa.remote) = (outside(side), outside(1 - side));
-    sa
 }
 
 /// Every suite after the other in one tunnel, and one of each kind over both families and both carriers.
@@ -109,8 +82,8 @@ async fn connections_pass_at_full_size_and_the_mtu_is_the_suites() {
         assert_eq!((info.mtu, u32::from(info.mss)), (mtu, mtu - 40));
         let full = format!("ping -c 2 -i 0.05 -W 2 -M do -s {} 169.254.10.2", mtu - 28);
         lab.sides[0].sh(&full);
-        tcp(&lab, "169.254.10.2");
-        tcp(&lab, "fd00::2");
+        tcp(&lab, INSIDE[1], TCP_OCTETS);
+        tcp(&lab, "fd00::2".parse().unwrap(), TCP_OCTETS);
         let seen = ends[1].counters();
         assert!(seen.bytes_in > 2 * TCP_OCTETS as u64);
         eventually("both count alike", || ends[0].counters().bytes_out == ends[1].counters().bytes_in);
@@ -164,28 +137,12 @@ async fn a_switch_of_sas_under_traffic_loses_nothing() {
     assert_eq!(ends[0].counters().packets_out, u64::from(COUNT));
 }
 
-fn narrow(side: usize, direction: Direction, pair: u8, generation: u32) -> SecurityAssociation {
-    let mut sa = association(GCM, Encapsulation::Udp, side, direction, generation);
-    let [mine, theirs] = [pair * 2 + 1, pair * 2 + 2]
-        .map(|net| TrafficSelector::range([10, net, 0, 0].into(), [10, net, 0, 255].into()));
-    (sa.local_selectors, sa.remote_selectors) =
-        if side == 0 { (vec![mine], vec![theirs]) } else { (vec![theirs], vec![mine]) };
-    sa
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a kernel with ESP: scripts/test-kernel"]
 async fn each_packet_takes_the_sa_that_is_for_it_and_no_other_is_let_in() {
     let lab = Lab::new();
     let ends = [lab.end(0, Kind::Kernel, |_, _| ()).await, lab.end(1, Kind::Kernel, |_, _| ()).await];
-    for pair in 0..2 {
-        install(&ends, |side, direction| narrow(side, direction, pair, u32::from(pair) + 1));
-        let (mine, theirs) = (pair * 2 + 1, pair * 2 + 2);
-        lab.sides[0].sh(&format!("ip addr add 10.{mine}.0.1/32 dev lo"));
-        lab.sides[1].sh(&format!("ip addr add 10.{theirs}.0.1/32 dev lo"));
-        lab.sides[0].sh(&format!("ip route add 10.{theirs}.0.0/24 dev tun0 src 10.{mine}.0.1"));
-        lab.sides[1].sh(&format!("ip route add 10.{mine}.0.0/24 dev tun0 src 10.{theirs}.0.1"));
-    }
+    two_pairs(&lab, &ends);
     let ping = |from: &str, to: &str| lab.try_sh(0, &format!("ping -c 2 -i 0.1 -W 1 -I {from} {to}")).0;
     let sent = || -> Vec<(u32, u64)> {
         let outbound = ends[0].sas().into_iter().filter(|usage| usage.direction == Direction::Outbound);
