@@ -33,6 +33,8 @@ pub struct Picture {
     pub sockets: BTreeSet<String>,
     /// IPsec states and policies, where they are ours to make.
     pub ipsec: BTreeSet<String>,
+    /// Tables of nftables, where they are ours to make.
+    pub filters: BTreeSet<String>,
 }
 
 impl Namespace {
@@ -142,6 +144,7 @@ impl Namespace {
                 })
                 .collect(),
             ipsec: if DATAPLANE.is_kernel() { self.ipsec()? } else { BTreeSet::new() },
+            filters: if DATAPLANE.is_kernel() { self.filters()? } else { BTreeSet::new() },
         })
     }
 
@@ -159,6 +162,15 @@ impl Namespace {
         }
         Ok(found)
     }
+
+    /// The tables of this host's nftables, by family and name.
+    ///
+    /// # Errors
+    /// When `nft` fails.
+    pub fn filters(&self) -> Result<BTreeSet<String>> {
+        let text = run(Command::new("ip").args(["netns", "exec", self.name(), "nft", "list", "tables"]))?;
+        Ok(lines(&text))
+    }
 }
 
 impl Picture {
@@ -172,6 +184,7 @@ impl Picture {
             ("interface", &self.links, &before.links),
             ("socket", &self.sockets, &before.sockets),
             ("IPsec", &self.ipsec, &before.ipsec),
+            ("nftables", &self.filters, &before.filters),
         ];
         parts
             .into_iter()

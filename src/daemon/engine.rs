@@ -60,6 +60,14 @@ impl Engine {
         }
     }
 
+    /// What of the machine hinders, but did not keep the engine from starting; each with its remedy.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Userspace(_) => Vec::new(),
+            Self::Kernel(engine) => engine.warning().into_iter().collect(),
+        }
+    }
+
     /// Makes the interface of a tunnel. It is up at once and stays up whatever becomes of the tunnel's SAs.
     ///
     /// # Errors

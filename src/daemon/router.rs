@@ -131,7 +131,7 @@ impl Running {
             reload,
             file: std::path::absolute(&file).unwrap_or_else(|_| file.clone()).into(),
             started,
-            warnings: host.warnings.clone().into(),
+            warnings: host.warnings.iter().cloned().chain(dataplane.warnings()).collect(),
         };
         let makers = Makers { dataplane: dataplane.clone(), ike: ike.clone(), rib, coupling, neighborhood, pools };
         let mut supervisor = Supervisor::new(file, topology, makers, reporter.clone());

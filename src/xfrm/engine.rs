@@ -135,6 +135,12 @@ impl Xfrm {
         self.0.shared.registry().tunnels.get(&id).map(crate::tunnel::Tunnel::info)
     }
 
+    /// What of the machine hinders, but did not keep the engine from starting; with the remedy.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        self.0.shared.registry().warning()
+    }
+
     /// Ends the control thread and removes all interfaces, states and policies. The sockets close with the last clone.
     pub async fn stop(self) {
         // If the control thread has ended before, there is nothing left to stop.

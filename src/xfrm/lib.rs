@@ -16,13 +16,14 @@
 //!   [`dataplane::Event::UnknownSpi`] never comes.
 //! * A peer that moves is noticed behind UDP only, and by any authentic packet that is new, not only by the newest.
 //! * Extended sequence numbers need a replay window: where it is to be off, the largest there is takes its place.
-//! * It does not change TCP's segment sizes: connections of this machine follow the interface's MTU, for others a rule of
-//!   nftables can (`tcp option maxseg size set rt mtu`).
+//! * TCP's segment sizes are lowered by a table of nftables (`clamp`). Where the kernel has none, tunnels work without:
+//!   [`Xfrm::warning`].
 //! * Why an interface refused a packet is not said: it is deduced from what the tunnel has.
 //!
 //! What is ours in the kernel is known by its interface identifier (`if_id`), from a range that one process owns for as
 //! long as it lives (`owner`). What a killed process left in a range that nobody owns is removed at start.
 
+mod clamp;
 mod control;
 mod engine;
 mod kernel;

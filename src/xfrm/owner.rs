@@ -49,6 +49,11 @@ impl Owner {
         first..=first | ((1 << NUMBER) - 1)
     }
 
+    /// What is ours by name.
+    pub(crate) fn name(&self) -> String {
+        name(self.slot)
+    }
+
     /// An identifier that we have not had for long.
     pub(crate) fn next(&mut self) -> u32 {
         self.last = self.last % ((1 << NUMBER) - 1) + 1;
@@ -56,9 +61,13 @@ impl Owner {
     }
 }
 
+fn name(slot: u32) -> String {
+    format!("quadspan-xfrm-{slot}")
+}
+
 /// Takes a slot for as long as the socket lives.
 fn hold(slot: u32) -> Option<UnixDatagram> {
-    let name = SocketAddr::from_abstract_name(format!("quadspan-xfrm-{slot}")).ok()?;
+    let name = SocketAddr::from_abstract_name(name(slot)).ok()?;
     UnixDatagram::bind_addr(&name).ok()
 }
 

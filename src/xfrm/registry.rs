@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use dataplane::{Event, Failure, InterfaceInfo, Limit, Outbox, SaUsage, TunnelCounters, TunnelInterface};
 use wire::ipsec::{Direction, TunnelId};
 
+use crate::clamp::Clamp;
 use crate::kernel::Kernel;
 use crate::netlink::link::Drops;
 use crate::netlink::socket::Refusal;
@@ -28,6 +29,7 @@ const DEMAND_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Registry {
     kernel: Kernel,
     owner: Owner,
+    clamp: Clamp,
     pub(crate) tunnels: BTreeMap<TunnelId, Tunnel>,
     pub(crate) outbox: Outbox,
     outer_mtu: usize,
@@ -39,7 +41,8 @@ impl Registry {
     pub(crate) fn open(outbox: Outbox, outer_mtu: usize) -> Result<Self, Refusal> {
         let (mut kernel, owner) = (Kernel::open()?, Owner::claim()?);
         kernel.clear(|if_id| owner.may_remove(if_id))?;
-        Ok(Self { kernel, owner, tunnels: BTreeMap::new(), outbox, outer_mtu, looked: None })
+        let clamp = Clamp::open(owner.name());
+        Ok(Self { kernel, owner, clamp, tunnels: BTreeMap::new(), outbox, outer_mtu, looked: None })
     }
 
     /// Makes an xfrm interface. Returns its identifier.
@@ -69,6 +72,7 @@ impl Registry {
     ) -> Result<InterfaceInfo, Refusal> {
         let mut tunnel = Tunnel::new(id, interface, numbers, mtu, Instant::now());
         replan(&mut self.kernel, &mut tunnel)?;
+        self.clamp.fit(&tunnel.name, tunnel.fits());
         let info = tunnel.info();
         self.tunnels.insert(id, tunnel);
         Ok(info)
@@ -83,6 +87,7 @@ impl Registry {
         forget_demand(&mut self.kernel, &mut tunnel);
         let all = changes(&tunnel.policies, &BTreeMap::new());
         log(self.kernel.change(tunnel.if_id, &all, &mut tunnel.policies), "remove policies");
+        self.clamp.forget(&tunnel.name);
         Some(tunnel)
     }
 
@@ -96,6 +101,12 @@ impl Registry {
         self.tunnels.clear();
         let range = self.owner.range();
         log(self.kernel.clear(|if_id| range.contains(&if_id)), "remove what is left");
+        self.clamp.end();
+    }
+
+    /// What of the machine hinders, with the remedy.
+    pub(crate) fn warning(&self) -> Option<String> {
+        self.clamp.warning()
     }
 
     /// What a tunnel has carried.

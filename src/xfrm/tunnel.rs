@@ -230,8 +230,13 @@ impl Tunnel {
         self.sas.iter().map(Sa::usage).collect()
     }
 
+    /// The largest inner packet that fits both the interface and the SA in use.
+    pub(crate) fn fits(&self) -> u32 {
+        self.mtu.min(self.carried)
+    }
+
     pub(crate) fn info(&self) -> InterfaceInfo {
-        let mss = overhead::mss_v4(self.mtu.min(self.carried) as usize);
+        let mss = overhead::mss_v4(self.fits() as usize);
         InterfaceInfo { ifindex: self.ifindex, mtu: self.mtu, mss }
     }
 }

@@ -72,6 +72,23 @@ fn translations_are_found_where_they_are_certain() {
 }
 
 #[test]
+fn the_routers_own_table_drops_nothing() {
+    // As `nft -j list ruleset` prints what `dataplane: kernel` made.
+    let own = r#"{"nftables": [
+     {"map": {"family": "inet", "name": "mss", "table": "quadspan-xfrm-0", "type": ["nf_proto", "ifname"], "handle": 3, "map": "integer",
+      "elem": [[{"concat": ["ipv4", "tun0"]}, 1350], [{"concat": ["ipv6", "tun0"]}, 1330]]}},
+     {"chain": {"family": "inet", "table": "quadspan-xfrm-0", "name": "arriving", "type": "filter", "hook": "prerouting", "prio": -150, "policy": "accept"}},
+     {"rule": {"family": "inet", "table": "quadspan-xfrm-0", "chain": "arriving", "expr": [
+      {"match": {"op": "==", "left": {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, "syn"]}, "right": "syn"}},
+      {"mangle": {"key": {"tcp option": {"name": "maxseg", "field": "size"}}, "value": {"map": {"key": {"concat": [
+       {"meta": {"key": "nfproto"}}, {"meta": {"key": "iifname"}}]}, "data": "@mss"}}}}]}}
+    ]}"#;
+    let ruleset = nft::read(own, &[]).unwrap();
+    assert_eq!(ruleset.tables.len(), 1);
+    assert_eq!(ruleset.fate(Hook::Prerouting, &Packet { protocol: Some(TCP), ..Packet::default() }), Fate::Passes);
+}
+
+#[test]
 fn iptables_are_followed_with_negations_lists_and_chains() {
     let text = "# Generated\n*filter\n:INPUT DROP [1:2]\n:VPN - [0:0]\n-A INPUT -i lo -j ACCEPT\n\
                 -A INPUT -s 203.0.113.0/24 -p udp -m multiport --dports 500,4500 -m comment --comment \"the vpn\" -g VPN\n\

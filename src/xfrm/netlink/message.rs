@@ -2,7 +2,7 @@
 //!
 //! What is sent may hold keys: it is wiped when dropped, and never grows, so that no copy stays behind.
 
-use netlink_packet_core::{NLA_F_NESTED, NLA_HEADER_SIZE, NetlinkBuffer, NlaBuffer, NlasIterator};
+use netlink_packet_core::{NLA_F_NESTED, NLA_HEADER_SIZE, NLM_F_ACK, NetlinkBuffer, NlaBuffer, NlasIterator};
 use zeroize::Zeroizing;
 
 /// Octets of `nlmsghdr`.
@@ -42,6 +42,13 @@ impl Message {
         let mut message = fill(self);
         message.end(start);
         message
+    }
+
+    /// Answered when it is done, where it would be only if it fails.
+    pub(crate) fn acknowledged(mut self) -> Self {
+        let flags = u16::from_ne_bytes([self.0[6], self.0[7]]) | NLM_F_ACK;
+        self.0[6..8].copy_from_slice(&flags.to_ne_bytes());
+        self
     }
 
     /// The octets to send.

@@ -116,10 +116,24 @@ impl Requests {
         Ok(found)
     }
 
-    fn exchange(&mut self, message: Message, mut each: impl FnMut(Received<'_>)) -> Result<(), Refusal> {
+    /// Has all of a transaction done, or nothing of it.
+    pub(crate) fn ask_together(&mut self, messages: Vec<Message>) -> Result<(), Refusal> {
         self.sequence = self.sequence.wrapping_add(1);
+        let octets: Vec<_> = messages.into_iter().map(|message| message.finish(self.sequence)).collect();
+        let octets: Vec<&[u8]> = octets.iter().map(|octets| &octets[..]).collect();
+        self.socket.send(&octets.concat(), 0)?;
+        self.hear(|_| ())
+    }
+
+    fn exchange(&mut self, message: Message, each: impl FnMut(Received<'_>)) -> Result<(), Refusal> {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.socket.send(&message.finish(self.sequence), 0)?;
+        self.hear(each)
+    }
+
+    /// The answers to what was sent last, up to the end of them or the first that is a refusal.
+    fn hear(&mut self, mut each: impl FnMut(Received<'_>)) -> Result<(), Refusal> {
         let sequence = self.sequence;
-        self.socket.send(&message.finish(sequence), 0)?;
         loop {
             self.buffer.zeroize();
             self.socket.recv(&mut *self.buffer, 0)?;

@@ -45,6 +45,7 @@ impl Registry {
             return Err(refused("make its policies")(refusal.to_string()));
         }
         if direction == Direction::Outbound {
+            self.clamp.fit(&tunnel.name, tunnel.fits());
             tunnel.last_sent = Instant::now();
             super::forget_demand(&mut self.kernel, tunnel);
         }

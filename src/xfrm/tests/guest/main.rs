@@ -7,6 +7,7 @@ mod lab;
 #[path = "../../../dataplane/tests/namespaces/peer.rs"]
 mod peer;
 
+mod clamp;
 mod events;
 mod life;
 mod support;
