@@ -1,9 +1,10 @@
-//! IKEv2 (RFC 7296) as pure state machines: bytes, time and randomness in; datagrams, SAs and events out.
+//! IKEv2 (RFC 7296) as pure state machines: bytes, time and randomness in; datagrams, SAs and events out. How an IKE SA
+//! begins is in the room `handshake`.
 //!
 //! ```text
-//!  handle_datagram --> Endpoint: header, SPI --+--> half-open table: IKE_SA_INIT, cookies, IKE_AUTH
+//!  handle_datagram --> Endpoint: header, SPI --+--> half-open table (handshake): cookies, first exchanges
 //!  handle_timeout                              |
-//!  initiate, ...                               +--> Tunnel --+--> attempt   (our initiation under way)
+//!  initiate, ...                               +--> Tunnel --+--> attempt   (handshake: our initiation)
 //!                                                            +--> IKE SAs   (windows, keys, exchanges)
 //!                                                            +--> CHILD SAs (what the data plane carries)
 //!  poll_output <--- Transmit | Sa(Install, Remove, Move) | Event(TunnelUp, TunnelDown, ...)
@@ -18,4 +19,5 @@ mod sa;
 #[cfg(test)]
 mod tests;
 
-pub use endpoint::{Endpoint, EndpointCounters, Stranger};
+pub use endpoint::{Endpoint, EndpointCounters};
+pub use handshake::Stranger;

@@ -7,7 +7,7 @@
 //!      entropy, SPIs
 //! ```
 //!
-//! No rule of a protocol is in here: how each version begins, proves and renews is in the rooms `ike` and `ikev1`.
+//! No rule of a protocol is in here: how each version begins, proves and renews is in the rooms `handshake`, `ike` and `ikev1`.
 
 mod backoff;
 mod config;

@@ -22,7 +22,7 @@ use crate::sa::child::ChildSa;
 use crate::sa::{IkeSa, Pending, Task};
 
 /// A flow's place in its tunnel. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlowId(u32);
 
 /// Traffic that has CHILD SAs of its own.

@@ -1,19 +1,13 @@
 //! The whole machine: all tunnels, and the door through which strangers come in.
 
-mod bucket;
 mod flow;
-mod half_open;
 mod responder;
-mod sources;
 mod status;
 mod tunnel;
 mod version1;
 mod will;
 
-pub use sources::Stranger;
-
 pub(crate) use flow::FlowId;
-pub(crate) use half_open::HalfOpen;
 pub(crate) use tunnel::Tunnel;
 pub(crate) use will::Will;
 
@@ -23,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use certificate::{UnixTime, WallClock};
+use handshake::{Bucket, HalfOpenTable, Rates, Stranger, Strangers};
 use identity::Identity;
 use isakmp::{ExchangeType, Frame, Version};
 use negotiation::{
@@ -31,10 +26,6 @@ use negotiation::{
 };
 use wire::Entropy;
 use wire::ipsec::{Direction, IkeSpi, Spi, TunnelId};
-
-use self::bucket::Bucket;
-use self::half_open::HalfOpenTable;
-use self::sources::{Rates, Strangers};
 
 /// All IKE of a process. See the crate's documentation for its place.
 ///
@@ -293,7 +284,7 @@ impl Endpoint {
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(half) = self.half_open.expired(now) {
-            self.names.release(half.spi);
+            self.names.release(half.spi());
         }
         for slot in self.deadlines.due(now) {
             self.with_slot(slot, now, |tunnel, cx| tunnel.handle_timeout(cx));
@@ -358,7 +349,7 @@ impl Endpoint {
     /// Counts of what belongs to no tunnel.
     #[must_use]
     pub fn counters(&self) -> EndpointCounters {
-        EndpointCounters { half_open: self.half_open.len(), ..self.counters }
+        EndpointCounters { half_open: self.half_open.counts().0, ..self.counters }
     }
 
     pub(crate) fn with(&mut self, id: TunnelId, now: Instant, operation: impl FnOnce(&mut Tunnel, &mut Cx<'_>)) {
@@ -409,8 +400,13 @@ impl Endpoint {
     }
 
     #[cfg(test)]
+    pub(crate) fn half_open(&mut self, spi: IkeSpi) -> Option<&mut handshake::HalfOpen> {
+        self.half_open.get_mut(spi)
+    }
+
+    #[cfg(test)]
     pub(crate) fn sources_remembered(&self) -> usize {
-        self.rates.len().max(self.proven_rates.len())
+        self.rates.known().max(self.proven_rates.known())
     }
 
     #[cfg(test)]
@@ -423,7 +419,7 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("tunnels", &(self.tunnels.len() + self.v1.len()))
-            .field("half_open", &self.half_open.len())
+            .field("half_open", &self.half_open.counts().0)
             .finish_non_exhaustive()
     }
 }

@@ -3,18 +3,17 @@
 use std::time::Instant;
 
 use certificate::UnixTime;
+use handshake::{
+    Admission, Candidate, Contents, Incoming, InitRefusal, MAX_REQUEST, Refusal, answer_sa_init, is_meant, names_ppk,
+    no_proposal, protocol,
+};
 use isakmp::{ExchangeType, Frame, Header, Message, NoProposalChosen, Notify, NotifyType, Payload, Version};
-use negotiation::{Event, Failure, Output, Owner, Path, Phase as Negotiation, Slot, Theirs};
+use negotiation::{Event, Failure, Output, Owner, Path, Phase as Negotiation, Slot};
 use wire::ipsec::IkeSpi;
 
 use super::Endpoint;
-use super::half_open::{Admission, MAX_REQUEST};
 use super::tunnel::Tunnel;
 use super::will::Will;
-use crate::sa::contents::Contents;
-use crate::sa::init::{Candidate, InitRefusal, answer_sa_init};
-use crate::sa::negotiate::{Refusal, protocol};
-use crate::sa::protect::{Incoming, header};
 
 impl Endpoint {
     /// Takes a first message.
@@ -26,7 +25,7 @@ impl Endpoint {
             return;
         }
         if let Some(half) = self.half_open.repeated(peer, source, frame.datagram()) {
-            let datagram = half.response.clone();
+            let datagram = half.response().to_vec();
             self.transmit(path, datagram);
             return;
         }
@@ -103,12 +102,7 @@ impl Endpoint {
 
     fn refuse_proposal(&mut self, frame: &Frame<'_>, path: Path, slot: Slot, error: NoProposalChosen, now: Instant) {
         self.send_notify(frame, path, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN));
-        let failure = Failure::NoProposalChosen {
-            phase: Negotiation::Ike,
-            peer: path.remote,
-            ours: error.ours,
-            theirs: Theirs::Listed(error.theirs),
-        };
+        let failure = no_proposal(error, Negotiation::Ike, path.remote);
         let meant = self.tunnels.get(&slot).is_some_and(|tunnel| tunnel.config.remote == path.remote.ip());
         let tunnel = self.tunnels.get(&slot).filter(|_| meant).map(|tunnel| tunnel.id);
         self.strangers.note(path.remote.ip(), tunnel, &failure, now);
@@ -123,35 +117,23 @@ impl Endpoint {
     /// Takes a message for a half-open SA.
     pub(super) fn handle_auth(&mut self, spi: IkeSpi, frame: &Frame<'_>, path: Path, now: Instant) {
         let Some(half) = self.half_open.get_mut(spi) else { return };
-        let header = &frame.header;
-        if let Some(response) = half.answered.as_ref().and_then(|answered| answered.again(frame)) {
+        if let Some(response) = half.again(frame) {
             let response = response.to_vec();
-            response.into_iter().for_each(|datagram| self.transmit(path, datagram));
+            self.transmit_all(path, response);
             return;
         }
-        let expected = (header.exchange, header.message_id) == half.awaits()
-            && header.flags.initiator
-            && !header.flags.response
-            && header.initiator_spi == half.peer_spi;
-        if !expected {
+        if !half.expects(&frame.header) {
             self.counters.dropped += 1;
             return;
         }
-        if let Some((_, response)) = half.refusal.as_ref().filter(|(request, _)| request == frame.datagram()) {
-            let response = response.clone();
-            response.into_iter().for_each(|datagram| self.transmit(path, datagram));
-            return;
-        }
-        let (contents, key, inner) = match half.open(frame) {
-            Incoming::Message { contents, key, inner } if half.refusal.is_none() => (contents, key, inner),
-            Incoming::Message { .. } | Incoming::Partial => return,
+        let (contents, key, inner) = match half.open(frame, path) {
+            Incoming::Message { contents, key, inner } => (contents, key, inner),
+            Incoming::Partial => return,
             Incoming::InTheClear | Incoming::Invalid => {
                 self.counters.dropped += 1;
                 return;
             }
         };
-        // The request is made with the keys of the exchange: its sender receives where it came from.
-        half.path = path;
         let contents = match contents {
             Ok(contents) => contents,
             Err(rejected) => {
@@ -161,14 +143,14 @@ impl Endpoint {
                 return;
             }
         };
-        if header.exchange == ExchangeType::IKE_INTERMEDIATE {
+        if frame.header.exchange == ExchangeType::IKE_INTERMEDIATE {
             match half.answer_intermediate(&mut *self.entropy, &contents, key.clone(), &inner) {
-                Ok(response) => response.into_iter().for_each(|datagram| self.transmit(path, datagram)),
+                Ok(response) => self.transmit_all(path, response),
                 Err(refusal) => self.refuse_auth(spi, path, &key, refusal, None, now),
             }
             return;
         }
-        match self.identify(spi, &contents, self.clock.at(now)) {
+        match self.identify(spi, path, &contents, self.clock.at(now)) {
             Ok((slot, ppk)) => self.establish(spi, (slot, ppk), &contents, &key, now),
             Err((slot, refusal)) => self.refuse_auth(spi, path, &key, refusal, slot, now),
         }
@@ -179,54 +161,42 @@ impl Endpoint {
     fn identify(
         &self,
         spi: IkeSpi,
+        path: Path,
         contents: &Contents,
         wall: UnixTime,
     ) -> Result<(Slot, bool), (Option<Slot>, Refusal)> {
-        let half = self.half_open.get(spi);
-        let opened = half.and_then(|half| half.opened.as_ref().map(|(keys, _)| (half, keys)));
-        let unknown = |local, peer| Refusal {
+        let unknown = || Refusal {
             notify: Notify::new(NotifyType::AUTHENTICATION_FAILED),
-            failure: Failure::UnknownPeer { local, peer },
+            failure: Failure::UnknownPeer { local: path.local, peer: path.remote },
         };
-        let Some((half, keys)) = opened else {
-            let nowhere = std::net::SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
-            return Err((None, unknown(nowhere, nowhere)));
-        };
-        let path = half.path;
+        let Some(half) = self.half_open.get(spi) else { return Err((None, unknown())) };
         let live = |slot: &&Slot| self.tunnels.get(slot).is_some_and(|tunnel| tunnel.will != Will::Stop);
-        let candidates = || half.candidates.iter().filter(live).filter_map(|slot| self.tunnels.get(slot));
+        let candidates = || half.candidates().iter().filter(live).filter_map(|slot| self.tunnels.get(slot));
         let addressed = |tunnel: &&Tunnel| tunnel.config.remote == path.remote.ip();
-        let mut meant: Vec<_> = candidates().filter(|tunnel| tunnel.is_meant(contents)).collect();
+        let mut meant: Vec<_> = candidates().filter(|tunnel| is_meant(&tunnel.config, contents)).collect();
         // Of several with these identities, the one whose PPK the peer names.
-        meant.sort_by_key(|tunnel| !tunnel.has_named_ppk(contents));
+        meant.sort_by_key(|tunnel| !names_ppk(&tunnel.config, contents));
         let meant = meant.first().copied();
         match meant.or_else(|| candidates().find(addressed)) {
-            Some(tunnel) => match tunnel.verify_initiator(half, keys, contents, wall) {
+            Some(tunnel) => match tunnel.verify_initiator(half, contents, wall) {
                 Ok(ppk) => Ok((tunnel.slot, ppk)),
                 Err(refusal) => Err((Some(tunnel.slot), refusal)),
             },
-            None => Err((None, unknown(path.local, path.remote))),
+            None => Err((None, unknown())),
         }
     }
 
     fn establish(&mut self, spi: IkeSpi, (slot, ppk): (Slot, bool), contents: &Contents, key: &[u8], now: Instant) {
-        let Some(mut half) = self.half_open.remove(spi) else { return };
-        let Some((keys, protection)) = half.opened.take() else { return };
-        half.ppk = ppk;
+        let Some(half) = self.half_open.remove(spi) else { return };
         self.names.claim(spi, Owner::Tunnel(slot));
-        self.with_slot(slot, now, |tunnel, cx| tunnel.answer_auth(cx, half, keys, protection, contents, key));
+        self.with_slot(slot, now, |tunnel, cx| tunnel.answer_auth(cx, half, ppk, contents, key));
     }
 
     /// Refuses an `IKE_INTERMEDIATE` or `IKE_AUTH` request. The entry stays for its time, to repeat the refusal.
     fn refuse_auth(&mut self, spi: IkeSpi, path: Path, key: &[u8], refusal: Refusal, slot: Option<Slot>, now: Instant) {
         let Some(half) = self.half_open.get_mut(spi) else { return };
-        let (spis, (exchange, id)) = ((half.peer_spi, half.spi), half.awaits());
-        if let Some((_, protection)) = &mut half.opened {
-            let header = header(spis, exchange, false, true, id);
-            let response = protection.seal(header, refusal.payloads(), path.remote, &mut *self.entropy);
-            half.refusal = Some((key.to_vec(), response.clone()));
-            response.into_iter().for_each(|datagram| self.transmit(path, datagram));
-        }
+        let response = half.refuse(key, &refusal, &mut *self.entropy);
+        self.transmit_all(path, response);
         let tunnel = slot.and_then(|slot| self.tunnels.get_mut(&slot));
         self.strangers.note(path.remote.ip(), tunnel.as_ref().map(|tunnel| tunnel.id), &refusal.failure, now);
         if refusal.failure.is_about_identity() {
@@ -287,6 +257,10 @@ impl Endpoint {
         if let Ok(datagram) = message.encode() {
             self.transmit(path, datagram);
         }
+    }
+
+    fn transmit_all(&mut self, path: Path, datagrams: Vec<Vec<u8>>) {
+        datagrams.into_iter().for_each(|datagram| self.transmit(path, datagram));
     }
 
     fn transmit(&mut self, path: Path, datagram: Vec<u8>) {

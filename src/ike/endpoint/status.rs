@@ -4,7 +4,6 @@ use negotiation::{ChildStatus, IkeStatus, MissingChild, TunnelState, TunnelStatu
 
 use super::tunnel::Tunnel;
 use super::will::Will;
-use crate::sa::attempt::Stage;
 use crate::sa::child::{ChildPhase, ChildSa};
 use crate::sa::{IkeSa, Phase};
 
@@ -48,11 +47,10 @@ impl Tunnel {
     }
 
     fn state(&self) -> TunnelState {
-        let stage = self.attempt.as_ref().map(|attempt| &attempt.stage);
-        match (self.will, self.is_up(), stage) {
+        match (self.will, self.is_up(), &self.attempt) {
             (_, true, _) => TunnelState::Up,
-            (_, false, Some(Stage::SaInit(_))) => TunnelState::Connecting,
-            (_, false, Some(Stage::Intermediate(_) | Stage::Auth(_))) => TunnelState::Authenticating,
+            (_, false, Some(attempt)) if attempt.is_answered() => TunnelState::Authenticating,
+            (_, false, Some(_)) => TunnelState::Connecting,
             (_, false, None) if self.sas.iter().any(IkeSa::is_current) => TunnelState::IkeOnly,
             (Will::Connect, false, None) => TunnelState::Waiting,
             (Will::Demand, false, None) if self.demanded => TunnelState::Waiting,

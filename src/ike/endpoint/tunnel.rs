@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use certificate::CertificateSummary;
+use handshake::Attempt;
 use isakmp::Frame;
 use negotiation::{
     Backoff, Cx, DownReason, Event, Failure, LimitReached, PORT_IKE, Path, RekeyKind, Slot, TunnelConfig,
@@ -14,9 +15,8 @@ use negotiation::{
 };
 use wire::ipsec::{Direction, IkeSpi, Spi, TunnelId};
 
-use super::flow::{self, Flow};
+use super::flow::{self, Flow, FlowId};
 use super::will::Will;
-use crate::sa::attempt::{Attempt, Stage};
 use crate::sa::child::ChildSa;
 use crate::sa::{IkeSa, Pending, Task};
 
@@ -44,6 +44,8 @@ pub(crate) struct Tunnel {
     /// The peer takes no CHILD SA in `IKE_AUTH` (RFC 6023).
     pub(crate) childless: bool,
     pub(crate) attempt: Option<Attempt>,
+    /// What its `IKE_AUTH` asks a CHILD SA for.
+    pub(crate) asked: FlowId,
     pub(crate) sas: Vec<IkeSa>,
     pub(crate) children: Vec<ChildSa>,
     /// What it carries. The tunnel is up while a CHILD SA carries any of it.
@@ -79,6 +81,7 @@ impl Tunnel {
             shares_identities: false,
             childless: false,
             attempt: None,
+            asked: FlowId::default(),
             sas: Vec::new(),
             children: Vec::new(),
             up_since: None,
@@ -110,21 +113,8 @@ impl Tunnel {
 
     /// Takes a datagram that names `spi`, one of ours.
     pub(crate) fn handle_datagram(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, frame: &Frame<'_>, path: Path) {
-        let header = &frame.header;
         match &self.attempt {
-            Some(attempt) if attempt.spi == spi => {
-                if !header.flags.response || header.flags.initiator {
-                    return;
-                }
-                if attempt.stage.awaits() != (header.exchange, header.message_id) {
-                    return;
-                }
-                match attempt.stage {
-                    Stage::SaInit(_) => self.handle_sa_init_response(cx, frame),
-                    Stage::Intermediate(_) => self.handle_intermediate_response(cx, frame),
-                    Stage::Auth(_) => self.handle_auth_response(cx, frame),
-                }
-            }
+            Some(attempt) if attempt.spi() == spi => self.handle_attempt(cx, frame),
             Some(_) | None => self.handle_established(cx, spi, frame, path),
         }
     }
@@ -133,25 +123,6 @@ impl Tunnel {
         self.handle_attempt_timeout(cx);
         self.handle_ike_timeouts(cx);
         self.handle_child_timeouts(cx);
-    }
-
-    fn handle_attempt_timeout(&mut self, cx: &mut Cx<'_>) {
-        let Some(attempt) = &mut self.attempt else { return };
-        if attempt.deadline <= cx.now {
-            let (spi, failure) = (attempt.spi, attempt.failure());
-            self.drop_attempt(cx);
-            // The peer may have brought the tunnel up meanwhile.
-            if !self.is_up() {
-                self.abandon(cx, spi, failure);
-            }
-            return;
-        }
-        let path = attempt.path;
-        if let Some(datagrams) = attempt.transmission_mut().due(cx.now, cx.entropy) {
-            let datagrams = datagrams.to_vec();
-            cx.transmit(path, &datagrams);
-            self.counters.retransmissions += 1;
-        }
     }
 
     /// Brings the tunnel back to what it should be.
@@ -202,10 +173,7 @@ impl Tunnel {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let attempt = self
-            .attempt
-            .as_ref()
-            .map(|attempt| attempt.transmission().next().map_or(attempt.deadline, |next| next.min(attempt.deadline)));
+        let attempt = self.attempt.as_ref().map(Attempt::next_deadline);
         let acts = self.connects() || self.will == Will::Listen;
         let waits = acts && !self.is_up() && self.attempt.is_none();
         let retry = self.retry_at.filter(|_| waits && !self.sas.iter().any(is_creating));
@@ -244,21 +212,6 @@ impl Tunnel {
         self.take_down(cx, &DownReason::Operator);
         self.demanded = false;
         self.retry_at = Some(cx.now + AFTER_TERMINATE);
-    }
-
-    /// Our attempt is over without an answer of consequence.
-    pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, failure: Failure) {
-        cx.names.release(spi);
-        self.fail(cx, failure);
-    }
-
-    fn drop_attempt(&mut self, cx: &mut Cx<'_>) {
-        if let Some(attempt) = self.attempt.take() {
-            cx.names.release(attempt.spi);
-            if let Some(child) = attempt.child() {
-                cx.names.release_esp(child);
-            }
-        }
     }
 
     /// Something failed. If the tunnel is down, we try again later.

@@ -153,7 +153,7 @@ impl Endpoint {
         }
         let spi = frame.header.initiator;
         self.with_slot(slot, now, |tunnel, cx| {
-            if let Some(attempt) = tunnel.attempt.as_mut().filter(|attempt| attempt.spi == spi) {
+            if let Some(attempt) = tunnel.attempt.as_mut().filter(|attempt| attempt.spi() == spi) {
                 let ours = IkeVersion::V2;
                 attempt.doubt(Failure::Version { peer: path.remote, ours, theirs: Some(1) }, cx.now);
             }

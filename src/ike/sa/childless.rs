@@ -17,28 +17,19 @@
 
 use std::time::Instant;
 
-use isakmp::NotifyType;
+use handshake::AuthAnswer;
 use negotiation::{ATTEMPT, Cx};
 use wire::ipsec::IkeSpi;
 
 use crate::endpoint::{FlowId, Tunnel, Will};
 use crate::sa::Task;
-use crate::sa::auth::ExpectAuthResponse;
-use crate::sa::contents::Contents;
-use crate::sa::init::FirstExchange;
 
 impl Tunnel {
-    /// Whether our `IKE_AUTH` asks for no CHILD SA.
-    pub(crate) const fn goes_without(&self, first: &FirstExchange) -> bool {
-        // RFC 6023 3: only where the responder has said so.
-        self.childless && first.childless
-    }
-
     /// Where it insists on doing without a CHILD SA, strongSwan refuses the whole of an `IKE_AUTH` that has one, be it with its
     /// own proof besides.
-    pub(super) fn note_refused_child(&mut self, contents: &Contents, asked: &ExpectAuthResponse) {
-        if contents.has(NotifyType::INVALID_SYNTAX) {
-            self.childless = asked.first.childless && asked.child.is_some();
+    pub(super) fn note_refused_child(&mut self, answer: &AuthAnswer) {
+        if answer.unread {
+            self.childless = answer.opening.first.childless && answer.child.is_some();
         }
     }
 

@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use crypto::{Group, IkeKeys, KeyPair, Nonces, Pfs, Role};
+use handshake::{Contents, Refusal, Terms, judge_answer, judge_offer, key_payload, protocol};
 use isakmp::{ChildExchange, ExchangeType, Notify, NotifyType, Payload, ProtocolId, esp_proposals};
 use negotiation::{ChildSelectors, Cx, Event, Failure, Outbound, Phase as Negotiation};
 use wire::Secret;
@@ -20,10 +21,9 @@ use wire::ipsec::{IkeSpi, Spi};
 use crate::endpoint::{FlowId, Tunnel};
 use crate::sa::child::ChildPhase;
 use crate::sa::collision::{Rival, loses};
-use crate::sa::contents::Contents;
 use crate::sa::followup::{FollowUp, Goal, Step};
-use crate::sa::key_exchange::{agree, busy, key_payload};
-use crate::sa::negotiate::{NewChild, Refusal, Terms, judge_answer, judge_offer, protocol};
+use crate::sa::key_exchange::{agree, busy};
+use crate::sa::new_child::NewChild;
 use crate::sa::{Pending, Phase, Task};
 
 /// How long the peer, once it has a new SA, may take to delete the old one before we switch by ourselves.

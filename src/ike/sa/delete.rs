@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use handshake::Contents;
 use isakmp::{Delete, ExchangeType, Payload};
 use negotiation::{Cx, DownReason, Event};
 use wire::ipsec::{IkeSpi, Spi};
 
 use crate::endpoint::Tunnel;
 use crate::sa::child::{ChildPhase, ChildSa, DRAIN, LINGER, LINGER_CLOSED};
-use crate::sa::contents::Contents;
 use crate::sa::exchange::release;
 use crate::sa::{Pending, Phase, Task};
 

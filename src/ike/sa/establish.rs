@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use certificate::{Certificate, CertificateSummary};
 use crypto::Role;
-use negotiation::{Cx, Event, Owner, Path, between, soft};
-use wire::ipsec::{IkeSpi, Spi};
+use handshake::{Contents, Opening};
+use isakmp::CertEncoding;
+use negotiation::{Cx, Event, LocalAuth, Owner, RemoteAuth, between, soft};
+use wire::ipsec::Spi;
 
 use crate::endpoint::Tunnel;
-use crate::sa::init::FirstExchange;
-use crate::sa::protect::Protection;
 use crate::sa::reauthentication::Reauthentication;
 use crate::sa::sync::Synchronisation;
 use crate::sa::window::{Requests, Responses};
@@ -17,22 +18,14 @@ use crate::sa::{IkeSa, Origin, Phase};
 /// Pause before the rekey that tries whether rekeys work.
 const EARLY_REKEY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 
-/// An IKE SA about to be established.
-pub(crate) struct NewIke {
-    pub(crate) spi: IkeSpi,
-    pub(crate) peer_spi: IkeSpi,
-    pub(crate) role: Role,
-    pub(crate) path: Path,
-    pub(crate) first: FirstExchange,
-    pub(crate) protection: Protection,
-    pub(crate) began: std::time::Instant,
-    pub(crate) requests: Requests,
-    pub(crate) responses: Responses,
-}
-
 impl Tunnel {
-    pub(super) fn new_ike(&self, cx: &mut Cx<'_>, new: NewIke) -> IkeSa {
-        let NewIke { spi, peer_spi, role, path, first, protection, began, requests, responses } = new;
+    pub(super) fn new_ike(&self, cx: &mut Cx<'_>, role: Role, opening: Opening) -> IkeSa {
+        let Opening { spi, peer_spi, path, began, first, protection } = opening;
+        // RFC 7296 2.2: the initiator has used up the ID of its `IKE_AUTH`; the responder is about to answer that one.
+        let (requests, responses) = match role {
+            Role::Initiator => (Requests::starting_at(first.next_id() + 1), Responses::default()),
+            Role::Responder => (Requests::default(), Responses::starting_at(first.next_id())),
+        };
         let lifetime = self.config.ike_lifetime;
         IkeSa {
             spi,
@@ -69,8 +62,8 @@ impl Tunnel {
         }
     }
 
-    pub(super) fn establish(&mut self, cx: &mut Cx<'_>, new: NewIke) {
-        let sa = self.new_ike(cx, new);
+    pub(super) fn establish(&mut self, cx: &mut Cx<'_>, role: Role, opening: Opening) {
+        let sa = self.new_ike(cx, role, opening);
         cx.names.claim(sa.spi, Owner::Tunnel(self.slot));
         cx.event(Event::IkeUp {
             tunnel: self.id,
@@ -93,6 +86,21 @@ impl Tunnel {
         let at = cx.now + between(EARLY_REKEY.0, EARLY_REKEY.1, cx.entropy);
         if let Some(child) = self.child_mut(spi).filter(|child| child.rekey_at.is_some_and(|regular| at < regular)) {
             child.regular_rekey_at = child.rekey_at.replace(at);
+        }
+    }
+
+    /// Remembers the certificate of a peer that was authenticated by what `contents` hold.
+    pub(super) fn note_peer_certificate(&mut self, contents: &Contents) {
+        let wanted = matches!(self.config.auth.remote, RemoteAuth::Certificate(_));
+        let leaf = contents.certificates.iter().find(|leaf| wanted && leaf.encoding == CertEncoding::X509_SIGNATURE);
+        self.peer_certificate = leaf.and_then(|leaf| Some(Certificate::from_der(&leaf.data).ok()?.summary()));
+    }
+
+    /// Our own certificate.
+    pub(crate) fn local_certificate(&self) -> Option<CertificateSummary> {
+        match &self.config.auth.local {
+            LocalAuth::Psk(_) => None,
+            LocalAuth::Certificate(certificate) => Some(certificate.leaf().summary()),
         }
     }
 }

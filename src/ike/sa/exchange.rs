@@ -4,15 +4,13 @@
 //! signs of life.
 
 use crypto::Role;
+use handshake::{Contents, Incoming, Rejected, header, protocol};
 use isakmp::{ExchangeType, Frame, Notify, NotifyType, Payload};
 use negotiation::{Cx, DownReason, Failure, Path, Retransmit, Waiting};
 use wire::ipsec::IkeSpi;
 
 use crate::endpoint::Tunnel;
 use crate::sa::child::ChildSa;
-use crate::sa::contents::Contents;
-use crate::sa::negotiate::protocol;
-use crate::sa::protect::{Incoming, Rejected, header};
 use crate::sa::window::Arrival;
 use crate::sa::{IkeSa, Pending, Phase, Task};
 
@@ -269,8 +267,7 @@ impl Tunnel {
     /// An error in the clear, in answer to a request of ours. Whoever sees our requests can forge it, so it
     /// costs no SA; yet the peer may have restarted, and an authenticated new beginning does no harm.
     fn handle_hint(&mut self, cx: &mut Cx<'_>, spi: IkeSpi, frame: &Frame<'_>) {
-        let contents = frame.payloads().ok().and_then(|payloads| Contents::collect(payloads).ok());
-        let lost = contents.is_some_and(|contents| contents.has(NotifyType::INVALID_IKE_SPI));
+        let lost = Contents::in_the_clear(frame).is_some_and(|contents| contents.has(NotifyType::INVALID_IKE_SPI));
         // Both ends must see the new SA as younger than the old, which the peer must have had, too.
         let known = self.sa(spi).is_some_and(|sa| sa.is_current() && sa.confirmed);
         let only = self.sas.iter().all(|sa| sa.spi == spi || !sa.is_current());

@@ -20,16 +20,15 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crypto::{AdditionalKeyExchanges, Group, KeyPair};
+use handshake::{Contents, Refusal, key_payload, protocol};
 use isakmp::{KeyExchange, Notify, NotifyType, Payload};
 use negotiation::{Cx, Failure};
 use wire::ipsec::{IkeSpi, Spi};
 use wire::{Entropy, Secret};
 
 use crate::endpoint::Tunnel;
-use crate::sa::contents::Contents;
 use crate::sa::create_child::HalfChild;
-use crate::sa::key_exchange::{agree, key_payload};
-use crate::sa::negotiate::{Refusal, protocol};
+use crate::sa::key_exchange::agree;
 use crate::sa::rekey_ike::HalfIke;
 use crate::sa::{IkeSa, Task};
 

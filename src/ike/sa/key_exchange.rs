@@ -1,15 +1,10 @@
 //! The key exchange that `CREATE_CHILD_SA` and what follows it share.
 
-use crypto::{Group, KeyPair};
+use crypto::Group;
+use handshake::{Refusal, key_payload, protocol};
 use isakmp::{KeyExchange, Notify, NotifyType, Payload};
 use negotiation::{Cx, Failure};
 use wire::Secret;
-
-use crate::sa::negotiate::{Refusal, protocol};
-
-pub(crate) fn key_payload(key: &KeyPair) -> Payload {
-    Payload::KeyExchange(KeyExchange { group: key.group().id(), data: key.public().to_vec() })
-}
 
 /// Our half of a key exchange with the peer's value; nothing where no group was chosen.
 pub(crate) fn agree(

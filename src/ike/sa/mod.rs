@@ -1,36 +1,28 @@
-//! IKE SAs and their exchanges. One file per operation, both roles together.
+//! IKE SAs and their exchanges. One file per operation, both roles together. How they begin is in the room `handshake`.
 //!
 //! ```text
-//!  init --> intermediate* --> auth --> +----------- established -----------+
-//!                                      | create_child --> followup*        |
-//!                                      | rekey_ike ----'  delete  liveness |
-//!                                      +-----------------------------------+
+//!  initiate: handshake --> auth --> +----------- established -----------+
+//!                                   | create_child --> followup*        |
+//!                                   | rekey_ike ----'  delete  liveness |
+//!                                   +-----------------------------------+
 //! ```
 //!
 //! An established SA works off a queue of [`Task`]s, one request at a time; what it awaits is a [`Pending`],
 //! whose variants hold exactly what is needed to take the answer.
 
-pub(crate) mod attempt;
 pub(crate) mod auth;
-pub(crate) mod certificates;
 pub(crate) mod child;
 pub(crate) mod childless;
 pub(crate) mod collision;
-pub(crate) mod contents;
 pub(crate) mod create_child;
 pub(crate) mod delete;
 pub(crate) mod establish;
 pub(crate) mod exchange;
 pub(crate) mod followup;
-pub(crate) mod init;
-pub(crate) mod intermediate;
+pub(crate) mod initiate;
 pub(crate) mod key_exchange;
 pub(crate) mod liveness;
-pub(crate) mod nat;
-pub(crate) mod negotiate;
-pub(crate) mod ppk;
-pub(crate) mod proof;
-pub(crate) mod protect;
+pub(crate) mod new_child;
 pub(crate) mod reauthentication;
 pub(crate) mod refused_child;
 pub(crate) mod rekey_ike;
@@ -41,6 +33,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crypto::{IkeKeys, IkeProposal, Role};
+use handshake::Protection;
 use isakmp::Header;
 use negotiation::{Nat, Path, Waiting};
 use wire::ipsec::{IkeSpi, Spi};
@@ -48,7 +41,6 @@ use wire::ipsec::{IkeSpi, Spi};
 use crate::endpoint::FlowId;
 use crate::sa::create_child::ExpectChildResponse;
 use crate::sa::followup::Unfinished;
-use crate::sa::protect::Protection;
 use crate::sa::reauthentication::Reauthentication;
 use crate::sa::rekey_ike::ExpectIkeRekeyResponse;
 use crate::sa::sync::Synchronisation;

@@ -18,6 +18,7 @@
 use std::time::{Duration, Instant};
 
 use certificate::{CertificateSummary, UnixTime};
+use handshake::{Attempt, Contents};
 use isakmp::{Notify, NotifyType, Payload};
 use negotiation::{Authentication, Cx, jittered};
 use wire::Entropy;
@@ -25,8 +26,6 @@ use wire::ipsec::IkeSpi;
 
 use crate::endpoint::Tunnel;
 use crate::sa::IkeSa;
-use crate::sa::attempt::Stage;
-use crate::sa::contents::Contents;
 
 /// Pause before we authenticate anew once more, longer than an attempt takes. It doubles.
 const PAUSE: Duration = Duration::from_secs(40);
@@ -91,7 +90,7 @@ impl Tunnel {
     /// Begins anew where that is due. The new SA replaces this one.
     pub(crate) fn reauthenticate_if_due(&mut self, cx: &mut Cx<'_>, spi: IkeSpi) {
         let now = cx.now;
-        let under_way = self.attempt.as_ref().map(|attempt| attempt.deadline);
+        let under_way = self.attempt.as_ref().map(Attempt::deadline);
         let due = |sa: &&mut IkeSa| sa.reauthentication.at().is_some_and(|at| at <= now);
         let Some(sa) = self.sa_mut(spi).filter(due) else { return };
         if let Some(ends) = under_way {
@@ -109,8 +108,8 @@ impl Tunnel {
         for sa in self.sas.iter_mut().filter(|sa| sa.is_current() && sa.origin.ours) {
             sa.reauthentication.plan(now);
         }
-        if let Some(Stage::Auth(state)) = self.attempt.as_mut().map(|attempt| &mut attempt.stage) {
-            state.outdated = true;
+        if let Some(attempt) = &mut self.attempt {
+            attempt.outdate();
         }
         // What the peer refused us for may be no more.
         let refused = self.connects() && !self.is_up() && self.attempt.is_none();

@@ -10,13 +10,13 @@
 use std::time::Duration;
 
 use crypto::{Group, KeyPair};
+use handshake::refused_child;
 use isakmp::{Notify, NotifyType};
 use negotiation::{Cx, DownReason, Failure, RekeyKind, Theirs, between, list};
 use wire::ipsec::{IkeSpi, Spi};
 
 use crate::endpoint::{FlowId, Tunnel};
 use crate::sa::create_child::{Ask, ExpectChildResponse, MAX_GROUP_CHANGES, REKEY_RETRY, TEMPORARY};
-use crate::sa::negotiate::refused_child;
 
 impl Tunnel {
     /// The peer's exchange has won over ours. It does so once: if it then does not go on, it never will.

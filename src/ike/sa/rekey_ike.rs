@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::collections::VecDeque;
 
 use crypto::{Group, IkeKeys, IkeProposal, KeyPair, Nonces, Role};
+use handshake::{Contents, Protection, Refusal, key_payload, no_proposal, protocol};
 use isakmp::{ExchangeType, Notify, NotifyType, Payload, accepted_ike, ike_proposals, select_ike};
 use negotiation::{
     Cx, DownReason, Event, Failure, MAX_IKE_SAS, Owner, Phase as Negotiation, RekeyKind, Theirs, Waiting, between,
@@ -21,12 +22,9 @@ use wire::ipsec::IkeSpi;
 
 use crate::endpoint::Tunnel;
 use crate::sa::collision::{Rival, loses};
-use crate::sa::contents::Contents;
 use crate::sa::create_child::{MAX_GROUP_CHANGES, OVERDUE, REKEY_RETRY, TEMPORARY};
 use crate::sa::followup::{FollowUp, Goal, Step};
-use crate::sa::key_exchange::{agree, busy, key_payload};
-use crate::sa::negotiate::{Refusal, no_proposal, protocol};
-use crate::sa::protect::Protection;
+use crate::sa::key_exchange::{agree, busy};
 use crate::sa::window::{Requests, Responses};
 use crate::sa::{IkeSa, Pending, Phase, Task};
 

@@ -11,15 +11,14 @@
 //! synchronised (the other half of the RFC, negotiated by itself): ours go on, and a window that lags behind takes them.
 
 use crypto::Role;
+use handshake::{Contents, header};
 use isakmp::{ExchangeType, Frame, MessageIdSync, Notify, NotifyType, Payload};
 use negotiation::{Cx, Path};
 use wire::ipsec::IkeSpi;
 
 use crate::endpoint::Tunnel;
-use crate::sa::contents::Contents;
 use crate::sa::create_child::REKEY_RETRY;
 use crate::sa::exchange::release;
-use crate::sa::protect::header;
 use crate::sa::{Pending, Task};
 
 /// What both ends know about failovers of one IKE SA.

@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use crypto::Role;
-use isakmp::{ExchangeType, Frame, Message, Notify, NotifyType, Payload};
-use negotiation::{DownReason, Event, LimitReached, StartAction, TunnelConfig, TunnelState};
+use handshake::{Incoming, Refusal};
+use isakmp::{ExchangeType, Frame, Message, NotifyType, Payload};
+use negotiation::{DownReason, Event, LimitReached, Path, StartAction, TunnelConfig, TunnelState};
 use wire::ipsec::Direction;
 
 use super::network::*;
-use crate::sa::attempt::Stage;
-use crate::sa::protect::{Protection, header};
 
 /// How many attempts there were.
 fn begun(network: &Network) -> usize {
@@ -32,20 +30,13 @@ fn a_peer_that_insists_on_none_gets_none_at_the_next_attempt() {
     let mut network = authenticating();
     network.fate = Box::new(|_| Some(10));
     let request = network.sent.last().cloned().unwrap();
-    let mut answer = Vec::new();
-    network.with(A, |endpoint, now| {
-        endpoint.with(TUNNEL, now, |tunnel, cx| {
-            let attempt = tunnel.attempt.as_ref().unwrap();
-            let Stage::Auth(state) = &attempt.stage else { panic!("{attempt:?}") };
-            let frame = Frame::decode(&request.datagram).unwrap();
-            let spis = (attempt.spi, frame.header.responder_spi);
-            let header = header(spis, ExchangeType::IKE_AUTH, false, true, 1);
-            let refusal = vec![Payload::Notify(Notify::new(NotifyType::INVALID_SYNTAX))];
-            let mut protection = Protection::new(state.first.keys.ciphers(Role::Responder), false);
-            answer = protection.seal(header, refusal, attempt.path.remote, cx.entropy);
-        });
-    });
     let (local, remote) = (request.source, request.destination);
+    let frame = Frame::decode(&request.datagram).unwrap();
+    let half = network.ends[B].endpoint.half_open(frame.header.responder_spi).unwrap();
+    let incoming = half.open(&frame, Path { local: remote, remote: local });
+    assert!(matches!(incoming, Incoming::Message { contents: Ok(contents), .. } if contents.sa.is_some()));
+    let refusal = Refusal::syntax(local, "a CHILD SA");
+    let answer = half.refuse(&request.datagram, &refusal, &mut fixtures::Seeded::new(7));
     network.with(A, |endpoint, now| endpoint.handle_datagram(local, remote, &answer[0], now));
     assert_eq!(network.failures(A).len(), 1);
     assert!(network.ends[A].endpoint.tunnel(TUNNEL).unwrap().childless);
@@ -73,11 +64,13 @@ fn asks_at_once(says_so: bool) -> bool {
     let (local, remote, answer) = (answer.destination, answer.source, message.encode().unwrap());
     network.with(A, |endpoint, now| endpoint.handle_datagram(local, remote, &answer, now));
     let request = network.sent.iter().find(|packet| packet.exchange == ExchangeType::IKE_AUTH).expect("it goes on");
-    let Stage::Auth(state) = &network.ends[A].endpoint.tunnel(TUNNEL).unwrap().attempt.as_ref().unwrap().stage else {
-        panic!("no IKE_AUTH under way")
+    let frame = Frame::decode(&request.datagram).unwrap();
+    let half = network.ends[B].endpoint.half_open(frame.header.responder_spi).unwrap();
+    let Incoming::Message { contents: Ok(contents), .. } =
+        half.open(&frame, Path { local: request.destination, remote: request.source })
+    else {
+        panic!("B cannot read it")
     };
-    let protection = Protection::new(state.first.keys.ciphers(Role::Responder), false);
-    let contents = protection.open_whole(&Frame::decode(&request.datagram).unwrap()).expect("one datagram");
     assert!(contents.auth.is_some());
     assert_eq!(contents.sa.is_some(), contents.ts_initiator.is_some() && contents.ts_responder.is_some());
     contents.sa.is_some()

@@ -11,11 +11,11 @@
 
 use std::time::Duration;
 
+use handshake::header;
 use isakmp::{ExchangeType, MessageIdSync, Notify, NotifyType, Payload};
 use wire::ipsec::IkeSpi;
 
 use super::network::*;
-use crate::sa::protect::header;
 use crate::sa::sync::Synchronisation;
 
 fn window(network: &Network, end: usize) -> (u32, u32) {

@@ -226,7 +226,7 @@ fn refused_authentications_are_reported_at_a_limited_rate() {
 
 #[test]
 fn a_request_cut_into_smaller_fragments_is_answered_again() {
-    use crate::sa::protect::header;
+    use handshake::header;
     use isakmp::{Header, Notify};
     let mut network = Network::up(10);
     let tunnel = network.ends[A].endpoint.tunnel(TUNNEL).unwrap();
@@ -252,7 +252,7 @@ fn a_request_cut_into_smaller_fragments_is_answered_again() {
 
 #[test]
 fn an_unreadable_answer_to_our_deletion_is_an_answer() {
-    use crate::sa::protect::header;
+    use handshake::header;
     let mut network = Network::up(11);
     network.fate = Box::new(|_| None);
     network.with(A, |endpoint, now| endpoint.terminate(TUNNEL, now));

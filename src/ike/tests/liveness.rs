@@ -190,7 +190,7 @@ fn one_lost_child_is_made_anew_on_the_ike_sa() {
 
 #[test]
 fn a_granted_lifetime_makes_the_initiator_authenticate_anew_before_its_end() {
-    use crate::sa::contents::Contents;
+    use handshake::Contents;
     let mut network = Network::up(13);
     let lifetime = Notify::with_data(NotifyType::AUTH_LIFETIME, 100_u32.to_be_bytes().to_vec());
     let contents = Contents::collect(vec![Payload::Notify(lifetime)]).unwrap();

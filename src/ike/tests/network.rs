@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use certificate::UnixTime;
 use fixtures::Seeded;
+use handshake::Contents;
 use isakmp::{ExchangeType, Frame, NotifyType};
 use negotiation::{
     Authentication, ChildLifetime, DownReason, Dpd, DpdAction, EncapsulationPolicy, Event, Failure, IkeVersion, Output,
@@ -20,7 +21,6 @@ use wire::ipsec::{SecurityAssociation, TrafficSelector, TunnelId};
 
 use super::data_plane::{DataPlane, Pair, pair};
 use crate::Endpoint;
-use crate::sa::contents::Contents;
 
 /// What the clocks of both ends show at first.
 pub(super) const NOW: UnixTime = UnixTime(fixtures::pki::NOW);

@@ -182,7 +182,7 @@ fn an_ike_sa_that_the_peer_dropped_silently_does_not_win_over_a_live_one() {
 fn authentication_anew_is_tried_again_while_the_old_sa_lives_and_never_without_pause() {
     let mut network = Network::up(7);
     let lifetime = Notify::with_data(NotifyType::AUTH_LIFETIME, 1_u32.to_be_bytes().to_vec());
-    let contents = crate::sa::contents::Contents::collect(vec![Payload::Notify(lifetime)]).unwrap();
+    let contents = handshake::Contents::collect(vec![Payload::Notify(lifetime)]).unwrap();
     network.with(A, |endpoint, now| {
         endpoint.with(TUNNEL, now, |tunnel, cx| {
             let spi = tunnel.sas[0].spi;

@@ -1,33 +1,49 @@
 //! A message's payloads, each in its place.
 
 use isakmp::{
-    Auth, CertificatePayload, Delete, Identification, KeyExchange, Notify, NotifyType, Payload, PayloadType, Proposal,
+    Auth, CertificatePayload, Delete, Frame, Identification, KeyExchange, Notify, NotifyType, Payload, PayloadType,
+    Proposal,
 };
 use wire::ipsec::TrafficSelector;
 
 /// What a message says. Order among different payloads has no meaning (RFC 7296 2.5).
 #[derive(Debug, Default)]
-pub(crate) struct Contents {
-    pub(crate) sa: Option<Vec<Proposal>>,
-    pub(crate) key_exchange: Option<KeyExchange>,
-    pub(crate) nonce: Option<Vec<u8>>,
-    pub(crate) id_initiator: Option<Identification>,
-    pub(crate) id_responder: Option<Identification>,
-    pub(crate) certificates: Vec<CertificatePayload>,
-    pub(crate) auth: Option<Auth>,
-    pub(crate) ts_initiator: Option<Vec<TrafficSelector>>,
-    pub(crate) ts_responder: Option<Vec<TrafficSelector>>,
-    pub(crate) notifies: Vec<Notify>,
-    pub(crate) deletes: Vec<Delete>,
+pub struct Contents {
+    /// Offered, or chosen.
+    pub sa: Option<Vec<Proposal>>,
+    /// The sender's half of a key exchange.
+    pub key_exchange: Option<KeyExchange>,
+    /// The sender's nonce.
+    pub nonce: Option<Vec<u8>>,
+    /// IDi.
+    pub id_initiator: Option<Identification>,
+    /// IDr.
+    pub id_responder: Option<Identification>,
+    /// The sender's own first.
+    pub certificates: Vec<CertificatePayload>,
+    /// The sender's proof.
+    pub auth: Option<Auth>,
+    /// TSi.
+    pub ts_initiator: Option<Vec<TrafficSelector>>,
+    /// TSr.
+    pub ts_responder: Option<Vec<TrafficSelector>>,
+    /// All of them, known or not.
+    pub notifies: Vec<Notify>,
+    /// What the sender deletes.
+    pub deletes: Vec<Delete>,
 }
 
 /// A payload that may come once came twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("two {0} payloads")]
-pub(crate) struct Duplicate(pub(crate) PayloadType);
+pub struct Duplicate(pub PayloadType);
 
 impl Contents {
-    pub(crate) fn collect(payloads: Vec<Payload>) -> Result<Self, Duplicate> {
+    /// Puts payloads in their places.
+    ///
+    /// # Errors
+    /// If there are two of what may come once.
+    pub fn collect(payloads: Vec<Payload>) -> Result<Self, Duplicate> {
         let mut contents = Self::default();
         for payload in payloads {
             let kind = payload.kind();
@@ -61,16 +77,27 @@ impl Contents {
         Ok(contents)
     }
 
-    pub(crate) fn notify(&self, kind: NotifyType) -> Option<&Notify> {
+    /// What a message says that is not protected. Anyone may have sent it.
+    #[must_use]
+    pub fn in_the_clear(frame: &Frame<'_>) -> Option<Self> {
+        frame.payloads().ok().and_then(|payloads| Self::collect(payloads).ok())
+    }
+
+    /// The first notification of a kind.
+    #[must_use]
+    pub fn notify(&self, kind: NotifyType) -> Option<&Notify> {
         self.notifies.iter().find(|notify| notify.kind == kind)
     }
 
-    pub(crate) fn has(&self, kind: NotifyType) -> bool {
+    /// Whether there is a notification of a kind.
+    #[must_use]
+    pub fn has(&self, kind: NotifyType) -> bool {
         self.notify(kind).is_some()
     }
 
     /// The first error.
-    pub(crate) fn error(&self) -> Option<&Notify> {
+    #[must_use]
+    pub fn error(&self) -> Option<&Notify> {
         self.notifies.iter().find(|notify| notify.is_error())
     }
 }

@@ -8,9 +8,7 @@ use identity::Identity;
 use isakmp::{Auth, AuthMethod, CertificatePayload};
 use negotiation::{Failure, LocalAuth, RemoteAuth, TunnelConfig};
 
-use crate::sa::certificates;
-use crate::sa::contents::Contents;
-use crate::sa::negotiate::protocol;
+use crate::{Contents, certificates, protocol};
 
 /// What the peer says about itself.
 #[derive(Clone, Copy)]

@@ -6,92 +6,38 @@
 //!                  +-- else ---------------------------------------> an entry, for at most 30 s
 //! ```
 //!
-//! The Diffie-Hellman computation waits for the next message, so that a forged source address costs us less than it
-//! costs the forger. Nothing of this touches an established tunnel.
+//! Nothing of this touches an established tunnel.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crypto::{IkeKeys, IkeProposal, KeyPair, Nonces, Role};
-use isakmp::Frame;
-use negotiation::{Nat, Path, Slot};
 use wire::ipsec::IkeSpi;
 use wire::{Entropy, Secret};
 
-use super::sources::network;
-use crate::sa::contents::Contents;
-use crate::sa::intermediate::{Answered, Intermediate};
-use crate::sa::protect::{Incoming, Protection};
+use crate::sources::network;
+use crate::{Contents, HalfOpen};
 
 /// Half-open SAs from which on everyone must return a cookie.
-pub(crate) const COOKIE_THRESHOLD: usize = 30;
+const COOKIE_THRESHOLD: usize = 30;
 /// The same, for one source: an IPv4 address or an IPv6 /64, of which one host has as many addresses as it wants.
-pub(crate) const COOKIE_THRESHOLD_SOURCE: usize = 3;
+const COOKIE_THRESHOLD_SOURCE: usize = 3;
 /// Half-open SAs of one source beyond which it is ignored, cookie or not.
-pub(crate) const MAX_SOURCE: usize = 64;
+const MAX_SOURCE: usize = 64;
 /// Half-open SAs beyond which everyone is ignored.
-pub(crate) const MAX: usize = 4096;
+const MAX: usize = 4096;
 /// Of these, places that only the addresses of configured peers get.
 const RESERVED: usize = 1024;
 /// How long a half-open SA waits.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Octets of a first message: one with a hundred suites and the longest public value takes half of it.
-pub(crate) const MAX_REQUEST: usize = 16 * 1024;
+pub const MAX_REQUEST: usize = 16 * 1024;
 /// How long one secret makes cookies; they are accepted twice as long.
 const SECRET_AGE: Duration = Duration::from_secs(60);
 
-/// A responder that awaits `IKE_AUTH`.
-#[derive(Debug)]
-pub(crate) struct HalfOpen {
-    pub(crate) spi: IkeSpi,
-    pub(crate) peer_spi: IkeSpi,
-    /// Where the first message came from. It is counted there, wherever the next one comes from.
-    pub(crate) source: IpAddr,
-    pub(crate) path: Path,
-    pub(crate) began: Instant,
-    pub(crate) suite: IkeProposal,
-    pub(crate) nat: Nat,
-    /// Tunnels the peer may mean.
-    pub(crate) candidates: Vec<Slot>,
-    pub(crate) request: Vec<u8>,
-    pub(crate) response: Vec<u8>,
-    pub(crate) nonce_i: Vec<u8>,
-    pub(crate) nonce_r: Vec<u8>,
-    /// Our half and the peer's public value, until `IKE_AUTH` calls for the shared secret.
-    pub(crate) key: Option<(KeyPair, Vec<u8>)>,
-    pub(crate) fragmentation: bool,
-    /// Whether a post-quantum pre-shared key is mixed in; known when the peer is.
-    pub(crate) ppk: bool,
-    pub(crate) opened: Option<(IkeKeys, Protection)>,
-    pub(crate) intermediate: Intermediate,
-    /// The `IKE_INTERMEDIATE` request answered last, and the answer.
-    pub(crate) answered: Option<Answered>,
-    /// A refused request, and what it was answered.
-    pub(crate) refusal: Option<(Vec<u8>, Vec<Vec<u8>>)>,
-}
-
-impl HalfOpen {
-    /// Opens an `IKE_INTERMEDIATE` or `IKE_AUTH` request, computing the keys first if need be.
-    pub(crate) fn open(&mut self, frame: &Frame<'_>) -> Incoming {
-        if let Some((key, public)) = self.key.take()
-            && let Ok(shared) = key.agree(&public)
-        {
-            let nonces = Nonces { initiator: &self.nonce_i, responder: &self.nonce_r };
-            let keys = IkeKeys::derive(&self.suite, &shared, nonces, self.peer_spi, self.spi);
-            let protection = Protection::half_open(keys.ciphers(Role::Responder), self.fragmentation);
-            self.opened = Some((keys, protection));
-        }
-        match &mut self.opened {
-            Some((_, protection)) => protection.open(frame),
-            None => Incoming::Invalid,
-        }
-    }
-}
-
 /// What becomes of a first message before it is looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
+pub enum Admission {
     /// It may have an entry.
     Welcome,
     /// It has shown that it receives what is sent to its address, and may have one if that does not ask too often.
@@ -104,7 +50,7 @@ pub(crate) enum Admission {
 
 /// All half-open SAs.
 #[derive(Debug, Default)]
-pub(crate) struct HalfOpenTable {
+pub struct HalfOpenTable {
     by_spi: BTreeMap<IkeSpi, HalfOpen>,
     /// By the peer's address and SPI, to know a first message that is sent again.
     by_peer: BTreeMap<(IpAddr, IkeSpi), IkeSpi>,
@@ -123,27 +69,33 @@ struct Secrets {
 }
 
 impl HalfOpenTable {
-    pub(crate) fn len(&self) -> usize {
-        self.by_spi.len()
+    /// How many there are, of how many peers, from how many sources.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (self.by_spi.len(), self.by_peer.len(), self.by_source.len())
     }
 
-    pub(crate) fn get(&self, spi: IkeSpi) -> Option<&HalfOpen> {
+    /// The one of this name.
+    #[must_use]
+    pub fn get(&self, spi: IkeSpi) -> Option<&HalfOpen> {
         self.by_spi.get(&spi)
     }
 
-    pub(crate) fn get_mut(&mut self, spi: IkeSpi) -> Option<&mut HalfOpen> {
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, spi: IkeSpi) -> Option<&mut HalfOpen> {
         self.by_spi.get_mut(&spi)
     }
 
-    /// The answer to this very first message, if it was answered before.
-    pub(crate) fn repeated(&self, peer: IkeSpi, source: IpAddr, request: &[u8]) -> Option<&HalfOpen> {
+    /// The one that answered this very first message before.
+    #[must_use]
+    pub fn repeated(&self, peer: IkeSpi, source: IpAddr, request: &[u8]) -> Option<&HalfOpen> {
         let spi = self.by_peer.get(&(source, peer))?;
         self.by_spi.get(spi).filter(|half| half.request == request)
     }
 
     /// Whether a first message may have an entry; `expected` if a tunnel is configured with its addresses, `within_rate`
     /// if not too many come in the name of its source.
-    pub(crate) fn admit(
+    pub fn admit(
         &mut self,
         contents: &Contents,
         peer: IkeSpi,
@@ -153,10 +105,10 @@ impl HalfOpenTable {
     ) -> Admission {
         let from_source = self.by_source.get(&network(source)).copied().unwrap_or(0);
         let most = if expected { MAX } else { MAX - RESERVED };
-        if self.len() >= most || from_source >= MAX_SOURCE {
+        if self.by_spi.len() >= most || from_source >= MAX_SOURCE {
             return Admission::Full;
         }
-        if within_rate && self.len() < COOKIE_THRESHOLD && from_source < COOKIE_THRESHOLD_SOURCE {
+        if within_rate && self.by_spi.len() < COOKIE_THRESHOLD && from_source < COOKIE_THRESHOLD_SOURCE {
             return Admission::Welcome;
         }
         let Some(nonce) = &contents.nonce else { return Admission::Full };
@@ -174,7 +126,8 @@ impl HalfOpenTable {
         }
     }
 
-    pub(crate) fn insert(&mut self, half: HalfOpen) {
+    /// Keeps one that was admitted.
+    pub fn insert(&mut self, half: HalfOpen) {
         let source = half.source;
         self.by_peer.insert((source, half.peer_spi), half.spi);
         *self.by_source.entry(network(source)).or_default() += 1;
@@ -182,7 +135,8 @@ impl HalfOpenTable {
         self.by_spi.insert(half.spi, half);
     }
 
-    pub(crate) fn remove(&mut self, spi: IkeSpi) -> Option<HalfOpen> {
+    /// Takes one out: it is established, or over.
+    pub fn remove(&mut self, spi: IkeSpi) -> Option<HalfOpen> {
         let half = self.by_spi.remove(&spi)?;
         let source = half.source;
         if self.by_peer.get(&(source, half.peer_spi)) == Some(&spi) {
@@ -202,7 +156,7 @@ impl HalfOpenTable {
     }
 
     /// Takes an entry whose time is over.
-    pub(crate) fn expired(&mut self, now: Instant) -> Option<HalfOpen> {
+    pub fn expired(&mut self, now: Instant) -> Option<HalfOpen> {
         while let Some(&(_, spi)) = self.ends.front().filter(|(end, _)| *end <= now) {
             self.ends.pop_front();
             if let Some(half) = self.remove(spi) {
@@ -212,13 +166,9 @@ impl HalfOpenTable {
         None
     }
 
-    /// Entries, peers and sources counted.
-    #[cfg(test)]
-    pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        (self.by_spi.len(), self.by_peer.len(), self.by_source.len())
-    }
-
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+    /// When the next one may be over.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
         self.ends.front().map(|(end, _)| *end)
     }
 
@@ -241,7 +191,10 @@ impl HalfOpenTable {
 mod tests {
     use std::net::SocketAddr;
 
+    use negotiation::{Nat, Path};
+
     use super::*;
+    use crate::intermediate::Intermediate;
 
     fn half(source: IpAddr, spi: u64, now: Instant) -> HalfOpen {
         let address = SocketAddr::new(source, 500);
@@ -260,7 +213,6 @@ mod tests {
             nonce_r: Vec::new(),
             key: None,
             fragmentation: false,
-            ppk: false,
             opened: None,
             intermediate: Intermediate::default(),
             answered: None,

@@ -22,9 +22,9 @@ use negotiation::Failure;
 use wire::ipsec::TunnelId;
 
 /// Sources whose rate is known.
-pub(crate) const MAX_RATES: usize = 4096;
+const MAX_RATES: usize = 4096;
 /// Refused sources that are remembered.
-pub(crate) const MAX_STRANGERS: usize = 256;
+const MAX_STRANGERS: usize = 256;
 /// First messages a source may send at once, and one more each [`EVERY`].
 const BURST: u32 = 40;
 const EVERY: Duration = Duration::from_millis(50);
@@ -74,7 +74,7 @@ impl<T> Recent<T> {
 
 /// How often first messages come, by source.
 #[derive(Debug)]
-pub(crate) struct Rates(Recent<(u32, Instant)>);
+pub struct Rates(Recent<(u32, Instant)>);
 
 impl Default for Rates {
     fn default() -> Self {
@@ -84,7 +84,7 @@ impl Default for Rates {
 
 impl Rates {
     /// Counts a first message; false if too many have come from its source. `expected` if a tunnel has its address.
-    pub(crate) fn take(&mut self, source: IpAddr, expected: bool, now: Instant) -> bool {
+    pub fn take(&mut self, source: IpAddr, expected: bool, now: Instant) -> bool {
         let (burst, every) = if expected { (BURST_EXPECTED, EVERY_EXPECTED) } else { (BURST, EVERY) };
         let (tokens, since) = self.0.touch(network(source), now, || (burst, now));
         let gained = now.saturating_duration_since(*since).as_millis() / every.as_millis();
@@ -97,8 +97,9 @@ impl Rates {
         passes
     }
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
+    /// How many sources are known.
+    #[must_use]
+    pub fn known(&self) -> usize {
         self.0.entries.len()
     }
 }
@@ -122,7 +123,7 @@ pub struct Stranger {
 
 /// Who was refused, and why.
 #[derive(Debug)]
-pub(crate) struct Strangers(Recent<Stranger>);
+pub struct Strangers(Recent<Stranger>);
 
 impl Default for Strangers {
     fn default() -> Self {
@@ -131,7 +132,8 @@ impl Default for Strangers {
 }
 
 impl Strangers {
-    pub(crate) fn note(&mut self, source: IpAddr, tunnel: Option<TunnelId>, failure: &Failure, now: Instant) {
+    /// A source was refused, `tunnel` is what it seems to mean.
+    pub fn note(&mut self, source: IpAddr, tunnel: Option<TunnelId>, failure: &Failure, now: Instant) {
         let source = network(source);
         let fresh = || Stranger { source, tunnel, count: 0, failure: failure.clone(), first: now, last: now };
         let stranger = self.0.touch(source, now, fresh);
@@ -143,7 +145,8 @@ impl Strangers {
     }
 
     /// The most recent first.
-    pub(crate) fn list(&self) -> Vec<Stranger> {
+    #[must_use]
+    pub fn list(&self) -> Vec<Stranger> {
         let entry = |(_, source): &(Instant, IpAddr)| self.0.entries.get(source).map(|(_, stranger)| stranger.clone());
         self.0.order.iter().rev().filter_map(entry).collect()
     }
@@ -179,7 +182,7 @@ mod tests {
             let address = std::net::SocketAddr::new(source, 500);
             strangers.note(source, None, &Failure::UnknownPeer { local: address, peer: address }, at);
         }
-        assert_eq!(rates.len(), MAX_RATES);
+        assert_eq!(rates.known(), MAX_RATES);
         let list = strangers.list();
         assert_eq!(list.len(), MAX_STRANGERS);
         assert_eq!(list[0].source, IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + 19_999)));

@@ -15,18 +15,21 @@
 
 use crypto::{Group, IkeKeys, KeyPair, Nonces, Role};
 use isakmp::{ExchangeType, Frame, KeyExchange, Message, Notify, NotifyType, Payload, covered};
-use negotiation::{ATTEMPT, Cx, Failure, Path, Retransmit, Waiting};
+use negotiation::{Cx, Failure, Retransmit, TunnelConfig, Waiting};
 use wire::ipsec::IkeSpi;
 use wire::{Entropy, Secret};
 
-use crate::endpoint::{HalfOpen, Tunnel};
-use crate::sa::attempt::{Attempt, Stage};
-use crate::sa::auth::PlannedAuth;
-use crate::sa::contents::Contents;
-use crate::sa::init::FirstExchange;
-use crate::sa::key_exchange::key_payload;
-use crate::sa::negotiate::{Refusal, protocol};
-use crate::sa::protect::{Incoming, Protection, header};
+use crate::attempt::{Course, Stage};
+use crate::auth::send_auth;
+use crate::{
+    Attempt, Contents, FirstExchange, HalfOpen, Incoming, Progress, Protection, Refusal, Wish, header, protocol,
+};
+
+/// Our half of a key exchange.
+#[must_use]
+pub fn key_payload(key: &KeyPair) -> Payload {
+    Payload::KeyExchange(KeyExchange { group: key.group().id(), data: key.public().to_vec() })
+}
 
 /// What these exchanges add to the proofs of identity.
 #[derive(Clone, Debug, Default)]
@@ -78,95 +81,95 @@ pub(crate) struct ExpectIntermediateResponse {
     pub(crate) transmission: Retransmit,
 }
 
+/// Goes on to the next `IKE_INTERMEDIATE`, or to `IKE_AUTH` when all are done.
+pub(crate) fn proceed(
+    cx: &mut Cx<'_>,
+    config: &TunnelConfig,
+    wish: Wish,
+    course: Course,
+    peer_spi: IkeSpi,
+    first: FirstExchange,
+    mut protection: Protection,
+) -> Attempt {
+    let groups = first.suite.additional.groups();
+    let Some(group) = groups.get(first.intermediate.exchanges()) else {
+        let state = send_auth(cx, config, wish, &course, peer_spi, first, protection);
+        return Attempt { course, stage: Stage::Auth(Box::new(state)) };
+    };
+    let key = group.generate(cx.entropy);
+    let header = header((course.spi, peer_spi), ExchangeType::IKE_INTERMEDIATE, true, false, first.next_id());
+    let message = Message { header, payloads: vec![key_payload(&key)] };
+    let request = message.covered().unwrap_or_default();
+    let datagrams = protection.seal(header, message.payloads, course.path.remote, cx.entropy);
+    cx.transmit(course.path, &datagrams);
+    let transmission = Retransmit::new(datagrams, cx.now, cx.entropy);
+    let expect = ExpectIntermediateResponse { peer_spi, first, protection, key, request, transmission };
+    Attempt { course, stage: Stage::Intermediate(Box::new(expect)) }
+}
+
 impl ExpectIntermediateResponse {
     /// The ID of the message under way.
     pub(crate) const fn message_id(&self) -> u32 {
-        self.first.intermediate.next_id()
+        self.first.next_id()
     }
-}
 
-impl Tunnel {
-    /// Goes on to the next `IKE_INTERMEDIATE`, or to `IKE_AUTH` when all are done.
-    pub(crate) fn proceed(
-        &self,
+    /// Takes the answer.
+    pub(crate) fn take(
+        mut self: Box<Self>,
         cx: &mut Cx<'_>,
-        spis: (IkeSpi, IkeSpi),
-        path: Path,
-        sole: bool,
-        first: FirstExchange,
-        mut protection: Protection,
-    ) -> Stage {
-        let groups = first.suite.additional.groups();
-        let Some(group) = groups.get(first.intermediate.exchanges()) else {
-            return Stage::Auth(Box::new(self.send_auth(cx, PlannedAuth { spis, path, sole, first, protection })));
-        };
-        let key = group.generate(cx.entropy);
-        let header = header(spis, ExchangeType::IKE_INTERMEDIATE, true, false, first.intermediate.next_id());
-        let message = Message { header, payloads: vec![key_payload(&key)] };
-        let request = message.covered().unwrap_or_default();
-        let datagrams = protection.seal(header, message.payloads, path.remote, cx.entropy);
-        cx.transmit(path, &datagrams);
-        let transmission = Retransmit::new(datagrams, cx.now, cx.entropy);
-        let expect = ExpectIntermediateResponse { peer_spi: spis.1, first, protection, key, request, transmission };
-        Stage::Intermediate(Box::new(expect))
-    }
-
-    /// Takes the answer to our `IKE_INTERMEDIATE`.
-    pub(crate) fn handle_intermediate_response(&mut self, cx: &mut Cx<'_>, frame: &Frame<'_>) {
-        let Some(mut attempt) = self.attempt.take() else { return };
-        let peer = attempt.path.remote;
-        let Stage::Intermediate(state) = &mut attempt.stage else {
-            self.attempt = Some(attempt);
-            return;
-        };
-        match state.protection.open(frame) {
+        config: &TunnelConfig,
+        wish: Wish,
+        mut course: Course,
+        frame: &Frame<'_>,
+    ) -> Progress {
+        let peer = course.path.remote;
+        match self.protection.open(frame) {
             Incoming::Message { contents: Ok(contents), key, inner } => {
                 let response = covered(&key, &inner).unwrap_or_default();
-                self.finish_intermediate(cx, attempt, &contents, &response);
+                return self.finish(cx, config, wish, course, &contents, &response);
             }
             Incoming::Message { contents: Err(rejected), .. } => {
-                self.abandon(cx, attempt.spi, protocol(peer, &rejected.detail));
+                return Progress::Over(protocol(peer, &rejected.detail));
             }
             Incoming::InTheClear => {
                 // RFC 7296 2.21.2: an error in the clear is a hint, no more.
-                let contents = frame.payloads().ok().and_then(|payloads| Contents::collect(payloads).ok());
+                let contents = Contents::in_the_clear(frame);
                 if let Some(notify) = contents.as_ref().and_then(Contents::error) {
-                    attempt.doubt(refused(peer, notify), cx.now);
+                    course.doubt(refused(peer, notify), cx.now);
                 }
-                self.attempt = Some(attempt);
             }
-            Incoming::Partial => self.attempt = Some(attempt),
-            Incoming::Invalid => {
-                self.counters.invalid_messages += 1;
-                self.attempt = Some(attempt);
-            }
+            Incoming::Partial => {}
+            Incoming::Invalid => return Progress::Invalid(Attempt { course, stage: Stage::Intermediate(self) }),
         }
+        Progress::Goes(Attempt { course, stage: Stage::Intermediate(self) })
     }
 
-    fn finish_intermediate(&mut self, cx: &mut Cx<'_>, attempt: Attempt, contents: &Contents, response: &[u8]) {
-        let Attempt { spi, path, began, sole, stage: Stage::Intermediate(state), .. } = attempt else { return };
-        let ExpectIntermediateResponse { peer_spi, mut first, protection, key, request, .. } = *state;
-        let shared = match take_key_exchange(key, contents, path) {
+    fn finish(
+        self,
+        cx: &mut Cx<'_>,
+        config: &TunnelConfig,
+        wish: Wish,
+        course: Course,
+        contents: &Contents,
+        response: &[u8],
+    ) -> Progress {
+        let Self { peer_spi, mut first, protection, key, request, .. } = self;
+        let path = course.path;
+        let shared = match take_key_exchange(key, contents, path.remote) {
             Ok(shared) => shared,
-            Err(failure) => {
-                // RFC 9242 3.4: an error ends the attempt; nothing is established that would have to be deleted.
-                self.abandon(cx, spi, failure);
-                return;
-            }
+            // RFC 9242 3.4: an error ends the attempt; nothing is established that would have to be deleted.
+            Err(failure) => return Progress::Over(failure),
         };
         first.intermediate.add(&first.keys, &request, response);
         let nonces = Nonces { initiator: &first.nonce_i, responder: &first.nonce_r };
-        first.keys = first.keys.rekey(&first.suite, &shared, &[], nonces, spi, peer_spi);
+        first.keys = first.keys.rekey(&first.suite, &shared, &[], nonces, course.spi, peer_spi);
         let protection = Protection::new(first.keys.ciphers(Role::Initiator), protection.fragmentation());
-        let stage = self.proceed(cx, (spi, peer_spi), path, sole, first, protection);
-        // What was doubted before the answer is doubted no more.
-        let deadline = began + ATTEMPT;
-        self.attempt = Some(Attempt { spi, path, began, deadline, verdict: None, sole, stage });
+        Progress::Goes(proceed(cx, config, wish, course.onward(path), peer_spi, first, protection))
     }
 }
 
-fn take_key_exchange(key: KeyPair, contents: &Contents, path: Path) -> Result<Secret, Failure> {
-    let (peer, group) = (path.remote, key.group());
+fn take_key_exchange(key: KeyPair, contents: &Contents, peer: std::net::SocketAddr) -> Result<Secret, Failure> {
+    let group = key.group();
     if let Some(notify) = contents.error() {
         return Err(refused(peer, notify));
     }
@@ -208,22 +211,17 @@ impl Answered {
 }
 
 impl HalfOpen {
-    /// The exchange and message ID that the initiator has to send next.
-    pub(crate) fn awaits(&self) -> (ExchangeType, u32) {
-        let exchange = match self.next_group() {
-            Some(_) => ExchangeType::IKE_INTERMEDIATE,
-            None => ExchangeType::IKE_AUTH,
-        };
-        (exchange, self.intermediate.next_id())
-    }
-
-    fn next_group(&self) -> Option<Group> {
+    /// The method of the next key exchange, while one is due.
+    pub(crate) fn next_group(&self) -> Option<Group> {
         self.suite.additional.groups().get(self.intermediate.exchanges()).copied()
     }
 
     /// Answers an `IKE_INTERMEDIATE` request: `key` are its octets, or those of its first fragment, `inner` is what
     /// was encrypted. What is returned is to be sent.
-    pub(crate) fn answer_intermediate(
+    ///
+    /// # Errors
+    /// If it lacks the key exchange that is due, or that has a bad public value.
+    pub fn answer_intermediate(
         &mut self,
         entropy: &mut dyn Entropy,
         contents: &Contents,

@@ -1,12 +1,9 @@
 //! What the exchanges hold besides because of certificates: hashes that we take (RFC 7427 4), requests (RFC 7296 3.7),
 //! and the certificates themselves.
 
-use certificate::{Certificate, CertificateSummary, HashList, OFFERED_HASHES};
-use isakmp::{CertEncoding, CertificatePayload, CertificateRequest, Message, Notify, NotifyType, Payload};
+use certificate::{HashList, OFFERED_HASHES};
+use isakmp::{CertificatePayload, CertificateRequest, Message, Notify, NotifyType, Payload};
 use negotiation::{LocalAuth, RemoteAuth, TunnelConfig};
-
-use crate::endpoint::Tunnel;
-use crate::sa::contents::Contents;
 
 /// For `IKE_SA_INIT`: the hashes we take in signatures, if any of these tunnels has to do with signatures.
 pub(crate) fn announce<'a>(configs: impl IntoIterator<Item = &'a TunnelConfig>) -> Option<Payload> {
@@ -58,21 +55,4 @@ pub(crate) fn hashes(message: &[u8]) -> Option<HashList> {
         let Payload::Notify(notify) = payload else { return None };
         (notify.kind == NotifyType::SIGNATURE_HASH_ALGORITHMS).then(|| HashList::decode(&notify.data))
     })
-}
-
-impl Tunnel {
-    /// Remembers the certificate of a peer that was authenticated by what `contents` hold.
-    pub(crate) fn note_peer_certificate(&mut self, contents: &Contents) {
-        let wanted = matches!(self.config.auth.remote, RemoteAuth::Certificate(_));
-        let leaf = contents.certificates.iter().find(|leaf| wanted && leaf.encoding == CertEncoding::X509_SIGNATURE);
-        self.peer_certificate = leaf.and_then(|leaf| Some(Certificate::from_der(&leaf.data).ok()?.summary()));
-    }
-
-    /// Our own certificate.
-    pub(crate) fn local_certificate(&self) -> Option<CertificateSummary> {
-        match &self.config.auth.local {
-            LocalAuth::Psk(_) => None,
-            LocalAuth::Certificate(certificate) => Some(certificate.leaf().summary()),
-        }
-    }
 }

@@ -8,7 +8,7 @@ use negotiation::{EncapsulationPolicy, Nat, Path};
 use wire::Entropy;
 use wire::ipsec::IkeSpi;
 
-use crate::sa::contents::Contents;
+use crate::Contents;
 
 /// What the notifications in `contents` say, received over `path`.
 pub(crate) fn detect(contents: &Contents, spis: (IkeSpi, IkeSpi), path: Path) -> Nat {

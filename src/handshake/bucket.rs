@@ -9,13 +9,13 @@ const EVERY: Duration = Duration::from_millis(50);
 
 /// A token bucket.
 #[derive(Debug, Default)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     level: Option<(u32, Instant)>,
 }
 
 impl Bucket {
     /// Takes a token if there is one.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    pub fn take(&mut self, now: Instant) -> bool {
         let (tokens, since) = self.level.unwrap_or((BURST, now));
         let elapsed = now.saturating_duration_since(since).as_millis() / EVERY.as_millis();
         let gained = u32::try_from(elapsed).unwrap_or(BURST).min(BURST);

@@ -17,7 +17,7 @@ use identity::Identity;
 use isakmp::{Notify, NotifyType, Payload};
 use negotiation::{Failure, Ppk};
 
-use crate::sa::contents::Contents;
+use crate::Contents;
 
 /// RFC 8784 5.1: a name without structure, known to both ends.
 const ID_FIXED: u8 = 2;

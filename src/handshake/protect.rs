@@ -1,4 +1,4 @@
-//! Sealing and opening the messages of one IKE SA, fragmented where both ends can (RFC 7383).
+//! Sealing and opening the messages of one IKE SA, from the first protected one on, fragmented where both ends can (RFC 7383).
 
 use std::net::SocketAddr;
 
@@ -11,14 +11,14 @@ use negotiation::max_datagram;
 use wire::Entropy;
 use wire::ipsec::IkeSpi;
 
-use crate::sa::contents::Contents;
+use crate::Contents;
 
 /// Octets of a fragmented message held for a peer that has not authenticated: several certificates fit.
 const MAX_HALF_OPEN: usize = 24 * 1024;
 
 /// The ciphers of an IKE SA and the fragments of messages not yet complete.
 #[derive(Debug)]
-pub(crate) struct Protection {
+pub struct Protection {
     ciphers: SkCiphers,
     fragmentation: bool,
     /// Octets of a fragmented message that are held.
@@ -36,10 +36,16 @@ struct Partial {
 
 /// A datagram, opened.
 #[derive(Debug)]
-pub(crate) enum Incoming {
-    /// A whole message. `key` are the octets by which its retransmission is known, of it or its first fragment;
-    /// `inner` is what was encrypted.
-    Message { contents: Result<Contents, Rejected>, key: Vec<u8>, inner: Vec<u8> },
+pub enum Incoming {
+    /// A whole message.
+    Message {
+        /// What it says.
+        contents: Result<Contents, Rejected>,
+        /// The octets by which its retransmission is known, of it or its first fragment.
+        key: Vec<u8>,
+        /// What was encrypted.
+        inner: Vec<u8>,
+    },
     /// Authentic, and more fragments are to come.
     Partial,
     /// Nothing in it is protected.
@@ -50,9 +56,11 @@ pub(crate) enum Incoming {
 
 /// Authentic, and still not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rejected {
-    pub(crate) detail: String,
-    pub(crate) notify: Notify,
+pub struct Rejected {
+    /// What is wrong with it.
+    pub detail: String,
+    /// What to tell the peer.
+    pub notify: Notify,
 }
 
 impl From<PayloadError> for Rejected {
@@ -63,13 +71,16 @@ impl From<PayloadError> for Rejected {
 
 impl Rejected {
     /// RFC 7296 2.21.3: only a syntax error condemns the SA.
-    pub(crate) fn is_syntax(&self) -> bool {
+    #[must_use]
+    pub fn is_syntax(&self) -> bool {
         self.notify.kind == NotifyType::INVALID_SYNTAX
     }
 }
 
 impl Protection {
-    pub(crate) fn new(ciphers: SkCiphers, fragmentation: bool) -> Self {
+    /// Under `ciphers`; our messages come in fragments where both ends can.
+    #[must_use]
+    pub fn new(ciphers: SkCiphers, fragmentation: bool) -> Self {
         let (requests, responses) = (Partial::default(), Partial::default());
         Self { ciphers, fragmentation, most: MAX_OCTETS, requests, responses }
     }
@@ -79,12 +90,14 @@ impl Protection {
         Self { most: MAX_HALF_OPEN, ..Self::new(ciphers, fragmentation) }
     }
 
-    pub(crate) const fn fragmentation(&self) -> bool {
+    /// Whether both ends can put messages together from fragments.
+    #[must_use]
+    pub const fn fragmentation(&self) -> bool {
         self.fragmentation
     }
 
     /// Encrypts a message for a peer at `remote`. What cannot be encoded yields nothing to send.
-    pub(crate) fn seal(
+    pub fn seal(
         &mut self,
         header: Header,
         payloads: Vec<Payload>,
@@ -97,7 +110,8 @@ impl Protection {
         Message { header, payloads }.seal(&mut self.ciphers.outbound, entropy, limit).unwrap_or_default()
     }
 
-    pub(crate) fn open(&mut self, frame: &Frame<'_>) -> Incoming {
+    /// Opens a datagram. Fragments are kept until the message is complete.
+    pub fn open(&mut self, frame: &Frame<'_>) -> Incoming {
         let protected = match frame.protected() {
             Ok(Some(protected)) => protected,
             Ok(None) => return Incoming::InTheClear,
@@ -134,7 +148,8 @@ impl Protection {
 
 impl Protection {
     /// What an authentic message says that came in one piece. Nothing is kept of it.
-    pub(crate) fn open_whole(&self, frame: &Frame<'_>) -> Option<Contents> {
+    #[must_use]
+    pub fn open_whole(&self, frame: &Frame<'_>) -> Option<Contents> {
         let protected = frame.protected().ok().flatten()?;
         match protected.open(&self.ciphers.inbound).ok()? {
             Opened::Whole(plaintext) => collect(plaintext.payloads()).ok(),
@@ -143,7 +158,8 @@ impl Protection {
     }
 
     /// Whether a datagram is an authentic first fragment. Nothing is kept of it.
-    pub(crate) fn is_first_fragment(&self, frame: &Frame<'_>) -> bool {
+    #[must_use]
+    pub fn is_first_fragment(&self, frame: &Frame<'_>) -> bool {
         let protected = frame.protected().ok().flatten();
         let opened = protected.and_then(|protected| protected.open(&self.ciphers.inbound).ok());
         matches!(opened, Some(Opened::Fragment(fragment)) if fragment.number == 1)
@@ -157,8 +173,9 @@ fn collect(payloads: Result<Vec<Payload>, PayloadError>) -> Result<Contents, Rej
     })
 }
 
-/// The header of one of our messages.
-pub(crate) const fn header(
+/// The header of one of our messages; `initiator` if we began the IKE SA.
+#[must_use]
+pub const fn header(
     spis: (IkeSpi, IkeSpi),
     exchange: ExchangeType,
     initiator: bool,
