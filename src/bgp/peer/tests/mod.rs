@@ -1,5 +1,6 @@
-//! The session: every event in every state, its life by hand, and two of them wired together.
+//! The session: every event in every state, its life and its connections by hand, and two of them wired together.
 
+mod connections;
 mod life;
 mod network;
 mod revised_errors;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::support::{config, seeded};
+use super::support::{config, seconds, seeded};
 use crate::{ConnectionId, Event, Output, Peer, PeerConfig, State, StopReason};
 
 /// How the sides are told apart: 0 and 1.
@@ -232,10 +232,6 @@ impl Network {
 
 fn pair() -> [PeerConfig; 2] {
     [config("left", 64512, 65000, 1), config("right", 65000, 64512, 2)]
-}
-
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
 }
 
 #[test]

@@ -10,6 +10,10 @@ use crate::peer::continuity::Flags;
 use crate::peer::negotiate;
 use crate::{ConnectionId, DownReason, Event, Family, Offers, Output, Peer, PeerConfig, State, Timers};
 
+pub(super) const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
 /// A session of AS `local` with AS `peer`; `host` makes up identifier and address.
 pub(in crate::peer) fn config(name: &str, local: u32, peer: u32, host: u8) -> PeerConfig {
     PeerConfig {

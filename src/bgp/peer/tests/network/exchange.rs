@@ -8,7 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wire::Asn;
 
-use super::{End, Network, pair, seconds};
+use super::super::support::seconds;
+use super::{End, Network, pair};
 use crate::config::Restart;
 use crate::{
     AddPath, Announcement, AsPath, AsPathSegment, Attributes, DownReason, Event, Family, Nlri, Offers, Peer,
