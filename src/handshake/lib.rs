@@ -35,6 +35,8 @@ mod protect;
 mod refusal;
 mod sources;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 pub use admission::{Admission, HalfOpenTable, MAX_REQUEST};
 pub use attempt::{Attempt, AuthAnswer, Disproven, Progress, Proven, Wish};
