@@ -1,7 +1,7 @@
 //! What clouds and gateways are to be given, and plans of tunnels between two clouds. Pure: configuration in, texts out.
 //!
 //! ```text
-//!  config::Router --export::TARGET--> Artifacts: what the other end is to be given, secrets apart
+//!  settings::Router --export::TARGET--> Artifacts: what the other end is to be given, secrets apart
 //! ```
 //!
 //! * [`export`] writes the other side's input for eleven targets.

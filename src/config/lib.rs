@@ -1,30 +1,21 @@
 //! YAML in, a checked configuration out; every mistake with its place, its reason and its remedy.
 //!
 //! ```text
-//!  text --yaml--> Node --de--> model::Document --resolve--> drafts --lint--> Router
-//!    |              |               |                |                |
-//!    |              +-- syntax      +-- shape        +-- values       +-- what only shows between values
-//!    +--> masked Source <----------------- Findings ------------------+--> Report, or warnings
+//!  text --yaml--> Node --de--> schema::Document --resolve--> Drafts --lint--> Drafts --finish--> settings::Router
+//!    |              |                |                |                |
+//!    |              +-- syntax       +-- shape        +-- values       +-- what only shows between values
+//!    +--> masked Source <----------------- Findings --------------------+--> Report, or warnings
 //! ```
 //!
 //! No stage stops at its first finding, and a later stage looks at whatever the earlier ones could read, so that one
 //! reading finds all there is to find. Nothing here changes anything: `quadspan check` is [`load`] and a printout.
 //!
-//! * [`load`] and [`parse`] are the way in, [`Router`] is what comes out, [`Report`] what comes out otherwise.
-//! * `document` reads text into fields and says what is wrong with them, `profile` is what is known
-//!   about each cloud.
-//! * `model` is the file as written, `resolve` what it means, `lint` how that fits together.
-//! * [`schema()`] is the JSON Schema for editors, made from `model`.
+//! * [`load`] and [`parse`] are the way in, [`settings::Router`] is what comes out, [`Report`] what comes out otherwise.
+//! * The room `document` reads text into fields and says what is wrong with them, `schema` is the file as written,
+//!   `resolve` what each key means, `settings` what comes of it; `profile` is what is known about each cloud.
+//! * `lint` is how it all fits together.
 
 mod lint;
-mod model;
-mod name;
-mod policies;
-mod pool;
-mod resolve;
-mod router;
-mod schema;
-mod secrets;
 
 #[cfg(test)]
 mod tests;
@@ -32,19 +23,12 @@ mod tests;
 use std::fs;
 use std::path::Path;
 
+use resolve::Drafts;
+use settings::Router;
+
 pub use document::code::Code;
 pub use document::diagnostic::{Diagnostic, Report, Severity};
-pub use document::rule::Rule;
-pub use document::yaml::document;
-pub use name::{LONGEST_NAME, name_of};
-pub use pool::{ClientPool, Management};
-pub use profile::{Fact, Profile};
-pub use router::{
-    Connection, ConnectionMember, DataplaneChoice, InsideLink, InsideLink6, Log, LogFormat, Neighbor, NeighborPlace,
-    Protected, Range, Router, Session, Transport, Tunnel, Watch,
-};
-pub use schema::schema;
-pub use secrets::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
+pub use resolve::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
 
 use document::diagnostic::{Finding, Findings};
 use document::source::{self, Source, Span};
@@ -84,7 +68,8 @@ pub fn parse(name: &str, text: &str, secrets: &dyn SecretSource) -> Result<Loade
     let (source, router) = match yaml::read(text) {
         Ok(node) => {
             let source = Source::masked(name, text, &node.secrets());
-            (source, resolve::resolve(de::read(&node, &findings), secrets, &findings))
+            let drafts = resolve::resolve(de::read(&node, &findings), secrets, &findings);
+            (source, drafts.and_then(|drafts| linted(drafts, &findings)))
         }
         Err(syntax) => {
             syntax.into_iter().for_each(|finding| findings.push(finding));
@@ -93,6 +78,12 @@ pub fn parse(name: &str, text: &str, secrets: &dyn SecretSource) -> Result<Loade
     };
     let diagnostics = findings.into_diagnostics(&source);
     router.map(|router| Loaded { router, warnings: diagnostics.clone() }).ok_or_else(|| Report::new(name, diagnostics))
+}
+
+/// The configuration, if there is no error in it.
+fn linted(drafts: Drafts, findings: &Findings) -> Option<Router> {
+    lint::lint(&drafts, findings);
+    if findings.has_errors() { None } else { drafts.finish() }
 }
 
 fn unreadable(name: &str, reason: &str) -> Report {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use config::Router;
 use daemon::Signals;
+use settings::Router;
 use telemetry::metrics::Metrics;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;

@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use bgp::message::{Capability, CapabilityCode};
-use config::{Router, Session};
 use dataplane::{InterfaceInfo, SaUsage, TunnelCounters};
 use ipnet::IpNet;
 use rib::{CandidateView, LocalKind, Verdict as RibVerdict};
+use settings::{Router, Session};
 use wire::ipsec::Direction;
 
 pub(crate) use beyond::{neighbor, static_route};

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bfd::{Hops, Obstacle, Path, Verdict};
-use config::Session;
 use rib::{NextHop, PeerId};
+use settings::Session;
 use tokio::sync::Mutex;
 use wire::ipsec::TunnelId;
 

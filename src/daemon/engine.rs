@@ -11,8 +11,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use config::{DataplaneChoice, Router};
 use dataplane::{Config, Dataplane, EngineCounters, Event, InterfaceInfo, SaUsage, TunnelCounters, TunnelInterface};
+use settings::{DataplaneChoice, Router};
 use tokio::sync::mpsc;
 use wire::ipsec::{SaAction, TunnelId};
 use xfrm::Xfrm;

@@ -11,11 +11,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use config::Tunnel;
 use fib::{Fib, Flow, FlowWay, Flows};
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use negotiation::ChildSelectors;
 use rib::NextHop;
+use settings::Tunnel;
 use wire::ipsec::TrafficSelector;
 
 use super::topology::Topology;
@@ -139,7 +139,7 @@ mod tests {
         assert!(!meets(&selectors(&["192.168.0.0/16"]), &wide));
     }
 
-    fn router(tunnels: &[(&str, u8, &str)]) -> config::Router {
+    fn router(tunnels: &[(&str, u8, &str)]) -> settings::Router {
         let tunnel = |(name, host, remote): &(&str, u8, &str)| {
             format!(
                 "  - {{name: {name}, local: 198.51.100.1, remote: 203.0.113.{host}, psk: {{inline: a-key-for-the-tunnel}}, \

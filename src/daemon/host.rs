@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use bgp::Family;
-use config::Router;
+use settings::Router;
 
 /// A setting, the value it needs and why.
 struct Need {

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use bfd::{Hops, Path};
 use bgp::StopReason;
-use config::{Neighbor, NeighborPlace, Router, Session};
 use rib::PeerId;
+use settings::{Neighbor, NeighborPlace, Router, Session};
 use tokio::sync::mpsc;
 use wire::LinkId;
 

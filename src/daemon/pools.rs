@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgp::Attributes;
-use config::{ClientPool, Management};
 use openvpn::{Output, Server, Trouble, Watch, WatchConfig};
 use rib::{LocalRoute, NextHopSet};
+use settings::{ClientPool, Management};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp::message::{HEADER_LEN, MAX_MESSAGE_LEN, Open};
-use config::{Neighbor, Session};
 use ipnet::IpNet;
 use rib::PeerId;
+use settings::{Neighbor, Session};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -282,7 +282,7 @@ fn asn_of(octets: &[u8]) -> Option<Option<Asn>> {
 
 #[cfg(test)]
 mod tests {
-    use config::Router;
+    use settings::Router;
     use tokio::sync::watch;
     use wire::RouterId;
 

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgp::StopReason;
-use config::{Router, Tunnel};
 use dataplane::TunnelInterface;
 use ipnet::IpNet;
 use rib::PeerId;
+use settings::{Router, Tunnel};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use wire::ipsec::TunnelId;
@@ -361,7 +361,7 @@ fn inside_addresses(tunnel: &Tunnel) -> Vec<IpNet> {
 
 /// How to leave a peer: without a word if we will be back, and it keeps our routes meanwhile (RFC 4724 4.1). In a tunnel
 /// it had better not: nothing comes through before the next key exchange, and there may be another way.
-fn farewell(returning: bool, session: &config::Session) -> StopReason {
+fn farewell(returning: bool, session: &settings::Session) -> StopReason {
     let forwards = session.policy.reach != rib::Reach::Tunnel;
     match session.peer.offers.graceful_restart {
         Some(restart) if returning && forwards && restart.time.is_some() => StopReason::Restarting,
@@ -370,6 +370,6 @@ fn farewell(returning: bool, session: &config::Session) -> StopReason {
 }
 
 /// Whether the speaker has something to take over.
-fn differs(old: &config::Session, new: &config::Session) -> bool {
+fn differs(old: &settings::Session, new: &settings::Session) -> bool {
     old.peer != new.peer || old.transport != new.transport
 }

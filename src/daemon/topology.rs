@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use config::{Router, Tunnel};
 use dataplane::InterfaceInfo;
 use rib::PeerId;
+use settings::{Router, Tunnel};
 use tokio::sync::watch;
 use wire::LinkId;
 use wire::ipsec::TunnelId;

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bfd::{Hops, Path};
-use config::Watch;
 use rib::{NextHop, PeerId};
+use settings::Watch;
 
 use super::bfd_task::Add;
 use super::interfaces::{Interfaces, Spot};

@@ -152,7 +152,7 @@ pub(super) fn from_file(file: &Path, evidence: &mut Evidence) -> bool {
     true
 }
 
-fn planned(tunnel: &config::Tunnel) -> Tunnel {
+fn planned(tunnel: &settings::Tunnel) -> Tunnel {
     Tunnel {
         name: tunnel.name.clone(),
         local: tunnel.ike.local,
@@ -180,7 +180,7 @@ fn planned(tunnel: &config::Tunnel) -> Tunnel {
     }
 }
 
-fn planned_session(session: &config::Session) -> Session {
+fn planned_session(session: &settings::Session) -> Session {
     Session {
         name: session.name.clone(),
         interface: None,

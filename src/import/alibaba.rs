@@ -9,9 +9,9 @@
 //! It is written for the customer's device: `Local` is ours. The console's file may be the inner object alone. 45104
 //! is the cloud's AS number and never a customer's (S1-10), which tells whose side `BgpConfig` is seen from.
 
-use config::Profile;
 use crypto::Group;
 use negotiation::{IkeVersion, V1Mode};
+use profile::Profile;
 use wire::Asn;
 use wire::ipsec::{Encryption, Integrity};
 

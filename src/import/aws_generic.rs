@@ -11,9 +11,9 @@
 
 use std::net::Ipv4Addr;
 
-use config::Profile;
 use crypto::Group;
 use negotiation::{IkeVersion, V1Mode};
+use profile::Profile;
 use wire::ipsec::{Encryption, Integrity};
 
 use super::text::Text;

@@ -12,8 +12,8 @@
 //! A static connection has `NoBGPVPNConnection` among its attributes, and no `bgp`. The suites are the weakest that
 //! AWS takes, not the best.
 
-use config::Profile;
 use negotiation::IkeVersion;
+use profile::Profile;
 use wire::ipsec::Encryption;
 
 use super::text::Text;

@@ -12,8 +12,8 @@
 
 use std::net::Ipv4Addr;
 
-use config::Profile;
 use negotiation::{IkeVersion, StartAction, V1Mode};
+use profile::Profile;
 
 use super::azure_gateway::{Found, Gateway, Local, name_in, properties};
 use super::json::{Json, Member};
@@ -63,7 +63,7 @@ impl Connection {
         let mut connection = Self { tunnel, bgp: false, local: None, gateway: None, custom: Vec::new() };
         let members = properties(json)?;
         if let Some((_, name)) = members.iter().find(|(key, _)| key == "name") {
-            connection.tunnel.name = config::name_of(&name_in(&name.text().unwrap_or_default()));
+            connection.tunnel.name = settings::name_of(&name_in(&name.text().unwrap_or_default()));
         }
         for (key, value) in &members {
             connection.member(key, value, notes)?;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use config::{LONGEST_NAME, Profile, name_of};
 use ipnet::{IpNet, Ipv4Net};
 use negotiation::IkeVersion;
+use profile::Profile;
+use settings::{LONGEST_NAME, name_of};
 use wire::Asn;
 
 use super::{Options, Suites};

@@ -3,7 +3,7 @@
 //! `^` at the end of a line continues it; where a document runs lines together it stands between words. A rule is a
 //! tunnel; it is the one of a section above if both end at the same address.
 
-use config::name_of;
+use settings::name_of;
 
 use super::text::Text;
 use super::value::{Value, shown_value};

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use config::{Profile, name_of};
 use crypto::{EspProposal, IkeProposal};
 use identity::Identity;
 use ipnet::{IpNet, Ipv4Net};
 use negotiation::{IkeVersion, StartAction};
+use profile::Profile;
+use settings::name_of;
 use wire::{Asn, Secret};
 
 use crate::Place;

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use config::Profile;
 use crypto::{EspProposal, IkeProposal};
 use identity::Identity;
 use ipnet::IpNet;
 use negotiation::{IkeVersion, StartAction, V1Mode};
+use profile::Profile;
 use wire::Secret;
 
 use super::blocks::{self, Pair, Section};

@@ -13,9 +13,9 @@
 
 use std::time::Duration;
 
-use config::Profile;
 use crypto::IkeProposal;
 use negotiation::{IkeVersion, V1Mode};
+use profile::Profile;
 
 use super::netsh;
 use super::text::Text;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use config::Profile;
 use ipnet::IpNet;
 use negotiation::{IkeVersion, StartAction, V1Mode};
+use profile::Profile;
 
 use super::value::join;
 use super::{Format, KeyFile};

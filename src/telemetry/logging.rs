@@ -5,7 +5,7 @@
 
 use std::io::IsTerminal as _;
 
-use config::LogFormat;
+use settings::LogFormat;
 use tracing_subscriber::EnvFilter;
 
 /// Starts to log. `directives` as in `info,telemetry=debug`.

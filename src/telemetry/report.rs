@@ -38,14 +38,14 @@ impl Reporter {
     }
 
     /// The process begins to serve this configuration.
-    pub fn starting(&self, router: &config::Router) {
+    pub fn starting(&self, router: &settings::Router) {
         let version = env!("CARGO_PKG_VERSION");
         info!(router = router.name, asn = %router.asn, tunnels = router.tunnels.len(), version, "starting");
         self.metrics.reload_success_time.set(signed(unix_time()));
     }
 
     /// A tunnel was made.
-    pub fn tunnel_added(&self, tunnel: &config::Tunnel) {
+    pub fn tunnel_added(&self, tunnel: &settings::Tunnel) {
         self.metrics.know_tunnel(&tunnel.name);
         let (local, remote) = (tunnel.ike.local, tunnel.ike.remote);
         info!(tunnel = tunnel.name, %local, %remote, interface = tunnel.interface, "tunnel added");

@@ -10,12 +10,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use config::{Router, SystemSecrets};
+use config::SystemSecrets;
 use esp::{InboundSa, OutboundSa};
 use ike::Endpoint;
 use negotiation::{Event, Output};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proto_tests::lab::{LabError, Result, not_yet};
+use settings::Router;
 use wire::Entropy;
 use wire::ipsec::{Direction, SaAction, Spi, TunnelId};
 

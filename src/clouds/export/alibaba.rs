@@ -1,9 +1,9 @@
 //! Alibaba: parameters of CreateCustomerGateway and CreateVpnConnection, as `aliyun vpc ... --cli-input` and SDKs take
 //! them. A connection has two tunnels: the first is the primary for good (S0-03, S0-04).
 
-use config::Profile;
 use crypto::Group;
 use negotiation::{IkeVersion, V1Mode};
+use profile::Profile;
 use serde_json::{Value, json};
 use wire::ipsec::Encryption;
 

@@ -5,10 +5,10 @@
 
 use std::net::IpAddr;
 
-use config::Profile;
 use crypto::Group;
 use ipnet::IpNet;
 use negotiation::DpdAction;
+use profile::Profile;
 use wire::ipsec::{Encryption, Integrity};
 
 use super::peer::{Peer, hash, pfs};

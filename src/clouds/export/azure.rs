@@ -10,8 +10,8 @@
 
 use std::net::IpAddr;
 
-use config::Profile;
 use crypto::Group;
+use profile::Profile;
 use wire::ipsec::{Encryption, Integrity};
 
 use super::peer::{Peer, hash, pfs, prf_follows};

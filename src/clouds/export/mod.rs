@@ -25,8 +25,9 @@ mod swanctl;
 
 use std::net::IpAddr;
 
-use config::{Profile, Router};
 use ipnet::IpNet;
+use profile::Profile;
+use settings::Router;
 
 use crate::ExportError;
 pub use artifact::{Artifact, Reveal};

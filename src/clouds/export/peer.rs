@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use config::{Router, Tunnel};
 use crypto::{EspProposal, Group, IkeProposal, Pfs};
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use negotiation::{IkeVersion, LocalAuth, SelectorLayout, StartAction};
+use settings::{Router, Tunnel};
 use wire::ipsec::{Integrity, TrafficSelector};
 use wire::{Asn, Secret};
 

@@ -3,8 +3,9 @@
 
 use std::net::Ipv4Addr;
 
-use config::{Code, FoundSecret, Profile, SecretError, SecretReference, SecretSource, Severity};
+use config::{Code, FoundSecret, SecretError, SecretReference, SecretSource, Severity};
 use ipnet::{IpNet, Ipv4Net};
+use profile::Profile;
 use wire::Secret;
 
 use super::matrix::{Matrix, Row};

@@ -1,6 +1,6 @@
 //! Why there is no plan.
 
-use config::Profile;
+use profile::Profile;
 
 use super::Remark;
 use crate::ExportError;

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use config::Profile;
 use ipnet::{IpNet, Ipv4Net};
+use profile::Profile;
 use serde::Deserialize;
 use wire::Asn;
 
@@ -109,7 +109,7 @@ impl Side {
             asn: asn.parse().map_err(|_| value("asn", &asn, "an AS number such as 65000 or \"0.65000\""))?,
             outside: all(&outside, "outside", "an IPv4 address such as 198.51.100.1")?,
             networks: all(&networks, "networks", "a prefix such as 10.1.0.0/16")?,
-            name: config::name_of(&name),
+            name: settings::name_of(&name),
         };
         if ["plan", "keys"].contains(&side.name.as_str()) {
             return Err(value("name", &side.name, "another name: the plan has files of this one"));

@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 
 use super::matrix::{Custom, Row};
 use super::{PlanError, Side};
-use config::Profile;
+use profile::Profile;
 
 /// The side, 0 or 1, that has the first host of every link (S4-07).
 pub(super) fn first_host(sides: &[Side; 2]) -> Result<usize, PlanError> {

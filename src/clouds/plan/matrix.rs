@@ -77,7 +77,7 @@ struct CustomText {
 ///
 /// What cannot be read.
 pub fn read(text: &str) -> Result<(Facts, Option<Matrix>), PlanError> {
-    let MatrixText { sides, avoid, tunnels } = config::document(text).map_err(PlanError::Syntax)?;
+    let MatrixText { sides, avoid, tunnels } = document::yaml::document(text).map_err(PlanError::Syntax)?;
     let sides = two(sides.into_iter().map(Side::read).collect::<Result<Vec<_>, _>>()?)?;
     let avoid: Vec<Ipv4Net> = all(&avoid, "avoid", "links such as 169.254.21.8/30")?;
     let facts = Facts { sides: sides.clone(), avoid: avoid.clone() };
@@ -103,7 +103,7 @@ fn one(row: RowText, swapped: bool) -> Result<Row, PlanError> {
     let inside: Ipv4Net =
         row.inside.parse().map_err(|_| value("inside", &row.inside, "a link such as 169.254.21.0/30"))?;
     Ok(Row {
-        name: config::name_of(&row.name),
+        name: settings::name_of(&row.name),
         outside: pair(&row.outside, "outside")?,
         inside: inside.trunc(),
         hosts: pair(&row.hosts, "hosts")?,

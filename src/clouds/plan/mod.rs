@@ -30,8 +30,8 @@ pub use matrix::{Matrix, Row, read};
 pub use texts::table;
 pub use write::{PlanFile, PlanFiles, write};
 
-use config::Profile;
 use crypto::{EspProposal, IkeProposal};
+use profile::Profile;
 
 /// Plans four tunnels.
 ///

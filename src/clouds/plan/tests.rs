@@ -1,8 +1,9 @@
 //! That every plan keeps every rule of both clouds, that what cannot be planned is refused with a remedy, and that each
 //! way to spoil a plan is found.
 
-use config::{Code, Profile};
+use config::Code;
 use ipnet::{IpNet, Ipv4Net};
+use profile::Profile;
 use proptest::prelude::*;
 use wire::{Asn, Secret};
 

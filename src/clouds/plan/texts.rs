@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use config::Profile;
 use ipnet::IpNet;
+use profile::Profile;
 
 use super::matrix::Matrix;
 

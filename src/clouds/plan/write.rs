@@ -1,7 +1,8 @@
 //! The files of a plan: for each side our configuration in its place and, where a cloud can be told, what it is to be
 //! given; the keys, the plan itself and its table.
 
-use config::{FoundSecret, Profile, SecretError, SecretReference, SecretSource};
+use config::{FoundSecret, SecretError, SecretReference, SecretSource};
+use profile::Profile;
 use wire::Secret;
 
 use super::matrix::Matrix;

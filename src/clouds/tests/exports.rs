@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use config::{FoundSecret, Router, SecretError, SecretReference, SecretSource};
+use config::{FoundSecret, SecretError, SecretReference, SecretSource};
+use settings::Router;
 use wire::Secret;
 
 use crate::ExportError;

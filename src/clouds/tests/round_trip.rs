@@ -1,10 +1,11 @@
 //! What is exported to strongSwan and read back from the other end is the same tunnels.
 
-use config::{Profile, Protected, Router};
 use crypto::{EspProposal, IkeProposal};
 use identity::Identity;
 use negotiation::{IkeVersion, LocalAuth};
+use profile::Profile;
 use proptest::prelude::*;
+use settings::{Protected, Router};
 use wire::Asn;
 use wire::ipsec::TrafficSelector;
 
@@ -31,7 +32,7 @@ struct Facts {
 }
 
 fn facts(router: &Router) -> Vec<Facts> {
-    let of = |tunnel: &config::Tunnel| {
+    let of = |tunnel: &settings::Tunnel| {
         let ike = &tunnel.ike;
         let LocalAuth::Psk(key) = &ike.auth.local else { panic!("a certificate") };
         Facts {

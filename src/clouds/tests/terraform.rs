@@ -84,7 +84,7 @@ const INNER: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn files(target: Target, router: &config::Router) -> Vec<(String, Body)> {
+fn files(target: Target, router: &settings::Router) -> Vec<(String, Body)> {
     let exported = export(router, target, &Options::default()).unwrap();
     let parsed = exported.files.iter().map(|file| {
         let text = file.text(Reveal::Shown);
@@ -125,7 +125,7 @@ fn references(body: &Body) -> Vec<String> {
     traversals.collect()
 }
 
-fn check(target: Target, router: &config::Router, expected: &[(&str, usize)]) {
+fn check(target: Target, router: &settings::Router, expected: &[(&str, usize)]) {
     let files = files(target, router);
     let (_, main) = files.iter().find(|(name, _)| name.ends_with(".tf")).unwrap();
     let resources: Vec<&Block> = main.blocks().filter(|block| block.identifier() == "resource").collect();

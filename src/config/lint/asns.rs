@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use wire::Asn;
 
-use crate::resolve::{NeighborDraft, RouterDraft, SessionDraft, TunnelDraft};
 use document::asn_range::AsnRange;
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
 use profile::Profile;
+use resolve::{NeighborDraft, RouterDraft, SessionDraft, TunnelDraft};
 
 pub(super) fn lint(
     router: Option<&RouterDraft>,

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::resolve::TunnelDraft;
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use profile::Profile;
+use resolve::TunnelDraft;
 
 pub(super) fn lint(tunnels: &[TunnelDraft], findings: &Findings) {
     let mut instances: BTreeMap<IpAddr, Vec<&TunnelDraft>> = BTreeMap::new();

@@ -3,11 +3,11 @@
 use negotiation::StartAction;
 use steering::Mode;
 
-use crate::resolve::{ConnectionDraft, MemberDraft, SessionDraft, TunnelDraft};
 use document::code::Code;
 use document::de::nearest;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
+use resolve::{ConnectionDraft, MemberDraft, SessionDraft, TunnelDraft};
 
 pub(super) fn lint(connections: &[ConnectionDraft], tunnels: &[TunnelDraft], findings: &Findings) {
     for (index, connection) in connections.iter().enumerate() {

@@ -2,9 +2,9 @@
 
 use wire::outer::{DontFragment, Dscp};
 
-use crate::resolve::{RouterDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
+use resolve::{RouterDraft, TunnelDraft};
 
 const REMEDY: &str = "write `copy` or `clear`, or in the router `dataplane: userspace`";
 

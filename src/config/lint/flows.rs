@@ -2,10 +2,10 @@
 
 use ipnet::IpNet;
 
-use crate::resolve::{ProtectedDraft, RouterDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
+use resolve::{ProtectedDraft, RouterDraft, TunnelDraft};
 
 pub(super) fn lint(router: Option<&RouterDraft>, tunnels: &[TunnelDraft], findings: &Findings) {
     for (index, tunnel) in tunnels.iter().enumerate() {

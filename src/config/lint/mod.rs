@@ -8,27 +8,20 @@ mod flows;
 mod neighbors;
 mod networks;
 mod overlap;
+mod policies;
 mod pools;
 mod routes;
 mod statics;
 mod tunnels;
 
-pub(crate) use networks::martian;
+use resolve::Drafts;
 
-use crate::policies::{self, PoliciesDraft};
-use crate::resolve::{ConnectionDraft, NeighborDraft, PoolDraft, RouterDraft, TunnelDraft};
 use document::diagnostic::Findings;
 
 /// Compares what could be made out so far.
-pub(crate) fn lint(
-    router: Option<&RouterDraft>,
-    tunnels: &[TunnelDraft],
-    connections: &[ConnectionDraft],
-    neighbors: &[NeighborDraft],
-    pools: &[PoolDraft],
-    policies: &PoliciesDraft,
-    findings: &Findings,
-) {
+pub(crate) fn lint(drafts: &Drafts, findings: &Findings) {
+    let Drafts { tunnels, connections, neighbors, pools, .. } = drafts;
+    let router = drafts.router.as_ref();
     tunnels::lint(tunnels, router.map_or(&[], |router| &router.statics), findings);
     azure::lint(tunnels, findings);
     flows::lint(router, tunnels, findings);
@@ -36,7 +29,7 @@ pub(crate) fn lint(
     pools::lint(router, pools, tunnels, findings);
     neighbors::lint(neighbors, tunnels, findings);
     asns::lint(router, tunnels, neighbors, findings);
-    policies::unused(policies, findings);
+    policies::unused(&drafts.policies, findings);
     let own = router.and_then(|router| router.asn);
     let beyond = neighbors.iter().map(|neighbor| &neighbor.session);
     for session in tunnels.iter().filter_map(|tunnel| tunnel.session.as_ref()).chain(beyond) {

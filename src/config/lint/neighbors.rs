@@ -2,9 +2,9 @@
 
 use ipnet::IpNet;
 
-use crate::resolve::{NeighborDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
+use resolve::{NeighborDraft, TunnelDraft};
 
 pub(super) fn lint(neighbors: &[NeighborDraft], tunnels: &[TunnelDraft], findings: &Findings) {
     for (index, neighbor) in neighbors.iter().enumerate() {

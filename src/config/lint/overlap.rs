@@ -7,12 +7,12 @@
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::networks::{Announced, exported, martian};
-use crate::resolve::{RouterDraft, TunnelDraft};
+use super::networks::{Announced, exported};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
 use profile::DefaultRoute;
+use resolve::{RouterDraft, TunnelDraft, martian};
 
 pub(super) fn lint(router: &RouterDraft, announced: &[Announced], tunnels: &[TunnelDraft], findings: &Findings) {
     let routed = router.statics.iter().filter(|route| route.hops.iter().any(|hop| hop.tunnel.is_some()));

@@ -3,10 +3,10 @@
 
 use ipnet::IpNet;
 
-use crate::resolve::{PoolDraft, RouterDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
+use resolve::{PoolDraft, RouterDraft, TunnelDraft};
 
 pub(super) fn lint(router: Option<&RouterDraft>, pools: &[PoolDraft], tunnels: &[TunnelDraft], findings: &Findings) {
     for (index, pool) in pools.iter().enumerate() {

@@ -2,11 +2,10 @@
 
 use ipnet::IpNet;
 
-use super::networks::martian;
 use super::statics::bypassed;
-use crate::resolve::{AggregateDraft, RouterDraft, SessionDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
+use resolve::{AggregateDraft, RouterDraft, SessionDraft, TunnelDraft, martian};
 
 pub(super) fn lint<'a>(
     router: &RouterDraft,

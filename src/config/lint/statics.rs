@@ -2,13 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::resolve::{HopDraft, NeighborDraft, StaticDraft, TunnelDraft};
 use document::code::Code;
 use document::de::nearest;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
-
-use super::networks::martian;
+use resolve::{HopDraft, NeighborDraft, StaticDraft, TunnelDraft, martian};
 
 pub(super) fn lint(statics: &[StaticDraft], tunnels: &[TunnelDraft], neighbors: &[NeighborDraft], findings: &Findings) {
     for (index, route) in statics.iter().enumerate() {

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use negotiation::{IkeVersion, StartAction, V1Mode};
 
-use crate::resolve::{SessionDraft, StaticDraft, TunnelDraft};
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
 use profile::Begins;
+use resolve::{SessionDraft, StaticDraft, TunnelDraft};
 
 pub(super) fn lint(tunnels: &[TunnelDraft], statics: &[StaticDraft], findings: &Findings) {
     if let [only] = tunnels {

@@ -5,7 +5,7 @@ use rib::{ConnectedRule, PeerId, Reach, StaticHop, StaticTarget};
 use wire::{Asn, LinkId};
 
 use super::{GOOD, changed, check};
-use crate::Router;
+use settings::Router;
 
 const NEIGHBORS: &str = "\
 neighbors:

@@ -10,7 +10,7 @@ use rcgen::{
 };
 
 use super::{GOOD, changed, check};
-use crate::Tunnel;
+use settings::Tunnel;
 
 /// 2023-11-14.
 pub(super) const NOW: u64 = 1_700_000_000;

@@ -8,7 +8,8 @@ use steering::{Failback, HealthCheck, Mode, Policy, Target};
 
 use super::diagnostics::Case;
 use super::{GOOD, changed, check};
-use crate::{Code, Router};
+use crate::Code;
+use settings::Router;
 
 /// The cases change what stands in the place of this.
 const TUNNELS: &str = "tunnels:\n";

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::{Keys, changed};
-use crate::{Loaded, Router, parse};
+use crate::{Loaded, parse};
+use settings::Router;
 
 fn example(name: &str) -> (String, Loaded) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs").join(name);

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use rib::{StaticHop, StaticTarget};
 
 use super::{check, rendered};
-use crate::{Code, Router, Tunnel};
+use crate::Code;
+use settings::{Router, Tunnel};
 
 const ROUTER: &str = "\
 router:

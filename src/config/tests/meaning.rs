@@ -12,7 +12,8 @@ use wire::outer::{DontFragment, Dscp, OuterHeader};
 use wire::{Asn, Secret};
 
 use super::{GOOD, changed, check};
-use crate::{DataplaneChoice, LogFormat, Profile, Router, Tunnel};
+use profile::Profile;
+use settings::{DataplaneChoice, LogFormat, Router, Tunnel};
 
 fn router(text: &str) -> Router {
     check(text).unwrap_or_else(|report| panic!("{}", report.render(false))).router

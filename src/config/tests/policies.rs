@@ -8,7 +8,8 @@ use wire::Asn;
 
 use super::diagnostics::Case;
 use super::{GOOD, changed, check, rendered};
-use crate::{Code, Router};
+use crate::Code;
+use settings::Router;
 
 const POLICIES: &str = "\
 prefix-lists:

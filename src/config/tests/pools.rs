@@ -5,7 +5,8 @@ use wire::Secret;
 
 use super::diagnostics::{Case, codes, text};
 use super::{GOOD, changed, check};
-use crate::{Code, Management};
+use crate::Code;
+use settings::Management;
 
 const SERVER: &str = "server 10.8.0.0 255.255.255.0\ntopology subnet\nkeepalive 10 60\nmax-clients 100\n";
 

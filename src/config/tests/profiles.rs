@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use negotiation::IkeVersion;
 
 use super::{GOOD, changed, check};
-use crate::{Code, Profile, Tunnel};
+use crate::Code;
 use document::field::Word;
+use profile::Profile;
 use profile::Side;
+use settings::Tunnel;
 
 /// The usual configuration with another profile.
 fn text(profile: Profile, more: &str) -> String {

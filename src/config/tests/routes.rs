@@ -3,7 +3,7 @@
 use rib::{Aggregate, DecisionRules, MultipathPaths, PrivateAs, SendPaths, Treatment};
 
 use super::{GOOD, changed, check};
-use crate::Router;
+use settings::Router;
 
 fn router(text: &str) -> Router {
     check(text).unwrap_or_else(|report| panic!("{}", report.render(false))).router

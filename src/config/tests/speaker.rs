@@ -5,7 +5,7 @@ use std::time::Duration;
 use bgp::{AddPath, Family, PeerConfig, Role, Timers};
 
 use super::{GOOD, changed, check, rendered};
-use crate::router::Session;
+use settings::Session;
 
 /// The session of the first tunnel of a good file with these keys.
 fn session(keys: &str) -> Session {
@@ -31,7 +31,7 @@ fn by_default_only_what_no_peer_minds_is_offered() {
     assert_eq!((offers.add_path.len(), offers.graceful_restart, offers.role), (0, None, None));
     assert_eq!((timers.send_hold, timers.shortest_hold), (seconds(480), seconds(3)));
     assert_eq!((timers.longest_pause, timers.prefix_restart, shutdown), (seconds(60), None, None));
-    assert_eq!(session("families: [ipv4]").transport, crate::router::Transport::default());
+    assert_eq!(session("families: [ipv4]").transport, settings::Transport::default());
 }
 
 #[test]

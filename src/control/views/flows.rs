@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use config::Tunnel;
 use daemon::flows::{covers, meets, network, pair};
 use daemon::topology::{Part, Topology};
 use dataplane::SaUsage;
 use fib::FibFlow;
 use ipnet::IpNet;
 use negotiation::{ChildStatus, TunnelStatus};
+use settings::Tunnel;
 use view::{FailureView, FlowRuleView, FlowState, FlowView};
 use wire::ipsec::{Direction, TrafficSelector, TunnelId};
 

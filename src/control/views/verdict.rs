@@ -1,6 +1,6 @@
 //! How the router is as a whole: all in one word and one sentence.
 
-use config::Router;
+use settings::Router;
 use view::{Health, PeerPlace, PeerView, RoutingView, TunnelState, TunnelView, Verdict};
 
 /// What should be is what the file says, whatever became of it.
@@ -61,17 +61,17 @@ mod tests {
     /// The verdict on a tunnel in this state, a session in it and a session beside it.
     fn judged(router: &Router, tunnel: TunnelState, inside: bgp::State, beside: bgp::State, agrees: bool) -> Verdict {
         let now = Instant::now();
-        let peer = |session: &config::Session, state, place| {
+        let peer = |session: &settings::Session, state, place| {
             let status = bgp::PeerStatus { state, ..bgp::PeerStatus::default() };
             PeerView { place, ..views::session(session, &status, rib::PeerCounts::default(), now) }
         };
-        let made = |it: &config::Tunnel| {
+        let made = |it: &settings::Tunnel| {
             let unmade = Unmade { tunnel: Arc::new(it.clone()), error: String::new(), since: now };
             TunnelView { state: tunnel, ..views::unmade_tunnel(&unmade, now) }
         };
         let tunnels: Vec<_> = router.tunnels.iter().map(made).collect();
         let inside = router.tunnels.iter().filter_map(|it| Some(peer(it.bgp.as_ref()?, inside, PeerPlace::Tunnel)));
-        let place = |it: &config::Neighbor| if it.range.is_some() { PeerPlace::Range } else { PeerPlace::Interface };
+        let place = |it: &settings::Neighbor| if it.range.is_some() { PeerPlace::Range } else { PeerPlace::Interface };
         let beside = router.neighbors.iter().map(|it| peer(&it.session, beside, place(it)));
         let peers: Vec<_> = inside.chain(beside).collect();
         verdict(router, &tunnels, &peers, &RoutingView { fib_matches_kernel: agrees, ..RoutingView::default() })

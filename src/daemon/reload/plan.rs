@@ -1,6 +1,6 @@
 //! What a reload has to do: how the configuration that runs and the next one differ, and what cannot change meanwhile.
 
-use config::{Router, Tunnel};
+use settings::{Router, Tunnel};
 use wire::ipsec::TunnelId;
 
 use crate::topology::Topology;
@@ -77,7 +77,7 @@ fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
     // Who connects decides whether the tunnel is brought up at once.
     let peer = bgp::PeerConfig { passive: new_bgp.peer.passive, ..old_bgp.peer.clone() };
     let (policy, transport, bfd) = (old_bgp.policy.clone(), old_bgp.transport.clone(), old_bgp.bfd.clone());
-    with_old_policy.bgp = Some(config::Session { policy, peer, transport, bfd, ..new_bgp.clone() });
+    with_old_policy.bgp = Some(settings::Session { policy, peer, transport, bfd, ..new_bgp.clone() });
     with_old_policy == *old
 }
 

@@ -67,7 +67,7 @@ pub(super) enum Command {
     /// Take that back.
     Enable,
     /// Take over what is configured anew. The session ends only if the change needs it.
-    Reconfigure(Box<bgp::PeerConfig>, config::Transport),
+    Reconfigure(Box<bgp::PeerConfig>, settings::Transport),
     /// The peer announced more than it may, or takes no updates.
     Stop { incarnation: u64, reason: StopReason },
     /// Somebody has connected to an address that sessions share.
@@ -141,7 +141,7 @@ impl Handle {
 
 /// Starts the session's task.
 pub(super) fn spawn(
-    configured: &config::Session,
+    configured: &settings::Session,
     life: Life,
     restarted: bool,
     rib: mpsc::Sender<rib_task::Command>,
@@ -150,7 +150,7 @@ pub(super) fn spawn(
     let (command_tx, commands) = mpsc::channel(COMMAND_QUEUE);
     let (update_tx, updates) = mpsc::channel(UPDATE_QUEUE);
     let (io_tx, io) = mpsc::channel(IO_QUEUE);
-    let config::Session { id, peer: config, transport, .. } = configured.clone();
+    let settings::Session { id, peer: config, transport, .. } = configured.clone();
     let mut peer = Peer::new(config.clone(), system_entropy());
     if restarted {
         // RFC 4724 4.1: a tunnel carries nothing between the end of one process and the key exchange of the next. Its
@@ -193,7 +193,7 @@ struct Session {
     /// The peer has connected.
     met: bool,
     config: bgp::PeerConfig,
-    transport: config::Transport,
+    transport: settings::Transport,
     peer: Peer,
     rib: mpsc::Sender<rib_task::Command>,
     /// Events not yet taken by the RIB. Filled by at most one read's worth of messages.
@@ -319,7 +319,7 @@ impl Session {
         }
     }
 
-    fn reconfigure(&mut self, config: bgp::PeerConfig, transport: config::Transport, now: Instant) {
+    fn reconfigure(&mut self, config: bgp::PeerConfig, transport: settings::Transport, now: Instant) {
         let anew = self.config.needs_new_session(&config) || self.transport != transport;
         let shutdown = (self.config.shutdown != config.shutdown).then(|| config.shutdown.clone());
         (self.config, self.transport) = (config.clone(), transport);

@@ -41,7 +41,7 @@ pub(crate) struct Link {
 pub(super) struct Ends<'a> {
     pub(super) local: IpAddr,
     pub(super) peer: IpAddr,
-    pub(super) transport: &'a config::Transport,
+    pub(super) transport: &'a settings::Transport,
     /// How long sent data may go unacknowledged: a little more than the session itself would wait (RFC 9687).
     pub(super) patience: Duration,
 }

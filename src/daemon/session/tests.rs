@@ -9,7 +9,7 @@ use wire::Secret;
 use super::*;
 
 /// A session with a peer of a range, which has just connected from 127.0.0.1.
-async fn accepted(transport: config::Transport) -> (Handle, JoinHandle<()>, TcpStream) {
+async fn accepted(transport: settings::Transport) -> (Handle, JoinHandle<()>, TcpStream) {
     let text = "router: {name: hub, asn: 65000, router-id: 10.0.0.1}\n\
                 neighbors:\n  - {name: branches, asn: 65010, range: 10.7.0.0/24}\n";
     let router = config::parse("test.yaml", text, &config::SystemSecrets::new(".".as_ref())).unwrap().router;
@@ -30,13 +30,13 @@ async fn accepted(transport: config::Transport) -> (Handle, JoinHandle<()>, TcpS
 
 #[tokio::test]
 async fn a_connection_that_cannot_be_protected_is_not_taken() {
-    let protected = config::Transport { ttl_security: Some(1), ..config::Transport::default() };
+    let protected = settings::Transport { ttl_security: Some(1), ..settings::Transport::default() };
     let (_session, _task, mut theirs) = accepted(protected.clone()).await;
     assert_eq!(theirs.read(&mut [0; 16]).await.unwrap(), 16, "our OPEN");
 
     // The kernel takes keys of at most 80 octets.
     let md5 = Some(Secret::from([b'k'; 81].as_slice()));
-    let (_session, task, mut theirs) = accepted(config::Transport { md5, ..protected }).await;
+    let (_session, task, mut theirs) = accepted(settings::Transport { md5, ..protected }).await;
     let heard = tokio::time::timeout(Duration::from_secs(5), theirs.read(&mut [0; 16])).await;
     assert!(matches!(heard, Ok(Ok(0) | Err(_))), "{heard:?}");
     tokio::time::timeout(Duration::from_secs(5), task).await.expect("nothing is left of it").unwrap();
@@ -44,7 +44,7 @@ async fn a_connection_that_cannot_be_protected_is_not_taken() {
 
 #[tokio::test]
 async fn a_session_that_stops_is_over_when_its_last_word_is_out() {
-    let (session, task, mut theirs) = accepted(config::Transport::default()).await;
+    let (session, task, mut theirs) = accepted(settings::Transport::default()).await;
     theirs.read_exact(&mut [0; 19]).await.unwrap();
     let (asked, reason) = (Instant::now(), StopReason::AdminShutdown("router is stopping".to_owned()));
     session.commands.send(Command::Shutdown(reason)).await.unwrap();

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use config::{Router, Tunnel};
+use settings::{Router, Tunnel};
 use steering::{Config, Connection, Member, Mode, Obstacle, ProbeStatus, Refusal, Verdict, Watch, WatchOutput};
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
@@ -250,8 +250,8 @@ impl Task {
         let number = |name: &str| router.tunnels.iter().find(|tunnel| tunnel.name == name).map(|tunnel| tunnel.id);
         self.connections.retain(|name, _| router.connections.iter().any(|connection| connection.name == *name));
         for connection in &router.connections {
-            let config::Connection { name, mode, members, failback, way_back } = connection;
-            let member = |member: &config::ConnectionMember| {
+            let settings::Connection { name, mode, members, failback, way_back } = connection;
+            let member = |member: &settings::ConnectionMember| {
                 Some(Member { tunnel: number(&member.tunnel)?, priority: member.priority })
             };
             let config =

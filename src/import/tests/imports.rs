@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use config::Profile;
 use negotiation::{IkeVersion, V1Mode};
+use profile::Profile;
 use wire::{Asn, Secret};
 
 use super::*;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use config::{Diagnostic, Router, Severity};
+use config::{Diagnostic, Severity};
 use serde_json::{Value, json};
+use settings::Router;
 
 use super::{OutputFormat, complain, print};
 use view::{explain, rendered_report};

@@ -237,7 +237,7 @@ impl Cli {
             Command::Profiles(args) => profiles::run(&args),
             Command::Explain(args) => rules::run(&args),
             Command::Schema => {
-                print(&config::schema());
+                print(&schema::json());
                 ExitCode::SUCCESS
             }
             Command::Import(args) => import::run(&args),

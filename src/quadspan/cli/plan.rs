@@ -259,7 +259,7 @@ mod tests {
         let keys: Vec<_> = (0..16).map(|_| key().unwrap()).collect();
         for key in &keys {
             assert_eq!(key.len(), 32);
-            for profile in config::Profile::ALL {
+            for profile in profile::Profile::ALL {
                 assert_eq!(profile.check_key(key.expose()), Ok(()), "{}", profile.as_str());
             }
         }

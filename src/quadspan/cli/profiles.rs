@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use config::Profile;
+use profile::Profile;
 use serde_json::{Map, Value};
 
 use super::{OutputFormat, complain, print, render};

@@ -43,10 +43,10 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
 }
 
 /// The command line wins over the file.
-fn start_log(args: &RunArgs, file: &config::Log) -> Result<(), String> {
+fn start_log(args: &RunArgs, file: &settings::Log) -> Result<(), String> {
     let format = args.log_format.map_or(file.format, |format| match format {
-        LogFormat::Text => config::LogFormat::Text,
-        LogFormat::Json => config::LogFormat::Json,
+        LogFormat::Text => settings::LogFormat::Text,
+        LogFormat::Json => settings::LogFormat::Json,
     });
     logging::start(format, args.log_filter.as_deref().unwrap_or(&file.filter))
 }
