@@ -12,7 +12,7 @@ use wire::ipsec::TunnelId;
 
 use crate::views;
 use daemon::topology::Part;
-use daemon::{NeighborPart, Owners, SessionHandle};
+use daemon::{NeighborPart, Owners};
 use view::answer::ControlError;
 use view::{
     BfdView, FibView, FlowView, PeerView, PoolView, RouteView, StaticView, StatusView, StrangersView, TunnelView,
@@ -198,7 +198,7 @@ impl Control {
         Ok(format!("{name}: {what}"))
     }
 
-    fn session_named(&self, name: &str) -> Result<(rib::PeerId, SessionHandle), ControlError> {
+    fn session_named(&self, name: &str) -> Result<(rib::PeerId, session::Handle), ControlError> {
         let topology = self.owners.topology.borrow();
         let mut sessions = topology.sessions().filter(|(id, _)| topology.session_name(*id) == name);
         let found = sessions.next().map(|(id, handle)| (id, handle.clone()));

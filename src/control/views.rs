@@ -157,7 +157,7 @@ fn certificate(summary: &certificate::CertificateSummary) -> CertificateView {
         not_before: summary.not_before.to_string(),
         not_after: summary.not_after.to_string(),
         not_after_unix: summary.not_after.0,
-        expires_in: summary.not_after.0.saturating_sub(daemon::unix_time().0),
+        expires_in: summary.not_after.0.saturating_sub(system::unix_time().0),
     }
 }
 

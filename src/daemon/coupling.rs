@@ -35,7 +35,6 @@ use wire::ipsec::TunnelId;
 use super::bfd_task::{self, Add};
 use super::link_states::LinkStates;
 use super::neighbors::Where;
-use super::session;
 use super::steering_task::Facts;
 use super::topology::{Part, TopologyReader};
 use super::watches::WatchPart;

@@ -9,15 +9,13 @@ use std::time::{Duration, Instant};
 
 use ike::{Endpoint, EndpointCounters, Stranger};
 use negotiation::{Event, Output, TunnelStatus};
+use system::{sleep_until, system_entropy, unix_time};
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::{SaAction, TunnelId};
 
-use super::clock::unix_time;
 use super::coupling::Coupling;
 use super::engine::Engine;
-use super::entropy::system_entropy;
 use super::flows;
-use super::sleep::sleep_until;
 use telemetry::report::Reporter;
 use view::cause::TunnelNames as _;
 

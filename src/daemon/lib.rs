@@ -36,16 +36,16 @@
 //! Beside these, `steering_task` follows tunnels, BFD and sessions and says which tunnels of a connection come first, and
 //! `pools` has a task for each pool of remote clients, which watches its server and tells `rib_task` while it serves.
 //!
+//! A session's task is in the room `session`; who starts and ends it, and tells it what happens, is here.
+//!
 //! Every task is told what happened in the order it happened, and owns its state alone. [`Owners`] is where they are asked.
 //! [`run`] starts them in the order of dependence and stops them in the reverse order.
 
 mod bfd_task;
-mod clock;
 mod convergence;
 mod coupling;
 mod doubts;
 pub mod engine;
-mod entropy;
 mod error;
 pub mod flows;
 mod host;
@@ -59,14 +59,11 @@ mod reception;
 mod reload;
 mod rib_task;
 mod router;
-mod session;
-mod sleep;
 mod steering_task;
 pub mod topology;
 mod watches;
 
 pub use bfd_task::Report as BfdReport;
-pub use clock::unix_time;
 pub use error::StartError;
 pub use interfaces::InterfacesError;
 pub use neighbors::{NeighborPart, Neighbors, Where};
@@ -74,5 +71,4 @@ pub use owners::Owners;
 pub use pools::Report as PoolReport;
 pub use reload::ReloadOutcome;
 pub use router::{Signals, run};
-pub use session::Handle as SessionHandle;
 pub use steering_task::Report as SteeringReport;

@@ -25,8 +25,8 @@ use super::bfd_task::Add;
 use super::interfaces::Interfaces;
 use super::reception::{Accepted, Post, Reception};
 use super::reload::Supervisor;
+use super::rib_task;
 use super::topology::Topology;
-use super::{rib_task, session};
 use telemetry::report::Reporter;
 
 /// Sessions that ended by themselves and wait to be forgotten.

@@ -17,7 +17,7 @@ use wire::ipsec::TunnelId;
 use super::engine::Engine;
 use super::reload::{ReloadOutcome, ReloadRequest};
 use super::topology::{Topology, TopologyReader};
-use super::{bfd_task, ike_task, pools, rib_task, session, steering_task};
+use super::{bfd_task, ike_task, pools, rib_task, steering_task};
 
 /// Where the owners of the router's state are reached.
 ///

@@ -17,13 +17,13 @@ use bgp::Attributes;
 use openvpn::{Output, Server, Trouble, Watch, WatchConfig};
 use rib::{LocalRoute, NextHopSet};
 use settings::{ClientPool, Management};
+use system::sleep_until;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::rib_task;
-use super::sleep::sleep_until;
 use telemetry::report::Reporter;
 
 /// How often a server is asked.
@@ -242,7 +242,7 @@ impl Task {
 /// How far a clock is ahead of ours.
 fn ahead(seconds: u64) -> i64 {
     let signed = |seconds| i64::try_from(seconds).unwrap_or(i64::MAX);
-    signed(seconds).saturating_sub(signed(super::unix_time().0))
+    signed(seconds).saturating_sub(signed(system::unix_time().0))
 }
 
 /// Reads if there is anything to read from; waits for ever otherwise.

@@ -19,7 +19,6 @@ use tokio::task::JoinHandle;
 use wire::{Asn, Secret};
 
 use super::neighbors::Where;
-use super::session;
 use super::topology::TopologyReader;
 use telemetry::report::Reporter;
 

@@ -27,7 +27,7 @@ use super::neighbors::Neighborhood;
 use super::pools::Pools;
 use super::topology::{Part, Topology, Unmade};
 use super::watches::WatchNumbers;
-use super::{flows, ike_task, rib_task, session};
+use super::{flows, ike_task, rib_task};
 use telemetry::report::Reporter;
 use view::answer::ControlError;
 use view::rendered_report;

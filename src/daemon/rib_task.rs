@@ -13,6 +13,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
+use session::Notice;
+use system::sleep_until;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
@@ -20,8 +22,6 @@ use wire::LinkId;
 use super::convergence::Convergence;
 use super::doubts::Doubts;
 use super::link_states::LinkStates;
-use super::session;
-use super::sleep::sleep_until;
 use super::steering_task::{Fact, Facts};
 use super::topology::TopologyReader;
 use telemetry::report::Reporter;
@@ -76,42 +76,21 @@ pub(super) enum Command {
     Sources(Vec<rib::StaticRoute>, rib::ConnectedRule),
     /// What a reload may change of the router as a whole.
     Reconfigure(Box<rib::RibConfig>),
-    /// `incarnation` numbers the establishments of one session: what was meant for an earlier one is not sent.
-    PeerUp {
-        peer: PeerId,
-        incarnation: u64,
-        established: bgp::Established,
-    },
-    /// `stale` names the families whose routes stay for a while (RFC 4724 4.2).
-    PeerDown {
-        peer: PeerId,
-        stale: Option<bgp::StaleRoutes>,
-    },
-    /// Stale routes of these families are gone.
-    StaleExpired {
-        peer: PeerId,
-        families: Vec<bgp::Family>,
-    },
-    /// What the peer does not announce again until the end is gone (RFC 7313).
-    RefreshBegun {
-        peer: PeerId,
-        family: bgp::Family,
-    },
-    RefreshEnded {
-        peer: PeerId,
-        family: bgp::Family,
-    },
-    /// What a peer sent, in its order.
-    Updates {
-        peer: PeerId,
-        updates: Vec<bgp::Update>,
-    },
+    /// Announces a session's routes again.
     Refresh {
         peer: PeerId,
         family: bgp::Family,
     },
+    /// What a session says.
+    Session(PeerId, Notice),
     /// Reads something: the closure runs in the task, so that readers share nothing with it.
     Read(Read),
+}
+
+impl From<(PeerId, Notice)> for Command {
+    fn from((peer, notice): (PeerId, Notice)) -> Self {
+        Self::Session(peer, notice)
+    }
 }
 
 /// A question to the routing tables.
@@ -286,7 +265,15 @@ impl Task {
             Command::Pool { network, route } => self.rib.set_local_route(rib::LocalKind::Pool, network, route),
             Command::Sources(statics, connected) => self.rib.set_sources(statics, connected),
             Command::Reconfigure(config) => self.rib.reconfigure(*config),
-            Command::PeerUp { peer, incarnation, established } => {
+            Command::Refresh { peer, family } => self.rib.handle_refresh(peer, family),
+            Command::Session(peer, notice) => self.handle_notice(peer, notice),
+            Command::Read(Read(question)) => question(&self.rib),
+        }
+    }
+
+    fn handle_notice(&mut self, peer: PeerId, notice: Notice) {
+        match notice {
+            Notice::Up { incarnation, established } => {
                 self.note(peer, |fact| fact.established = true);
                 self.incarnations.insert(peer, incarnation);
                 self.backlog.remove(&peer);
@@ -295,7 +282,7 @@ impl Task {
                 }
                 self.rib.handle_peer_up(peer, PeerSession::from(established));
             }
-            Command::PeerDown { peer, stale } => {
+            Notice::Down(stale) => {
                 self.backlog.remove(&peer);
                 match stale {
                     Some(stale) => self.rib.handle_peer_restarting(peer, &stale.families),
@@ -306,20 +293,19 @@ impl Task {
                     }
                 }
             }
-            Command::StaleExpired { peer, families } => {
+            Notice::StaleExpired(families) => {
                 // Unless it is back.
                 if self.rib.families(peer).is_empty() {
                     self.note(peer, |fact| fact.established = false);
                 }
                 self.rib.handle_stale_expired(peer, &families);
             }
-            Command::RefreshBegun { peer, family } => self.rib.handle_refresh_begun(peer, family),
-            Command::RefreshEnded { peer, family } => self.rib.handle_refresh_ended(peer, family),
-            Command::Updates { peer, updates } => {
+            Notice::RefreshBegun(family) => self.rib.handle_refresh_begun(peer, family),
+            Notice::RefreshEnded(family) => self.rib.handle_refresh_ended(peer, family),
+            Notice::Updates(updates) => {
                 updates.into_iter().for_each(|update| self.rib.handle_update(peer, update));
             }
-            Command::Refresh { peer, family } => self.rib.handle_refresh(peer, family),
-            Command::Read(Read(question)) => question(&self.rib),
+            Notice::RefreshRequested(family) => self.rib.handle_refresh(peer, family),
         }
     }
 

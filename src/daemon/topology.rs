@@ -13,7 +13,6 @@ use wire::ipsec::TunnelId;
 
 use super::interfaces::Interfaces;
 use super::neighbors::Neighbors;
-use super::session;
 use super::watches::Watches;
 use view::cause::TunnelNames;
 

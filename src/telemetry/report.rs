@@ -14,7 +14,6 @@ use tracing::{debug, error, info, warn};
 use wire::ipsec::{Spi, TrafficSelector, TunnelId};
 
 use super::metrics::Metrics;
-use super::snapshot::unix_time;
 use view::answer::ControlError;
 use view::cause::{TunnelNames, sentence};
 
@@ -41,7 +40,7 @@ impl Reporter {
     pub fn starting(&self, router: &settings::Router) {
         let version = env!("CARGO_PKG_VERSION");
         info!(router = router.name, asn = %router.asn, tunnels = router.tunnels.len(), version, "starting");
-        self.metrics.reload_success_time.set(signed(unix_time()));
+        self.metrics.reload_success_time.set(signed(system::unix_time().0));
     }
 
     /// A tunnel was made.
@@ -81,7 +80,7 @@ impl Reporter {
             Ok(summary) => {
                 info!(%summary, "configuration reloaded");
                 self.metrics.reloads.with_label_values(&["ok"]).inc();
-                self.metrics.reload_success_time.set(signed(unix_time()));
+                self.metrics.reload_success_time.set(signed(system::unix_time().0));
             }
             Err(refusal) => {
                 error!(error = %refusal, remedy = refusal.remedy(), "configuration not reloaded");

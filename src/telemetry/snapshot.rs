@@ -261,7 +261,8 @@ fn peers(peers: &[PeerView], families: &mut Vec<MetricFamily>) {
         for name in BGP_STATES {
             state.with_label_values(&[&peer.tunnel, &address, name]).set(flag(peer.state == name));
         }
-        let established = if peer.state == "Established" { unix_time().saturating_sub(peer.since) } else { 0 };
+        let established =
+            if peer.state == "Established" { system::unix_time().0.saturating_sub(peer.since) } else { 0 };
         since.with_label_values(&[&peer.tunnel, &address]).set(float(established));
         flaps.with_label_values(&[&peer.tunnel, &address]).inc_by(peer.flaps);
     }
@@ -433,11 +434,6 @@ pub(super) fn flag(value: bool) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "the loss is said above")]
 pub(super) fn float(value: u64) -> f64 {
     value as f64
-}
-
-/// Seconds since 1970.
-pub(super) fn unix_time() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Octets of resident memory (proc(5), `statm`, second field, in pages).

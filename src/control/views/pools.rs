@@ -15,7 +15,7 @@ const MOST_CLOCK_DIFFERENCE: u64 = 600;
 
 pub(crate) fn pool(report: &PoolReport, now: Instant) -> PoolView {
     let PoolReport { pool, server, trouble, since, troubled, clock_ahead: _ } = report;
-    let clock = daemon::unix_time().0;
+    let clock = system::unix_time().0;
     PoolView {
         name: pool.name.clone(),
         networks: pool.pool.networks().collect(),

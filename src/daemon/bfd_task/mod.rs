@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use bfd::{Arrival, Endpoint, EndpointEvent, EndpointOutput, Event, Path, SessionId, Status};
 use rib::PeerId;
 use socket2::Socket;
+use system::{sleep_until, system_entropy};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -27,8 +28,6 @@ use tokio::task::JoinHandle;
 use wire::LinkId;
 
 use super::coupling::Coupling;
-use super::entropy::system_entropy;
-use super::sleep::sleep_until;
 use telemetry::report::Reporter;
 
 /// Commands waiting; whoever finds the queue full waits.

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use settings::{Router, Tunnel};
 use steering::{Config, Connection, Member, Mode, Obstacle, ProbeStatus, Refusal, Verdict, Watch, WatchOutput};
+use system::sleep_until;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
@@ -28,7 +29,6 @@ pub(super) use facts::{Fact, Facts};
 
 use super::coupling::Coupling;
 use super::rib_task;
-use super::sleep::sleep_until;
 use super::topology::TopologyReader;
 use probe::Way;
 use telemetry::report::Reporter;

@@ -9,9 +9,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use steering::Target;
 use steering::echo::Echo;
+use system::system_entropy;
 use tokio::net::{TcpSocket, UdpSocket};
-
-use crate::entropy::system_entropy;
 
 /// Longest answer looked at, in octets: an IPv4 header with options, and the message.
 const LONGEST: usize = 512;

@@ -12,7 +12,11 @@ use wire::Secret;
 
 /// Lets segments from and to `peer` pass only if they are signed with `key`. On a listening socket it has to be there
 /// before the peer connects.
-pub(crate) fn sign(socket: &impl AsRawFd, peer: IpNet, key: &Secret) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of the system, such as a key of more than 80 octets.
+pub fn sign(socket: &impl AsRawFd, peer: IpNet, key: &Secret) -> io::Result<()> {
     let option = Md5Option::new(peer, key)?;
     set(socket, libc::IPPROTO_TCP, TCP_MD5SIG_EXT, option.0.expose())
 }
@@ -38,7 +42,8 @@ pub(super) fn keep_first_packets(listener: &impl AsRawFd) -> io::Result<()> {
 
 /// Whether the packet that opened an accepted connection came from at most `hops` hops away, where 1 is a neighbour. One
 /// that the kernel did not keep, as under a flood of them, came from anywhere.
-pub(crate) fn came_from_within(stream: &impl AsRawFd, hops: u8) -> bool {
+#[must_use]
+pub fn came_from_within(stream: &impl AsRawFd, hops: u8) -> bool {
     let mut packet = [0; LONGEST_FIRST_PACKET];
     let Ok(packet) = get(stream, libc::IPPROTO_TCP, TCP_SAVED_SYN, &mut packet) else { return false };
     let left = match packet {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 /// Waits until `deadline`; for ever if there is none.
-pub(super) async fn sleep_until(deadline: Option<Instant>) {
+pub async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,

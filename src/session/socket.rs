@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::protect;
+use crate::protect;
 
 /// The BGP port (RFC 4271 8.2.1).
 const BGP_PORT: u16 = 179;
@@ -25,15 +25,15 @@ const NETWORK_CONTROL: u32 = 0xc0;
 
 /// The interface a session lives on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
+pub struct Link {
     /// The interface that packets must take; any for a peer several hops away.
-    pub(crate) interface: Option<String>,
+    pub interface: Option<String>,
     /// Largest TCP segment that fits the tunnel, in octets.
-    pub(crate) mss: Option<u16>,
+    pub mss: Option<u16>,
     /// How far packets may go, if not as far as any.
-    pub(crate) hops: Option<u8>,
+    pub hops: Option<u8>,
     /// Whether the session listens for itself; otherwise it is told who connects.
-    pub(crate) listens: bool,
+    pub listens: bool,
 }
 
 /// Who the session is between, and how its packets are protected.
@@ -88,7 +88,11 @@ async fn within(attempt: impl Future<Output = io::Result<TcpStream>>) -> io::Res
 }
 
 /// Listens at an address that sessions share; at one of link scope on one interface.
-pub(crate) fn listen_plain(local: IpAddr, interface: Option<String>) -> io::Result<TcpListener> {
+///
+/// # Errors
+///
+/// Those of the system, such as an address that this machine does not have.
+pub fn listen_plain(local: IpAddr, interface: Option<String>) -> io::Result<TcpListener> {
     let link = Link { interface, mss: None, hops: None, listens: true };
     let address = SocketAddr::new(local, BGP_PORT);
     let socket = bound(&link, address)?;

@@ -6,7 +6,15 @@ use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinHandle;
 use wire::Secret;
 
-use super::*;
+use std::time::{Duration, Instant};
+
+use bgp::StopReason;
+use rib::PeerId;
+use telemetry::report::Reporter;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use crate::{Command, Handle, Life, Link, Notice, spawn};
 
 /// A session with a peer of a range, which has just connected from 127.0.0.1.
 async fn accepted(transport: settings::Transport) -> (Handle, JoinHandle<()>, TcpStream) {
@@ -16,8 +24,8 @@ async fn accepted(transport: settings::Transport) -> (Handle, JoinHandle<()>, Tc
     let mut session = router.neighbors[0].session.clone();
     session.peer.peer_address = [127, 0, 0, 1].into();
     session.transport = transport;
-    let (rib, _) = rib_task::channel();
-    let (handle, task) = spawn(&session, Life::OneConnection, false, rib, Reporter::new(Arc::default()));
+    let (tables, _) = mpsc::channel::<(PeerId, Notice)>(16);
+    let (handle, task) = spawn(&session, Life::OneConnection, false, tables, Reporter::new(Arc::default()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connecting = TcpStream::connect(listener.local_addr().unwrap());
     let (theirs, ours) = tokio::join!(connecting, listener.accept());

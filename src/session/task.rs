@@ -1,41 +1,18 @@
-//! One task per BGP session: moves bytes between TCP inside the tunnel and the pure [`bgp::Peer`].
-//!
-//! ```text
-//!  ike ── TunnelUp/Down ──► commands ┐                     ┌── reader ◄── TCP ──┐
-//!  operator ── Reset ──────►         ├──► Session ◄── io ──┤                    │ peer
-//!  rib ── Update ──────────► updates ┘      │              └── writer ──► TCP ──┘
-//!                                           └──► rib: PeerUp, Update, PeerDown
-//! ```
-//!
-//! Back-pressure in both directions: while the RIB has no room, nothing is read from TCP; while TCP has no room, no
-//! update is taken from the RIB. Commands are always taken, so a dead tunnel ends its session at once. A peer that
-//! stops reading is ended by the send hold timer (RFC 9687), and if that is off by `TCP_USER_TIMEOUT`.
-
-mod connection;
-mod outbox;
-mod protect;
-mod socket;
-mod tables;
-#[cfg(test)]
-mod tests;
+//! The task: what comes from TCP, the routing tables and those who ask goes into [`bgp::Peer`], and what it says goes out.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bgp::{ConnectionId, Output, Peer, PeerStatus, StopReason};
+use bgp::{ConnectionId, Output, Peer, StopReason};
 use rib::PeerId;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
-
-use super::entropy::system_entropy;
-use super::rib_task;
-use super::sleep::sleep_until;
-use connection::{Connection, IoEvent, Sending};
-pub(super) use protect::{came_from_within, sign};
-pub(super) use socket::{Link, listen_plain};
+use system::{sleep_until, system_entropy};
 use telemetry::report::Reporter;
-use view::answer::ControlError;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::connection::{Connection, IoEvent, Sending};
+use crate::{Command, Handle, Life, Link, Notice, Updates, socket};
 
 /// Commands waiting for one session: a handful ever exist.
 const COMMAND_QUEUE: usize = 32;
@@ -49,102 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Pause after a failure to listen.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
-/// What others ask of a session.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// The tunnel carries traffic: open the session over it.
-    TunnelUp(Link),
-    /// The tunnel is gone: so is the session, at once.
-    TunnelDown,
-    /// BFD says that the peer cannot be reached: the session ends, and waits for the opposite.
-    BfdDown,
-    /// BFD has nothing against the session.
-    BfdUp,
-    /// End the session and open it again, with a text for the peer's operator.
-    Reset(String),
-    /// Keep the session down until it is enabled, with a text for the peer's operator.
-    ShutDown(String),
-    /// Take that back.
-    Enable,
-    /// Take over what is configured anew. The session ends only if the change needs it.
-    Reconfigure(Box<bgp::PeerConfig>, settings::Transport),
-    /// The peer announced more than it may, or takes no updates.
-    Stop { incarnation: u64, reason: StopReason },
-    /// Somebody has connected to an address that sessions share.
-    Accepted(TcpStream, SocketAddr),
-    /// Ask the peer to announce everything again, after import policy changed.
-    Refresh(bgp::Family),
-    /// Report.
-    Status(oneshot::Sender<PeerStatus>),
-    /// End the session for good and the task with it.
-    Shutdown(StopReason),
-}
-
-/// Updates for the peer in their order, with the incarnation of the session that they are meant for.
-pub(super) type Updates = (u64, Vec<bgp::Update>);
-
-/// How long a session's task lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// As long as it is configured.
-    Configured,
-    /// As long as the connection it was made for, and as the peer may come back to its routes (RFC 4724).
-    OneConnection,
-}
-
-/// Where to reach a session's task.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    pub(super) commands: mpsc::Sender<Command>,
-    pub(super) updates: mpsc::Sender<Updates>,
-    stale: watch::Receiver<bool>,
-}
-
-impl Handle {
-    /// Ends the session and opens it again, with a text for the peer's operator (RFC 9003).
-    ///
-    /// # Errors
-    /// [`ControlError::Stopping`]; so for the others.
-    pub async fn reset(&self, reason: String) -> Result<(), ControlError> {
-        self.tell(Command::Reset(reason)).await
-    }
-
-    /// Keeps the session down until it is enabled, with a text for the peer's operator (RFC 9003).
-    pub async fn shut_down(&self, reason: String) -> Result<(), ControlError> {
-        self.tell(Command::ShutDown(reason)).await
-    }
-
-    /// Takes that back.
-    pub async fn enable(&self) -> Result<(), ControlError> {
-        self.tell(Command::Enable).await
-    }
-
-    /// Asks the peer to announce everything again.
-    pub async fn refresh(&self, family: bgp::Family) -> Result<(), ControlError> {
-        self.tell(Command::Refresh(family)).await
-    }
-
-    async fn tell(&self, command: Command) -> Result<(), ControlError> {
-        self.commands.send(command).await.map_err(|_| ControlError::Stopping)
-    }
-
-    /// Whether routes are held for a peer that restarts (RFC 4724).
-    pub(super) fn keeps_stale_routes(&self) -> bool {
-        *self.stale.borrow()
-    }
-
-    /// Waits until none are held; whether the session still runs.
-    pub(super) async fn stale_routes_gone(&self) -> bool {
-        self.stale.clone().wait_for(|stale| !stale).await.is_ok()
-    }
-}
-
-/// Starts the session's task.
-pub(super) fn spawn(
+/// Starts the session's task. `restarted` if the process is the successor of one that ended a short while ago; `tables` is
+/// where the routing tables take what they are told, among what others say to them.
+pub fn spawn<T: From<(PeerId, Notice)> + Send + 'static>(
     configured: &settings::Session,
     life: Life,
     restarted: bool,
-    rib: mpsc::Sender<rib_task::Command>,
+    tables: mpsc::Sender<T>,
     reporter: Reporter,
 ) -> (Handle, tokio::task::JoinHandle<()>) {
     let (command_tx, commands) = mpsc::channel(COMMAND_QUEUE);
@@ -167,8 +55,8 @@ pub(super) fn spawn(
         peer,
         config,
         transport,
-        rib,
-        to_rib: VecDeque::new(),
+        tables,
+        notices: VecDeque::new(),
         connections: BTreeMap::new(),
         farewells: Vec::new(),
         io: io_tx,
@@ -183,8 +71,8 @@ pub(super) fn spawn(
     (Handle { commands: command_tx, updates: update_tx, stale }, task)
 }
 
-struct Session {
-    id: PeerId,
+pub(crate) struct Session<T> {
+    pub(crate) id: PeerId,
     /// As the handle shows it.
     stale: watch::Sender<bool>,
     /// BFD says that the peer cannot be reached.
@@ -192,12 +80,12 @@ struct Session {
     life: Life,
     /// The peer has connected.
     met: bool,
-    config: bgp::PeerConfig,
+    pub(crate) config: bgp::PeerConfig,
     transport: settings::Transport,
     peer: Peer,
-    rib: mpsc::Sender<rib_task::Command>,
-    /// Events not yet taken by the RIB. Filled by at most one read's worth of messages.
-    to_rib: VecDeque<rib_task::Command>,
+    pub(crate) tables: mpsc::Sender<T>,
+    /// What the routing tables have not yet taken. Filled by at most one read's worth of messages.
+    pub(crate) notices: VecDeque<Notice>,
     connections: BTreeMap<ConnectionId, Connection>,
     /// Connections that close with the session and carry a last word.
     farewells: Vec<tokio::task::JoinHandle<()>>,
@@ -206,12 +94,12 @@ struct Session {
     listener: Option<TcpListener>,
     listen_again: Option<Instant>,
     /// How often the session was established.
-    incarnation: u64,
+    pub(crate) incarnation: u64,
     stopping: bool,
-    reporter: Reporter,
+    pub(crate) reporter: Reporter,
 }
 
-impl Session {
+impl<T: From<(PeerId, Notice)> + Send + 'static> Session<T> {
     async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
@@ -220,27 +108,27 @@ impl Session {
     ) {
         loop {
             self.drain_outputs();
-            self.tell_rib();
+            self.tell_tables();
             let over = self.met && self.connections.is_empty() && !self.peer.holds_stale_routes();
             self.stopping |= self.life == Life::OneConnection && over;
             self.note_sending();
-            if self.stopping && self.to_rib.is_empty() {
+            if self.stopping && self.notices.is_empty() {
                 break;
             }
-            let rib_has_room = self.to_rib.is_empty();
+            let tables_have_room = self.notices.is_empty();
             let tcp_has_room = self.connections.values().all(Connection::has_room);
-            let listens = rib_has_room && !self.connections.values().any(Connection::is_flooded);
+            let listens = tables_have_room && !self.connections.values().any(Connection::is_flooded);
             let deadline = self.peer.poll_timeout();
-            let rib = self.rib.clone();
+            let tables = self.tables.clone();
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
                     Some(command) => self.handle_command(command),
                     None => self.handle_command(Command::Shutdown(StopReason::AdminShutdown(String::new()))),
                 },
-                permit = rib.reserve(), if !rib_has_room => match (permit, self.to_rib.pop_front()) {
-                    (Ok(permit), Some(event)) => permit.send(event),
-                    (Ok(_) | Err(_), _) => self.to_rib.clear(),
+                permit = tables.reserve(), if !tables_have_room => match (permit, self.notices.pop_front()) {
+                    (Ok(permit), Some(notice)) => permit.send((self.id, notice).into()),
+                    (Ok(_) | Err(_), _) => self.notices.clear(),
                 },
                 () = room(&self.connections), if !tcp_has_room => {}
                 () = sleep_until(deadline) => {
