@@ -144,7 +144,7 @@ codes! {
 
     /// The configuration of a pool's server cannot be used.
     PoolConfig = "QS1220" "pool-config",
-    /// Nobody can ask a pool's server whether it serves.
+    /// Nobody can ask a pool's server whether it serves, or it waits for answers.
     PoolManagement = "QS1221" "pool-management",
     /// A pool has fewer addresses than its clients take (S2-08).
     PoolRoom = "QS0208" "pool-room",

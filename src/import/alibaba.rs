@@ -17,6 +17,7 @@ use wire::ipsec::{Encryption, Integrity};
 
 use super::json::{Json, Member};
 use super::text::Text;
+use super::value::Value;
 use crate::ImportError;
 use crate::note::{Notes, shown};
 use crate::site::{Site, SiteLink, SiteSession, SiteTunnel};
@@ -213,7 +214,7 @@ fn ipsec_config(json: &Json<'_>, tunnel: &mut SiteTunnel, notes: &mut Notes) -> 
 
 /// S0-30: zero is in the range that the console takes, and means nothing.
 fn lifetime(
-    value: &super::value::Value<'_>,
+    value: &Value<'_>,
     tunnel: &SiteTunnel,
     notes: &mut Notes,
 ) -> Result<Option<std::time::Duration>, ImportError> {
@@ -241,7 +242,7 @@ fn session(
         let member = Member::new(&key, &json)?;
         let value = member.value();
         match key.as_str() {
-            "TunnelId" => id = Some(value.text.to_owned()),
+            "TunnelId" => id = Some(value.text.to_owned()).filter(|id| !id.is_empty()),
             "TunnelCidr" => cidr = Some(value.prefix4()?),
             "LocalBgpIp" => addresses[0] = Some(value.address4()?),
             "PeerBgpIp" => addresses[1] = Some(value.address4()?),
@@ -268,8 +269,7 @@ fn session(
         let why = format!("LocalAsn {ours} is taken for ours: the rest of the file is seen from our side, too");
         notes.assumed_at(&json.place(), "bgp", why);
     }
-    let by_id = id.and_then(|id| tunnels.iter().position(|(known, _)| !id.is_empty() && *known == id));
-    let Some((_, tunnel)) = by_id.or(Some(index)).and_then(|index| tunnels.get_mut(index)) else {
+    let Some((_, tunnel)) = owner(json, index, id.as_deref(), tunnels, notes)? else {
         notes.unmapped(&json.place(), "bgp", "belongs to no tunnel of this file");
         return Ok(());
     };
@@ -278,6 +278,36 @@ fn session(
     tunnel.inside = inside(cidr, addresses);
     tunnel.session = Some(SiteSession { asn: theirs, ..SiteSession::default() });
     Ok(())
+}
+
+/// Whose session it is: the tunnel's of its id. Where the session or all tunnels have none, the order decides.
+fn owner<'a>(
+    json: &Json<'_>,
+    index: usize,
+    id: Option<&str>,
+    tunnels: &'a mut [(String, SiteTunnel)],
+    notes: &mut Notes,
+) -> Result<Option<&'a mut (String, SiteTunnel)>, ImportError> {
+    let known: Vec<&str> = tunnels.iter().map(|(id, _)| id.as_str()).filter(|id| !id.is_empty()).collect();
+    let found = match id {
+        Some(id) if !known.is_empty() => {
+            let found = tunnels.iter().position(|(known, tunnel)| known == id && tunnel.session.is_none());
+            let wrong = || {
+                let expected = format!("one of the tunnels' ({}), each once", shown(&known.join(", ")));
+                Value::new("TunnelId", id, json.place()).wrong(expected)
+            };
+            found.ok_or_else(wrong)?
+        }
+        Some(_) | None if tunnels.get(index).is_none_or(|(_, tunnel)| tunnel.session.is_some()) => return Ok(None),
+        Some(_) | None => {
+            if tunnels.len() > 1 {
+                let why = "belongs to the tunnel in the same place of the order: no ids agree";
+                notes.assumed_at(&json.place(), "bgp", why);
+            }
+            index
+        }
+    };
+    Ok(tunnels.get_mut(found))
 }
 
 /// One of the addresses is enough: the other is the other host of the tunnel's /30 (S0-49).

@@ -62,6 +62,7 @@ struct Draft {
     ike: Parts,
     esp: Parts,
     inside: [Option<Ipv4Addr>; 2],
+    inside_place: Option<Place>,
     retries: Option<u32>,
     aggressive: bool,
     v1: Option<bool>,
@@ -185,7 +186,7 @@ fn pair(line: &str) -> Option<(&str, &str)> {
 impl Draft {
     fn new(tunnel: SiteTunnel) -> Self {
         let (ike, esp) = (Parts::default(), Parts::default());
-        Self { tunnel, ike, esp, inside: [None; 2], retries: None, aggressive: false, v1: None }
+        Self { tunnel, ike, esp, inside: [None; 2], inside_place: None, retries: None, aggressive: false, v1: None }
     }
 
     fn ike(&mut self, key: &str, value: &Value<'_>, notes: &mut Notes) -> Result<bool, ImportError> {
@@ -227,7 +228,10 @@ impl Draft {
 
     fn inside(&mut self, key: &str, value: &Value<'_>) -> Result<bool, ImportError> {
         match key {
-            "customer gateway" => self.inside[0] = Some(value.address4()?),
+            "customer gateway" => {
+                self.inside[0] = Some(value.address4()?);
+                self.inside_place = Some(value.place.clone());
+            }
             "virtual private gateway" | "transit gateway" => self.inside[1] = Some(value.address4()?),
             _ => return self.interface(key, value),
         }
@@ -269,7 +273,7 @@ impl Draft {
     }
 
     fn finish(self, notes: &mut Notes) -> Result<SiteTunnel, ImportError> {
-        let Self { mut tunnel, ike, esp, inside, retries, aggressive, v1 } = self;
+        let Self { mut tunnel, ike, esp, inside, inside_place, retries, aggressive, v1 } = self;
         if let (Some(encryption), Some(group)) = (ike.encryption, ike.group) {
             tunnel.ike = vec![ike_proposal(encryption, ike.integrity, group)];
         }
@@ -284,8 +288,9 @@ impl Draft {
             tunnel.dpd_timeout = Some(interval * retries.clamp(1, 100));
         }
         if let [Some(local), Some(peer)] = inside {
-            let place = tunnel.place.clone();
-            let wrong = || Value::new("Inside IP Addresses", "", place).wrong("two hosts of one /30");
+            let place = inside_place.unwrap_or_else(|| tunnel.place.clone());
+            let found = format!("{local} and {peer}");
+            let wrong = || Value::new("Inside IP Addresses", &found, place).wrong("the two hosts of one /30");
             tunnel.inside = Some(SiteLink::between(local, peer).ok_or_else(wrong)?);
         }
         if tunnel.session.is_none() {

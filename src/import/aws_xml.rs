@@ -19,10 +19,10 @@ use wire::ipsec::Encryption;
 use super::text::Text;
 use super::value::{Value, shown_value};
 use super::xml::{self, Element};
-use crate::ImportError;
 use crate::note::Notes;
 use crate::site::{Site, SiteLink, SiteSession, SiteTunnel};
 use crate::words::{esp_proposal, ike_proposal};
+use crate::{ImportError, Place};
 
 pub(super) fn read(texts: &[Text], notes: &mut Notes) -> Result<Site, ImportError> {
     let mut site = Site::default();
@@ -93,9 +93,9 @@ fn read_tunnel(
     if let (Some(local), Some(peer)) = (ours.inside, theirs.inside) {
         tunnel.inside = SiteLink::between(local, peer);
         if tunnel.inside.is_none() {
-            let key = "tunnel_inside_address";
-            return Err(Value::new(key, "", tunnel.place.clone())
-                .wrong(format!("two hosts of one /30, not {local} and {peer}")));
+            let place = ours.inside_place.unwrap_or_else(|| tunnel.place.clone());
+            let found = format!("{local} and {peer}");
+            return Err(Value::new("tunnel_inside_address", &found, place).wrong("the two hosts of one /30"));
         }
     }
     match (fixed, theirs.asn) {
@@ -115,6 +115,7 @@ fn read_tunnel(
 struct End {
     outside: Option<std::net::IpAddr>,
     inside: Option<std::net::Ipv4Addr>,
+    inside_place: Option<Place>,
     asn: Option<wire::Asn>,
     hold_time: Option<std::time::Duration>,
 }
@@ -133,6 +134,7 @@ impl End {
                     }
                     ("tunnel_inside_address", "ip_address") => {
                         end.inside = Some(value.address4()?);
+                        end.inside_place = Some(value.place.clone());
                         said("inside address");
                     }
                     ("tunnel_inside_address", "network_mask") if value.text == "255.255.255.252" => {}

@@ -24,7 +24,7 @@ pub(super) fn read(
                 site.router_id = Some(Value::new("router id", id, statement.place.clone()).address4()?);
                 notes.read(&statement.place, "router id", id);
             }
-            ["protocol", "bgp", rest @ ..] => speakers.push(bgp(statement, rest, notes)?),
+            ["protocol", "bgp", rest @ ..] => speakers.extend(bgp(statement, rest, notes)?),
             ["protocol", "static", ..] => fixed(statement, site, notes)?,
             // What the process does by itself.
             ["protocol", "device" | "kernel" | "direct", ..] | ["log", ..] | ["debug", ..] => {}
@@ -120,8 +120,19 @@ fn tokens(text: &str) -> Vec<(usize, &str)> {
     tokens
 }
 
-fn bgp(statement: &Statement, words: &[&str], notes: &mut Notes) -> Result<Speaker, ImportError> {
+/// A session, if it is one over IPv4 with one neighbour.
+fn bgp(statement: &Statement, words: &[&str], notes: &mut Notes) -> Result<Option<Speaker>, ImportError> {
     let name = words.first().copied().filter(|word| *word != "from").unwrap_or("bgp").trim_matches('\'');
+    let elsewhere = |inner: &&Statement| {
+        let mut words = inner.words.iter().map(String::as_str);
+        // `fe80::1%eth0`, `range 10.0.0.0/24`.
+        words.next() == Some("neighbor") && words.next().is_some_and(|peer| peer == "range" || peer.contains(':'))
+    };
+    if let Some(inner) = statement.block.iter().find(elsewhere) {
+        let what = format!("{name} {}", shown(&inner.words.join(" ")));
+        notes.unmapped(&inner.place, what, "only sessions with one IPv4 neighbour are followed: this one is left out");
+        return Ok(None);
+    }
     let mut speaker = Speaker::new(name, statement.place.clone());
     if let Some(template) = words.iter().position(|word| *word == "from").and_then(|at| words.get(at + 1)) {
         let what = format!("{name} from {}", shown(template));
@@ -139,7 +150,7 @@ fn bgp(statement: &Statement, words: &[&str], notes: &mut Notes) -> Result<Speak
             notes.unmapped(&inner.place, what, "has no meaning here");
         }
     }
-    Ok(speaker)
+    Ok(Some(speaker))
 }
 
 /// Whether a statement of a session is one with a place here.

@@ -25,7 +25,7 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn value(&self, file: &Text) -> Value<'_> {
-        Value::new(&self.key, &self.text, file.place(self.line))
+        Value::quoted(&self.key, &self.text, file.place(self.line))
     }
 }
 

@@ -126,10 +126,12 @@ impl ImportError {
         match self {
             Self::TooLarge { .. } => "give the file of the VPN connection alone".to_owned(),
             Self::Encoding { .. } => "save it as UTF-8 (UTF-16 with a byte order mark is read, too)".to_owned(),
-            Self::Syntax { .. } => "download it again, and change nothing in it but what it asks you to".to_owned(),
+            Self::Syntax { .. } => "correct the file, or download it again if it was downloaded".to_owned(),
             Self::Doctype { .. } => "no provider's file has one: take the file as downloaded".to_owned(),
             Self::TooDeep { .. } => "no provider's file is like this: take the file as downloaded".to_owned(),
-            Self::Value { key, .. } => format!("correct {} in the file, or download it again", shown(key)),
+            Self::Value { key, .. } => {
+                format!("correct {} in the file, or download it again if it was downloaded", shown(key))
+            }
             Self::Unrecognised { .. } => {
                 "name the format in place of `auto`, or look whether it is the right file".to_owned()
             }
@@ -137,8 +139,8 @@ impl ImportError {
             Self::NoTunnels { .. } => "give the whole file of one VPN connection".to_owned(),
             Self::Missing(_) => "add these options to the command".to_owned(),
             Self::Refused(_) => {
-                "the findings above are about the configuration that would be written; correct the input, or give \
-                 the value by an option"
+                "the findings above are about the configuration that would be written; correct the input: what options \
+                 can say, `quadspan import --help` lists"
                     .to_owned()
             }
         }

@@ -129,7 +129,7 @@ impl Member {
     }
 
     pub(super) fn value(&self) -> Value<'_> {
-        Value::new(&self.key, &self.text, self.place.clone())
+        Value::quoted(&self.key, &self.text, self.place.clone())
     }
 }
 

@@ -3,6 +3,9 @@
 //! strongSwan renews an IKE SA after `rekey_time` and ends it `over_time` later (a tenth by default); a child ends
 //! after `life_time`, by default a tenth after its `rekey_time`. Ours are the ends.
 
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crypto::{EspProposal, IkeProposal};
@@ -108,14 +111,14 @@ fn read_secret(file: &Text, section: &Section, keys: &mut Vec<Key>, notes: &mut 
 
 /// `0x` hexadecimal, `0s` base 64, or the text itself.
 fn decoded(value: &Value<'_>) -> Result<Secret, ImportError> {
-    let octets = if let Some(digits) = value.text.strip_prefix("0x") {
+    let octets = if let Some(digits) = value.behind("0x") {
         let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
         let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|value| u8::try_from(value).ok());
         let octets: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
         octets
             .filter(|octets| rest.is_empty() && !octets.is_empty())
             .ok_or_else(|| value.wrong("pairs of hexadecimal digits behind `0x`"))?
-    } else if let Some(text) = value.text.strip_prefix("0s") {
+    } else if let Some(text) = value.behind("0s") {
         base64(text).ok_or_else(|| value.wrong("base 64 behind `0s`"))?
     } else {
         return value.secret();
@@ -170,12 +173,12 @@ fn read_connection(file: &Text, section: &Section, notes: &mut Notes) -> Result<
         match (pair.key.as_str(), value.text) {
             ("version", _) => version = value.number()?,
             ("aggressive", _) => aggressive = value.boolean()?,
-            ("local_addrs", _) => tunnel.local = single(&value, notes)?,
-            ("remote_addrs", _) => tunnel.remote = single(&value, notes)?,
-            ("proposals", text) if text != "default" => tunnel.ike = proposals::<IkeProposal>(&value)?,
+            ("local_addrs", _) => tunnel.local = single(&value, "--local", notes)?,
+            ("remote_addrs", _) => tunnel.remote = single(&value, "--remote", notes)?,
+            ("proposals", text) if text != "default" => tunnel.ike = proposals::<IkeProposal>(&value, notes)?,
             ("encap", _) => tunnel.always_udp = value.boolean()?,
-            ("dpd_delay", _) => tunnel.dpd_interval = duration(&value)?,
-            ("dpd_timeout", _) => tunnel.dpd_timeout = duration(&value)?,
+            ("dpd_delay", _) => tunnel.dpd_interval = dead_peer(&value, &tunnel.name, notes)?,
+            ("dpd_timeout", _) => tunnel.dpd_timeout = dead_peer(&value, &tunnel.name, notes)?,
             ("rekey_time", _) => clock.rekey = duration(&value)?,
             ("over_time", _) => clock.over = duration(&value)?,
             // What an end of ours does by itself, or has no need of.
@@ -207,7 +210,7 @@ fn read_connection(file: &Text, section: &Section, notes: &mut Notes) -> Result<
             name => notes.unmapped(&file.place(part.line), format!("{} {name}", tunnel.name), "has no meaning here"),
         }
     }
-    let is = |id: &Option<Identity>, address: Option<std::net::IpAddr>| *id == address.map(Identity::Ip);
+    let is = |id: &Option<Identity>, address: Option<IpAddr>| *id == address.map(Identity::Ip);
     if is(&tunnel.local_id, tunnel.local) {
         tunnel.local_id = None;
     }
@@ -282,9 +285,9 @@ fn child_key(
 ) -> Result<(), ImportError> {
     let value = pair.value(file);
     match (pair.key.as_str(), value.text) {
-        ("esp_proposals", text) if text != "default" => tunnel.esp = proposals::<EspProposal>(&value)?,
-        ("local_ts", text) if text != "dynamic" => tunnel.local_networks = selectors(&value)?,
-        ("remote_ts", text) if text != "dynamic" => tunnel.remote_networks = selectors(&value)?,
+        ("esp_proposals", text) if text != "default" => tunnel.esp = proposals::<EspProposal>(&value, notes)?,
+        ("local_ts", text) if text != "dynamic" => tunnel.local_networks = selectors(&value, &tunnel.name, notes)?,
+        ("remote_ts", text) if text != "dynamic" => tunnel.remote_networks = selectors(&value, &tunnel.name, notes)?,
         ("mode", "tunnel") => {}
         ("rekey_time", _) => clock.rekey = duration(&value)?,
         ("life_time", _) => clock.life = duration(&value)?.filter(|life| !life.is_zero()),
@@ -316,25 +319,67 @@ fn child_key(
 }
 
 /// Everything is what a tunnel of ours carries without selectors.
-fn selectors(value: &Value<'_>) -> Result<Vec<IpNet>, ImportError> {
-    let prefixes = value.prefixes()?;
+fn selectors(value: &Value<'_>, tunnel: &str, notes: &mut Notes) -> Result<Vec<IpNet>, ImportError> {
+    let mut prefixes = Vec::new();
+    for text in value.text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        // `10.2.0.0/16[tcp/22]`.
+        let (network, narrowed) = text.split_once('[').map_or((text, false), |(network, _)| (network.trim_end(), true));
+        let what = format!("{tunnel} {} {}", value.key, shown(text));
+        if network == "dynamic" {
+            notes.unmapped(&value.place, what, "is the address outside, which needs no selector");
+            continue;
+        }
+        if network.contains('-') {
+            notes.unmapped(&value.place, what, "is a range of addresses: write prefixes into `selectors`");
+            continue;
+        }
+        prefixes.push(Value::new(value.key, network, value.place.clone()).prefix()?);
+        if narrowed {
+            notes.unmapped(&value.place, what, "is read as its whole network: `selectors` name no protocols and ports");
+        }
+    }
     Ok(if prefixes.iter().any(|prefix| prefix.prefix_len() == 0) { Vec::new() } else { prefixes })
 }
 
-fn proposals<T: std::str::FromStr<Err: std::fmt::Display>>(value: &Value<'_>) -> Result<Vec<T>, ImportError> {
-    let one = |text: &str| {
-        let text = text.trim();
-        text.parse().map_err(|error: T::Err| Value::new(value.key, text, value.place.clone()).wrong(error.to_string()))
-    };
-    value.text.split(',').filter(|text| !text.trim().is_empty()).map(one).collect()
+fn proposals<T: FromStr<Err: Display>>(value: &Value<'_>, notes: &mut Notes) -> Result<Vec<T>, ImportError> {
+    let mut proposals = Vec::new();
+    for text in value.text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        if text == "default" {
+            notes.unmapped(&value.place, value.key, "`default`: what strongSwan adds by itself is not read");
+            continue;
+        }
+        let wrong = |error: T::Err| Value::new(value.key, text, value.place.clone()).wrong(error.to_string());
+        proposals.push(text.parse().map_err(wrong)?);
+    }
+    Ok(proposals)
 }
 
-fn single(value: &Value<'_>, notes: &mut Notes) -> Result<Option<std::net::IpAddr>, ImportError> {
+/// An address; nothing for a name, a range or whatever comes, which `option` has to give.
+fn single(value: &Value<'_>, option: &str, notes: &mut Notes) -> Result<Option<IpAddr>, ImportError> {
     let (first, rest) = value.first();
     if let Some(rest) = rest {
         notes.unmapped(&value.place, value.key, format!("{}: a tunnel has one address at each end", shown(rest)));
     }
-    if first.text.starts_with('%') { Ok(None) } else { first.address().map(Some) }
+    if first.text.starts_with('%') {
+        return Ok(None);
+    }
+    // Digits and points alone are an address that somebody mistyped.
+    if first.text.parse::<IpAddr>().is_err() && first.text.contains(|c: char| !c.is_ascii_digit() && c != '.') {
+        let why = format!("{}: is no address: `{option} ADDRESS` gives it", shown(first.text));
+        notes.unmapped(&value.place, value.key, why);
+        return Ok(None);
+    }
+    first.address().map(Some)
+}
+
+/// Zero looks for no dead peer (`dpd_delay`), or leaves the time to retransmission (`dpd_timeout`).
+fn dead_peer(value: &Value<'_>, tunnel: &str, notes: &mut Notes) -> Result<Option<Duration>, ImportError> {
+    let time = duration(value)?.filter(|time| !time.is_zero());
+    if time.is_none() {
+        let what = format!("{tunnel} {}", value.key);
+        notes.assumed_at(&value.place, what, "the profile's time: a dead peer is always looked for");
+    }
+    Ok(time)
 }
 
 /// `30s`, `5m`, `8h`, `1d`, or seconds.

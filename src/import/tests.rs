@@ -4,6 +4,7 @@
 
 mod hostile;
 mod imports;
+mod variants;
 
 use crate::{Format, Input, Options, import};
 use crate::{ImportError, Imported};

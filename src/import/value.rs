@@ -19,6 +19,8 @@ use crate::{ImportError, Place, words};
 pub(super) struct Value<'a> {
     pub(super) key: &'a str,
     pub(super) text: &'a str,
+    /// The same with the blanks around it, where they belong to it.
+    whole: &'a str,
     pub(super) place: Place,
 }
 
@@ -27,15 +29,20 @@ const LONGEST: u64 = 10 * 366 * 86_400;
 
 impl<'a> Value<'a> {
     pub(super) fn new(key: &'a str, text: &'a str, place: Place) -> Self {
-        Self { key, text: text.trim(), place }
+        Self { key, text: text.trim(), whole: text.trim(), place }
+    }
+
+    /// What stood between quotation marks: blanks at its ends are part of a key, and of nothing else.
+    pub(super) fn quoted(key: &'a str, text: &'a str, place: Place) -> Self {
+        Self { key, text: text.trim(), whole: text, place }
     }
 
     /// The refusal of this value.
     pub(super) fn wrong(&self, expected: impl Into<String>) -> ImportError {
-        let found = if is_secret(self.key) {
-            "something (masked)".to_owned()
-        } else if self.text.is_empty() {
+        let found = if self.text.is_empty() {
             "empty".to_owned()
+        } else if is_secret(self.key) {
+            "something (masked)".to_owned()
         } else {
             format!("`{}`", shown(self.text))
         };
@@ -110,7 +117,12 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn secret(&self) -> Result<Secret, ImportError> {
-        if self.text.is_empty() { Err(self.wrong("a pre-shared key")) } else { Ok(Secret::from(self.text.as_bytes())) }
+        if self.text.is_empty() { Err(self.wrong("a pre-shared key")) } else { Ok(Secret::from(self.whole.as_bytes())) }
+    }
+
+    /// What follows `prefix`, which says how a key is written.
+    pub(super) fn behind(&self, prefix: &str) -> Option<&'a str> {
+        self.whole.strip_prefix(prefix)
     }
 
     pub(super) fn encryption(&self) -> Result<Encryption, ImportError> {

@@ -38,6 +38,38 @@ pub enum Protocol {
     Tcp,
 }
 
+/// What a server leaves to whoever is connected to its management interface. A watcher that only asks does none of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reliance {
+    /// `management-client`: it connects to somebody who listens there, in place of listening.
+    Calls,
+    /// `management-hold`: it begins once it is released.
+    Release,
+    /// `management-client-auth`: whether a client may come in.
+    Logins,
+    /// `management-client-pf`, before OpenVPN 2.6: what a client may send.
+    Filter,
+    /// `management-query-passwords` without a file of `askpass`: the passphrase of its key, if it has one.
+    Passphrase,
+    /// `management-signal`: staying; when it goes, the server begins anew.
+    Presence,
+}
+
+impl Reliance {
+    const ALL: [(&'static str, Self); 6] = [
+        ("management-client", Self::Calls),
+        ("management-hold", Self::Release),
+        ("management-client-auth", Self::Logins),
+        ("management-client-pf", Self::Filter),
+        ("management-query-passwords", Self::Passphrase),
+        ("management-signal", Self::Presence),
+    ];
+
+    fn of(option: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(name, _)| *name == option).map(|(_, reliance)| *reliance)
+    }
+}
+
 /// What the file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -76,6 +108,10 @@ pub struct ServerConfig {
     /// Where the management interface listens, in the file's words: address and port, or path and `unix`; then, if
     /// there is one, the file with its password.
     pub management: Vec<String>,
+    /// What is left to whoever is connected there, in the order of the file.
+    pub reliances: Vec<Reliance>,
+    /// The passphrase of the server's key is in a file, of `askpass`.
+    pub passphrase_file: bool,
 }
 
 impl ServerConfig {
@@ -149,6 +185,9 @@ pub fn parse(file: &[u8]) -> Result<ServerConfig, ParseError> {
     if config.is_tap() {
         config.topology = Topology::Subnet;
     }
+    if config.passphrase_file {
+        config.reliances.retain(|reliance| *reliance != Reliance::Passphrase);
+    }
     Ok(config)
 }
 
@@ -196,7 +235,8 @@ fn apply(config: &mut ServerConfig, option: &str, values: &[&str]) -> Result<(),
         // `[inline]`: it stands further below.
         "ca" | "cert" => config.certificates.extend(first.filter(|it| *it != "[inline]").map(str::to_owned)),
         "management" => config.management = values.iter().map(|it| (*it).to_owned()).collect(),
-        _ => {}
+        "askpass" => config.passphrase_file = first.is_some_and(|file| file != "stdin"),
+        _ => config.reliances.extend(Reliance::of(option)),
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use config::{MAX_CONFIG, ParseError, Protocol, ServerConfig, Topology, parse};
+pub use config::{MAX_CONFIG, ParseError, Protocol, Reliance, ServerConfig, Topology, parse};
 pub use pool::{Pool, PoolError};
 pub use status::{Client, Status};
 pub use watch::{Output, Server, Trouble, Watch, WatchConfig};

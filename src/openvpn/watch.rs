@@ -127,7 +127,7 @@ impl Trouble {
                 "name the file that the server's `management` line names: `openvpn: {password-file: ..}`"
             }
             Self::Refused { .. } => "use OpenVPN 2.4 or newer",
-            Self::State { .. } => "see the server's log; with `management-hold` somebody must release it",
+            Self::State { .. } => "see the server's log; leave `management-hold` out of its file",
             Self::Elsewhere { .. } | Self::Without { .. } => {
                 "restart the server if its file changed, then `quadspan reload`; see that both use the same file"
             }

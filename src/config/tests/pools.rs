@@ -32,6 +32,15 @@ pub(super) fn file(name: &str) -> Option<&'static str> {
         "vast.ovpn" => "server 10.8.0.0 255.255.255.0\nserver-ipv6 ::/0\nkeepalive 10 60\n",
         "stray.ovpn" => "server 10.8.0.0 255.255.255.0\nifconfig-pool 10.9.0.4 10.9.0.8\nkeepalive 10 60\n",
         "typed.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement /run/o unix stdin\n",
+        "calls.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement-client\n",
+        "held.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement-hold\n",
+        "logins.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement-client-auth\n",
+        "filter.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement-client-pf\n",
+        "asks.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement-query-passwords\n",
+        "signal.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement-signal\n",
+        "askpass.ovpn" => {
+            "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement-query-passwords\naskpass key.pass\n"
+        }
         "lines.pw" => "open sesame\r\nsignal SIGTERM\n",
         "lost.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nca absent.psk\n",
         "abroad.ovpn" => "server 10.8.0.0 255.255.255.0\nkeepalive 10 60\nmanagement 10.1.0.1 7505\n",
@@ -78,6 +87,31 @@ fn a_password_is_the_first_line_of_its_file() {
             check(&changed(GOOD, "tunnels:\n", &pools)).unwrap_or_else(|report| panic!("{}", report.render(false)));
         let [pool] = loaded.router.pools.as_slice() else { panic!("one pool") };
         assert_eq!(pool.password, Some(Secret::from(b"open sesame".as_slice())));
+    }
+}
+
+/// Nobody but the router is connected there, and it only asks.
+#[test]
+fn what_a_server_leaves_to_its_management_interface_nobody_does() {
+    let checked = |server: &str| {
+        let pools = format!("pools:\n  - {{name: p, openvpn: {{config: {server}, management: /run/m}}}}\ntunnels:\n");
+        check(&changed(GOOD, "tunnels:\n", &pools))
+    };
+    for (server, option) in [
+        ("calls.ovpn", "management-client`"),
+        ("held.ovpn", "management-hold`"),
+        ("logins.ovpn", "management-client-auth`"),
+        ("filter.ovpn", "management-client-pf`"),
+    ] {
+        let report = checked(server).unwrap_err();
+        let [diagnostic] = report.diagnostics() else { panic!("{}", report.render(false)) };
+        assert_eq!(diagnostic.code(), Code::PoolManagement, "{server}");
+        assert!(report.render(false).contains(option), "{}", report.render(false));
+    }
+    for (server, warnings) in [("asks.ovpn", 1), ("signal.ovpn", 1), ("askpass.ovpn", 0)] {
+        let loaded = checked(server).unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let codes: Vec<_> = loaded.warnings.iter().map(|warning| warning.code()).collect();
+        assert_eq!(codes, vec![Code::PoolManagement; warnings], "{server}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Configuration files and the pools in them.
 
-use crate::{MAX_CONFIG, ParseError, Pool, PoolError, Protocol, Topology, parse};
+use crate::{MAX_CONFIG, ParseError, Pool, PoolError, Protocol, Reliance, Topology, parse};
 
 const FILE: &str = "\
 # a comment
@@ -127,6 +127,26 @@ fn pools_have_the_room_that_openvpn_gives_them() {
     assert_eq!(pool("server 10.0.0.0 255.255.0.0\ntopology subnet").unwrap().limit(), 1024);
     let both = pool("server 10.8.0.0 255.255.255.0\nserver-ipv6 fd08::/64").unwrap();
     assert_eq!(both.networks().map(|it| it.to_string()).collect::<Vec<_>>(), ["10.8.0.0/24", "fd08::/64"]);
+}
+
+#[test]
+fn what_is_left_to_the_management_interface_is_known() {
+    let relied = |text: &str| parse(text.as_bytes()).unwrap().reliances;
+    for (line, reliance) in [
+        ("management-client", Reliance::Calls),
+        ("management-hold", Reliance::Release),
+        ("--management-client-auth", Reliance::Logins),
+        ("management-client-pf", Reliance::Filter),
+        ("management-query-passwords", Reliance::Passphrase),
+        ("askpass stdin\nmanagement-query-passwords", Reliance::Passphrase),
+        ("management-signal", Reliance::Presence),
+    ] {
+        assert_eq!(relied(line), [reliance], "{line}");
+    }
+    // What is in a file is not asked for; the others say more, or who may come, or are a client's.
+    let harmless = "management-query-passwords\naskpass pass.txt\nmanagement-up-down\nmanagement-log-cache 9\n\
+                    management-forget-disconnect\nmanagement-client-user root\nmanagement-query-remote\n";
+    assert_eq!(relied(harmless), []);
 }
 
 /// On an Ethernet each client has one address, whatever `topology` says.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use certificate::{Certificate, UnixTime, certificates};
-use openvpn::{Pool, Protocol, ServerConfig, Topology};
+use openvpn::{Pool, Protocol, Reliance, ServerConfig, Topology};
 
 use super::Served;
 use crate::certificate::time_finding;
@@ -25,6 +25,7 @@ pub(super) fn judge(
     let At { value: Served { config, pool }, span } = server;
     let found = room(pool, config.topology, *span).into_iter();
     let found = found.chain(silence(config, *span)).chain(cipher(config, *span));
+    let found = found.chain(config.reliances.iter().map(|reliance| relied(*reliance, *span)));
     found.chain(pushed(config, pool, *span)).for_each(|finding| findings.push(finding));
     let certificates = held(config, folder, *span, secrets, findings);
     let now = secrets.unix_time();
@@ -73,6 +74,40 @@ fn cipher(config: &ServerConfig, span: Span) -> Option<Finding> {
             .label("`ncp-disable`")
             .remedy("leave it out: clients since OpenVPN 2.4 choose the best in common")
     })
+}
+
+/// The router holds the only connection to the management interface, asks there and answers nothing.
+fn relied(reliance: Reliance, span: Span) -> Finding {
+    let error = |text| Finding::error(Code::PoolManagement, span, text);
+    let warning = |text| Finding::warning(Code::PoolManagement, span, text);
+    match reliance {
+        Reliance::Calls => error("the server connects to its management interface, and so does the router")
+            .label("its file says `management-client`")
+            .remedy("leave `management-client` out of the server's file, so that the server listens"),
+        Reliance::Release => error("the server waits for a release that nobody gives it")
+            .label("its file says `management-hold`")
+            .remedy("leave `management-hold` out of the server's file"),
+        Reliance::Logins => {
+            error("every login fails: the server lets the management interface decide, and the router does not")
+                .label("its file says `management-client-auth`")
+                .remedy("leave it out of the server's file: certificates, `auth-user-pass-verify` or a `plugin` decide")
+        }
+        Reliance::Filter => {
+            error("clients get nothing through: the management interface is to say what, and the router does not")
+                .label("its file says `management-client-pf`")
+                .remedy("leave it out of the server's file, and filter in the machine's firewall")
+        }
+        Reliance::Passphrase => {
+            warning("with a passphrase on its key the server does not start: nobody answers when it asks")
+                .label("its file says `management-query-passwords`")
+                .remedy("leave it out of the server's file; a passphrase goes into a file that `askpass` names")
+        }
+        Reliance::Presence => {
+            warning("whenever the router lets go of the management interface, all clients are disconnected")
+                .label("its file says `management-signal`")
+                .remedy("leave `management-signal` out of the server's file")
+        }
+    }
 }
 
 /// S2-19.

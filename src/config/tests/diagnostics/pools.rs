@@ -71,6 +71,14 @@ pub(super) const CASES: &[Case] = &[
     (Code::PoolManagement, &[(ROOT, "pools:\n  - {name: p, openvpn: {config: abroad.ovpn}}\ntunnels:\n")]),
     (Code::PoolManagement, &[(ROOT, "pools:\n  - {name: p, openvpn: {config: typed.ovpn}}\ntunnels:\n")]),
     (
+        Code::PoolManagement,
+        &[(ROOT, "pools:\n  - {name: p, openvpn: {config: logins.ovpn, management: /run/m}}\ntunnels:\n")],
+    ),
+    (
+        Code::PoolManagement,
+        &[(ROOT, "pools:\n  - {name: p, openvpn: {config: asks.ovpn, management: /run/m}}\ntunnels:\n")],
+    ),
+    (
         Code::PoolCipher,
         &[(ROOT, "pools:\n  - {name: p, openvpn: {config: rigid.ovpn, management: /run/m}}\ntunnels:\n")],
     ),
