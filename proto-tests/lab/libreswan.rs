@@ -146,7 +146,7 @@ fn configuration(terms: &Terms, outside: Outside) -> Result<String> {
     let esn = if terms.esp.contains("-esn") { "yes" } else { "no" };
     let pfs = if terms.esp.split('-').any(|word| group(word).is_some()) { "yes" } else { "no" };
     Ok(format!(
-        "config setup\n    uniqueids=yes\nconn {TUNNEL}\n    ikev2={version}\n    aggressive={aggressive}\n    left={}\n    \
+        "config setup\n    uniqueids=yes\n    ikev1-policy=accept\nconn {TUNNEL}\n    ikev2={version}\n    aggressive={aggressive}\n    left={}\n    \
          leftid={}\n    leftsubnet={}\n    right={}\n    rightid={}\n    rightsubnet={}\n    authby=secret\n    ike={}\n    \
          esp={}\n    pfs={pfs}\n    esn={esn}\n    ikelifetime=8h\n    salifetime=4h\n    rekey=no\n    dpddelay={}\n    \
          dpdtimeout={}\n    auto=add\n    ppk={}\n    ipsec-interface={INTERFACE_NUMBER}\n    leftupdown=/bin/true\n",

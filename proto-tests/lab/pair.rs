@@ -9,6 +9,8 @@
 //!
 //! The NAT forwards UDP 500 and 4500 of its outside address, so that either end can begin.
 
+mod peer;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +23,9 @@ use super::namespace::Namespace;
 use super::process::tail;
 use super::strongswan::{Backend, StrongSwan};
 use super::terms::{Outside, PEER_INSIDE, TUNNEL, Terms};
-use super::{Lab, Result, ensure, not_yet, patience, run, wait_for, write_file};
+pub use peer::Peer;
+
+use super::{Lab, Result, not_yet, patience, run, wait_for, write_file};
 
 /// Number of the peer's xfrm interface.
 const XFRM_INTERFACE: u32 = 77;
@@ -79,17 +83,6 @@ pub struct Pair {
     ours: Outside,
     theirs: Outside,
     lab: Lab,
-}
-
-/// The program at the other end.
-#[derive(Debug)]
-pub enum Peer {
-    /// strongSwan.
-    StrongSwan(StrongSwan),
-    /// libreswan.
-    Libreswan(Libreswan),
-    /// Our own.
-    Quadspan(Daemon),
 }
 
 /// Outside addresses `(ours, the peer's)`, each as its owner and as the other knows it.
@@ -331,86 +324,6 @@ impl Pair {
             .filter(|(_, path)| exists(path))
             .map(|(name, path)| format!("--- {name}\n{}\n", tail(&path, lines)))
             .collect()
-    }
-}
-
-impl Peer {
-    /// Succeeds when it says that the tunnel is up.
-    ///
-    /// # Errors
-    /// With what it says instead.
-    pub fn expect_up(&self) -> Result<()> {
-        match self {
-            Self::StrongSwan(swan) => swan.expect_up(),
-            Self::Libreswan(swan) => swan.expect_up(),
-            Self::Quadspan(daemon) => {
-                let tunnel = daemon.tunnel(TUNNEL)?;
-                ensure(tunnel["state"] == "up", "the peer is up", || tunnel.to_string())
-            }
-        }
-    }
-
-    /// Begins the tunnel; our own program does so by itself when told at its start.
-    ///
-    /// # Errors
-    /// When it does not come up.
-    pub fn initiate(&self) -> Result<()> {
-        match self {
-            Self::StrongSwan(swan) => swan.initiate(),
-            Self::Libreswan(swan) => swan.initiate(),
-            Self::Quadspan(_) => Ok(()),
-        }
-    }
-
-    /// Renews the CHILD SA.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn rekey_child(&self) -> Result<()> {
-        match self {
-            Self::StrongSwan(swan) => swan.rekey_child(),
-            Self::Libreswan(swan) => swan.rekey_child(),
-            Self::Quadspan(daemon) => daemon.order(&["rekey", TUNNEL]),
-        }
-    }
-
-    /// Renews the IKE SA.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn rekey_ike(&self) -> Result<()> {
-        match self {
-            Self::StrongSwan(swan) => swan.rekey_ike(),
-            Self::Libreswan(swan) => swan.rekey_ike(),
-            Self::Quadspan(daemon) => daemon.order(&["rekey", TUNNEL, "--ike"]),
-        }
-    }
-
-    /// Succeeds when exactly one IKE SA and `children` CHILD SAs are left.
-    ///
-    /// # Errors
-    /// With what is there instead.
-    pub fn expect_counts(&self, children: usize) -> Result<()> {
-        match self {
-            Self::StrongSwan(swan) => {
-                let counts = swan.sa_counts()?;
-                ensure(counts == (1, children), "IKE and CHILD SAs at the peer", || format!("{counts:?}"))
-            }
-            Self::Libreswan(swan) => {
-                let counts = swan.sa_counts()?;
-                ensure(counts == (1, children), "IKE and CHILD SAs at the peer", || format!("{counts:?}"))
-            }
-            Self::Quadspan(_) => self.expect_up(),
-        }
-    }
-
-    /// Packets that it dropped itself before sending them, by its own account.
-    #[must_use]
-    pub fn dropped_outbound(&self) -> u64 {
-        match self {
-            Self::StrongSwan(swan) => swan.dropped_outbound(PEER_INSIDE),
-            Self::Libreswan(_) | Self::Quadspan(_) => 0,
-        }
     }
 }
 

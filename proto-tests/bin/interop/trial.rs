@@ -1,11 +1,13 @@
 //! One combination in one role: up, traffic both ways, all four rekeys under traffic, nothing lost, nothing left over.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use proto_tests::lab::daemon::Daemon;
+use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::pair::{Pair, Software};
 use proto_tests::lab::stream::{Report, Running, Stream};
-use proto_tests::lab::terms::{Auth, Carrier, PEER_INSIDE};
+use proto_tests::lab::terms::{Auth, Carrier, OUR_INSIDE, PEER_INSIDE, TUNNEL};
 use proto_tests::lab::{LabError, Result, ensure, not_yet, patience, wait_for};
 
 use super::Job;
@@ -131,7 +133,7 @@ fn bring_up(job: &Job, pair: &mut Pair) -> Result<Instant> {
             let began = Instant::now();
             pair.start_daemon(true)?;
             if job.combination.carried == Carried::OnDemand {
-                demand(pair)?;
+                demand(pair.daemon()?, &pair.us, PEER_INSIDE)?;
             }
             Ok(began)
         }
@@ -140,6 +142,9 @@ fn bring_up(job: &Job, pair: &mut Pair) -> Result<Instant> {
             if job.software == Software::Quadspan {
                 let began = Instant::now();
                 pair.start_peer(job.software, true)?;
+                if job.combination.carried == Carried::OnDemand {
+                    demand(pair.peer()?.own()?, &pair.peer_host, OUR_INSIDE)?;
+                }
                 return Ok(began);
             }
             pair.start_peer(job.software, false)?;
@@ -150,14 +155,14 @@ fn bring_up(job: &Job, pair: &mut Pair) -> Result<Instant> {
     }
 }
 
-/// Nothing happens until a packet waits.
-fn demand(pair: &Pair) -> Result<()> {
+/// Nothing happens until a packet waits at the end that begins.
+fn demand(begins: &Daemon, host: &Namespace, to: Ipv4Addr) -> Result<()> {
     std::thread::sleep(Duration::from_secs(1));
-    let tunnel = pair.tunnel()?;
+    let tunnel = begins.tunnel(TUNNEL)?;
     let idle = tunnel["state"] == "waiting" && tunnel["last_failure"].is_null();
     ensure(idle, "a tunnel that waits for a packet", || tunnel["state"].to_string())?;
-    let socket = pair.us.enter(|| UdpSocket::bind("0.0.0.0:0"))?.map_err(LabError::io("open a socket"))?;
-    socket.send_to(b"a packet", (PEER_INSIDE, 9)).map_err(LabError::io("send a packet"))?;
+    let socket = host.enter(|| UdpSocket::bind("0.0.0.0:0"))?.map_err(LabError::io("open a socket"))?;
+    socket.send_to(b"a packet", (to, 9)).map_err(LabError::io("send a packet"))?;
     Ok(())
 }
 
