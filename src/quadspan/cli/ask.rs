@@ -10,20 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::{AskArgs, OutputFormat, complain, flows, neighbors, print, render};
 use view::client::{AskError, Client};
-use view::{FlowView, Health, PeerView, RouteView, StaticView, StatusView, TunnelView};
+use view::{FlowView, PeerView, RouteView, StaticView, TunnelView};
 
 /// Where routers put their control sockets.
 const SOCKET_DIRECTORY: &str = "/run/quadspan";
-
-/// `status`: exit code 0 if all is well, 1 if degraded or down.
-pub(super) fn status(args: &AskArgs) -> ExitCode {
-    let mut healthy = true;
-    let code = show(args, "/v1/status", |view: &StatusView| {
-        healthy = view.verdict.health == Health::Ok;
-        render::status(view)
-    });
-    if healthy { code } else { ExitCode::FAILURE }
-}
 
 pub(super) fn tunnels(args: &AskArgs) -> ExitCode {
     show(args, "/v1/tunnels", |view: &Vec<TunnelView>| render::tunnels(view))

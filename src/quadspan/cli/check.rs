@@ -28,7 +28,7 @@ pub(super) fn check(file: &Path, output: OutputFormat) -> ExitCode {
 }
 
 fn summary(file: &Path, router: &Router, findings: &[Diagnostic]) -> String {
-    let sessions = router.tunnels.iter().filter(|tunnel| tunnel.bgp.is_some()).count();
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let mut text = String::new();
     for session in router.sessions() {
         let (import, export) = (&session.policy.import, &session.policy.export);
@@ -37,12 +37,13 @@ fn summary(file: &Path, router: &Router, findings: &[Diagnostic]) -> String {
     }
     let advice = findings.iter().filter(|finding| finding.severity() == Severity::Advice).count();
     text + &format!(
-        "{}: router {} (AS {}), {} tunnels, {sessions} BGP sessions, {} warnings{}: OK",
+        "{}: router {} (AS {}), {}, {}, {}{}: OK",
         file.display(),
         router.name,
         router.asn,
-        router.tunnels.len(),
-        findings.len() - advice,
+        counted(router.tunnels.len(), "tunnel"),
+        counted(router.sessions().count(), "BGP session"),
+        counted(findings.len() - advice, "warning"),
         if advice == 0 { String::new() } else { format!(", {advice} of advice") },
     )
 }

@@ -20,7 +20,7 @@ pub(super) struct ExportArgs {
     #[arg(value_parser = targets())]
     target: String,
     /// Our configuration.
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/quadspan/quadspan.yaml")]
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/quadspan/router.yaml")]
     config: PathBuf,
     /// Only this tunnel; may be repeated.
     #[arg(long, value_name = "NAME")]

@@ -19,6 +19,7 @@ mod profiles;
 mod render;
 mod rules;
 mod run;
+mod status;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -244,7 +245,7 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Plan(command) => plan::run(&command),
             Command::Doctor(args) => doctor::run(&args),
-            Command::Status(ask) => ask::status(&ask),
+            Command::Status(ask) => status::status(&ask),
             Command::Show(Show::Tunnels(ask)) => ask::tunnels(&ask),
             Command::Show(Show::Peers(ask)) => ask::peers(&ask),
             Command::Show(Show::Connections(ask)) => connections::show(&ask),

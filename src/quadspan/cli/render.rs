@@ -3,59 +3,10 @@
 use comfy_table::Table;
 use comfy_table::presets;
 
-use super::pools;
 use view::{
-    BfdView, FailureView, FibView, Health, IkeView, PeerView, RouteView, StaticView, StatusView, StrangersView,
-    TunnelState, TunnelView,
+    BfdView, FailureView, FibView, IkeView, PeerPlace, PeerView, RouteView, StaticView, StrangersView, TunnelState,
+    TunnelView,
 };
-
-/// The verdict, then tunnels with their sessions, and pools, in one row each, then what needs attention.
-pub(super) fn status(view: &StatusView) -> String {
-    let router = &view.router;
-    let word = match view.verdict.health {
-        Health::Ok => "OK",
-        Health::Degraded => "DEGRADED",
-        Health::Down => "DOWN",
-    };
-    let mut table = plain(["TUNNEL", "STATE", "FOR", "PEER", "BGP", "RECEIVED", "ADVERTISED", "IN", "OUT"]);
-    for tunnel in &view.tunnels {
-        let peer = view.peers.iter().find(|peer| peer.tunnel == tunnel.name);
-        table.add_row([
-            tunnel.name.clone(),
-            state(tunnel.state).to_owned(),
-            seconds(tunnel.since),
-            tunnel.remote.to_string(),
-            tunnel.bgp.clone().unwrap_or_else(dash),
-            peer.map_or_else(dash, |peer| peer.prefixes.received.to_string()),
-            peer.map_or_else(dash, |peer| peer.prefixes.advertised.to_string()),
-            octets(tunnel.traffic.bytes_in),
-            octets(tunnel.traffic.bytes_out),
-        ]);
-    }
-    let routing = &view.routing;
-    let kernel = if routing.fib_matches_kernel { "kernel agrees" } else { "kernel differs, reconciling" };
-    let pools = if view.pools.is_empty() { String::new() } else { format!("\n{}\n", pools::rows(&view.pools)) };
-    let mut text = format!(
-        "{word}: {}\nrouter {} (AS {}, id {}), up {}, {} data plane, quadspan {}\n\n{table}\n{}\n{} prefixes, {} paths; \
-         FIB {}/{} routes, {kernel}\n",
-        view.verdict.text,
-        router.name,
-        router.asn,
-        router.router_id,
-        seconds(router.uptime),
-        router.dataplane,
-        router.version,
-        pools,
-        routing.rib_prefixes,
-        routing.rib_paths,
-        routing.fib_installed,
-        routing.fib_routes,
-    );
-    for warning in &router.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
-    }
-    text + &attention(&view.tunnels, &view.peers) + &pools::notes(&view.pools)
-}
 
 /// One row per tunnel, then the failures of those that are not up.
 pub(super) fn tunnels(view: &[TunnelView]) -> String {
@@ -332,7 +283,7 @@ pub(super) fn fib(view: &FibView) -> String {
 }
 
 /// What is down, why, and what to do.
-fn attention(tunnels: &[TunnelView], peers: &[PeerView]) -> String {
+pub(super) fn attention(tunnels: &[TunnelView], peers: &[PeerView]) -> String {
     let mut text = String::new();
     for tunnel in tunnels.iter().filter(|tunnel| tunnel.state != TunnelState::Up) {
         let retry = match (tunnel.retry_in, tunnel.state) {
@@ -355,7 +306,11 @@ fn attention(tunnels: &[TunnelView], peers: &[PeerView]) -> String {
     let tunnel_up = |name: &str| tunnels.iter().all(|tunnel| tunnel.name != name || tunnel.state == TunnelState::Up);
     for peer in peers.iter().filter(|peer| peer.state != "Established" && tunnel_up(&peer.tunnel)) {
         let waiting = peer.waiting.as_ref().map_or_else(String::new, |waiting| format!(", waiting {waiting}"));
-        text.push_str(&format!("\nBGP with {} in tunnel {} is {}{waiting}\n", peer.address, peer.tunnel, peer.state));
+        let place = match peer.place {
+            PeerPlace::Tunnel => format!("in tunnel {}", peer.tunnel),
+            PeerPlace::Interface | PeerPlace::Multihop | PeerPlace::Range => format!("({})", peer.tunnel),
+        };
+        text.push_str(&format!("\nBGP with {} {place} is {}{waiting}\n", peer.address, peer.state));
         text.push_str(&failure(peer.last_error.as_ref()));
     }
     text
@@ -376,7 +331,7 @@ pub(super) fn plain<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-fn state(state: TunnelState) -> &'static str {
+pub(super) fn state(state: TunnelState) -> &'static str {
     match state {
         TunnelState::Up => "up",
         TunnelState::Connecting => "connecting",
