@@ -44,15 +44,24 @@ install_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   [ "$(id -u)" -eq 0 ] || die "not installed: ${missing[*]}; run  sudo apt-get install ${missing[*]}"
   say "installing ${missing[*]}"
-  # Debian starts daemons that it installs; the laboratories start their own.
-  local policy=/usr/sbin/policy-rc.d
-  [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && local ours=yes; }
-  apt-get update -qq
-  local result=0
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || result=$?
-  [ "${ours:-no}" = no ] || rm -f $policy
-  [ $result -eq 0 ] || die "apt-get could not install ${missing[*]}"
+  without_daemons apt_install "${missing[@]}" || die "apt-get could not install ${missing[*]}"
 }
+
+apt_install() {
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+# Runs a command while Debian starts no daemon that it installs: the laboratories start their own. However it ends, the
+# machine is as it was.
+without_daemons() (
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\n# For the time of an installation by %s\nexit 101\n' "$ROOT" >$policy && chmod +x $policy
+  fi
+  "$@"
+)
 
 # Installs a cargo tool from crates.io where it is missing.
 install_cargo_tool() {
