@@ -7,10 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use bgp::message::{KEEPALIVE, MAX_EXTENDED_LEN, RefreshKind, RouteRefresh, frame_len};
-use bgp::{
-    AddPath, ConnectionId, Event, Family, Offers, Output, Peer, PeerConfig, Restart, Role, State, StopReason, Timers,
-    Update,
-};
+use bgp::{AddPath, Family, Role, Update};
+use peering::{ConnectionId, Event, Offers, Output, Peer, PeerConfig, Restart, State, StopReason, Timers};
 use wire::{Asn, RouterId};
 
 use super::bgp_message::{every_capability, open_message, update_message};

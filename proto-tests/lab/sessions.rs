@@ -10,8 +10,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Offers, PeerConfig, Timers, Update};
+use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Update};
 use ipnet::IpNet;
+use peering::{Offers, PeerConfig, Timers};
 use socket2::{Domain, Socket, Type};
 use wire::{Asn, RouterId};
 

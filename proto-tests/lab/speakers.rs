@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bgp::{Attributes, Event, Nlri, Output, Peer, PeerConfig, StopReason, Update};
+use bgp::{Attributes, Nlri, Update};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use peering::{Event, Output, Peer, PeerConfig, StopReason};
 
 use super::namespace::Namespace;
 use super::{LabError, Result, not_yet};

@@ -52,3 +52,12 @@ impl fmt::Display for Family {
         })
     }
 }
+
+/// In which directions prefixes of a family have path identifiers (RFC 7911 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct AddPath {
+    /// The peer sends several paths, we take them.
+    pub receive: bool,
+    /// We may send several paths.
+    pub send: bool,
+}

@@ -1,32 +1,21 @@
-//! BGP-4 (RFC 4271) as pure state machines.
+//! What BGP-4 (RFC 4271) says: routes, and the messages that carry them, pure. A session is in the room `peering`.
 //!
 //! ```text
-//!  TCP octets ──► Peer::handle_bytes ──► message::frame_len ──► message::* ──► FSM ──► Event (Update, Down, ...)
-//!  rib Updates ──► Peer::send_updates ──► message::encode_updates ──► Output::Send
+//!  octets ──► message::frame_len ──► message::decode_update ──► Update, faults
+//!  Update ──► message::encode_updates ──► octets
 //! ```
 //!
-//! * [`Peer`] is one session: two connection slots, timers, back-off. Nothing in it waits, reads a clock or draws
-//!   randomness.
 //! * [`message`] knows the octets: framing, OPEN and capabilities, UPDATE with the verdicts of RFC 7606, NOTIFICATION
 //!   in words.
 //! * [`Update`] and [`Attributes`] are routes as the routing tables see them; [`Role`] knows which of them leak.
 
-pub mod config;
-mod error;
 mod family;
 pub mod message;
-pub mod peer;
 mod rare;
 mod role;
 mod route;
 
-pub use config::{Offers, PeerConfig, Restart, Timers};
-pub use error::SessionError;
-pub use family::Family;
-pub use peer::{
-    AddPath, ConnectionId, DownReason, Established, Event, LastDown, MessageCounts, NotificationRecord, Output, Peer,
-    PeerRestart, PeerStatus, StaleRoutes, State, StopReason, Waiting,
-};
+pub use family::{AddPath, Family};
 pub use rare::{Rare, RareAttributes};
 pub use role::{Leak, OnlyToCustomer, Role, UnknownRole};
 pub use route::{Announcement, AsPath, AsPathSegment, Attributes, Nlri, Origin, UnknownAttribute, Update};

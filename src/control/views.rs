@@ -109,7 +109,7 @@ pub(crate) fn tunnel(
     part: &Part,
     interface: InterfaceInfo,
     ike: Option<&negotiation::TunnelStatus>,
-    bgp: Option<&bgp::PeerStatus>,
+    bgp: Option<&peering::PeerStatus>,
     counters: &TunnelCounters,
     sas: &[SaUsage],
     now: Instant,
@@ -296,7 +296,7 @@ fn traffic(counters: &TunnelCounters) -> TrafficView {
 }
 
 /// One session, from BGP and the routing tables.
-pub(crate) fn session(bgp: &Session, status: &bgp::PeerStatus, counts: rib::PeerCounts, now: Instant) -> PeerView {
+pub(crate) fn session(bgp: &Session, status: &peering::PeerStatus, counts: rib::PeerCounts, now: Instant) -> PeerView {
     let last_error = status.last_down.as_ref().map(|down| FailureView {
         reason: down.reason.label().to_owned(),
         text: down.reason.to_string(),
@@ -340,7 +340,7 @@ pub(crate) fn session(bgp: &Session, status: &bgp::PeerStatus, counts: rib::Peer
     }
 }
 
-fn notification(record: &bgp::NotificationRecord, now: Instant) -> NotificationView {
+fn notification(record: &peering::NotificationRecord, now: Instant) -> NotificationView {
     NotificationView { text: record.notification.to_string(), ago: seconds(now, record.at) }
 }
 
@@ -362,7 +362,7 @@ fn capabilities(ours: &[Capability], theirs: &[Capability]) -> Vec<CapabilityVie
         .collect()
 }
 
-const fn messages(received: &bgp::MessageCounts, sent: &bgp::MessageCounts) -> MessageCounts {
+const fn messages(received: &peering::MessageCounts, sent: &peering::MessageCounts) -> MessageCounts {
     MessageCounts {
         open_in: received.open,
         open_out: sent.open,

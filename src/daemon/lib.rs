@@ -13,7 +13,7 @@
 //!            │ bfd_task: bfd::Endpoint      │──────┘       │              │
 //!            └──────────────────────────────┘  verdicts    │              │
 //!            ┌──────────────────────────────┐              │              │
-//!            │ session (one each): bgp::Peer│◄─────────────┤              │
+//!            │ session (each): peering::Peer│◄─────────────┤              │
 //!            └─────┬──────────────────▲─────┘              │              │
 //!          updates │                  │ updates            │              │
 //!            ┌─────▼──────────────────┴─────┐              │        ┌─────▼─────┐
@@ -25,8 +25,8 @@
 //! Routes travel in batches, so that neither a message nor a prefix costs a wake-up, a place in a queue or a system call:
 //!
 //! ```text
-//!  one read of TCP ──► bgp::Peer ──► all its UPDATEs ──► one command ──► rib: noted, and decided when nothing more waits
-//!  runs of 64 kB   ◄── bgp::Peer ◄── a batch for the peer: thousands of prefixes, one Update per set of attributes ◄──┘
+//!  one read of TCP ──► peering::Peer ──► all its UPDATEs ──► one command ──► rib: noted, and decided when nothing more waits
+//!  runs of 64 kB   ◄── peering::Peer ◄── a batch for the peer: thousands of prefixes, one Update per set of attributes ◄──┘
 //! ```
 //!
 //! Attributes are allocated once where they are decoded, or once where they are made for export, and shared from there

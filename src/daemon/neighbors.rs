@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bfd::{Hops, Path};
-use bgp::StopReason;
+use peering::StopReason;
 use rib::PeerId;
 use settings::{Neighbor, NeighborPlace, Router, Session};
 use tokio::sync::mpsc;

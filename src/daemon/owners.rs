@@ -98,7 +98,7 @@ impl Owners {
     }
 
     /// How every session that runs sees itself.
-    pub async fn session_statuses(&self, topology: &Topology) -> BTreeMap<PeerId, bgp::PeerStatus> {
+    pub async fn session_statuses(&self, topology: &Topology) -> BTreeMap<PeerId, peering::PeerStatus> {
         let mut statuses = BTreeMap::new();
         for (id, session) in topology.sessions() {
             let (reply, answer) = oneshot::channel();

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgp::StopReason;
 use dataplane::TunnelInterface;
 use ipnet::IpNet;
+use peering::StopReason;
 use rib::PeerId;
 use settings::{Router, Tunnel};
 use tokio::sync::{mpsc, oneshot, watch};

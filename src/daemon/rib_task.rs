@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use rib::{Output, PeerId, PeerPolicy, PeerSession, Rib};
+use rib::{Output, PeerId, PeerPolicy, Rib};
 use session::Notice;
 use system::sleep_until;
 use tokio::sync::mpsc::error::TrySendError;
@@ -228,7 +228,7 @@ impl Task {
     /// have, or for as long as they were asked to wait for us.
     fn defer_after_restart(&mut self) {
         let topology = self.topology.borrow();
-        let asked = |restart: bgp::config::Restart| restart.time;
+        let asked = |restart: peering::Restart| restart.time;
         let router = &topology.router;
         let within = router.tunnels.iter().filter_map(|tunnel| tunnel.bgp.as_ref());
         let sessions = within.chain(router.neighbors.iter().map(|neighbor| &neighbor.session));
@@ -273,14 +273,14 @@ impl Task {
 
     fn handle_notice(&mut self, peer: PeerId, notice: Notice) {
         match notice {
-            Notice::Up { incarnation, established } => {
+            Notice::Up { incarnation, session } => {
                 self.note(peer, |fact| fact.established = true);
                 self.incarnations.insert(peer, incarnation);
                 self.backlog.remove(&peer);
                 if let Some(convergence) = &mut self.convergence {
-                    convergence.handle_peer_up(peer, &established.families);
+                    convergence.handle_peer_up(peer, &session.families);
                 }
-                self.rib.handle_peer_up(peer, PeerSession::from(established));
+                self.rib.handle_peer_up(peer, session);
             }
             Notice::Down(stale) => {
                 self.backlog.remove(&peer);
@@ -342,7 +342,7 @@ impl Task {
                     }
                 }
                 Output::PrefixLimit { peer, limit, count } => {
-                    self.stop_session(peer, bgp::StopReason::PrefixLimit { limit, count });
+                    self.stop_session(peer, peering::StopReason::PrefixLimit { limit, count });
                 }
                 Output::PrefixWarning { peer, limit, count } => {
                     let name = self.topology.borrow().session_name(peer);
@@ -442,7 +442,7 @@ impl Task {
         self.rib.release(peer);
     }
 
-    fn stop_session(&self, peer: PeerId, reason: bgp::StopReason) {
+    fn stop_session(&self, peer: PeerId, reason: peering::StopReason) {
         self.tell(peer, session::Command::Stop { incarnation: self.incarnation(peer), reason });
     }
 
@@ -477,7 +477,7 @@ mod tests {
     async fn a_session_without_room_is_stopped_once_it_has_some() {
         let (commands, mut taken) = mpsc::channel(1);
         deliver(&commands, session::Command::BfdUp);
-        let reason = bgp::StopReason::PrefixLimit { limit: 1, count: 2 };
+        let reason = peering::StopReason::PrefixLimit { limit: 1, count: 2 };
         deliver(&commands, session::Command::Stop { incarnation: 7, reason });
         assert!(matches!(taken.recv().await, Some(session::Command::BfdUp)));
         assert!(matches!(taken.recv().await, Some(session::Command::Stop { incarnation: 7, .. })));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bgp::{AddPath, Family, Offers, Restart, Role, Timers};
+use bgp::{AddPath, Family, Role};
+use peering::{Offers, Restart, Timers};
 
 use document::code::Code;
 use document::diagnostic::{Finding, Findings};

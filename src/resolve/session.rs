@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bgp::{Family, PeerConfig};
+use bgp::Family;
+use peering::PeerConfig;
 use policy::{Basis, Chain};
 use rib::PeerPolicy;
 use wire::{Asn, RouterId};

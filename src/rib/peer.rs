@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp::{AddPath, Attributes, Established, Family, Role};
+use bgp::{AddPath, Attributes, Family, Role};
 use wire::{Asn, RouterId};
 
 use crate::id_set::IdSet;
@@ -43,18 +43,6 @@ impl PeerSession {
     /// How prefixes of `family` travel.
     pub(crate) fn paths(&self, family: Family) -> AddPath {
         self.add_path.iter().find(|(of, _)| *of == family).map_or(AddPath::default(), |(_, directions)| *directions)
-    }
-}
-
-impl From<Established> for PeerSession {
-    fn from(established: Established) -> Self {
-        Self {
-            families: established.families,
-            peer_router_id: established.peer_router_id,
-            extended_next_hop: established.extended_next_hop,
-            add_path: established.add_path,
-            role: established.role,
-        }
     }
 }
 

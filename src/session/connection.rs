@@ -8,8 +8,8 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bgp::ConnectionId;
 use bytes::{Bytes, BytesMut};
+use peering::ConnectionId;
 use socket2::SockRef;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -240,7 +240,7 @@ mod tests {
 
     /// Only a session makes them.
     fn some_id() -> ConnectionId {
-        let config = bgp::PeerConfig {
+        let config = peering::PeerConfig {
             name: "frankfurt".to_owned(),
             local_asn: wire::Asn(65000),
             peer_asn: wire::Asn(64512),
@@ -248,12 +248,12 @@ mod tests {
             local_address: [127, 0, 0, 1].into(),
             peer_address: [127, 0, 0, 2].into(),
             families: vec![bgp::Family::Ipv4Unicast],
-            timers: bgp::Timers::default(),
-            offers: bgp::Offers::default(),
+            timers: peering::Timers::default(),
+            offers: peering::Offers::default(),
             passive: true,
             shutdown: None,
         };
-        let mut peer = bgp::Peer::new(config, Box::new(|octets: &mut [u8]| octets.fill(7)));
+        let mut peer = peering::Peer::new(config, Box::new(|octets: &mut [u8]| octets.fill(7)));
         let now = std::time::Instant::now();
         peer.start(now);
         peer.handle_accepted(now).unwrap()

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use bgp::{Family, PeerConfig, PeerStatus, StopReason, Update};
+use bgp::{Family, Update};
+use peering::{PeerConfig, PeerStatus, StopReason};
 use settings::Transport;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};

@@ -1,4 +1,4 @@
-//! One task per BGP session: moves bytes between TCP and the pure [`bgp::Peer`].
+//! One task per BGP session: moves bytes between TCP and the pure [`peering::Peer`].
 //!
 //! ```text
 //!  tunnel or network up, down ──► commands ┐                     ┌── reader ◄── TCP ──┐

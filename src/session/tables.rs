@@ -1,7 +1,8 @@
 //! What a session tells the routing tables. Nothing is lost: what they have no room for waits, and the peer with it.
 
-use bgp::{Established, Event, Family, StaleRoutes, Update};
-use rib::PeerId;
+use bgp::{Family, Update};
+use peering::{Established, Event, StaleRoutes};
+use rib::{PeerId, PeerSession};
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::task::Session;
@@ -13,8 +14,8 @@ pub enum Notice {
     Up {
         /// Numbers the establishments of one session: what was meant for an earlier one is not sent.
         incarnation: u64,
-        /// What both ends agreed on.
-        established: Established,
+        /// What both ends agreed on, as far as it concerns routes.
+        session: PeerSession,
     },
     /// It is down, with the families whose routes stay for a while (RFC 4724 4.2).
     Down(Option<StaleRoutes>),
@@ -55,7 +56,7 @@ impl<T: From<(PeerId, Notice)>> Session<T> {
         let notice = match event {
             Event::Established(established) => {
                 self.incarnation += 1;
-                Notice::Up { incarnation: self.incarnation, established }
+                Notice::Up { incarnation: self.incarnation, session: of_concern(established) }
             }
             Event::Down { was_established: true, stale, .. } => Notice::Down(stale),
             Event::StaleExpired(families) => Notice::StaleExpired(families),
@@ -71,5 +72,16 @@ impl<T: From<(PeerId, Notice)>> Session<T> {
             | Event::Unsendable { .. } => return,
         };
         self.notices.push_back(notice);
+    }
+}
+
+/// What the routing tables have to know of a session that came up.
+fn of_concern(established: Established) -> PeerSession {
+    PeerSession {
+        families: established.families,
+        peer_router_id: established.peer_router_id,
+        extended_next_hop: established.extended_next_hop,
+        add_path: established.add_path,
+        role: established.role,
     }
 }

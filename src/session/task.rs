@@ -1,10 +1,10 @@
-//! The task: what comes from TCP, the routing tables and those who ask goes into [`bgp::Peer`], and what it says goes out.
+//! The task: what comes from TCP, the routing tables and those who ask goes into [`peering::Peer`], and what it says goes out.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bgp::{ConnectionId, Output, Peer, StopReason};
+use peering::{ConnectionId, Output, Peer, StopReason};
 use rib::PeerId;
 use system::{sleep_until, system_entropy};
 use telemetry::report::Reporter;
@@ -80,7 +80,7 @@ pub(crate) struct Session<T> {
     life: Life,
     /// The peer has connected.
     met: bool,
-    pub(crate) config: bgp::PeerConfig,
+    pub(crate) config: peering::PeerConfig,
     transport: settings::Transport,
     peer: Peer,
     pub(crate) tables: mpsc::Sender<T>,
@@ -207,7 +207,7 @@ impl<T: From<(PeerId, Notice)> + Send + 'static> Session<T> {
         }
     }
 
-    fn reconfigure(&mut self, config: bgp::PeerConfig, transport: settings::Transport, now: Instant) {
+    fn reconfigure(&mut self, config: peering::PeerConfig, transport: settings::Transport, now: Instant) {
         let anew = self.config.needs_new_session(&config) || self.transport != transport;
         let shutdown = (self.config.shutdown != config.shutdown).then(|| config.shutdown.clone());
         (self.config, self.transport) = (config.clone(), transport);
@@ -238,13 +238,13 @@ impl<T: From<(PeerId, Notice)> + Send + 'static> Session<T> {
     }
 
     fn ends(&self) -> socket::Ends<'_> {
-        let bgp::Timers { hold, send_hold, .. } = self.config.timers;
+        let peering::Timers { hold, send_hold, .. } = self.config.timers;
         let patience = if hold.is_zero() || send_hold.is_zero() {
             socket::USER_TIMEOUT
         } else {
             send_hold.max(hold * 2) + PATIENCE
         };
-        let bgp::PeerConfig { local_address, peer_address, .. } = self.config;
+        let peering::PeerConfig { local_address, peer_address, .. } = self.config;
         socket::Ends { local: local_address, peer: peer_address, transport: &self.transport, patience }
     }
 

@@ -8,7 +8,7 @@ use wire::Secret;
 
 use std::time::{Duration, Instant};
 
-use bgp::StopReason;
+use peering::StopReason;
 use rib::PeerId;
 use telemetry::report::Reporter;
 use tokio::net::{TcpListener, TcpStream};

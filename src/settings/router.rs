@@ -336,7 +336,7 @@ pub struct Session {
     /// The name the user gave it, or the tunnel it runs in.
     pub name: String,
     /// For the speaker.
-    pub peer: bgp::PeerConfig,
+    pub peer: peering::PeerConfig,
     /// For the routing tables.
     pub policy: rib::PeerPolicy,
     /// Bidirectional forwarding detection of the session's path.

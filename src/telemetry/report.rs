@@ -179,42 +179,42 @@ impl Reporter {
     }
 
     /// Everything a BGP session tells.
-    pub fn bgp_event(&self, config: &bgp::PeerConfig, event: &bgp::Event) {
+    pub fn bgp_event(&self, config: &peering::PeerConfig, event: &peering::Event) {
         let (tunnel, peer) = (config.name.as_str(), config.peer_address);
         match event {
-            bgp::Event::Established(established) => {
+            peering::Event::Established(established) => {
                 let hold = established.hold_time.as_secs();
                 self.metrics.know_session(tunnel);
                 info!(tunnel, %peer, asn = %config.peer_asn, router_id = %established.peer_router_id, hold, "BGP established");
             }
-            bgp::Event::Down { reason, was_established: true, retry_in, .. } => {
+            peering::Event::Down { reason, was_established: true, retry_in, .. } => {
                 warn!(tunnel, %peer, %reason, remedy = reason.remedy(), ?retry_in, "BGP session lost");
             }
-            bgp::Event::Down { reason, was_established: false, retry_in, .. } => {
+            peering::Event::Down { reason, was_established: false, retry_in, .. } => {
                 info!(tunnel, %peer, %reason, remedy = reason.remedy(), ?retry_in, "BGP not established");
             }
-            bgp::Event::StateChanged { from, to } => debug!(tunnel, %peer, %from, %to, "BGP state"),
-            bgp::Event::NotificationReceived { code, subcode, text } => {
+            peering::Event::StateChanged { from, to } => debug!(tunnel, %peer, %from, %to, "BGP state"),
+            peering::Event::NotificationReceived { code, subcode, text } => {
                 warn!(tunnel, %peer, %text, "NOTIFICATION received");
                 self.notification(tunnel, "in", *code, *subcode);
             }
-            bgp::Event::NotificationSent { code, subcode, text } => {
+            peering::Event::NotificationSent { code, subcode, text } => {
                 info!(tunnel, %peer, %text, "NOTIFICATION sent");
                 self.notification(tunnel, "out", *code, *subcode);
             }
-            bgp::Event::UpdateFaulty { faults, suppressed } => {
+            peering::Event::UpdateFaulty { faults, suppressed } => {
                 warn!(tunnel, %peer, %faults, suppressed, "faulty UPDATE; the session goes on");
             }
-            bgp::Event::Unsendable { prefixes, attribute_octets } => {
+            peering::Event::Unsendable { prefixes, attribute_octets } => {
                 warn!(tunnel, %peer, prefixes, attribute_octets, "attributes too long for a message; withdrawn instead");
             }
-            bgp::Event::StaleExpired(families) => {
+            peering::Event::StaleExpired(families) => {
                 warn!(tunnel, %peer, ?families, "stale routes are gone: the peer did not come back in time");
             }
-            bgp::Event::Update(_)
-            | bgp::Event::RefreshRequested(_)
-            | bgp::Event::RefreshBegun(_)
-            | bgp::Event::RefreshEnded(_) => {}
+            peering::Event::Update(_)
+            | peering::Event::RefreshRequested(_)
+            | peering::Event::RefreshBegun(_)
+            | peering::Event::RefreshEnded(_) => {}
         }
     }
 
@@ -224,18 +224,18 @@ impl Reporter {
     }
 
     /// A session cannot listen.
-    pub fn bgp_listen_failed(&self, config: &bgp::PeerConfig, error: &std::io::Error) {
+    pub fn bgp_listen_failed(&self, config: &peering::PeerConfig, error: &std::io::Error) {
         let remedy = "stop the other program on TCP port 179 of this address; tried again in 5 s";
         warn!(tunnel = config.name, address = %config.local_address, %error, remedy, "BGP does not listen");
     }
 
     /// Somebody else than the peer connected.
-    pub fn bgp_stranger_refused(&self, config: &bgp::PeerConfig, from: SocketAddr) {
+    pub fn bgp_stranger_refused(&self, config: &peering::PeerConfig, from: SocketAddr) {
         warn!(tunnel = config.name, %from, expected = %config.peer_address, "BGP connection from a stranger refused");
     }
 
     /// A connection lacks what protects it.
-    pub fn bgp_connection_not_tuned(&self, config: &bgp::PeerConfig, from: SocketAddr, error: &std::io::Error) {
+    pub fn bgp_connection_not_tuned(&self, config: &peering::PeerConfig, from: SocketAddr, error: &std::io::Error) {
         let remedy = "it was closed, since it lacks what the `bgp:` section asks for (MD5, TTL security, MSS): compare that \
                       with what the kernel takes";
         warn!(tunnel = config.name, %from, %error, remedy, "BGP connection not accepted");

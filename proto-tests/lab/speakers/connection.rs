@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use bgp::{ConnectionId, PeerConfig};
+use peering::{ConnectionId, PeerConfig};
 use socket2::{Domain, Socket, Type};
 
 const BGP: u16 = 179;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bgp::{AddPath, Family, PeerConfig, Role, Timers};
+use bgp::{AddPath, Family, Role};
+use peering::{PeerConfig, Timers};
 
 use super::{GOOD, changed, check, rendered};
 use settings::Session;

@@ -59,10 +59,16 @@ mod tests {
     }
 
     /// The verdict on a tunnel in this state, a session in it and a session beside it.
-    fn judged(router: &Router, tunnel: TunnelState, inside: bgp::State, beside: bgp::State, agrees: bool) -> Verdict {
+    fn judged(
+        router: &Router,
+        tunnel: TunnelState,
+        inside: peering::State,
+        beside: peering::State,
+        agrees: bool,
+    ) -> Verdict {
         let now = Instant::now();
         let peer = |session: &settings::Session, state, place| {
-            let status = bgp::PeerStatus { state, ..bgp::PeerStatus::default() };
+            let status = peering::PeerStatus { state, ..peering::PeerStatus::default() };
             PeerView { place, ..views::session(session, &status, rib::PeerCounts::default(), now) }
         };
         let made = |it: &settings::Tunnel| {
@@ -81,7 +87,7 @@ mod tests {
     fn a_router_is_down_only_if_nothing_that_it_should_have_is_up() {
         use Health::{Degraded, Down, Ok};
         use TunnelState::{Connecting, Up, Waiting};
-        use bgp::State::{Active, Established, Idle};
+        use peering::State::{Active, Established, Idle};
         // What is configured; how the tunnel, the session in it and the one beside it are; what comes of it.
         let rows = [
             ((WITH_BGP, ""), (Up, Established, Idle), Ok, "1 of 1 tunnels up, 1 of 1"),

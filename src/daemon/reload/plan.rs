@@ -75,7 +75,7 @@ fn same_but_policy(old: &Tunnel, new: &Tunnel) -> bool {
         (Some(_), None) | (None, Some(_)) => return false,
     };
     // Who connects decides whether the tunnel is brought up at once.
-    let peer = bgp::PeerConfig { passive: new_bgp.peer.passive, ..old_bgp.peer.clone() };
+    let peer = peering::PeerConfig { passive: new_bgp.peer.passive, ..old_bgp.peer.clone() };
     let (policy, transport, bfd) = (old_bgp.policy.clone(), old_bgp.transport.clone(), old_bgp.bfd.clone());
     with_old_policy.bgp = Some(settings::Session { policy, peer, transport, bfd, ..new_bgp.clone() });
     with_old_policy == *old

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Offers, PeerConfig, Timers, Update};
+use bgp::{Announcement, AsPath, AsPathSegment, Attributes, Family, Update};
 use nix::sys::signal::Signal;
+use peering::{Offers, PeerConfig, Timers};
 use proto_tests::lab::frr::Frr;
 use proto_tests::lab::speakers::{Speaker, Speakers};
 use proto_tests::lab::{Result, ensure, not_yet};
