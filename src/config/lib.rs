@@ -28,7 +28,7 @@ use settings::Router;
 
 pub use document::code::Code;
 pub use document::diagnostic::{Diagnostic, Report, Severity};
-pub use resolve::{FoundSecret, MAX_SECRET, SecretError, SecretReference, SecretSource, SystemSecrets};
+pub use resolve::{FoundSecret, SecretError, SecretReference, SecretSource, SystemSecrets};
 
 use document::diagnostic::{Finding, Findings};
 use document::source::{self, Source, Span};

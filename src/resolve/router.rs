@@ -19,7 +19,7 @@ use document::field::Leaf;
 use document::scalar::Within;
 use document::source::{At, Span};
 use schema::{ApiSection, LogSection, MetricsSection, RouterSection};
-use settings::{DataplaneChoice, FIRST_NEIGHBOR, Log, LogFormat, Router, Watch};
+use settings::{DataplaneChoice, FIRST_NEIGHBOR, Log, LogFormat, MAIN_TABLE, Router, Watch};
 
 /// What could be made out of the `router` section.
 #[derive(Clone, Debug)]
@@ -128,8 +128,6 @@ fn table(table: Leaf<Within<0, { u32::MAX }>>, findings: &Findings) -> u32 {
     }
     table.value.0
 }
-
-const MAIN_TABLE: u32 = 254;
 
 /// Longest path that fits a socket address, without its final zero.
 const MAX_SOCKET_PATH: usize = 107;

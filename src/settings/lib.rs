@@ -18,6 +18,6 @@ mod router;
 pub use name::{LONGEST_NAME, is_name, name_of};
 pub use pool::{ClientPool, Management};
 pub use router::{
-    Connection, ConnectionMember, DataplaneChoice, FIRST_NEIGHBOR, InsideLink, InsideLink6, Log, LogFormat, MAX_FLOWS,
-    Neighbor, NeighborPlace, Protected, Range, Router, Session, Transport, Tunnel, Watch,
+    Connection, ConnectionMember, DataplaneChoice, FIRST_NEIGHBOR, InsideLink, InsideLink6, Log, LogFormat, MAIN_TABLE,
+    MAX_FLOWS, Neighbor, NeighborPlace, Protected, Range, Router, Session, Transport, Tunnel, Watch,
 };

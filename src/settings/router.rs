@@ -216,6 +216,9 @@ pub struct Protected {
     pub announce: bool,
 }
 
+/// `RT_TABLE_MAIN`: what the kernel routes by unless a rule says otherwise.
+pub const MAIN_TABLE: u32 = 254;
+
 /// Most protected flows of all tunnels together.
 pub const MAX_FLOWS: usize = 512;
 

@@ -9,6 +9,7 @@ use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::source::At;
 use resolve::{NeighborDraft, PoolDraft, RouterDraft, SessionDraft, TunnelDraft, martian};
+use settings::MAIN_TABLE;
 
 /// A network that is announced of our own.
 #[derive(Clone, Copy, Debug)]
@@ -90,9 +91,6 @@ fn alone(announced: Announced, findings: &Findings) {
         );
     }
 }
-
-/// `RT_TABLE_MAIN`: what the kernel routes by unless a rule says otherwise.
-const MAIN_TABLE: u32 = 254;
 
 fn beside_tunnels(network: At<IpNet>, tunnels: &[TunnelDraft], findings: &Findings) {
     if network.value.prefix_len() == 0 || martian(network.value).is_some() {
