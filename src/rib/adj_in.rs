@@ -6,12 +6,11 @@ use std::ptr;
 use std::sync::Arc;
 
 use bgp::{Announcement, Attributes, Family, Nlri};
+use compact::{IdSet, Interner};
 use ipnet::IpNet;
 use policy::Changes;
 
-use crate::id_set::IdSet;
 use crate::import::{Effective, Import, local_preference};
-use crate::intern::Interner;
 use crate::peer::{AdjIn, Peer};
 use crate::peers::Slot;
 use crate::reach::Reached;

@@ -16,14 +16,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bgp::{AsPath, AsPathSegment, Attributes, Origin, Rare, RareAttributes};
+use compact::{IdSet, Paged};
 use ipnet::IpNet;
 use wire::Asn;
 
 use crate::announce::best;
-use crate::id_set::IdSet;
 use crate::import::captured;
 use crate::local::{LocalKind, LocalRoute};
-use crate::paged::Paged;
 use crate::rib::Rib;
 use crate::{NextHopSet, RibConfig};
 

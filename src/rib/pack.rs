@@ -16,13 +16,13 @@ use std::ptr;
 use std::sync::Arc;
 
 use bgp::{Announcement, Family, Nlri, Update};
+use compact::{HashKey, Interner};
 use ipnet::IpNet;
 use policy::Changes;
 
 use crate::PeerId;
 use crate::announce::Sources;
 use crate::export::{BestRoute, Export};
-use crate::intern::{HashKey, Interner};
 use crate::limit::NAMED;
 use crate::peer::{AdjOut, Sent};
 use crate::several::several;

@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp::{AddPath, Attributes, Family, Role};
+use compact::{IdSet, Paged};
 use wire::{Asn, RouterId};
 
-use crate::id_set::IdSet;
 use crate::limit::OutLimit;
-use crate::paged::Paged;
 use crate::reach::{Egress, Reached};
 use crate::{PeerPolicy, SendPaths, Standing};
 

@@ -6,14 +6,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp::{Family, Update};
+use compact::{IdSet, Interner};
 use ipnet::IpNet;
 use wire::LinkId;
 
 use crate::adj_in::Store;
 use crate::aggregate::Summary;
-use crate::id_set::IdSet;
 use crate::import::captured;
-use crate::intern::Interner;
 use crate::local::Locals;
 use crate::peer::{AdjOut, End, Peer, Sent};
 use crate::peers::Peers;

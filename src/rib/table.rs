@@ -10,13 +10,12 @@
 
 use std::sync::Arc;
 
+use compact::{HashKey, IdSet};
 use hashbrown::HashTable;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use crate::NextHopSet;
-use crate::id_set::IdSet;
-use crate::intern::HashKey;
 use crate::peers::Slot;
 use crate::route::Route;
 

@@ -12,8 +12,9 @@ use hashbrown::HashTable;
 
 const SWEEP_AT_LEAST: usize = 256;
 
+/// Equal values, once each.
 #[derive(Debug)]
-pub(crate) struct Interner<T> {
+pub struct Interner<T> {
     /// Each with its hash: a table that grows would have to look into all of them again.
     values: HashTable<(u64, Arc<T>)>,
     sweep_at: usize,
@@ -28,7 +29,7 @@ impl<T> Default for Interner<T> {
 
 impl<T: Eq + Hash> Interner<T> {
     /// The shared value equal to `value`.
-    pub(crate) fn share(&mut self, value: T) -> Arc<T> {
+    pub fn share(&mut self, value: T) -> Arc<T> {
         let hash = self.key.hash_of(&value);
         match self.find(hash, |known| *known == value) {
             Some(known) => known,
@@ -37,7 +38,7 @@ impl<T: Eq + Hash> Interner<T> {
     }
 
     /// The same for a value that is shared already, if perhaps by nobody here.
-    pub(crate) fn share_arc(&mut self, value: &Arc<T>) -> Arc<T> {
+    pub fn share_arc(&mut self, value: &Arc<T>) -> Arc<T> {
         let hash = self.key.hash_of(&**value);
         match self.find(hash, |known| *known == **value) {
             Some(known) => known,
@@ -46,12 +47,7 @@ impl<T: Eq + Hash> Interner<T> {
     }
 
     /// The shared value that `is` tells, which is made only if it is not there; `parts` hash as it does.
-    pub(crate) fn share_parts(
-        &mut self,
-        parts: &impl Hash,
-        is: impl Fn(&T) -> bool,
-        make: impl FnOnce() -> T,
-    ) -> Arc<T> {
+    pub fn share_parts(&mut self, parts: &impl Hash, is: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> Arc<T> {
         let hash = self.key.hash_of(parts);
         match self.find(hash, is) {
             Some(known) => known,
@@ -73,7 +69,7 @@ impl<T: Eq + Hash> Interner<T> {
     }
 
     /// Drops what nobody else holds.
-    pub(crate) fn sweep(&mut self) {
+    pub fn sweep(&mut self) {
         self.values.retain(|(_, value)| Arc::strong_count(value) > 1);
         self.sweep_at = SWEEP_AT_LEAST.max(self.values.len() * 2);
         if self.values.capacity() > self.sweep_at * 2 {
@@ -81,23 +77,33 @@ impl<T: Eq + Hash> Interner<T> {
         }
     }
 
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Values in use, and dead ones not yet swept.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.values.len()
     }
 }
 
 /// What makes hashes of this process unlike those of any other, so that no peer can choose routes that collide.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HashKey(u64);
+pub struct HashKey(u64);
 
 impl HashKey {
     /// As random as the standard library's own maps.
-    pub(crate) fn random() -> Self {
+    #[must_use]
+    pub fn random() -> Self {
         Self(RandomState::new().hash_one(0))
     }
 
-    pub(crate) fn hash_of<T: Hash + ?Sized>(self, value: &T) -> u64 {
+    /// The hash of a value.
+    #[must_use]
+    pub fn hash_of<T: Hash + ?Sized>(self, value: &T) -> u64 {
         let mut hasher = Fold(self.0);
         value.hash(&mut hasher);
         hasher.finish()
@@ -107,6 +113,7 @@ impl HashKey {
 impl BuildHasher for HashKey {
     type Hasher = Fold;
 
+    #[inline]
     fn build_hasher(&self) -> Fold {
         Fold(self.0)
     }
@@ -114,11 +121,12 @@ impl BuildHasher for HashKey {
 
 /// Multiplies to twice the width and folds the halves: a few cycles for every eight octets.
 #[derive(Debug)]
-pub(crate) struct Fold(u64);
+pub struct Fold(u64);
 
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The two halves of the product, one over the other.
+#[inline]
 fn fold(word: u64) -> u64 {
     let product = (u128::from(word) * u128::from(ODD)).to_le_bytes();
     let (halves, _) = product.as_chunks::<8>();
@@ -126,12 +134,14 @@ fn fold(word: u64) -> u64 {
 }
 
 impl Fold {
+    #[inline]
     fn mix(&mut self, word: u64) {
         self.0 = fold(self.0 ^ word).rotate_left(23);
     }
 }
 
 impl Hasher for Fold {
+    #[inline]
     fn write(&mut self, octets: &[u8]) {
         let (words, rest) = octets.as_chunks::<8>();
         for word in words {
@@ -142,26 +152,32 @@ impl Hasher for Fold {
         self.mix(u64::from_le_bytes(last) ^ (rest.len() as u64) << 56);
     }
 
+    #[inline]
     fn write_u8(&mut self, value: u8) {
         self.mix(value.into());
     }
 
+    #[inline]
     fn write_u16(&mut self, value: u16) {
         self.mix(value.into());
     }
 
+    #[inline]
     fn write_u32(&mut self, value: u32) {
         self.mix(value.into());
     }
 
+    #[inline]
     fn write_u64(&mut self, value: u64) {
         self.mix(value);
     }
 
+    #[inline]
     fn write_usize(&mut self, value: usize) {
         self.mix(value as u64);
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         fold(self.0)
     }
@@ -176,6 +192,7 @@ mod tests {
     #[test]
     fn equal_values_are_one_allocation() {
         let mut interner = Interner::<Vec<u8>>::default();
+        assert!(interner.is_empty());
         let (a, b, c) = (interner.share(vec![1, 2]), interner.share(vec![1, 2]), interner.share(vec![3]));
         assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&a, &c));
         assert_eq!(interner.len(), 2);

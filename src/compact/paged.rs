@@ -5,8 +5,9 @@
 
 const PAGE: usize = 512;
 
+/// A map from small integers.
 #[derive(Debug)]
-pub(crate) struct Paged<T> {
+pub struct Paged<T> {
     pages: Vec<Option<Page<T>>>,
     len: usize,
 }
@@ -24,17 +25,27 @@ impl<T> Default for Paged<T> {
 }
 
 impl<T> Paged<T> {
-    pub(crate) const fn len(&self) -> usize {
+    /// How many keys have a value.
+    #[must_use]
+    pub const fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) fn get(&self, id: u32) -> Option<&T> {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What is there.
+    #[must_use]
+    pub fn get(&self, id: u32) -> Option<&T> {
         let (page, slot) = place(id);
         self.pages.get(page)?.as_ref()?.slots[slot].as_ref()
     }
 
-    /// Returns what was there before.
-    pub(crate) fn insert(&mut self, id: u32, value: T) -> Option<T> {
+    /// Puts a value there. Returns what was there before.
+    pub fn insert(&mut self, id: u32, value: T) -> Option<T> {
         let (page, slot) = place(id);
         if page >= self.pages.len() {
             self.pages.resize_with(page + 1, || None);
@@ -48,8 +59,8 @@ impl<T> Paged<T> {
         before
     }
 
-    /// Returns what was there before.
-    pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
+    /// Takes the value out. Returns what was there before.
+    pub fn remove(&mut self, id: u32) -> Option<T> {
         let (at, slot) = place(id);
         let page = self.pages.get_mut(at)?.as_mut()?;
         let before = page.slots[slot].take();
@@ -63,8 +74,8 @@ impl<T> Paged<T> {
         before
     }
 
-    /// In ascending order.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = u32> + '_ {
+    /// All that have a value, in ascending order.
+    pub fn keys(&self) -> impl Iterator<Item = u32> + '_ {
         let pages = self.pages.iter().enumerate().filter_map(|(at, page)| Some((at, page.as_ref()?)));
         pages.flat_map(|(at, page)| {
             let used = page.slots.iter().enumerate().filter(|(_, slot)| slot.is_some());
@@ -101,7 +112,7 @@ mod tests {
                 } else {
                     prop_assert_eq!(map.remove(key), model.remove(&key));
                 }
-                prop_assert_eq!(map.len(), model.len());
+                prop_assert_eq!((map.len(), map.is_empty()), (model.len(), model.is_empty()));
                 prop_assert_eq!(map.get(key), model.get(&key));
             }
             prop_assert!(map.keys().eq(model.keys().copied()));

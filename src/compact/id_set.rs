@@ -3,9 +3,9 @@
 //! One bit per prefix says which prefixes a peer sent, which are undecided, which are still to be announced: a
 //! lost peer or tunnel marks everything it touched by a union of words, and a million prefixes cost 125 kB.
 
-/// Members come out in ascending order.
+/// A set of small integers. Members come out in ascending order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct IdSet {
+pub struct IdSet {
     words: Vec<u64>,
     len: usize,
     /// No word before this one has a member.
@@ -13,21 +13,31 @@ pub(crate) struct IdSet {
 }
 
 impl IdSet {
-    pub(crate) const fn len(&self) -> usize {
+    /// How many members there are.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    pub(crate) fn contains(&self, id: u32) -> bool {
+    /// Whether it is a member.
+    #[must_use]
+    #[inline]
+    pub fn contains(&self, id: u32) -> bool {
         let (word, bit) = place(id);
         self.words.get(word).is_some_and(|bits| bits & bit != 0)
     }
 
-    /// Whether it was not a member before.
-    pub(crate) fn insert(&mut self, id: u32) -> bool {
+    /// Makes it a member; whether it was not one before.
+    #[inline]
+    pub fn insert(&mut self, id: u32) -> bool {
         let (word, bit) = place(id);
         if word >= self.words.len() {
             self.words.resize(word + 1, 0);
@@ -41,8 +51,9 @@ impl IdSet {
         new
     }
 
-    /// Whether it was a member before.
-    pub(crate) fn remove(&mut self, id: u32) -> bool {
+    /// Takes it out; whether it was a member before.
+    #[inline]
+    pub fn remove(&mut self, id: u32) -> bool {
         let (word, bit) = place(id);
         let was = self.contains(id);
         if was {
@@ -53,7 +64,8 @@ impl IdSet {
     }
 
     /// Takes the lowest member out.
-    pub(crate) fn pop(&mut self) -> Option<u32> {
+    #[inline]
+    pub fn pop(&mut self) -> Option<u32> {
         if self.is_empty() {
             self.first = self.words.len();
             return None;
@@ -66,7 +78,8 @@ impl IdSet {
         Some(id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+    /// All members.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.words.iter().enumerate().flat_map(|(word, bits)| {
             let mut rest = *bits;
             std::iter::from_fn(move || {
@@ -78,7 +91,7 @@ impl IdSet {
     }
 
     /// Adds all members of `other`.
-    pub(crate) fn union(&mut self, other: &Self) {
+    pub fn union(&mut self, other: &Self) {
         if other.words.len() > self.words.len() {
             self.words.resize(other.words.len(), 0);
         }
@@ -90,7 +103,7 @@ impl IdSet {
     }
 
     /// Keeps the members that `other` has, too.
-    pub(crate) fn intersect(&mut self, other: &Self) {
+    pub fn intersect(&mut self, other: &Self) {
         self.words.truncate(other.words.len());
         for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
             *mine &= theirs;
@@ -100,10 +113,12 @@ impl IdSet {
     }
 }
 
+#[inline]
 const fn place(id: u32) -> (usize, u64) {
     ((id / 64) as usize, 1 << (id % 64))
 }
 
+#[inline]
 fn member(word: usize, bit: u32) -> u32 {
     u32::try_from(word).expect("words are made from 32-bit members") * 64 + bit
 }
