@@ -1,5 +1,7 @@
 //! Why something cannot be written, and what to do about it. Holds no secret.
 
+use profile::NEW_KEY;
+
 /// Why an export failed. Nothing is written then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
@@ -82,7 +84,7 @@ impl ExportError {
             Self::Certificate { .. } => {
                 "export tunnels with pre-shared keys; give certificates to the peer by hand".to_owned()
             }
-            Self::Key { .. } => "make a key of letters and digits: `openssl rand -hex 24`".to_owned(),
+            Self::Key { .. } => format!("make a key of letters and digits: `{NEW_KEY}`"),
             Self::PrivateAddress { .. } => {
                 "give the address that a NAT turns it into: `--public-address ADDRESS`".to_owned()
             }

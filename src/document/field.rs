@@ -172,6 +172,11 @@ pub trait Scalar: Sized {
     /// What is expected, with an example, to follow the word "expected".
     const EXPECTED: &'static str;
 
+    /// The same where bounds belong to it.
+    fn expected() -> Cow<'static, str> {
+        Cow::Borrowed(Self::EXPECTED)
+    }
+
     /// Reads the text as written.
     ///
     /// # Errors
@@ -195,7 +200,7 @@ impl<'de, T: Scalar> Deserialize<'de> for Word<T> {
             type Value = Word<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(T::EXPECTED)
+                f.write_str(&T::expected())
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Word<T>, E> {
@@ -238,7 +243,7 @@ impl<'de, S: Scalar, L: Deserialize<'de>> Deserialize<'de> for OneOf<S, L> {
             type Value = OneOf<S, L>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{} or a mapping", S::EXPECTED)
+                write!(f, "{} or a mapping", S::expected())
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<OneOf<S, L>, A::Error> {

@@ -31,6 +31,9 @@ pub use facts::{
 };
 pub use page::Fact;
 
+/// A command that makes a pre-shared key which every cloud takes: letters and digits, and AWS takes none that begins with 0.
+pub const NEW_KEY: &str = "echo k$(openssl rand -hex 24)";
+
 /// What kind of gateway the peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crypto::{EspProposal, IkeProposal};
 
 use super::*;
+use document::code::Code;
 use document::field::Word;
 
 #[test]
@@ -114,4 +115,19 @@ fn keys_are_those_that_the_clouds_state() {
         assert_eq!(fits(profile, key), expected, "{} {key}", profile.as_str());
     }
     assert!(fits(Profile::Alibaba, &"x".repeat(100)) && !fits(Profile::Alibaba, &"x".repeat(101)));
+}
+
+/// Whatever comes out at random, and wherever the command stands.
+#[test]
+fn the_command_for_new_keys_makes_ones_that_every_cloud_takes() {
+    let prefix = NEW_KEY.strip_prefix("echo ").and_then(|rest| rest.strip_suffix("$(openssl rand -hex 24)")).unwrap();
+    for digit in ["0", "f"] {
+        let key = format!("{prefix}{}", digit.repeat(48));
+        for profile in Profile::ALL {
+            assert_eq!(profile.check_key(key.as_bytes()), Ok(()), "{} {key}", profile.as_str());
+        }
+    }
+    let rules = Code::ALL.iter().filter_map(|code| code.rule()).filter(|rule| rule.remedy.contains("rand -hex 24"));
+    let pages: Vec<_> = rules.map(|rule| (&rule.remedy, rule.remedy.contains(NEW_KEY))).collect();
+    assert!(pages.len() >= 3 && pages.iter().all(|(_, same)| *same), "{pages:?}");
 }

@@ -7,7 +7,7 @@ use document::code::Code;
 use document::diagnostic::{Finding, Findings};
 use document::field::{Field, missing};
 use document::source::{At, Span};
-use profile::Profile;
+use profile::{NEW_KEY, Profile};
 use schema::PskSection;
 
 pub(super) fn resolve(
@@ -121,7 +121,7 @@ fn check_key(key: &[u8], profile: Profile, span: Span, findings: &Findings) {
         findings.push(
             Finding::error(Code::PskEmpty, span, "the pre-shared key is empty")
                 .label("without a key anyone is the peer")
-                .remedy("make one: `openssl rand -hex 24`"),
+                .remedy(format!("make one: `{NEW_KEY}`")),
         );
         return;
     }
@@ -136,7 +136,7 @@ fn check_key(key: &[u8], profile: Profile, span: Span, findings: &Findings) {
         findings.push(
             Finding::warning(Code::PskShort, span, format!("the pre-shared key has fewer than {SHORT_KEY} octets"))
                 .label("can be guessed off-line from one recorded attempt")
-                .remedy("make a longer one at random: `openssl rand -hex 24`"),
+                .remedy(format!("make a longer one at random: `{NEW_KEY}`")),
         );
     }
     let cloud = profile.cloud();

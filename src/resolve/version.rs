@@ -17,7 +17,7 @@ use document::diagnostic::{Finding, Findings};
 use document::field::Word;
 use document::scalar::IkeGeneration;
 use document::source::{At, Span};
-use profile::Profile;
+use profile::{NEW_KEY, Profile};
 use schema::IkeSection;
 
 /// A key of fewer octets, even if random, deserves stronger words where it can be guessed off-line.
@@ -121,12 +121,12 @@ fn check_key(version: &At<IkeVersion>, psk: Option<&Secret>, findings: &Findings
     let (label, remedy) = if guessable {
         (
             format!("and this key has fewer than {GUESSABLE} octets: expect it to be found"),
-            "make a key no one can guess, `openssl rand -hex 24`, and prefer `version: ikev2`",
+            format!("make a key no one can guess, `{NEW_KEY}`, and prefer `version: ikev2`"),
         )
     } else {
         (
             "anyone who knows the two addresses can ask for a hash and try keys off-line".to_owned(),
-            "prefer `version: ikev2`; else keep the key long and random, `openssl rand -hex 24`",
+            format!("prefer `version: ikev2`; else keep the key long and random, `{NEW_KEY}`"),
         )
     };
     findings.push(

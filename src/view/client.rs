@@ -1,5 +1,6 @@
 //! The asking side of the control socket.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -116,6 +117,19 @@ impl Client {
     }
 }
 
+/// A name, or what else somebody wrote, as a part of a path or of a query (RFC 3986 2.1, 2.3).
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, octet| {
+        if octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_' | b'~') {
+            out.push(char::from(octet));
+        } else {
+            let _infallible = write!(out, "%{octet:02X}");
+        }
+        out
+    })
+}
+
 async fn exchange(
     stream: UnixStream,
     method: Method,
@@ -127,4 +141,16 @@ async fn exchange(
     let answer = sender.send_request(request).await?;
     let status = answer.status();
     Ok((status, answer.into_body().collect().await?.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_survives_the_way_to_the_router() {
+        assert_eq!(encoded("back at 9, \u{fc}ber & out"), "back%20at%209%2C%20%C3%BCber%20%26%20out");
+        assert_eq!(encoded("a/../b?c#d%e"), "a%2F..%2Fb%3Fc%23d%25e");
+        assert_eq!(encoded("aws-1_x.y~z"), "aws-1_x.y~z");
+    }
 }

@@ -1,5 +1,6 @@
 //! Routes and policies in words, for the running process and for the command line alike.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp::{AsPath, AsPathSegment, Attributes, Origin};
@@ -16,6 +17,14 @@ pub enum ProbeError {
     /// No policy of this name.
     #[error("there is no policy `{name}`; there are {known}")]
     NoPolicy {
+        /// The name asked for.
+        name: String,
+        /// Configured names.
+        known: String,
+    },
+    /// No session of this name.
+    #[error("there is no BGP session `{name}`; there are {known}")]
+    NoSession {
         /// The name asked for.
         name: String,
         /// Configured names.
@@ -39,6 +48,9 @@ impl ProbeError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::NoPolicy { .. } => "use a name from `policies:`; `quadspan show policies` lists them",
+            Self::NoSession { .. } => {
+                "use the name of a session, or one of a range's with the neighbour's address behind it"
+            }
             Self::Unreadable { .. } => "see `quadspan policy test --help` for how it is written",
         }
     }
@@ -163,16 +175,24 @@ fn rule(set: &PolicySet, rule: &policy::Rule, hits: u64) -> RuleView {
     }
 }
 
-/// What the policy `name` makes of a made-up route.
+/// What the policy `name` makes of a made-up route, learned in one of `sessions` where it names one.
 ///
 /// # Errors
 ///
-/// When there is no such policy, or the route cannot be read.
-pub fn dry_run(set: &Arc<PolicySet>, name: &str, probe: &ProbeView) -> Result<DryRunView, ProbeError> {
+/// When there is no such policy or session, or the route cannot be read.
+pub fn dry_run<'a>(
+    set: &Arc<PolicySet>,
+    sessions: impl Iterator<Item = &'a str>,
+    name: &str,
+    probe: &ProbeView,
+) -> Result<DryRunView, ProbeError> {
     let number = set.find(name).ok_or_else(|| ProbeError::NoPolicy {
         name: name.to_owned(),
         known: set.policies().iter().map(|policy| policy.name.to_string()).collect::<Vec<_>>().join(", "),
     })?;
+    if let Some(peer) = &probe.peer {
+        known_session(sessions, peer)?;
+    }
     let before = probed(probe)?;
     let source = match probe.source.as_deref() {
         None | Some("bgp") => Source::Bgp,
@@ -216,6 +236,19 @@ pub fn dry_run(set: &Arc<PolicySet>, name: &str, probe: &ProbeView) -> Result<Dr
         before: attributes(&before),
         after,
     })
+}
+
+/// Neighbours of a range have its name with their address behind it.
+fn known_session<'a>(sessions: impl Iterator<Item = &'a str>, peer: &str) -> Result<(), ProbeError> {
+    let known: Vec<&str> = sessions.collect();
+    let of_range = |name: &&str| {
+        let address = peer.strip_prefix(*name).and_then(|rest| rest.strip_prefix('-'));
+        address.is_some_and(|address| address.parse::<IpAddr>().is_ok())
+    };
+    if known.contains(&peer) || known.iter().any(of_range) {
+        return Ok(());
+    }
+    Err(ProbeError::NoSession { name: peer.to_owned(), known: known.join(", ") })
 }
 
 fn probed(probe: &ProbeView) -> Result<Attributes, ProbeError> {
@@ -305,24 +338,36 @@ mod tests {
 
     #[test]
     fn a_dry_run_says_which_rule_decides_and_what_it_changes() {
-        let run = dry_run(&set(), "p", &probe("64512 {8,9}", "64512:1, 1:2:3")).unwrap();
+        let run =
+            dry_run(&set(), ["aws-1", "office"].into_iter(), "p", &probe("64512 {8,9}", "64512:1, 1:2:3")).unwrap();
         assert_eq!((run.verdict.as_str(), run.decided_by.as_str()), ("accepted", "rule 2 (lift) of policy p"));
         assert_eq!(run.steps[0].text, "not origin-as 7");
         assert_eq!(run.steps[1].text, "local-preference 200, med 5, accept");
         let changes = differences(&run.before, &run.after.unwrap());
         assert_eq!(changes, ["MED - > 5", "local preference 100 > 200"]);
         assert_eq!((run.before.as_path.as_str(), run.before.communities.len()), ("64512 {8,9}", 2));
-        let run = dry_run(&set(), "p", &probe("64512 7", "64512:1")).unwrap();
+        let run = dry_run(&set(), ["aws-1", "office"].into_iter(), "p", &probe("64512 7", "64512:1")).unwrap();
         assert_eq!((run.verdict.as_str(), run.decided_by.as_str()), ("rejected", "rule 1 of policy p"));
-        assert_eq!(dry_run(&set(), "p", &probe("64512", "")).unwrap().verdict, "undecided");
+        assert_eq!(
+            dry_run(&set(), ["aws-1", "office"].into_iter(), "p", &probe("64512", "")).unwrap().verdict,
+            "undecided"
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
-        let error = |name: &str, probe: &ProbeView| dry_run(&set(), name, probe).unwrap_err().to_string();
+        let error = |name: &str, probe: &ProbeView| {
+            dry_run(&set(), ["aws-1", "office"].into_iter(), name, probe).unwrap_err().to_string()
+        };
         assert_eq!(error("q", &probe("", "")), "there is no policy `q`; there are p");
         assert!(error("p", &probe("64512 x", "")).starts_with("AS path `64512 x`: "));
         assert!(error("p", &probe("", "64512:*")).starts_with("community `64512:*`: "));
+        let learned = |peer: &str| ProbeView { peer: Some(peer.to_owned()), ..probe("64512", "") };
+        assert_eq!(error("p", &learned("nope")), "there is no BGP session `nope`; there are aws-1, office");
+        assert!(error("p", &learned("office-")).contains("no BGP session `office-`"));
+        for known in ["aws-1", "office-10.7.0.9", "office-fd00::9"] {
+            assert!(dry_run(&set(), ["aws-1", "office"].into_iter(), "p", &learned(known)).is_ok(), "{known}");
+        }
         let odd = ProbeView { origin: Some("ebgp".to_owned()), ..probe("", "") };
         assert!(error("p", &odd).starts_with("origin `ebgp`: "));
         assert!(

@@ -32,6 +32,7 @@ use settings::Router;
 use crate::ExportError;
 pub use artifact::{Artifact, Reveal};
 use peer::Peer;
+pub(crate) use peer::is_private;
 
 /// What the other end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

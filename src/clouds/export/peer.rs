@@ -21,6 +21,14 @@ pub(super) struct Peer<'a> {
     pub(super) options: &'a Options,
 }
 
+/// Whether it is nothing to a cloud, which is on the Internet: private (RFC 1918, RFC 4193), or shared (RFC 6598).
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
 impl<'a> Peer<'a> {
     pub(super) fn name(&self) -> &'a str {
         &self.tunnel.name
@@ -45,11 +53,7 @@ impl<'a> Peer<'a> {
     /// Our outside address for a cloud, which is on the Internet.
     pub(super) fn our_public(&self) -> Result<IpAddr, ExportError> {
         let address = self.our_outside();
-        let private = match address {
-            IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
-            IpAddr::V6(v6) => v6.is_unique_local(),
-        };
-        if private {
+        if is_private(address) {
             let (tunnel, target) = (self.name().to_owned(), self.target.title());
             return Err(ExportError::PrivateAddress { tunnel, target, address: address.to_string() });
         }

@@ -1,7 +1,7 @@
 //! Whether a matrix keeps the rules of both clouds: those of `quadspan check`, asked of our configuration for either
 //! end, and those that only show with both ends in sight.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use config::{Code, FoundSecret, SecretError, SecretReference, SecretSource, Severity};
 use ipnet::{IpNet, Ipv4Net};
@@ -9,7 +9,9 @@ use profile::Profile;
 use wire::Secret;
 
 use super::matrix::{Matrix, Row};
+use super::write::targets;
 use super::{links, texts};
+use crate::export::is_private;
 
 /// Something about a matrix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,14 @@ fn outside(matrix: &Matrix, remarks: &mut Vec<Remark>) {
         let unused = side.outside.iter().find(|address| matrix.rows.iter().all(|row| row.outside[index] != **address));
         if let Some(address) = unused {
             remarks.push(Remark::error(Code::SingleTunnel, format!("no tunnel ends at {address} of {}", side.name)));
+        }
+        let peer = &matrix.sides[1 - index];
+        let told = !targets(peer.profile).is_empty();
+        if let Some(address) = side.outside.iter().find(|address| told && is_private(IpAddr::V4(**address))) {
+            let title = &peer.profile.cloud().name;
+            let message = format!("{}: {title} must be told a public address, and {address} is none", side.name);
+            let remedy = "give the address that a NAT turns it into, in `--side` or `outside`".to_owned();
+            remarks.push(Remark { remedy, ..Remark::error(Code::OutsideForbidden, message) });
         }
     }
 }

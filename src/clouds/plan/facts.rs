@@ -117,6 +117,10 @@ impl Side {
         if side.networks.is_empty() {
             return Err(value("networks", "", "the prefixes behind this side"));
         }
+        let twice = |(index, address): &(usize, &Ipv4Addr)| side.outside[..*index].contains(address);
+        if let Some((_, address)) = side.outside.iter().enumerate().find(twice) {
+            return Err(value("outside", &address.to_string(), "each address once: tunnels end at different ones"));
+        }
         if let Some(loose) = side.networks.iter().find(|network| network.trunc() != **network) {
             return Err(value("networks", &loose.to_string(), &format!("a prefix such as {}", loose.trunc())));
         }

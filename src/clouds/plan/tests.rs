@@ -92,12 +92,44 @@ fn files_hold_both_ends_and_no_key_in_the_clear() {
     assert!(matches!(write(&scenario(), &keys[1..]), Err(PlanError::Keys { keys: 3, tunnels: 4 })));
 }
 
+/// Which of our files `check` has advice about, that says so itself.
+#[test]
+fn what_is_to_be_set_at_azure_alone_is_said_in_the_file() {
+    let matrix = scenario();
+    let azure = matrix.sides.iter().position(|side| side.profile == Profile::Azure).unwrap();
+    let advised = |side: usize| {
+        let text = texts::configuration(&matrix, side);
+        let loaded = config::parse("x.yaml", &text, &super::check::Placeholder).unwrap();
+        (text.contains("(QS0409)"), loaded.warnings.iter().any(|warning| warning.code() == Code::AzureCustomAddress))
+    };
+    assert_eq!([advised(azure), advised(1 - azure)], [(false, false), (true, true)]);
+}
+
+/// Between routers of one's own, over private lines, any address will do.
+#[test]
+fn only_a_cloud_must_be_told_public_addresses() {
+    let (one, other) = ("generic:65000:10.0.0.1,10.0.0.2:10.1.0.0/16", "generic:65001:10.0.1.1,10.0.1.2:10.2.0.0/16");
+    assert_eq!(check(&four_tunnels(facts(one, other)).unwrap()), []);
+}
+
+#[test]
+fn an_address_given_twice_is_refused_as_that() {
+    let sides = [AZURE.replace("198.51.100.2", "198.51.100.1"), AWS.to_owned()];
+    let error = Facts::of(&sides, &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "outside is `198.51.100.1`, expected each address once: tunnels end at different ones"
+    );
+}
+
 #[test]
 fn what_cannot_be_planned_is_refused_with_a_remedy() {
     let aws_two = "aws:64512:203.0.113.11,203.0.113.12:10.2.0.0/16";
     let cloudflare = "cloudflare:13335:203.0.113.1,203.0.113.2:10.3.0.0/16";
     for (one, other, expected) in [
         (AZURE, aws_two, "four at AWS"),
+        (&AZURE.replace("198.51.100.2", "10.0.0.2"), AWS, "azure: AWS must be told a public address, and 10.0.0.2"),
+        (AZURE, "generic:65001:203.0.113.1,192.168.1.1:10.2.0.0/16", "must be told a public address, and 192.168.1.1"),
         (AWS, AWS, "two on one of the sides"),
         ("oci:65001:192.0.2.1,192.0.2.2:10.1.0.0/16", &AWS.replace("aws", "azure"), "two at Azure"),
         (AZURE, "azure:65001:203.0.113.1,203.0.113.2:10.2.0.0/16", "second host"),

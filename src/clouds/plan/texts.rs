@@ -15,6 +15,12 @@ pub(super) fn configuration(matrix: &Matrix, side: usize) -> String {
         let _infallible = writeln!(text, "{line}");
     };
     put(format_args!("# Written by `quadspan plan four-tunnel`: {} toward {}.", own.name, peer.profile.title()));
+    if peer.profile == Profile::Azure {
+        put(format_args!(
+            "# `quadspan check` reminds of Azure's custom BGP addresses (QS0409), which it cannot see from here:"
+        ));
+        put(format_args!("# plan.md and what Azure is to be given, in {}/, name them for each connection.", peer.name));
+    }
     put(format_args!("\nrouter:"));
     put(format_args!("  name: {}", quoted(&own.name)));
     put(format_args!("  asn: {}", own.asn));

@@ -54,6 +54,16 @@ pub fn write(matrix: &Matrix, keys: &[Secret]) -> Result<PlanFiles, PlanError> {
     Ok(PlanFiles { files, notes })
 }
 
+/// What a cloud can be told in.
+pub(super) const fn targets(profile: Profile) -> &'static [Target] {
+    match profile {
+        Profile::Aws | Profile::AwsTgw => &[Target::AwsCli, Target::AwsTerraform],
+        Profile::Azure => &[Target::AzureCli, Target::AzureTerraform],
+        Profile::Alibaba => &[Target::Alibaba],
+        Profile::Gcp | Profile::Oci | Profile::Cloudflare | Profile::Generic => &[],
+    }
+}
+
 /// What the other side's cloud is to be given, when our configuration `text` is in the place of `side`.
 fn exports(
     matrix: &Matrix,
@@ -63,16 +73,10 @@ fn exports(
     notes: &mut Vec<String>,
 ) -> Result<Vec<PlanFile>, PlanError> {
     let peer = &matrix.sides[1 - side];
-    let targets: &[Target] = match peer.profile {
-        Profile::Aws | Profile::AwsTgw => &[Target::AwsCli, Target::AwsTerraform],
-        Profile::Azure => &[Target::AzureCli, Target::AzureTerraform],
-        Profile::Alibaba => &[Target::Alibaba],
-        Profile::Gcp | Profile::Oci | Profile::Cloudflare => {
-            notes.push(format!("{}: there is no export for it yet: type in what plan.md says", peer.name));
-            &[]
-        }
-        Profile::Generic => &[],
-    };
+    let targets = targets(peer.profile);
+    if targets.is_empty() && peer.profile != Profile::Generic {
+        notes.push(format!("{}: there is no export for it yet: type in what plan.md says", peer.name));
+    }
     let source = Keys { matrix, keys };
     // `check` has read it: it loads.
     let Ok(loaded) = config::parse(&format!("{}.yaml", matrix.sides[side].name), text, &source) else {

@@ -115,10 +115,11 @@ impl Control {
     /// What a policy makes of a made-up route.
     ///
     /// # Errors
-    /// When there is no such policy, or the route cannot be read.
+    /// When there is no such policy or session, or the route cannot be read.
     pub fn dry_run(&self, name: &str, probe: &ProbeView) -> Result<DryRunView, ControlError> {
-        let policies = self.owners.topology.borrow().router.policies.clone();
-        explain::dry_run(&policies, name, probe).map_err(ControlError::Probe)
+        let router = &self.owners.topology.borrow().clone().router;
+        let sessions = router.sessions().map(|session| session.name.as_str());
+        explain::dry_run(&router.policies, sessions, name, probe).map_err(ControlError::Probe)
     }
 
     /// Has traffic leave a session (RFC 8326), or come back.

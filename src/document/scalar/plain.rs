@@ -1,5 +1,6 @@
 //! Texts, numbers, sizes and times.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,7 +61,11 @@ impl Scalar for bool {
 }
 
 impl<const MIN: u32, const MAX: u32> Scalar for Within<MIN, MAX> {
-    const EXPECTED: &'static str = "a whole number between these bounds";
+    const EXPECTED: &'static str = "a whole number";
+
+    fn expected() -> Cow<'static, str> {
+        Cow::Owned(format!("a whole number from {MIN} to {MAX}"))
+    }
 
     fn parse(text: &str) -> Result<Self, String> {
         let number = text.parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"))?;

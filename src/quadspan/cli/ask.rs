@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AskArgs, OutputFormat, complain, flows, neighbors, print, render};
+use super::refusal::refuse;
+use super::{AskArgs, OutputFormat, flows, neighbors, print, render};
 use view::client::{AskError, Client};
 use view::{FlowView, PeerView, RouteView, StaticView, TunnelView};
 
@@ -57,7 +58,7 @@ pub(super) fn strangers(args: &AskArgs) -> ExitCode {
 
 /// Asks for an action and prints what the router says about it.
 pub(super) fn post(args: &AskArgs, path: &str) -> ExitCode {
-    finish(client(args).and_then(|client| client.post(path)), |message| match args.output {
+    finish(args.output, client(args).and_then(|client| client.post(path)), |message| match args.output {
         OutputFormat::Table => message.message.clone(),
         OutputFormat::Json => json(message),
     })
@@ -67,7 +68,7 @@ pub(super) fn show<V>(args: &AskArgs, path: &str, table: impl FnOnce(&V) -> Stri
 where
     V: DeserializeOwned + Serialize,
 {
-    finish(client(args).and_then(|client| client.get::<V>(path)), |view| {
+    finish(args.output, client(args).and_then(|client| client.get::<V>(path)), |view| {
         let rendered = table(view);
         match args.output {
             OutputFormat::Table => rendered,
@@ -76,14 +77,18 @@ where
     })
 }
 
-pub(super) fn finish<V>(answer: Result<V, AskError>, text: impl FnOnce(&V) -> String) -> ExitCode {
+pub(super) fn finish<V>(
+    output: OutputFormat,
+    answer: Result<V, AskError>,
+    text: impl FnOnce(&V) -> String,
+) -> ExitCode {
     match answer {
         Ok(view) => {
             print(&text(&view));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain(&format!("quadspan: {error}\n  remedy: {}", error.remedy()));
+            refuse(output, &error, error.remedy());
             ExitCode::FAILURE
         }
     }

@@ -1,11 +1,11 @@
 //! Commands for one BGP session.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 
 use super::{AskArgs, ask};
+use view::client::encoded;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Session {
@@ -51,11 +51,11 @@ pub(super) enum Soft {
 pub(super) fn execute(command: &Session) -> ExitCode {
     match command {
         Session::Shutdown { name, reason, ask } => {
-            ask::post(ask, &format!("/v1/peers/{name}/shutdown?reason={}", escaped(reason)))
+            ask::post(ask, &format!("/v1/peers/{}/shutdown?reason={}", encoded(name), encoded(reason)))
         }
-        Session::Enable { name, ask } => ask::post(ask, &format!("/v1/peers/{name}/enable")),
+        Session::Enable { name, ask } => ask::post(ask, &format!("/v1/peers/{}/enable", encoded(name))),
         Session::Reset { name, soft: None, reason, ask } => {
-            ask::post(ask, &format!("/v1/peers/{name}/reset?reason={}", escaped(reason)))
+            ask::post(ask, &format!("/v1/peers/{}/reset?reason={}", encoded(name), encoded(reason)))
         }
         Session::Reset { name, soft: Some(soft), ask, .. } => {
             let soft = match soft {
@@ -63,29 +63,7 @@ pub(super) fn execute(command: &Session) -> ExitCode {
                 Soft::Out => "out",
                 Soft::Both => "both",
             };
-            ask::post(ask, &format!("/v1/peers/{name}/reset?soft={soft}"))
+            ask::post(ask, &format!("/v1/peers/{}/reset?soft={soft}", encoded(name)))
         }
-    }
-}
-
-/// As a part of a query (RFC 3986 2.1).
-fn escaped(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, octet| {
-        if octet.is_ascii_alphanumeric() {
-            out.push(char::from(octet));
-        } else {
-            let _ = write!(out, "%{octet:02X}");
-        }
-        out
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_survives_the_way_to_the_router() {
-        assert_eq!(escaped("back at 9, \u{fc}ber & out"), "back%20at%209%2C%20%C3%BCber%20%26%20out");
     }
 }

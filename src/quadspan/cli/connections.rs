@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::render::{dash, plain, seconds};
 use super::{AskArgs, ask};
+use view::client::encoded;
 use view::{ConnectionState, ConnectionView, ConnectionsView};
 
 #[derive(Debug, Subcommand)]
@@ -31,11 +32,15 @@ pub(super) enum ConnectionCommand {
 
 pub(super) fn execute(command: &ConnectionCommand) -> ExitCode {
     match command {
-        ConnectionCommand::Switch { name, to: None, ask } => ask::post(ask, &format!("/v1/connections/{name}/switch")),
-        ConnectionCommand::Switch { name, to: Some(to), ask } => {
-            ask::post(ask, &format!("/v1/connections/{name}/switch?to={to}"))
+        ConnectionCommand::Switch { name, to: None, ask } => {
+            ask::post(ask, &format!("/v1/connections/{}/switch", encoded(name)))
         }
-        ConnectionCommand::Release { name, ask } => ask::post(ask, &format!("/v1/connections/{name}/release")),
+        ConnectionCommand::Switch { name, to: Some(to), ask } => {
+            ask::post(ask, &format!("/v1/connections/{}/switch?to={}", encoded(name), encoded(to)))
+        }
+        ConnectionCommand::Release { name, ask } => {
+            ask::post(ask, &format!("/v1/connections/{}/release", encoded(name)))
+        }
     }
 }
 

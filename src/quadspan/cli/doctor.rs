@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use clap::Args;
 use doctor::{Finding, Outcome, Report, Rung, Verdict};
 
+use super::refusal::refuse;
 use super::render::{dash, plain};
-use super::{AskArgs, OutputFormat, ask, complain, print};
+use super::{AskArgs, OutputFormat, ask, print};
 use evidence::{Wish, collect};
 
 /// Exit codes: 0 nothing was found, 1 warnings, 2 failures, 3 nothing could be looked at.
@@ -45,7 +46,7 @@ pub(super) fn run(args: &DoctorArgs) -> ExitCode {
             }
         }
         Err(error) => {
-            complain(&format!("quadspan: {error}\n  remedy: {}", error.remedy()));
+            refuse(args.ask.output, &error, error.remedy());
             ExitCode::from(UNABLE)
         }
     }

@@ -9,13 +9,14 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
 use super::ask::{finish, json, post, show};
+use super::refusal::{Refusal, refuse};
 use super::render::{dash, plain};
-use super::{AskArgs, OutputFormat, complain, print};
+use super::{AskArgs, OutputFormat, print};
+use view::client::encoded;
 use view::explain;
 use view::policy::{
     AttributesView, CandidateDetailView, DryRunView, ExchangeView, PoliciesView, ProbeView, RouteDetailView,
 };
-use view::rendered_report;
 
 /// `quadspan policy ..`.
 #[derive(Debug, Subcommand)]
@@ -84,8 +85,8 @@ pub(super) struct TestArgs {
 
 pub(super) fn bgp(command: &BgpCommand) -> ExitCode {
     match command {
-        BgpCommand::Drain { name, ask } => post(ask, &format!("/v1/peers/{name}/drain")),
-        BgpCommand::Undrain { name, ask } => post(ask, &format!("/v1/peers/{name}/undrain")),
+        BgpCommand::Drain { name, ask } => post(ask, &format!("/v1/peers/{}/drain", encoded(name))),
+        BgpCommand::Undrain { name, ask } => post(ask, &format!("/v1/peers/{}/undrain", encoded(name))),
     }
 }
 
@@ -103,16 +104,17 @@ pub(super) fn policy(command: &PolicyCommand) -> ExitCode {
         source: args.source.clone(),
     };
     match &args.config {
-        None => show(&args.ask, &format!("/v1/policies/{}/test?{}", args.name, query(&probe)), dry_run),
+        None => show(&args.ask, &format!("/v1/policies/{}/test?{}", encoded(&args.name), query(&probe)), dry_run),
         Some(file) => {
             let loaded = match config::load(file) {
                 Ok(loaded) => loaded,
                 Err(report) => {
-                    complain(&rendered_report(&report));
+                    Refusal::report(&report).say(args.ask.output);
                     return ExitCode::from(2);
                 }
             };
-            match explain::dry_run(&loaded.router.policies, &args.name, &probe) {
+            let sessions = loaded.router.sessions().map(|session| session.name.as_str());
+            match explain::dry_run(&loaded.router.policies, sessions, &args.name, &probe) {
                 Ok(view) => {
                     print(&match args.ask.output {
                         OutputFormat::Table => dry_run(&view),
@@ -121,7 +123,7 @@ pub(super) fn policy(command: &PolicyCommand) -> ExitCode {
                     ExitCode::SUCCESS
                 }
                 Err(error) => {
-                    complain(&format!("quadspan: {error}\n  remedy: {}", error.remedy()));
+                    refuse(args.ask.output, &error, error.remedy());
                     ExitCode::FAILURE
                 }
             }
@@ -134,11 +136,11 @@ pub(super) fn route(args: &AskArgs, destination: &str) -> ExitCode {
 }
 
 pub(super) fn received(args: &AskArgs, name: &str, rejected: bool) -> ExitCode {
-    show(args, &format!("/v1/peers/{name}/received?rejected={rejected}"), exchange)
+    show(args, &format!("/v1/peers/{}/received?rejected={rejected}", encoded(name)), exchange)
 }
 
 pub(super) fn advertised(args: &AskArgs, name: &str, rejected: bool) -> ExitCode {
-    show(args, &format!("/v1/peers/{name}/advertised?rejected={rejected}"), exchange)
+    show(args, &format!("/v1/peers/{}/advertised?rejected={rejected}", encoded(name)), exchange)
 }
 
 pub(super) fn policies(args: &AskArgs, name: Option<&str>) -> ExitCode {
@@ -150,7 +152,7 @@ pub(super) fn policies(args: &AskArgs, name: Option<&str>) -> ExitCode {
         }
         view
     });
-    finish(answer, |view| match args.output {
+    finish(args.output, answer, |view| match args.output {
         OutputFormat::Table => policies_table(view),
         OutputFormat::Json => json(view),
     })
@@ -172,18 +174,6 @@ fn query(probe: &ProbeView) -> String {
     ];
     let written = parts.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", encoded(&value?))));
     written.collect::<Vec<_>>().join("&")
-}
-
-/// RFC 3986 2.1
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, octet| {
-        if octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_') {
-            out.push(char::from(octet));
-        } else {
-            let _infallible = write!(out, "%{octet:02X}");
-        }
-        out
-    })
 }
 
 /// The prefix, then each candidate with what counts, what policy changed, and where it lost.

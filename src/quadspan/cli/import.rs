@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use super::check::finding;
 use super::files::{NewFile, read_within, write_all};
-use super::{OutputFormat, complain, print, render};
-use view::rendered_report;
+use super::refusal::{Refusal, refuse};
+use super::{OutputFormat, print, render};
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -91,14 +91,14 @@ pub(super) fn run(args: &ImportArgs) -> ExitCode {
     let (imported, files) = match read(args) {
         Ok(read) => read,
         Err(refusal) => {
-            complain(&refusal);
+            refusal.say(args.answer);
             return ExitCode::from(2);
         }
     };
     let written = match write_all(&args.output, &files, args.force) {
         Ok(written) => written,
         Err(error) => {
-            complain(&format!("quadspan: {error}\n  remedy: {}", error.remedy()));
+            refuse(args.answer, &error, error.remedy());
             return ExitCode::FAILURE;
         }
     };
@@ -110,7 +110,7 @@ pub(super) fn run(args: &ImportArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn read(args: &ImportArgs) -> Result<(Imported, Vec<NewFile>), String> {
+fn read(args: &ImportArgs) -> Result<(Imported, Vec<NewFile>), Refusal> {
     let mut texts = Vec::new();
     for path in &args.files {
         texts.push((path.display().to_string(), contents(path)?));
@@ -128,7 +128,7 @@ fn read(args: &ImportArgs) -> Result<(Imported, Vec<NewFile>), String> {
     Ok((imported, files))
 }
 
-fn options(args: &ImportArgs) -> Result<Options, String> {
+fn options(args: &ImportArgs) -> Result<Options, Refusal> {
     let mut keys = Vec::new();
     for path in &args.psk_file {
         let octets = contents(path)?;
@@ -155,15 +155,16 @@ fn options(args: &ImportArgs) -> Result<Options, String> {
 }
 
 /// A file as it is; of one that is too large only as much as shows that it is.
-fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     read_within(path, MAX_INPUT).map_err(|error| {
-        format!("quadspan: cannot read {}: {error}\n  remedy: check the path and who may read it", path.display())
+        Refusal::new(&format!("cannot read {}: {error}", path.display()), "check the path and who may read it")
     })
 }
 
-fn refusal(error: &ImportError) -> String {
-    let report = match error {
-        ImportError::Refused(report) => format!("{}\n", rendered_report(&**report)),
+fn refusal(error: &ImportError) -> Refusal {
+    let refusal = Refusal::new(error, &error.remedy());
+    match error {
+        ImportError::Refused(report) => refusal.with_report(report),
         ImportError::TooLarge { .. }
         | ImportError::Encoding { .. }
         | ImportError::Syntax { .. }
@@ -173,9 +174,8 @@ fn refusal(error: &ImportError) -> String {
         | ImportError::Unrecognised { .. }
         | ImportError::Mixed { .. }
         | ImportError::NoTunnels { .. }
-        | ImportError::Missing(_) => String::new(),
-    };
-    format!("{report}quadspan: {error}\n  remedy: {}", error.remedy())
+        | ImportError::Missing(_) => refusal,
+    }
 }
 
 fn table(imported: &Imported, written: &[PathBuf], next: &str) -> String {
@@ -211,7 +211,7 @@ fn json(imported: &Imported, written: &[PathBuf], next: &str) -> String {
     let warnings: Vec<_> = imported.warnings.iter().map(finding).collect();
     let tunnels: Vec<_> = imported.site.tunnels.iter().map(|tunnel| &tunnel.name).collect();
     let value = serde_json::json!({
-        "format": imported.format.as_str(), "tunnels": tunnels, "files": written, "notes": imported.notes,
+        "ok": true, "format": imported.format.as_str(), "tunnels": tunnels, "files": written, "notes": imported.notes,
         "warnings": warnings, "next": next,
     });
     format!("{value:#}")

@@ -16,6 +16,7 @@ mod neighbors;
 mod plan;
 mod pools;
 mod profiles;
+mod refusal;
 mod render;
 mod rules;
 mod run;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
+use view::client::encoded;
 
 /// A BGP-over-IPsec route-exchange router.
 #[derive(Debug, Parser)]
@@ -266,11 +268,15 @@ impl Cli {
             Command::Show(Show::Fib(ask)) => ask::fib(&ask),
             Command::Show(Show::Strangers(ask)) => ask::strangers(&ask),
             Command::Reload(ask) => ask::post(&ask, "/v1/reload"),
-            Command::Reset(Reset::Tunnel { name, ask }) => ask::post(&ask, &format!("/v1/tunnels/{name}/reset")),
-            Command::Reset(Reset::Peer { name, ask }) => ask::post(&ask, &format!("/v1/peers/{name}/reset")),
+            Command::Reset(Reset::Tunnel { name, ask }) => {
+                ask::post(&ask, &format!("/v1/tunnels/{}/reset", encoded(&name)))
+            }
+            Command::Reset(Reset::Peer { name, ask }) => {
+                ask::post(&ask, &format!("/v1/peers/{}/reset", encoded(&name)))
+            }
             Command::Rekey { tunnel, ike, ask } => {
                 let sa = if ike { "ike" } else { "child" };
-                ask::post(&ask, &format!("/v1/tunnels/{tunnel}/rekey/{sa}"))
+                ask::post(&ask, &format!("/v1/tunnels/{}/rekey/{sa}", encoded(&tunnel)))
             }
         }
     }

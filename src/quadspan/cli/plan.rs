@@ -15,6 +15,7 @@ use wire::Secret;
 use zeroize::Zeroizing;
 
 use super::files::{NewFile, read_within, write_all};
+use super::refusal::Refusal;
 use super::{OutputFormat, complain, print, render};
 
 #[derive(Debug, Subcommand)]
@@ -57,22 +58,23 @@ pub(super) struct FourTunnelArgs {
 /// 0 if the plan is good and written; 2 if it is not good; 1 if it could not be read or written.
 pub(super) fn run(command: &PlanCommand) -> ExitCode {
     let done = match command {
-        PlanCommand::FourTunnel(args) => four(args),
-        PlanCommand::Check { file, output } => verify(file, *output),
+        PlanCommand::FourTunnel(args) => four(args).map_err(|refused| (refused, args.answer)),
+        PlanCommand::Check { file, output } => verify(file, *output).map_err(|refused| (refused, *output)),
     };
-    done.unwrap_or_else(|(code, text)| {
-        complain(&text);
+    done.unwrap_or_else(|((code, refusal), output)| {
+        refusal.say(output);
         ExitCode::from(code)
     })
 }
 
-type Refusal = (u8, String);
+/// With the exit code.
+type Refused = (u8, Refusal);
 
-fn refused(error: &PlanError) -> Refusal {
-    (2, format!("quadspan: {error}\n  remedy: {}", error.remedy()))
+fn refused(error: &PlanError) -> Refused {
+    (2, Refusal::new(error, &error.remedy()))
 }
 
-fn four(args: &FourTunnelArgs) -> Result<ExitCode, Refusal> {
+fn four(args: &FourTunnelArgs) -> Result<ExitCode, Refused> {
     let facts = match &args.file {
         Some(file) => read(&contents(file)?).map_err(|error| refused(&error))?.0,
         None => Facts::of(&args.side, &args.avoid).map_err(|error| refused(&error))?,
@@ -85,7 +87,7 @@ fn four(args: &FourTunnelArgs) -> Result<ExitCode, Refusal> {
         let PlanFiles { files, notes: said } = write(&matrix, &keys).map_err(|error| refused(&error))?;
         let files: Vec<_> = files.iter().map(new_file).collect();
         let places = write_all(folder, &files, args.force);
-        written = places.map_err(|error| (1, format!("quadspan: {error}\n  remedy: {}", error.remedy())))?;
+        written = places.map_err(|error| (1, Refusal::new(&error, error.remedy())))?;
         notes = said;
     }
     print(&match args.answer {
@@ -95,12 +97,11 @@ fn four(args: &FourTunnelArgs) -> Result<ExitCode, Refusal> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn verify(file: &Path, answer: OutputFormat) -> Result<ExitCode, Refusal> {
+fn verify(file: &Path, answer: OutputFormat) -> Result<ExitCode, Refused> {
     let (_, matrix) = read(&contents(file)?).map_err(|error| refused(&error))?;
     let Some(matrix) = matrix else {
-        let text =
-            format!("quadspan: {} has no `tunnels`\n  remedy: `quadspan plan four-tunnel` plans some", file.display());
-        return Err((2, text));
+        let error = format!("{} has no `tunnels`", file.display());
+        return Err((2, Refusal::new(&error, "`quadspan plan four-tunnel` plans some")));
     };
     let remarks = check(&matrix);
     let good = !remarks.iter().any(Remark::is_problem);
@@ -182,25 +183,26 @@ fn as_json(matrix: &Matrix, remarks: &[Remark], written: &[PathBuf], notes: &[St
 /// A plan is small; what is larger is something else.
 const MAX_PLAN: usize = 64 * 1024;
 
-fn contents(path: &Path) -> Result<String, Refusal> {
+fn contents(path: &Path) -> Result<String, Refused> {
     let failed = |why: &dyn std::fmt::Display| {
-        (1, format!("quadspan: cannot read {}: {why}\n  remedy: check the path and who may read it", path.display()))
+        let error = format!("cannot read {}: {why}", path.display());
+        (1, Refusal::new(&error, "check the path and who may read it"))
     };
     let mut octets = read_within(path, MAX_PLAN).map_err(|error| failed(&error))?;
     if octets.len() > MAX_PLAN {
-        let text = format!("quadspan: {} has more than {MAX_PLAN} octets", path.display());
-        return Err((1, format!("{text}\n  remedy: give a plan, as `quadspan plan four-tunnel` writes it")));
+        let error = format!("{} has more than {MAX_PLAN} octets", path.display());
+        return Err((1, Refusal::new(&error, "give a plan, as `quadspan plan four-tunnel` writes it")));
     }
     String::from_utf8(std::mem::take(&mut *octets)).map_err(|error| failed(&error))
 }
 
 /// 32 letters and digits, beginning with a letter: 190 bits, and good for every cloud.
-fn key() -> Result<Secret, Refusal> {
+fn key() -> Result<Secret, Refused> {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut key = Zeroizing::new(Vec::with_capacity(32));
     let mut random = Zeroizing::new([0_u8; 64]);
     while key.len() < 32 {
-        let failed = |error| (1, format!("quadspan: the system gives no random numbers: {error}\n  remedy: try again"));
+        let failed = |error| (1, Refusal::new(&format!("the system gives no random numbers: {error}"), "try again"));
         getrandom::fill(&mut *random).map_err(failed)?;
         // Those from 248 on would favour some letters.
         let letters =
@@ -276,8 +278,8 @@ mod tests {
         std::fs::write(&path, padded(MAX_PLAN)).unwrap();
         assert!(verify(&path, OutputFormat::Table).is_ok());
         std::fs::write(&path, padded(MAX_PLAN + 1)).unwrap();
-        let (code, text) = verify(&path, OutputFormat::Table).unwrap_err();
-        assert!(code == 1 && text.contains("more than 65536 octets"), "{text}");
+        let (code, refusal) = verify(&path, OutputFormat::Table).unwrap_err();
+        assert!(code == 1 && refusal.text.contains("more than 65536 octets"), "{}", refusal.text);
     }
 
     #[test]
@@ -293,8 +295,8 @@ mod tests {
         assert_eq!((mode("keys/t1-inst0"), mode("keys"), mode("plan.yaml")), (0o600, 0o700, 0o644));
         assert_eq!(mode("aws/aws-cli/connection-1.json"), 0o600);
         // What is there stays.
-        let (code, text) = four(&args(folder.path())).unwrap_err();
-        assert!(code == 1 && text.contains("exists already"), "{text}");
+        let (code, refusal) = four(&args(folder.path())).unwrap_err();
+        assert!(code == 1 && refusal.text.contains("exists already"), "{}", refusal.text);
         assert!(verify(&folder.path().join("plan.yaml"), OutputFormat::Table).is_ok());
     }
 }

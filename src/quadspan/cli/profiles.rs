@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use profile::Profile;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{OutputFormat, complain, print, render};
+use super::refusal::refuse;
+use super::{OutputFormat, print, render};
 
 #[derive(Debug, Args)]
 pub(super) struct ProfilesArgs {
@@ -22,23 +23,39 @@ pub(super) fn run(args: &ProfilesArgs) -> ExitCode {
     let Some(name) = &args.name else {
         print(&match args.output {
             OutputFormat::Table => overview(),
-            OutputFormat::Json => {
-                let all = Profile::ALL.map(|profile| (profile.as_str().to_owned(), profile.sheet()));
-                format!("{:#}", Value::Object(Map::from_iter(all)))
-            }
+            OutputFormat::Json => format!("{:#}", Value::Array(Profile::ALL.map(json).to_vec())),
         });
         return ExitCode::SUCCESS;
     };
     let Some(profile) = Profile::ALL.into_iter().find(|profile| profile.as_str() == name) else {
         let known = Profile::ALL.map(Profile::as_str).join(", ");
-        complain(&format!("quadspan: there is no profile `{name}`\n  remedy: choose one of {known}"));
+        refuse(args.output, &format!("there is no profile `{name}`"), &format!("choose one of {known}"));
         return ExitCode::from(2);
     };
     print(&match args.output {
         OutputFormat::Table => page(profile),
-        OutputFormat::Json => format!("{:#}", profile.sheet()),
+        OutputFormat::Json => format!("{:#}", json(profile)),
     });
     ExitCode::SUCCESS
+}
+
+/// The sheet with its name, keys as in every other answer.
+fn json(profile: Profile) -> Value {
+    let mut sheet = snake(profile.sheet());
+    if let Some(sheet) = sheet.as_object_mut() {
+        sheet.insert("profile".to_owned(), profile.as_str().into());
+    }
+    sheet
+}
+
+fn snake(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.into_iter().map(|(key, value)| (key.replace('-', "_"), snake(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(snake).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
 }
 
 fn overview() -> String {
@@ -96,6 +113,26 @@ mod tests {
             }
             assert!(page.contains("SOURCE"), "{page}");
         }
+    }
+
+    #[test]
+    fn an_answer_in_json_says_all_in_keys_like_every_other() {
+        fn keys(value: &Value) -> Vec<&str> {
+            match value {
+                Value::Object(members) => {
+                    members.iter().flat_map(|(key, value)| [vec![&**key], keys(value)].concat()).collect()
+                }
+                Value::Array(items) => items.iter().flat_map(keys).collect(),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+            }
+        }
+        for profile in Profile::ALL {
+            let value = json(profile);
+            assert_eq!(value["profile"], profile.as_str());
+            assert!(keys(&value).iter().all(|key| !key.contains('-')), "{:?}", keys(&value));
+        }
+        assert_eq!(json(Profile::Aws)["asn"]["cloud_default"], Profile::Aws.sheet()["asn"]["cloud-default"]);
+        assert!(json(Profile::Aws)["asn"]["cloud_default"].is_number());
     }
 
     #[test]

@@ -7,7 +7,8 @@ use clap::Args;
 use config::Code;
 use serde_json::{Value, json};
 
-use super::{OutputFormat, complain, print, render};
+use super::refusal::refuse;
+use super::{OutputFormat, print, render};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -38,7 +39,7 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(code) = Code::find(text) else {
-        complain(&format!("quadspan: there is no rule `{text}`\n  remedy: `quadspan explain` lists all"));
+        refuse(args.output, &format!("there is no rule `{text}`"), "`quadspan explain` lists all");
         return ExitCode::from(2);
     };
     print(&match args.output {
