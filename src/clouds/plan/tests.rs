@@ -99,7 +99,7 @@ fn what_is_to_be_set_at_azure_alone_is_said_in_the_file() {
     let azure = matrix.sides.iter().position(|side| side.profile == Profile::Azure).unwrap();
     let advised = |side: usize| {
         let text = texts::configuration(&matrix, side);
-        let loaded = config::parse("x.yaml", &text, &super::check::Placeholder).unwrap();
+        let loaded = config::parse("x.yaml", &text, &check::Placeholder).unwrap();
         (text.contains("(QS0409)"), loaded.warnings.iter().any(|warning| warning.code() == Code::AzureCustomAddress))
     };
     assert_eq!([advised(azure), advised(1 - azure)], [(false, false), (true, true)]);
