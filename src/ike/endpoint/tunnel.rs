@@ -221,13 +221,13 @@ impl Tunnel {
             self.retry_at = Some(self.backoff.fail(failure.is_silence(), cx.now, cx.entropy));
         }
         self.note_failure(cx, failure);
+        // The next packet asks again.
+        self.demanded = false;
     }
 
     /// Something failed that changes no plan.
     pub(crate) fn note_failure(&mut self, cx: &mut Cx<'_>, failure: Failure) {
         let retry_at = self.retry_at.filter(|_| self.connects());
-        // The next packet asks again.
-        self.demanded = false;
         self.report_failure(cx, failure, retry_at);
     }
 
@@ -283,7 +283,8 @@ impl Tunnel {
         let replaced = self.is_being_replaced(spi);
         let Some(child) = self.child_mut(spi).filter(|child| child.is_live()) else { return };
         match limit {
-            LimitReached::Soft if replaced => {}
+            // It is said once; what replaces it may come to nothing.
+            LimitReached::Soft if replaced => self.await_turn(now, spi),
             LimitReached::Soft => child.rekey_at = Some(now),
             LimitReached::Hard => child.expires_at = Some(now),
         }

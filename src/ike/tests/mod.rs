@@ -19,6 +19,7 @@ mod reauthentication;
 mod recovery;
 mod rekey;
 mod strangers;
+mod unfinished;
 mod version1;
 mod version1_random;
 mod version1_renewals;
