@@ -1,11 +1,11 @@
 //! BIRD's configuration, as far as sessions and announced prefixes go: `protocol bgp`, `protocol static`, `router id`.
 //!
-//! Filters, functions, templates and tables say how to judge routes; none of that has a translation, and all of it is
-//! told.
+//! Filters, functions and tables say how to judge routes; none of that has a translation, and all of it is told. What a
+//! session takes from templates, and what `define` gives a name, is followed.
 
 use super::strongswan::Speaker;
 use super::text::{LineCounter, Text};
-use super::value::{Value, shown_value};
+use super::value::{Value, shown_line};
 use crate::note::{Notes, shown};
 use crate::site::Site;
 use crate::{ImportError, Place};
@@ -16,7 +16,11 @@ pub(super) fn read(
     speakers: &mut Vec<Speaker>,
     notes: &mut Notes,
 ) -> Result<(), ImportError> {
-    let statements = parse(file)?;
+    let mut statements = parse(file)?;
+    let constants = constants(&statements);
+    substitute(&mut statements, &constants);
+    let templates: Vec<&Statement> =
+        statements.iter().filter(|it| it.words.starts_with(&["template".to_owned(), "bgp".to_owned()])).collect();
     for statement in &statements {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         match words.as_slice() {
@@ -24,12 +28,28 @@ pub(super) fn read(
                 site.router_id = Some(Value::new("router id", id, statement.place.clone()).address4()?);
                 notes.read(&statement.place, "router id", id);
             }
-            ["protocol", "bgp", rest @ ..] => speakers.extend(bgp(statement, rest, notes)?),
+            ["protocol", "bgp", rest @ ..] => speakers.extend(bgp(statement, rest, &templates, notes)?),
             ["protocol", "static", ..] => fixed(statement, site, notes)?,
             // What the process does by itself.
             ["protocol", "device" | "kernel" | "direct", ..] | ["log", ..] | ["debug", ..] => {}
-            [] => {}
-            _ => notes.unmapped(&statement.place, shown(&words.join(" ")), "how routes are judged is not translated"),
+            [] | ["template", "bgp", ..] => {}
+            ["define", name, ..] => {
+                let name = name.split('=').next().unwrap_or_default();
+                if constants.iter().any(|(known, _)| known == name) {
+                    notes.read(&statement.place, "define", shown(name));
+                } else {
+                    notes.unmapped(
+                        &statement.place,
+                        format!("define {}", shown(name)),
+                        "only single words are followed",
+                    );
+                }
+            }
+            _ => notes.unmapped(
+                &statement.place,
+                shown_line(&words.join(" ")),
+                "how routes are judged is not translated",
+            ),
         }
     }
     Ok(())
@@ -121,7 +141,12 @@ fn tokens(text: &str) -> Vec<(usize, &str)> {
 }
 
 /// A session, if it is one over IPv4 with one neighbour.
-fn bgp(statement: &Statement, words: &[&str], notes: &mut Notes) -> Result<Option<Speaker>, ImportError> {
+fn bgp(
+    statement: &Statement,
+    words: &[&str],
+    templates: &[&Statement],
+    notes: &mut Notes,
+) -> Result<Option<Speaker>, ImportError> {
     let name = words.first().copied().filter(|word| *word != "from").unwrap_or("bgp").trim_matches('\'');
     let elsewhere = |inner: &&Statement| {
         let mut words = inner.words.iter().map(String::as_str);
@@ -134,23 +159,81 @@ fn bgp(statement: &Statement, words: &[&str], notes: &mut Notes) -> Result<Optio
         return Ok(None);
     }
     let mut speaker = Speaker::new(name, statement.place.clone());
-    if let Some(template) = words.iter().position(|word| *word == "from").and_then(|at| words.get(at + 1)) {
-        let what = format!("{name} from {}", shown(template));
-        notes.unmapped(&statement.place, what, "what the template says is not followed");
+    take_over(&statement.words, 0, templates, &mut speaker, notes)?;
+    body(statement, name, &mut speaker, notes)?;
+    Ok(Some(speaker))
+}
+
+/// What the template that a session or a template names says, and before that what that one takes over.
+fn take_over(
+    words: &[String],
+    depth: usize,
+    templates: &[&Statement],
+    speaker: &mut Speaker,
+    notes: &mut Notes,
+) -> Result<(), ImportError> {
+    let Some(name) = words.iter().position(|word| word == "from").and_then(|at| words.get(at + 1)) else {
+        return Ok(());
+    };
+    let is_named = |it: &&&Statement| it.words.get(2) == Some(name);
+    match templates.iter().find(is_named).filter(|_| depth < MAX_DEPTH) {
+        Some(template) => {
+            take_over(&template.words, depth + 1, templates, speaker, notes)?;
+            body(template, name, speaker, notes)
+        }
+        None => {
+            let what = format!("{} from {}", speaker.name, shown(name));
+            let place = speaker.place.clone();
+            notes.unmapped(&place, what, "there is no template of this name in the files");
+            Ok(())
+        }
     }
+}
+
+/// What is written between the braces of a session or of a template.
+fn body(statement: &Statement, name: &str, speaker: &mut Speaker, notes: &mut Notes) -> Result<(), ImportError> {
     for inner in &statement.block {
         let words: Vec<&str> = inner.words.iter().map(String::as_str).collect();
-        if key(&words, inner, &mut speaker)? {
+        if key(&words, inner, speaker)? {
             notes.read(&inner.place, format!("{name} {}", words[0]), shown(&words[1..].join(" ")));
         } else if matches!(words.as_slice(), ["ipv4" | "ipv6"]) {
             channel(inner, name, notes);
         } else {
-            let text = words.join(" ");
-            let what = format!("{name} {}", shown_value(words.first().copied().unwrap_or_default(), &text));
+            let what = format!("{name} {}", shown_line(&words.join(" ")));
             notes.unmapped(&inner.place, what, "has no meaning here");
         }
     }
-    Ok(Some(speaker))
+    Ok(())
+}
+
+/// `define NAME = WORD;`, with or without blanks.
+fn constants(statements: &[Statement]) -> Vec<(String, String)> {
+    let constant = |statement: &Statement| {
+        let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+        let text = match words.as_slice() {
+            ["define", rest @ ..] if !rest.is_empty() => rest.concat(),
+            _ => return None,
+        };
+        let (name, value) = text.split_once('=')?;
+        let single = words.len() <= 4 && !value.is_empty() && !value.contains(['(', '[', '"']);
+        single.then(|| (name.to_owned(), value.to_owned()))
+    };
+    statements.iter().filter_map(constant).collect()
+}
+
+/// Puts what constants stand for in their place.
+fn substitute(statements: &mut [Statement], constants: &[(String, String)]) {
+    for statement in statements {
+        if statement.words.first().is_some_and(|word| word == "define") {
+            continue;
+        }
+        for word in &mut statement.words {
+            if let Some((_, value)) = constants.iter().find(|(name, _)| name == word) {
+                word.clone_from(value);
+            }
+        }
+        substitute(&mut statement.block, constants);
+    }
 }
 
 /// Whether a statement of a session is one with a place here.

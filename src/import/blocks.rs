@@ -1,6 +1,6 @@
 //! The syntax of `swanctl.conf`: `name { key = value ... }`, nested, with comments, quotes and included files.
 //!
-//! Inherited sections (`name : other {`) and included files are not followed: both are told.
+//! Included files are not followed, and told. What a section stands on (`name : other {`) is `inherit`'s.
 
 use super::text::Text;
 use super::value::Value;
@@ -12,11 +12,14 @@ use crate::{ImportError, Place};
 pub(super) struct Section {
     pub(super) name: String,
     pub(super) line: usize,
+    /// What it stands on, by whole paths.
+    pub(super) parents: Vec<String>,
     pub(super) pairs: Vec<Pair>,
     pub(super) sections: Vec<Self>,
 }
 
 /// A key with its value.
+#[derive(Clone)]
 pub(super) struct Pair {
     pub(super) key: String,
     pub(super) text: String,
@@ -30,7 +33,7 @@ impl Pair {
 }
 
 /// swanctl nests five deep.
-const MAX_DEPTH: usize = 16;
+pub(super) const MAX_DEPTH: usize = 16;
 
 pub(super) fn parse(file: &Text, notes: &mut Notes) -> Result<Section, ImportError> {
     let mut cursor = Cursor { file, rest: &file.text, line: 1 };
@@ -57,16 +60,7 @@ pub(super) fn parse(file: &Text, notes: &mut Notes) -> Result<Section, ImportErr
             notes.unmapped(&place, "include", format!("{}: give that file, too", shown(&path)));
             continue;
         }
-        if let Some(rest) = cursor.rest.strip_prefix(':') {
-            cursor.rest = rest;
-            let parents = cursor.rest.split('{').next().unwrap_or_default().trim().to_owned();
-            cursor.rest = &cursor.rest[cursor.rest.find('{').unwrap_or(cursor.rest.len())..];
-            notes.unmapped(
-                &place,
-                format!("{} : {}", shown(&name), shown(&parents)),
-                "inherited keys are not followed",
-            );
-        }
+        let parents = cursor.parents();
         cursor.skip_blank();
         if name.is_empty() {
             return Err(cursor.syntax("a key or a section", "a stray character"));
@@ -76,7 +70,7 @@ pub(super) fn parse(file: &Text, notes: &mut Notes) -> Result<Section, ImportErr
             if open.len() > MAX_DEPTH {
                 return Err(ImportError::TooDeep { place, limit: MAX_DEPTH });
             }
-            open.push(Section { name, line: place.line, ..Section::default() });
+            open.push(Section { name, line: place.line, parents, ..Section::default() });
         } else if let Some(rest) = cursor.rest.strip_prefix('=') {
             cursor.rest = rest;
             let text = cursor.value()?;
@@ -138,6 +132,14 @@ impl<'a> Cursor<'a> {
         let ends = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | '=' | '#' | ':' | '"');
         let length = self.rest.find(ends).unwrap_or(self.rest.len());
         self.take(length).to_owned()
+    }
+
+    /// The names behind a colon; none where there is no colon.
+    fn parents(&mut self) -> Vec<String> {
+        let Some(rest) = self.rest.strip_prefix(':') else { return Vec::new() };
+        self.rest = rest;
+        let names = self.take(self.rest.find('{').unwrap_or(self.rest.len()));
+        names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
     }
 
     fn rest_of_line(&mut self) -> &'a str {

@@ -1,8 +1,10 @@
 //! FRR's configuration, as far as sessions and announced prefixes go: `router bgp` and what is in it.
 
+use std::collections::BTreeMap;
+
 use super::strongswan::Speaker;
 use super::text::Text;
-use super::value::{Value, shown_value};
+use super::value::{Value, shown_line};
 use crate::ImportError;
 use crate::note::{Notes, shown};
 use crate::site::Site;
@@ -16,6 +18,7 @@ pub(super) fn read(
     let first = speakers.len();
     let mut in_bgp = false;
     let mut asn = None;
+    let groups = groups(file);
     for (place, line) in file.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let value = |key: &'static str, text| Value::new(key, text, place.clone());
@@ -29,7 +32,7 @@ pub(super) fn read(
                 site.asn = site.asn.or(asn);
             }
             ["router", "bgp", number, ..] => {
-                notes.unmapped(&place, shown(line), "routers in a VRF have no place here");
+                notes.unmapped(&place, shown_line(line), "routers in a VRF have no place here");
                 asn = Some(value("router bgp", number).asn()?);
                 in_bgp = true;
                 continue;
@@ -41,7 +44,15 @@ pub(super) fn read(
             ["network", prefix] if in_bgp => site.networks.push(value("network", prefix).prefix()?),
             ["neighbor", peer, rest @ ..] if in_bgp => {
                 let Ok(address) = peer.parse::<std::net::Ipv4Addr>() else {
-                    notes.unmapped(&place, shown(line), "peer groups and neighbours by interface are not followed");
+                    // What is said of a group counts where its members are.
+                    if !groups.contains_key(peer) || !(neighbour(rest, &place, &mut Speaker::new(peer, place.clone()))?)
+                    {
+                        notes.unmapped(
+                            &place,
+                            shown_line(line),
+                            "has no place here, or is said of a neighbour by interface",
+                        );
+                    }
                     continue;
                 };
                 let known = speakers[first..].iter().position(|speaker| speaker.peer == Some(address));
@@ -49,16 +60,16 @@ pub(super) fn read(
                 if known.is_none() {
                     let mut speaker = Speaker::new(peer, place.clone());
                     (speaker.peer, speaker.local_asn) = (Some(address), asn);
+                    inherit(file, peer, &groups, &mut speaker)?;
                     speakers.push(speaker);
                 }
                 if !neighbour(rest, &place, &mut speakers[index])? {
-                    let shown = shown_value(rest.first().copied().unwrap_or_default(), line);
-                    notes.unmapped(&place, shown, "how routes are judged is not translated");
+                    notes.unmapped(&place, shown_line(line), "how routes are judged is not translated");
                     continue;
                 }
             }
             _ => {
-                notes.unmapped(&place, shown(line), "has no meaning here");
+                notes.unmapped(&place, shown_line(line), "has no meaning here");
                 continue;
             }
         }
@@ -73,6 +84,34 @@ pub(super) fn read(
             notes.assumed_at(&speaker.place, what, "the other host of the /30: there is no `update-source`");
         }
     }
+    Ok(())
+}
+
+/// The peer groups, and who is in each.
+fn groups(file: &Text) -> BTreeMap<&str, Vec<&str>> {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (_, line) in file.lines() {
+        match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["neighbor", group, "peer-group"] => drop(groups.entry(group).or_default()),
+            ["neighbor", member, "peer-group", group] => groups.entry(group).or_default().push(member),
+            _ => {}
+        }
+    }
+    groups
+}
+
+/// What is said of the groups that a neighbour is in. What it says itself comes later, and counts more.
+fn inherit(file: &Text, peer: &str, groups: &BTreeMap<&str, Vec<&str>>, to: &mut Speaker) -> Result<(), ImportError> {
+    let name = to.name.clone();
+    for (place, line) in file.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let ["neighbor", group, rest @ ..] = words.as_slice()
+            && groups.get(group).is_some_and(|members| members.contains(&peer))
+        {
+            neighbour(rest, &place, to)?;
+        }
+    }
+    to.name = name;
     Ok(())
 }
 
@@ -93,7 +132,12 @@ fn neighbour(words: &[&str], place: &crate::Place, speaker: &mut Speaker) -> Res
         ["passive"] => speaker.session.passive = true,
         // A name, which decides whose session it is; spaces have no place in one.
         ["description", name] => (*name).clone_into(&mut speaker.name),
-        ["description", ..] | ["activate"] | ["advertisement-interval", _] | ["disable-connected-check"] => {}
+        ["peer-group"]
+        | ["peer-group", _]
+        | ["description", ..]
+        | ["activate"]
+        | ["advertisement-interval", _]
+        | ["disable-connected-check"] => {}
         _ => return Ok(false),
     }
     Ok(true)

@@ -23,6 +23,7 @@ mod blocks;
 mod complete;
 mod error;
 mod frr;
+mod inherit;
 mod json;
 mod netsh;
 mod note;

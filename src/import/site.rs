@@ -49,6 +49,8 @@ pub struct SiteTunnel {
     pub psk: Option<Secret>,
     /// Which IKE is spoken.
     pub version: Option<IkeVersion>,
+    /// UDP port at which IKE begins.
+    pub ike_port: Option<u16>,
     /// IKE suites; the profile's if empty.
     pub ike: Vec<IkeProposal>,
     /// ESP suites; the profile's if empty.
@@ -121,6 +123,7 @@ impl SiteTunnel {
             remote_id: None,
             psk: None,
             version: None,
+            ike_port: None,
             ike: Vec::new(),
             esp: Vec::new(),
             ike_lifetime: None,

@@ -11,11 +11,12 @@ use std::time::Duration;
 use crypto::{EspProposal, IkeProposal};
 use identity::Identity;
 use ipnet::IpNet;
-use negotiation::{IkeVersion, StartAction, V1Mode};
+use negotiation::{IkeVersion, PORT_NAT, StartAction, V1Mode};
 use profile::Profile;
 use wire::Secret;
 
 use super::blocks::{self, Pair, Section};
+use super::inherit;
 use super::text::Text;
 use super::value::{Value, shown_value};
 use crate::ImportError;
@@ -30,7 +31,7 @@ pub(super) struct Key {
 }
 
 pub(super) fn read(file: &Text, site: &mut Site, keys: &mut Vec<Key>, notes: &mut Notes) -> Result<(), ImportError> {
-    let root = blocks::parse(file, notes)?;
+    let root = inherit::follow(blocks::parse(file, notes)?, file, notes)?;
     for pair in &root.pairs {
         unknown(file, "", pair, notes);
     }
@@ -177,6 +178,9 @@ fn read_connection(file: &Text, section: &Section, notes: &mut Notes) -> Result<
             ("remote_addrs", _) => tunnel.remote = single(&value, "--remote", notes)?,
             ("proposals", text) if text != "default" => tunnel.ike = proposals::<IkeProposal>(&value, notes)?,
             ("encap", _) => tunnel.always_udp = value.boolean()?,
+            ("remote_port", "4500") => tunnel.ike_port = Some(PORT_NAT),
+            // A connection that begins on 4500 leaves from there; from 500 to 4500 nothing could be told apart.
+            ("local_port", "4500") | ("local_port" | "remote_port", "500") => {}
             ("dpd_delay", _) => tunnel.dpd_interval = dead_peer(&value, &tunnel.name, notes)?,
             ("dpd_timeout", _) => tunnel.dpd_timeout = dead_peer(&value, &tunnel.name, notes)?,
             ("rekey_time", _) => clock.rekey = duration(&value)?,

@@ -168,6 +168,17 @@ pub(super) fn shown_value(key: &str, text: &str) -> String {
     if is_secret(key) { "(masked)".to_owned() } else { shown(text) }
 }
 
+/// A line of words as it may be shown among notes: what follows a word that names a secret is masked.
+pub(super) fn shown_line(line: &str) -> String {
+    match line.split_whitespace().position(is_secret) {
+        Some(at) => {
+            let words: Vec<_> = line.split_whitespace().take(at + 1).collect();
+            shown(&format!("{} (masked)", words.join(" ")))
+        }
+        None => shown(line),
+    }
+}
+
 /// `one, two, three`.
 pub(super) fn join<T: Display>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

@@ -125,6 +125,7 @@ fn ike(tunnel: &SiteTunnel) -> Vec<(&'static str, String)> {
             keys.extend([("version", "ikev1".to_owned()), ("mode", mode.to_owned())]);
         }
     }
+    keys.extend(tunnel.ike_port.map(|port| ("port", port.to_string())));
     if !tunnel.ike.is_empty() {
         keys.push(("proposals", format!("[{}]", join(&tunnel.ike))));
     }

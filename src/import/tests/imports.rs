@@ -217,3 +217,67 @@ fn networks_of_both_sides_become_protected_flows() {
     let routed = read(&[WINDOWS], &options()).unwrap();
     assert!(routed.yaml.contains("static:") && !routed.yaml.contains("routing:"), "{}", routed.yaml);
 }
+
+/// The text of a sample with something else in it.
+fn with(sample: Sample, from: &str, to: &str) -> String {
+    assert!(sample.1.contains(from), "{from}");
+    sample.1.replace(from, to)
+}
+
+fn unmapped(imported: &Imported) -> String {
+    let notes = imported.notes.iter().filter(|note| note.kind == NoteKind::Unmapped);
+    notes.map(|note| format!("{}: {}\n", note.what, note.text)).collect()
+}
+
+#[test]
+fn what_connections_of_strongswan_stand_on_is_followed() {
+    let rest = with(SWANCTL, "    aws-1 {\n        version = 2\n", "    aws-1 : base {\n")
+        .replace("        local_addrs = 192.0.2.10\n        remote_addrs = 203.0.113.11\n", "");
+    let text = format!("base {{\n version = 2\n local_addrs = 192.0.2.10\n remote_addrs = 203.0.113.11\n}}\n{rest}");
+    let inputs = [("swanctl.conf", text.as_str()), BIRD].map(|(name, text)| Input { name, octets: text.as_bytes() });
+    let options = Options { local: None, ..options() };
+    let imported = import(None, &inputs, &options).unwrap();
+    let plain = read(&[SWANCTL, BIRD], &options).unwrap();
+    assert_eq!(imported.yaml, plain.yaml);
+    assert!(!unmapped(&imported).contains("base"), "{}", unmapped(&imported));
+}
+
+#[test]
+fn sessions_of_bird_take_over_templates_and_constants() {
+    let text = "define MYAS = 65000;\ndefine PEER=64512;\nrouter id 10.1.0.1;\ndefine PASS = \"invented.Key\";\n\
+                template bgp BASE { local as MYAS; hold time 30; password \"invented.Key\"; }\n\
+                template bgp CLOUD from BASE { keepalive time 10; ipv4 { import all; }; }\n\
+                protocol bgp aws_1 from CLOUD { source address 169.254.21.2; neighbor 169.254.21.1 as PEER; }\n\
+                protocol bgp aws_2 from CLOUD { local 169.254.22.2; neighbor 169.254.22.1 as PEER; hold time 40; }\n\
+                protocol static { ipv4; route 10.1.0.0/16 blackhole; }\n";
+    let inputs = [SWANCTL, ("bird.conf", text)].map(|(name, text)| Input { name, octets: text.as_bytes() });
+    let imported = import(None, &inputs, &Options { local: None, ..options() }).unwrap();
+    assert_eq!(imported.site.asn, Some(Asn(65000)));
+    let sessions: Vec<_> = imported.site.tunnels.iter().map(|tunnel| tunnel.session.unwrap()).collect();
+    let hold = |index: usize| sessions[index].hold_time.unwrap().as_secs();
+    assert_eq!((sessions[1].asn, hold(0), hold(1)), (Some(Asn(64512)), 30, 40));
+    let told = unmapped(&imported);
+    assert!(
+        told.contains("BASE password (masked)") && told.contains("define PASS") && !told.contains("nvented"),
+        "{told}"
+    );
+}
+
+#[test]
+fn neighbours_of_frr_take_over_their_groups() {
+    let text = "frr version 8.4\nenable password invented.Key\nrouter bgp 65000\n bgp router-id 10.1.0.1\n \
+                neighbor CLOUD peer-group\n neighbor CLOUD remote-as 64512\n neighbor CLOUD timers 10 30\n \
+                neighbor CLOUD password invented.Key\n neighbor 169.254.21.1 timers 5 15\n \
+                neighbor 169.254.21.1 peer-group CLOUD\n neighbor 169.254.21.1 description aws-1\n \
+                neighbor 169.254.22.1 peer-group CLOUD\n neighbor 169.254.22.1 description aws-2\n \
+                neighbor OTHER timers 1 3\n address-family ipv4 unicast\n  network 10.1.0.0/16\n exit-address-family\n";
+    let inputs = [SWANCTL, ("frr.conf", text)].map(|(name, text)| Input { name, octets: text.as_bytes() });
+    let imported = import(None, &inputs, &Options { local: None, ..options() }).unwrap();
+    let sessions: Vec<_> = imported.site.tunnels.iter().map(|tunnel| tunnel.session.unwrap()).collect();
+    let hold = |index: usize| sessions[index].hold_time.unwrap().as_secs();
+    assert_eq!((sessions[0].asn, sessions[1].asn), (Some(Asn(64512)), Some(Asn(64512))));
+    assert_eq!((hold(0), hold(1)), (15, 30), "its own words count more");
+    let told = unmapped(&imported);
+    assert!(told.contains("neighbor CLOUD password (masked)") && told.contains("neighbor OTHER timers 1 3"), "{told}");
+    assert!(!told.contains("nvented"), "{told}");
+}
