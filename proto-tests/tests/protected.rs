@@ -9,14 +9,16 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
-use proto_tests::lab::daemon::Daemon;
+use proto_tests::lab::daemon::{Daemon, quadspan};
 use proto_tests::lab::kernel::array;
 use proto_tests::lab::namespace::Namespace;
 use proto_tests::lab::probe::{arrives, talk};
+use proto_tests::lab::stream::Stream;
 use proto_tests::lab::strongswan::{Backend, StrongSwan, SwanTunnel};
-use proto_tests::lab::{DATAPLANE, Lab, Result, ensure, not_yet, patience, wait_for, write_file, write_secret};
+use proto_tests::lab::{DATAPLANE, Lab, Result, ensure, not_yet, patience, run, wait_for, write_file, write_secret};
 use serde_json::Value;
 
 const KEY: &str = "protected.flows_key.1";
@@ -205,6 +207,7 @@ fn expect_only_flows(site: &Site) -> Result<()> {
 fn flows_of_a_policy_based_peer_with_ikev2() -> Result<()> {
     let mut site = protected(2)?;
     expect_only_flows(&site)?;
+    no_packet_goes_elsewhere(&site)?;
     let spis = |flows: &[Value]| flows.iter().map(|flow| flow["spi_in"].to_string()).collect::<Vec<_>>();
     let (rules, before) = (site.rules()?, spis(&site.flows()?));
     ensure(before[0] == before[1], "one CHILD SA carries both", || format!("{before:?}"))?;
@@ -238,6 +241,37 @@ fn flows_of_a_policy_based_peer_with_ikev2() -> Result<()> {
     ensure(site.rules()? == rules, "the same rules after a crash", || format!("{:?}", site.rules()))?;
     site.take_daemon()?.stop()?;
     ensure(site.rules()?.is_empty(), "a clean stop leaves nothing", || format!("{:?}", site.rules()))
+}
+
+/// A tunnel is routed by destination and by flows in turn while packets come: all of them go through it.
+fn no_packet_goes_elsewhere(site: &Site) -> Result<()> {
+    let nft = |words: &str| run(Command::new("ip").args(["netns", "exec", site.router.name(), "nft", words]));
+    nft("add table ip lab; add chain ip lab out { type filter hook postrouting priority filter; }; \
+         add counter ip lab clear; add rule ip lab out oifname wan1 ip saddr 10.1.0.10 counter name clear")?;
+    let stream = Stream { flows: 4, rate: 2000, ..Stream::to([10, 2, 0, 1].into()) };
+    let stream = stream.start(&site.host, &site.peers[0])?;
+    stream.flows_again(100, patience(10))?;
+    for _ in 0..4 {
+        for way in ["    routes: [10.2.0.0/16]\n", "    routing: protected\n"] {
+            let answer = {
+                site.write(&tunnel("ikev2", way))?;
+                quadspan(&["reload", "-s", &site.socket().display().to_string()])?
+            };
+            ensure(answer.contains("0 restarted, 1 with"), "the tunnel stays", || answer.clone())?;
+            stream.flows_again(100, patience(10))?;
+        }
+    }
+    let report = stream.finish();
+    ensure(report.lost == 0 && report.lost_round_trip == 0, "no packet is lost", || report.to_string())?;
+    let clear = nft("list counter ip lab clear")?;
+    ensure(clear.contains("packets 0 "), "no packet leaves in the clear", || clear.clone())?;
+    // Another set of networks is another CHILD SA: that is said.
+    site.write(&tunnel("ikev2", "    routing: protected\n").replace(", 10.3.0.0/16]", "]"))?;
+    let answer = quadspan(&["reload", "-s", &site.socket().display().to_string()])?;
+    ensure(answer.contains("1 restarted and interrupted (dc: selectors)"), "what is interrupted", || answer.clone())?;
+    site.write(&tunnel("ikev2", "    routing: protected\n"))?;
+    site.daemon()?.reload()?;
+    expect_only_flows(site)
 }
 
 #[test]

@@ -35,6 +35,9 @@ use view::rendered_report;
 /// How long a session gets to say goodbye.
 const SESSION_END: Duration = Duration::from_secs(2);
 
+/// How long the kernel gets to take over other routes.
+const SETTLES: Duration = Duration::from_secs(2);
+
 /// What a reload came to: what changed in words, or why nothing did.
 pub type ReloadOutcome = Result<String, ControlError>;
 
@@ -127,13 +130,20 @@ impl Supervisor {
         // Flows that come, and the exceptions among them, are there before the tunnels are, and those that go stay.
         self.change_topology(|topology| topology.next = Some(Arc::clone(&router)));
         self.tell_flows();
-        self.carry_out(plan, &router).await;
         let (old, new) = (&current.router, &router);
+        let moves = leads_otherwise(old, new);
+        if moves {
+            self.wait_settled().await;
+        }
+        self.carry_out(plan, &router).await;
         self.end_watches(&new.watches).await;
         let neighbors = self.change_neighbors(old, new).await;
         let sources = (old.statics != new.statics || old.watches != new.watches || old.connected != new.connected)
             .then(|| "static and connected routes changed".to_owned());
         self.tell_rib(rib_task::Command::Sources(new.statics.clone(), new.connected.clone())).await;
+        if moves {
+            self.wait_settled().await;
+        }
         let pools = self.pools.apply(&router.pools).await;
         for part in neighbors.into_iter().chain(sources).chain(pools) {
             summary = if summary == NOTHING { part } else { format!("{summary}; {part}") };
@@ -149,6 +159,18 @@ impl Supervisor {
         }
         let failed = unmade.values().map(|unmade| format!("{}: {}", unmade.tunnel.name, unmade.error));
         Err(ControlError::PartlyApplied { summary, failed: failed.collect::<Vec<_>>().join("; ") })
+    }
+
+    /// Waits until what leads into tunnels from now on is in the kernel, so that what led there can go without a packet in
+    /// between going elsewhere. A kernel that takes longer, with a full table on its way, keeps nobody waiting for ever.
+    async fn wait_settled(&self) {
+        let settled = async {
+            rib_task::passed(&self.rib).await;
+            self.coupling.fib.settled().await;
+        };
+        if tokio::time::timeout(SETTLES, settled).await.is_err() {
+            tracing::warn!("the kernel is busy: what is protected may go by other routes for a moment");
+        }
     }
 
     /// Makes a tunnel anew whose interface was taken away.
@@ -343,6 +365,14 @@ impl Supervisor {
             *topology = Arc::new(next);
         });
     }
+}
+
+/// Whether packets get into a tunnel in another way: by routes that were by protected flows, or the reverse.
+fn leads_otherwise(old: &Router, new: &Router) -> bool {
+    let flows = |router: &Router| -> BTreeMap<String, Option<settings::Protected>> {
+        router.tunnels.iter().map(|tunnel| (tunnel.name.clone(), tunnel.protected.clone())).collect()
+    };
+    flows(old) != flows(new)
 }
 
 /// Whether there is always traffic for a tunnel: it is brought up without waiting for some.

@@ -5,13 +5,15 @@
 //! peer costs no memory and gets the latest state instead of all that led there. How long a peer may read nothing is
 //! the session's matter (RFC 9687).
 
+mod backlog;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _};
 use rib::{Output, PeerId, PeerPolicy, Rib};
 use session::Notice;
 use system::sleep_until;
@@ -19,6 +21,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use wire::LinkId;
 
+use self::backlog::Room;
 use super::convergence::Convergence;
 use super::doubts::Doubts;
 use super::link_states::LinkStates;
@@ -85,6 +88,8 @@ pub(super) enum Command {
     Session(PeerId, Notice),
     /// Reads something: the closure runs in the task, so that readers share nothing with it.
     Read(Read),
+    /// Wants to know when the forwarding table has been told all that follows from what was said before.
+    Passed(oneshot::Sender<()>),
 }
 
 impl From<(PeerId, Notice)> for Command {
@@ -111,6 +116,15 @@ pub(super) async fn read<T: Send + 'static>(
     let read = Read(Box::new(move |rib| drop(reply.send(question(rib)))));
     rib.send(Command::Read(read)).await.ok()?;
     answer.await.ok()
+}
+
+/// Returns when the forwarding table has been told all that follows from what the routing tables were told before.
+pub(super) async fn passed(rib: &mpsc::Sender<Command>) {
+    let (reply, answer) = oneshot::channel();
+    if rib.send(Command::Passed(reply)).await.is_ok() {
+        // The task answers by dropping the sender, too, when it ends.
+        drop(answer.await);
+    }
 }
 
 /// The channel to the task, which may exist before the task does.
@@ -153,6 +167,7 @@ pub(super) fn spawn(
         convergence: Some(Convergence::default()),
         deferred: None,
         converged: false,
+        waiting: Vec::new(),
     };
     std::thread::Builder::new().name("rib".into()).spawn(move || {
         let _alive: oneshot::Sender<()> = alive;
@@ -183,10 +198,9 @@ struct Task {
     deferred: Option<Instant>,
     /// Everybody has announced all they had, and the forwarding table is still to be told so.
     converged: bool,
+    /// Who waits until the forwarding table is told everything.
+    waiting: Vec<oneshot::Sender<()>>,
 }
-
-/// Room for one batch of updates in a session's queue.
-type Room = Result<mpsc::OwnedPermit<session::Updates>, mpsc::error::SendError<()>>;
 
 impl Task {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -268,6 +282,7 @@ impl Task {
             Command::Refresh { peer, family } => self.rib.handle_refresh(peer, family),
             Command::Session(peer, notice) => self.handle_notice(peer, notice),
             Command::Read(Read(question)) => question(&self.rib),
+            Command::Passed(waiting) => self.waiting.push(waiting),
         }
     }
 
@@ -329,6 +344,7 @@ impl Task {
             let Some(output) = self.rib.poll_output() else {
                 self.hand_over_changes();
                 self.report_convergence();
+                self.waiting.clear();
                 return false;
             };
             match output {
@@ -393,53 +409,6 @@ impl Task {
             let fib = self.fib.clone();
             tokio::spawn(async move { fib.converged().await });
         }
-    }
-
-    /// Hands updates to their session, or keeps them until there is room and asks the routing tables for no more.
-    fn send(&mut self, peer: PeerId, updates: Vec<bgp::Update>) {
-        if let Some(waiting) = self.backlog.get_mut(&peer) {
-            waiting.push_back(updates);
-            return;
-        }
-        let topology = self.topology.borrow();
-        let Some(session) = topology.session(peer) else { return };
-        if let Err(TrySendError::Full((_, updates))) = session.updates.try_send((self.incarnation(peer), updates)) {
-            let queue = session.updates.clone();
-            drop(topology);
-            self.backlog.insert(peer, VecDeque::from([updates]));
-            self.rib.hold(peer);
-            self.wait_for_room(peer, queue);
-        }
-    }
-
-    fn wait_for_room(&mut self, peer: PeerId, queue: mpsc::Sender<session::Updates>) {
-        self.room.push(async move { (peer, queue.reserve_owned().await) }.boxed());
-    }
-
-    fn send_backlog(&mut self, peer: PeerId, room: Room) {
-        let incarnation = self.incarnation(peer);
-        let Some(waiting) = self.backlog.get_mut(&peer) else { return };
-        let (Ok(permit), Some(updates)) = (room, waiting.pop_front()) else {
-            self.forget_backlog(peer);
-            return;
-        };
-        let queue = permit.send((incarnation, updates));
-        while let Some(updates) = waiting.pop_front() {
-            match queue.try_send((incarnation, updates)) {
-                Ok(()) | Err(TrySendError::Closed(_)) => {}
-                Err(TrySendError::Full((_, updates))) => {
-                    waiting.push_front(updates);
-                    return self.wait_for_room(peer, queue);
-                }
-            }
-        }
-        self.forget_backlog(peer);
-    }
-
-    /// Nothing waits for the peer any more, or what waits is moot.
-    fn forget_backlog(&mut self, peer: PeerId) {
-        self.backlog.remove(&peer);
-        self.rib.release(peer);
     }
 
     fn stop_session(&self, peer: PeerId, reason: peering::StopReason) {
