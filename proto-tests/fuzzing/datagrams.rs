@@ -9,8 +9,8 @@ use isakmp::{
     Payload, Version, esp_proposals, ike_proposals,
 };
 use negotiation::{
-    Authentication, ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeVersion, SelectorLayout, StartAction,
-    TunnelConfig,
+    Authentication, ChildLifetime, Dpd, DpdAction, EncapsulationPolicy, IkeVersion, PORT_IKE, SelectorLayout,
+    StartAction, TunnelConfig,
 };
 use wire::Secret;
 use wire::ipsec::{IkeSpi, Spi, TrafficSelector};
@@ -33,6 +33,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         local,
         remote,
         version: IkeVersion::V2,
+        ike_port: PORT_IKE,
         local_id: local.into(),
         remote_id: remote.into(),
         auth: Authentication::psk(Secret::from(b"correct horse battery staple".as_slice())),

@@ -72,6 +72,8 @@ pub struct Outside {
 pub struct Terms {
     /// Which key exchange.
     pub version: Version,
+    /// The UDP port at which both ends begin.
+    pub ike_port: u16,
     /// The IKE suite.
     pub ike: String,
     /// The ESP suite.
@@ -116,6 +118,7 @@ impl Terms {
     pub fn new(ike: &str, esp: &str, our_id: &str, peer_id: &str) -> Self {
         Self {
             version: Version::V2,
+            ike_port: 500,
             ike: ike.to_owned(),
             esp: esp.to_owned(),
             our_id: our_id.to_owned(),
@@ -182,7 +185,8 @@ impl Terms {
             Version::Main => "version: ikev1, mode: main, ",
             Version::Aggressive => "version: ikev1, mode: aggressive, ",
         };
-        let _infallible = writeln!(text, "    ike: {{{version}proposals: [{ike}], lifetime: {ike_life}s}}");
+        let port = if self.ike_port == 500 { String::new() } else { format!(", port: {}", self.ike_port) };
+        let _infallible = writeln!(text, "    ike: {{{version}proposals: [{ike}], lifetime: {ike_life}s{port}}}");
         let _infallible = writeln!(text, "    esp: {{proposals: [{esp}], lifetime: {esp_life}s}}");
         if let Some(margin) = self.margin {
             let _infallible = writeln!(text, "    rekey: {{margin: {margin}s}}");
@@ -239,6 +243,10 @@ impl Terms {
         // Where two kernels share an emulated processor, packets of one may be held up while hundreds overtake it.
         let window = if interface.is_some() { "replay_window = 1024\n    " } else { "" };
         let ppk = if self.ppk { format!("ppk_id = {}\n  ppk_required = yes", PPK.0) } else { String::new() };
+        let port = match self.ike_port {
+            500 => String::new(),
+            port => format!("local_port = {port}\n  remote_port = {port}"),
+        };
         let childless = if self.childless { "force" } else { "allow" };
         let (method, certificate) = match &self.auth {
             Auth::Psk => ("psk", ""),
@@ -249,7 +257,7 @@ impl Terms {
         let mut text = format!(
             "connections {{\n {TUNNEL} {{\n  version = {version}\n  aggressive = {aggressive}\n  local_addrs = {local}\n  \
              remote_addrs = {remote}\n  encap = {encap}\n  mobike = no\n  proposals = {ike}\n  dpd_delay = {dpd}s\n  \
-             rekey_time = 0\n  reauth_time = 0\n  over_time = 1h\n  unique = replace\n  keyingtries = 1\n  childless = {childless}\n  {ppk}\n  {binding}\n  \
+             rekey_time = 0\n  reauth_time = 0\n  over_time = 1h\n  unique = replace\n  keyingtries = 1\n  childless = {childless}\n  {port}\n  {ppk}\n  {binding}\n  \
              local {{\n   auth = {method}\n   {certificate}id = \"{peer_id}\"\n  }}\n  \
              remote {{\n   auth = {method}\n   id = \"{our_id}\"\n  }}\n  children {{\n   {TUNNEL} {{\n    \
              local_ts = {theirs}\n    remote_ts = {ours}\n    esp_proposals = {}\n    {window}mode = tunnel\n    rekey_time = 0\n    \

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use proto_tests::lab::bird::Bird;
-use proto_tests::lab::daemon::Daemon;
+use proto_tests::lab::daemon::{Daemon, binary};
 use proto_tests::lab::dashboard;
 use proto_tests::lab::layout::TUNNELS;
 use proto_tests::lab::namespace::Namespace;
@@ -191,7 +191,40 @@ fn a_pool_of_clients_is_announced_while_its_server_serves() -> Result<()> {
     office.file.write(office.lab.path())?;
     office.daemon.reload()?;
     office.wait_announced(OTHER_POOL, true)?;
-    ensure(server.ended()?.is_none(), "the server was never touched", || server.log_tail(15))
+    ensure(server.ended()?.is_none(), "the server was never touched", || server.log_tail(15))?;
+    without_a_router_the_doctor_asks_the_server(office, server)
+}
+
+/// It serves; it wants another password than the file has; it is gone.
+fn without_a_router_the_doctor_asks_the_server(office: Office, mut server: Process) -> Result<()> {
+    let Office { daemon, us, lab, file, .. } = office;
+    let file = file.write(lab.path())?;
+    daemon.stop()?;
+    let finding = || -> Result<Option<String>> {
+        let mut command = us.command(&binary()?.display().to_string());
+        command.args(["doctor", "staff", "-o", "json", "-s"]).arg(lab.path().join("none.sock")).arg("-c").arg(&file);
+        let output = command.output().map_err(LabError::io("run the doctor"))?;
+        let report: Value = serde_json::from_slice(&output.stdout).map_err(|error| LabError::Json {
+            what: error.to_string(),
+            detail: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })?;
+        let findings = report["findings"].as_array().cloned().unwrap_or_default();
+        let pool = findings.iter().find(|finding| finding["code"] == "QD0113");
+        Ok(pool.map(|finding| finding["finding"].to_string()))
+    };
+    // The router's own connection has to be gone first.
+    wait_for(patience(10), "nothing is wrong with a server that serves", || {
+        let found = finding()?;
+        ensure(found.is_none(), "no finding", || format!("{found:?}"))
+    })?;
+    write_secret(&lab.path().join("management.pw"), "another\n")?;
+    let found = finding()?;
+    let password = found.as_ref().is_some_and(|text| text.contains("password"));
+    ensure(password, "another password is told", || format!("{found:?}"))?;
+    server.kill()?;
+    let found = finding()?;
+    let away = found.as_ref().is_some_and(|text| text.contains("cannot be reached"));
+    ensure(away, "a server that is gone is told", || format!("{found:?}"))
 }
 
 /// Name and cipher are listed and counted, and packets pass.

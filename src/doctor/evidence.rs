@@ -175,6 +175,8 @@ pub struct Tunnel {
     pub local: IpAddr,
     /// The peer's.
     pub remote: IpAddr,
+    /// UDP port at which IKE begins, 500 or 4500.
+    pub ike_port: u16,
     /// Its interface.
     pub interface: String,
     /// Our inside address.

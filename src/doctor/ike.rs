@@ -89,14 +89,15 @@ fn filters(tunnel: &Tunnel, evidence: &Evidence, severity: Severity, findings: &
         let arriving = || blocked(Hook::Prerouting, &back).or_else(|| blocked(Hook::Input, &back));
         leaving.map(|culprit| ("leaving", culprit)).or_else(|| Some(("arriving", arriving()?)))
     };
-    // Where no NAT is, IKE stays on port 500 (RFC 7296 2.23).
-    let ports = [500, 4500].into_iter().filter(|port| *port == 500 || tunnel.in_udp != Some(false));
+    // Where no NAT is, IKE stays on the port where it began (RFC 7296 2.23); on 4500 it stays in any case.
+    let needed = |port: &u16| *port == tunnel.ike_port || (*port == 4500 && tunnel.in_udp != Some(false));
+    let ports = [500, 4500].into_iter().filter(needed);
     let ports = ports.filter_map(|port| Some((port, dropped(port)?)));
     let (ports, mut culprits): (Vec<u16>, Vec<(&str, Culprit)>) = ports.unzip();
     if culprits.is_empty() {
         return;
     }
-    let severity = if ports.contains(&500) { severity } else { Severity::Warning };
+    let severity = if ports.contains(&tunnel.ike_port) { severity } else { Severity::Warning };
     let (way, culprit) = culprits.swap_remove(0);
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     findings.push(
@@ -118,8 +119,8 @@ fn nat(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findings) {
         protocol: Some(UDP),
         source: Some(tunnel.local),
         destination: Some(tunnel.remote),
-        source_port: Some(500),
-        destination_port: Some(500),
+        source_port: Some(tunnel.ike_port),
+        destination_port: Some(tunnel.ike_port),
         output: outside_interface(tunnel),
         ..Packet::default()
     };
@@ -166,7 +167,7 @@ pub(crate) fn outside_interface(tunnel: &Tunnel) -> Option<&str> {
 fn absent(tunnel: &Tunnel, findings: &mut Findings) -> Step {
     match rejected(tunnel) {
         Some(text) => unreachable(tunnel, text, Severity::Failure, findings),
-        None => match &tunnel.ike_answer {
+        None => match first_answer(tunnel) {
             Some(IkeAnswer::Answered) => {
                 Step::new(Rung::Ike, Outcome::Unknown, "the peer's IKE daemon answers; the router does not run")
             }
@@ -196,7 +197,7 @@ fn failed(tunnel: &Tunnel, findings: &mut Findings) -> Step {
         };
     };
     let (code, seen, remedy) = match failure.reason.as_str() {
-        "timeout" | "dpd" => match (rejected(tunnel), &tunnel.ike_answer) {
+        "timeout" | "dpd" => match (rejected(tunnel), first_answer(tunnel)) {
             (Some(text), _) => return unreachable(tunnel, text, Severity::Failure, findings),
             (None, _) if is_past_first(failure) => (Code::AuthSilent, failure.text.clone(), failure.remedy.clone()),
             (None, Some(IkeAnswer::Answered)) => {
@@ -228,6 +229,11 @@ fn silent_remedy(tunnel: &Tunnel, failure: &Failure) -> String {
 fn is_past_first(failure: &Failure) -> bool {
     let first = ["IKE_SA_INIT", "message 1 ", "message 2 ", "message 3 ", "liveness", "DELETE", "CREATE_CHILD_SA"];
     !first.iter().any(|words| failure.text.contains(words))
+}
+
+/// How the peer's host took a datagram for the port where IKE begins.
+const fn first_answer(tunnel: &Tunnel) -> Option<&IkeAnswer> {
+    if tunnel.ike_port == 4500 { tunnel.nat_answer.as_ref() } else { tunnel.ike_answer.as_ref() }
 }
 
 /// What an ICMP error says, if one came.

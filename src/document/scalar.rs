@@ -8,6 +8,6 @@ mod routes;
 mod words;
 
 pub use network::AllInterfaces;
-pub use plain::{Count, Octets, Text, Within};
+pub use plain::{Count, IkePort, Octets, Text, Within};
 pub use routes::pattern;
 pub use words::{AuthKind, GracefulShutdown, IkeGeneration, Legacy, PathDirections, RestartMode, RoutingMode, WayBack};

@@ -6,6 +6,7 @@
 //!   filters    nft, iptables-save
 //!   routes     rtnetlink: addresses, ways, routes of others
 //!   probe      datagrams to UDP 500 and 4500 of peers whose tunnel is down, TCP 179 of peers whose session is
+//!   pools      the management interfaces of OpenVPN servers, where no router runs that watches them
 //!   echo       pings to inside addresses, small and of full size
 //! ```
 //!
@@ -15,6 +16,7 @@
 mod echo;
 mod filters;
 mod machine;
+mod pools;
 mod probe;
 mod router;
 mod routes;
@@ -23,6 +25,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use doctor::{Chosen, Evidence, RouteLookup, RouterState, Target, Tunnel, TunnelState};
+use settings::ClientPool;
 
 use view::client::{AskError, Client};
 
@@ -85,27 +88,28 @@ impl CollectError {
 /// # Errors
 /// [`CollectError`]; anything less than that is evidence itself.
 pub fn collect(client: Result<Client, AskError>, wish: &Wish) -> Result<Evidence, CollectError> {
-    let mut evidence = describe(client, wish)?;
+    let (mut evidence, pools) = describe(client, wish)?;
     evidence.machine = machine::look();
     evidence.machine.firewall = filters::read();
     let system = |what| move |error| CollectError::System { what, error };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system("start a runtime"))?;
     let target = runtime.block_on(routes::look(&mut evidence, wish.target)).map_err(system("netlink"))?;
+    runtime.block_on(pools::look(&pools, &mut evidence));
     evidence.target = wish.target.zip(target).map(|(address, route)| Target { address, route, ping: None });
     try_packets(&mut evidence);
     Ok(evidence)
 }
 
-/// What the router says, or its file: the machine is not looked at yet.
-fn describe(client: Result<Client, AskError>, wish: &Wish) -> Result<Evidence, CollectError> {
+/// What the router says, or its file, and the pools that nobody watches: the machine is not looked at yet.
+fn describe(client: Result<Client, AskError>, wish: &Wish) -> Result<(Evidence, Vec<ClientPool>), CollectError> {
     let mut evidence = Evidence::default();
-    let known = match client.and_then(|client| router::ask(&client)) {
+    let planned = match client.and_then(|client| router::ask(&client)) {
         Ok(answers) => {
             let file = wish.file.clone().or_else(|| answers.file());
             router::from_views(answers, &mut evidence);
             evidence.files = file.map_or_else(Vec::new, |file| router::complaints(&file));
-            true
+            Some(Vec::new())
         }
         Err(error) if is_absent(&error) => {
             let reason = error.to_string();
@@ -115,11 +119,11 @@ fn describe(client: Result<Client, AskError>, wish: &Wish) -> Result<Evidence, C
         }
         Err(error) => return Err(CollectError::Unanswered(error)),
     };
-    if known {
+    if planned.is_some() {
         check_names(&evidence, &wish.names)?;
     }
     evidence.chosen = Chosen(wish.names.clone());
-    Ok(evidence)
+    Ok((evidence, planned.unwrap_or_default()))
 }
 
 /// Whether no router runs: of one that is busy, or not ours to ask, nothing can be said.
@@ -176,7 +180,9 @@ fn try_tunnel(tunnel: &mut Tunnel) {
             probe::port(session, Some(interface));
         }
     } else if !tunnel.has_ike && matches!(tunnel.route, Some(RouteLookup::Via { .. }) | None) {
-        tunnel.ike_answer = probe::ike(tunnel.local, tunnel.remote, probe::IKE);
+        if tunnel.ike_port == probe::IKE {
+            tunnel.ike_answer = probe::ike(tunnel.local, tunnel.remote, probe::IKE);
+        }
         if tunnel.ike_answer != Some(doctor::IkeAnswer::Answered) {
             tunnel.nat_answer = probe::ike(tunnel.local, tunnel.remote, probe::NAT_TRAVERSAL);
         }
@@ -197,6 +203,7 @@ mod tests {
         let file = folder.path().join("edge.yaml");
         std::fs::write(&file, text).expect("a file");
         describe(Err(error), &Wish { names: vec![name.to_owned()], file: Some(file), target: None })
+            .map(|(evidence, _)| evidence)
     }
 
     fn refused(kind: ErrorKind) -> AskError {

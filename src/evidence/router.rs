@@ -9,6 +9,7 @@ use doctor::{
     Certificate, DiskFile, Evidence, Failure, MissingChild, OurRoute, Pool, RouterState, Session, Traffic, Tunnel,
     TunnelState,
 };
+use settings::ClientPool;
 use wire::Secret;
 
 use view::client::{AskError, Client};
@@ -69,6 +70,7 @@ fn tunnel(view: TunnelView, session: Option<Session>) -> Tunnel {
         name: view.name,
         local: view.local,
         remote: view.remote,
+        ike_port: view.ike_port,
         interface: view.interface,
         inside_local: view.inside_local,
         inside_peer: view.inside_peer,
@@ -137,19 +139,21 @@ fn failure(view: view::FailureView) -> Failure {
     Failure { reason: view.reason, text: view.text, remedy: view.remedy }
 }
 
-/// What the router would be, and whether the file says so. Problems of the file are evidence, too.
-pub(super) fn from_file(file: &Path, evidence: &mut Evidence) -> bool {
+/// What the router would be, if the file says so, and the pools whose servers anybody may ask. Problems of the file are
+/// evidence, too.
+pub(super) fn from_file(file: &Path, evidence: &mut Evidence) -> Option<Vec<ClientPool>> {
     let read = Read::new(file);
     evidence.files = read.complaints();
-    let Ok(config::Loaded { router, .. }) = read.result else { return false };
+    let Ok(config::Loaded { router, .. }) = read.result else { return None };
     evidence.fib.table = router.table;
     evidence.fib.protocol = fib::DEFAULT_PROTOCOL;
     evidence.name = Some(router.name);
     evidence.tunnels = router.tunnels.iter().map(planned).collect();
     evidence.sessions =
         router.neighbors.iter().filter(|it| it.range.is_none()).map(|it| planned_session(&it.session)).collect();
-    evidence.pools = router.pools.into_iter().map(|pool| Pool { name: pool.name, trouble: None }).collect();
-    true
+    evidence.pools = router.pools.iter().map(|pool| Pool { name: pool.name.clone(), trouble: None }).collect();
+    let is_known = |pool: &ClientPool| pool.password.as_ref().is_none_or(|password| password.expose() != STAND_IN);
+    Some(router.pools.into_iter().filter(is_known).collect())
 }
 
 fn planned(tunnel: &settings::Tunnel) -> Tunnel {
@@ -157,6 +161,7 @@ fn planned(tunnel: &settings::Tunnel) -> Tunnel {
         name: tunnel.name.clone(),
         local: tunnel.ike.local,
         remote: tunnel.ike.remote,
+        ike_port: tunnel.ike.ike_port,
         interface: tunnel.interface.clone(),
         inside_local: tunnel.inside.local,
         inside_peer: tunnel.inside.peer,
@@ -261,6 +266,9 @@ fn complaint(diagnostic: &config::Diagnostic, unusable: bool) -> DiskFile {
     }
 }
 
+/// In the place of a secret that only the router has.
+const STAND_IN: &[u8] = b"stands.in_for.another_1";
+
 /// Secrets that only the router has, by its environment or by its permissions, are not missed.
 struct Lenient {
     folder: PathBuf,
@@ -284,7 +292,7 @@ impl SecretSource for Lenient {
         match SystemSecrets::new(&self.folder).fetch(reference) {
             Err(_) if self.is_the_routers(reference) => {
                 self.hollow.borrow_mut().push(reference.clone());
-                Ok(FoundSecret { secret: Secret::from(b"stands.in_for.another_1".as_slice()), mode: None })
+                Ok(FoundSecret { secret: Secret::from(STAND_IN), mode: None })
             }
             fetched => fetched,
         }
@@ -302,7 +310,7 @@ mod tests {
         let file = folder.path().join("edge.yaml");
         std::fs::write(&file, format!("{ROUTER}tunnels:\n{tunnels}")).expect("a file");
         let mut evidence = Evidence::default();
-        let loaded = from_file(&file, &mut evidence);
+        let loaded = from_file(&file, &mut evidence).is_some();
         (evidence.files.iter().map(|file| file.text.clone()).collect(), evidence, loaded)
     }
 

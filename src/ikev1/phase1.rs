@@ -300,7 +300,8 @@ impl Tunnel {
         self.retry_at = None;
         self.counters.attempts += 1;
         let cookie = cx.claim_ike_spi(Owner::Tunnel(self.slot));
-        let path = self.first_path();
+        // RFC 3947 4: once NAT traversal is in use, a renewal begins where the last negotiation ended.
+        let path = self.path();
         let negotiation = match self.mode() {
             V1Mode::Main => self.begin_main(cx, cookie, path),
             V1Mode::Aggressive => self.begin_aggressive(cx, cookie, path),

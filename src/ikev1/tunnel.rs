@@ -3,13 +3,13 @@
 //! Whatever happens to a tunnel, [`Tunnel::settle`] brings it back to what it should be: an ISAKMP SA, and a pair of ESP
 //! SAs for each pair of selectors.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crypto::Role;
 use isakmp::v1::{Exchange, Frame, NotifyKind, PayloadKind};
 use negotiation::{
-    Backoff, Cx, DownReason, Event, Failure, IkeVersion, LimitReached, PORT_IKE, Path, RekeyKind, Slot, StartAction,
+    Backoff, Cx, DownReason, Event, Failure, IkeVersion, LimitReached, Path, RekeyKind, Slot, StartAction,
     TunnelConfig, TunnelCounters, V1Mode, between,
 };
 use wire::Secret;
@@ -143,10 +143,7 @@ impl Tunnel {
 
     /// Where IKE begins.
     pub(crate) const fn first_path(&self) -> Path {
-        Path {
-            local: SocketAddr::new(self.config.local, PORT_IKE),
-            remote: SocketAddr::new(self.config.remote, PORT_IKE),
-        }
+        self.config.first_path()
     }
 
     /// Where the peer is, as far as we know.

@@ -1,7 +1,7 @@
 //! What a tunnel's key exchange is configured with. Checked by the `config` room before it gets here.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use crypto::{EspProposal, IkeProposal};
 use identity::Identity;
 use wire::Secret;
 use wire::ipsec::TrafficSelector;
+
+use crate::Path;
 
 /// One tunnel: a peer, an IKE SA with it, and CHILD SAs under that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub struct TunnelConfig {
     pub remote: IpAddr,
     /// Which IKE is spoken.
     pub version: IkeVersion,
+    /// The UDP port of both ends that our first message names: `PORT_IKE`, or `PORT_NAT` at once (RFC 3947 4, RFC 7296
+    /// 2.23).
+    pub ike_port: u16,
     /// How we identify ourselves (RFC 7296 3.5).
     pub local_id: Identity,
     /// How the peer must identify itself.
@@ -62,6 +67,12 @@ pub struct TunnelConfig {
 }
 
 impl TunnelConfig {
+    /// Where IKE begins.
+    #[must_use]
+    pub const fn first_path(&self) -> Path {
+        Path { local: SocketAddr::new(self.local, self.ike_port), remote: SocketAddr::new(self.remote, self.ike_port) }
+    }
+
     /// What each CHILD SA should carry. Never empty; pairs are of one family.
     #[must_use]
     pub fn wanted_children(&self) -> Vec<ChildSelectors> {

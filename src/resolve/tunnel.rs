@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crypto::{EspProposal, IkeProposal, Pfs};
 use identity::Identity;
 use ipnet::IpNet;
-use negotiation::{EncapsulationPolicy, IkeVersion, Ppk, StartAction, TunnelConfig};
+use negotiation::{EncapsulationPolicy, IkeVersion, PORT_IKE, Ppk, StartAction, TunnelConfig};
 use wire::ipsec::TunnelId;
 use wire::outer::{DontFragment, Dscp, OuterHeader};
 use wire::{Asn, RouterId};
@@ -76,6 +76,7 @@ pub struct TunnelDraft {
     pub start: At<StartAction>,
     early_rekey: bool,
     encapsulation: EncapsulationPolicy,
+    ike_port: u16,
     mtu: Option<u32>,
     /// DSCP of outer packets.
     pub dscp: Option<At<Dscp>>,
@@ -138,6 +139,7 @@ pub(super) fn resolve(
         auth,
         ppk: ppk::resolve(section.ppk, version.value, secrets, findings),
         ike_proposals: suites::ike(ike.proposals.clone(), profile, version.value, legacy, findings),
+        ike_port: ike.port.clone().value().map_or(PORT_IKE, |port| port.0),
         early_rekey: early_rekey.unwrap_or_else(|| has_group(esp_proposals.as_deref())),
         esp_proposals,
         version,
@@ -284,6 +286,7 @@ impl TunnelDraft {
                 local,
                 remote,
                 version: self.version.value,
+                ike_port: self.ike_port,
                 local_id: self.local_id.map_or_else(|| auth.default_identity(local.into()), |id| id.value),
                 remote_id: self.remote_id.map_or_else(|| Identity::from(remote), |id| id.value),
                 auth: auth.finish(),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::credentials::OriginSection;
 use document::field::{Field, Layer, Leaf, OneOf};
-use document::scalar::{Count, IkeGeneration, Octets, Within};
+use document::scalar::{Count, IkeGeneration, IkePort, Octets, Within};
 
 layered! {
     /// The certificate that we show and the CAs that we trust. Each is a path to a PEM file, `{file: PATH}` or
@@ -42,6 +42,9 @@ layered! {
         proposals: Field<Vec<Leaf<IkeProposal>>>,
         /// Age at which the IKE SA ends; it is renewed before.
         lifetime: Leaf<Duration>,
+        /// UDP port that our first message leaves and goes to: `500` (default), or `4500` at once, for peers that take
+        /// nothing else behind a NAT and for networks that drop UDP 500.
+        port: Leaf<IkePort>,
     }
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct Combination {
     pub(crate) identities: Identities,
     pub(crate) credential: Credential,
     pub(crate) nat: Nat,
+    /// Both ends begin on UDP 4500, and 500 is closed.
+    pub(crate) on_4500: bool,
     pub(crate) carried: Carried,
     /// With algorithms that must be allowed by name.
     pub(crate) legacy: bool,
@@ -98,6 +100,7 @@ const fn v2(ike: &'static str, group: &'static str, esp: &'static str, pfs: &'st
         identities: Identities::Address,
         credential: Credential::Psk,
         nat: Nat::None,
+        on_4500: false,
         carried: Carried::Everything,
         legacy: false,
         dataplane: Dataplane::Userspace,
@@ -157,6 +160,10 @@ impl Combination {
         Self { nat, ..self }
     }
 
+    const fn on_4500(self) -> Self {
+        Self { on_4500: true, ..self }
+    }
+
     const fn carried(self, carried: Carried) -> Self {
         Self { carried, ..self }
     }
@@ -182,6 +189,7 @@ const USER_SPACE: &[Combination] = &[
     v2("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").nat(Nat::Ours).identities(Identities::Fqdn),
     v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "").nat(Nat::Theirs),
     v2("aes128-sha1", "modp2048", "aes128-sha1", "").nat(Nat::Theirs).identities(Identities::Fqdn),
+    v2("aes256gcm16-prfsha384", "ecp384", "aes256gcm16", "ecp384").nat(Nat::Ours).on_4500(),
     v2("chacha20poly1305-prfsha256", "x25519", "chacha20poly1305", "x25519"),
     v2("aes192-sha256", "modp1536", "aes192-sha256", "modp1536"),
     v2("aes192gcm16-prfsha384", "modp6144", "aes192gcm16", ""),
@@ -221,6 +229,7 @@ const USER_SPACE: &[Combination] = &[
     main("aes256-sha384", "ecp384", "aes256gcm16", "ecp384"),
     main("aes128-sha512", "modp3072", "aes128-sha512", ""),
     main("aes128-sha256", "modp2048", "aes128-sha256", "modp2048").nat(Nat::Ours),
+    main("aes256-sha256", "ecp256", "aes256-sha256", "ecp256").nat(Nat::Ours).on_4500(),
     main("aes256-sha256", "modp1536", "aes256-sha1", "").nat(Nat::Theirs),
     aggressive("aes256-sha256", "modp2048", "aes256-sha256", "modp2048").identities(Identities::Fqdn),
     aggressive("aes128-sha1", "modp1024", "aes128-sha1", "").identities(Identities::Fqdn).nat(Nat::Ours),
@@ -298,6 +307,7 @@ impl Combination {
         let esp = self.esp_suite();
         Terms {
             version: self.version,
+            ike_port: if self.on_4500 { 4500 } else { 500 },
             ppk: self.credential == Credential::Ppk,
             legacy: self.legacy,
             on_demand: self.carried == Carried::OnDemand,
@@ -380,7 +390,8 @@ impl Combination {
             Carried::PerPair => "networks, per pair",
         };
         let us = self.dataplane.to_string();
-        let cells = [&us, peer, version, self.ike, self.group, self.esp, pfs, identities, &credential, nat, carried];
+        let nat = if self.on_4500 { format!("{nat}, from 4500") } else { nat.to_owned() };
+        let cells = [&us, peer, version, self.ike, self.group, self.esp, pfs, identities, &credential, &nat, carried];
         cells.map(str::to_owned).into()
     }
 

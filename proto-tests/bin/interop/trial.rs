@@ -91,7 +91,11 @@ fn lay_out(job: &Job, wallet: &Wallet) -> Result<Pair> {
         // Its user-space back end knows nothing else.
         terms.carrier = Carrier::Udp;
     }
-    Pair::new(combination.nat, terms)
+    let pair = Pair::new(combination.nat, terms)?;
+    if combination.on_4500 {
+        pair.block(500)?;
+    }
+    Ok(pair)
 }
 
 fn play(job: &Job, pair: &mut Pair, outcome: &mut Outcome) -> Result<()> {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use negotiation::{EncapsulationPolicy, IkeVersion, V1Mode};
+use negotiation::{EncapsulationPolicy, IkeVersion, PORT_NAT, V1Mode};
 
 use super::Carrier;
 use super::artifact::{Artifact, line};
@@ -67,6 +67,10 @@ fn connection(conf: &mut Artifact, peer: &Peer<'_>, number: usize) {
     }
     line!(conf, "        local_addrs = {}", peer.outside());
     line!(conf, "        remote_addrs = {}", peer.our_outside());
+    if ike.ike_port == PORT_NAT {
+        line!(conf, "        local_port = {PORT_NAT}");
+        line!(conf, "        remote_port = {PORT_NAT}");
+    }
     line!(conf, "        proposals = {}", joined(&ike.ike_proposals));
     line!(conf, "        encap = {}", if udp { "yes" } else { "no" });
     line!(conf, "        mobike = no");

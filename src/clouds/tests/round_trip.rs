@@ -21,6 +21,7 @@ struct Facts {
     identities: (Identity, Identity),
     key: Vec<u8>,
     version: IkeVersion,
+    ike_port: u16,
     ike: Vec<IkeProposal>,
     esp: Vec<EspProposal>,
     lifetimes: (u64, u64, Option<u64>),
@@ -41,6 +42,7 @@ fn facts(router: &Router) -> Vec<Facts> {
             identities: (ike.local_id.clone(), ike.remote_id.clone()),
             key: key.expose().to_vec(),
             version: ike.version,
+            ike_port: ike.ike_port,
             ike: ike.ike_proposals.clone(),
             esp: ike.esp_proposals.clone(),
             lifetimes: (ike.ike_lifetime.as_secs(), ike.child_lifetime.time.as_secs(), ike.child_lifetime.bytes),
@@ -152,6 +154,7 @@ proptest! {
         bytes in proptest::option::of(2_000_000_u64..1_u64 << 40),
         interval in 1_u64..120,
         hold in 3_u64..600,
+        port in prop_oneof![Just(500), Just(4500)],
         id in prop_oneof![Just(None), Just(Some("192.0.2.77"))],
         frr: bool,
     ) {
@@ -160,7 +163,7 @@ proptest! {
         let text = format!(
             "router: {{name: edge, asn: 65000, router-id: 10.1.0.1, networks: [10.1.0.0/16]}}\ntunnels:\n  - {{name: one.x-1, \
              local: 192.0.2.10, remote: 203.0.113.9{id}, psk: {{file: key}}, inside: {{prefix: 169.254.30.0/30, side: first}}, \
-             ike: {{version: {version}, proposals: [{ike}], lifetime: {life}s}}, rekey: {{margin: 10s}}, \
+             ike: {{version: {version}, proposals: [{ike}], lifetime: {life}s, port: {port}}}, rekey: {{margin: 10s}}, \
              esp: {{proposals: [{esp}], lifetime: {child}s{bytes}}}, dpd: {{interval: {interval}s, timeout: {}s}}, \
              bgp: {{asn: 64512, hold-time: {hold}s}}}}\n", interval * 3
         );

@@ -38,6 +38,7 @@ const SHAPE: &[Case] = &[
         &[("{asn: 64512}", "{asn: 64512, hold-time: 30, passive: yes, prepend: 17, import: [10.0.0.0/8 le 4]}")],
     ),
     (Code::Value, &[(T1, "    inside: [169.254.21.0/30]\n    esp: {lifetime: 1 h, bytes: 100}\n")]),
+    (Code::Value, &[(T1, "    inside: 169.254.21.0/30\n    ike: {port: 4501}\n")]),
     (Code::Value, &[(T1, "    inside: 169.254.21.0/30\n    dscp: 64\n    df: maybe\n")]),
     (
         Code::Value,

@@ -101,6 +101,13 @@ fn the_aws_profile_fills_what_is_not_written() {
 }
 
 #[test]
+fn ike_begins_on_500_unless_the_tunnel_says_4500() {
+    assert_eq!([first(GOOD), with("profile: azure")].map(|tunnel| tunnel.ike.ike_port), [500; 2]);
+    assert_eq!(with("ike: {port: 4500}").ike.ike_port, 4500);
+    assert_eq!(first(&changed(GOOD, "  psk: {file", "  ike: {port: 4500}\n  psk: {file")).ike.ike_port, 4500);
+}
+
+#[test]
 fn the_azure_profile_takes_the_other_host_and_lets_pfs_go() {
     let tunnel = with("profile: azure");
     assert_eq!(tunnel.inside.local.to_string(), "169.254.21.1");

@@ -71,6 +71,7 @@ pub(super) fn tunnel() -> Tunnel {
         name: "t".to_owned(),
         local: [192, 0, 2, 1].into(),
         remote: [203, 0, 113, 9].into(),
+        ike_port: 500,
         interface: "qs-t".to_owned(),
         inside_local: [169, 254, 21, 2].into(),
         inside_peer: [169, 254, 21, 1].into(),

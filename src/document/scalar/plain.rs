@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use negotiation::{PORT_IKE, PORT_NAT};
 use schemars::{Schema, json_schema};
 
 use crate::field::Scalar;
@@ -15,6 +16,10 @@ pub struct Text(pub String);
 /// A number between bounds, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Within<const MIN: u32, const MAX: u32>(pub u32);
+
+/// The UDP port at which IKE begins: 500, or 4500 at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IkePort(pub u16);
 
 /// A number of octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +82,21 @@ impl<const MIN: u32, const MAX: u32> Scalar for Within<MIN, MAX> {
 
     fn schema() -> Schema {
         json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+impl Scalar for IkePort {
+    const EXPECTED: &'static str = "`500` or `4500`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(port @ (PORT_IKE | PORT_NAT)) => Ok(Self(port)),
+            Ok(_) | Err(_) => Err(format!("IKE does not begin on `{text}`")),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "enum": [PORT_IKE, PORT_NAT] })
     }
 }
 

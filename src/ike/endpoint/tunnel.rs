@@ -3,15 +3,13 @@
 //! Whatever happens to a tunnel, [`Tunnel::settle`] brings it back to what it should be: it looks at what is
 //! there, not at what happened, and starts what is missing.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use certificate::CertificateSummary;
 use handshake::Attempt;
 use isakmp::Frame;
 use negotiation::{
-    Backoff, Cx, DownReason, Event, Failure, LimitReached, PORT_IKE, Path, RekeyKind, Slot, TunnelConfig,
-    TunnelCounters, between,
+    Backoff, Cx, DownReason, Event, Failure, LimitReached, Path, RekeyKind, Slot, TunnelConfig, TunnelCounters, between,
 };
 use wire::ipsec::{Direction, IkeSpi, Spi, TunnelId};
 
@@ -105,10 +103,7 @@ impl Tunnel {
 
     /// Where IKE begins.
     pub(crate) const fn first_path(&self) -> Path {
-        Path {
-            local: SocketAddr::new(self.config.local, PORT_IKE),
-            remote: SocketAddr::new(self.config.remote, PORT_IKE),
-        }
+        self.config.first_path()
     }
 
     /// Takes a datagram that names `spi`, one of ours.
@@ -221,13 +216,13 @@ impl Tunnel {
             self.retry_at = Some(self.backoff.fail(failure.is_silence(), cx.now, cx.entropy));
         }
         self.note_failure(cx, failure);
-        // The next packet asks again.
-        self.demanded = false;
     }
 
     /// Something failed that changes no plan.
     pub(crate) fn note_failure(&mut self, cx: &mut Cx<'_>, failure: Failure) {
         let retry_at = self.retry_at.filter(|_| self.connects());
+        // The next packet asks again.
+        self.demanded = false;
         self.report_failure(cx, failure, retry_at);
     }
 
@@ -283,8 +278,7 @@ impl Tunnel {
         let replaced = self.is_being_replaced(spi);
         let Some(child) = self.child_mut(spi).filter(|child| child.is_live()) else { return };
         match limit {
-            // It is said once; what replaces it may come to nothing.
-            LimitReached::Soft if replaced => self.await_turn(now, spi),
+            LimitReached::Soft if replaced => {}
             LimitReached::Soft => child.rekey_at = Some(now),
             LimitReached::Hard => child.expires_at = Some(now),
         }

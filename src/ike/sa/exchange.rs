@@ -285,9 +285,6 @@ impl Tunnel {
             tries: sa.requests.under_way().map_or(0, Retransmit::tries),
         };
         let deleting = matches!(sa.phase, Phase::Closing);
-        if self.fall_back(cx, spi) {
-            return;
-        }
         self.close(cx, spi, &DownReason::PeerSilent(failure.clone()));
         if !deleting {
             self.counters.dpd_timeouts += 1;

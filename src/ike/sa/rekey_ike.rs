@@ -237,8 +237,6 @@ impl Tunnel {
         if lost || unwanted {
             // RFC 7296 2.8.2: we delete what we made; the peer deletes the old SA, whose CHILD SAs go to its own.
             self.begin_delete_ike(cx, spi);
-            // Should its own not come to an end, we try again.
-            self.rekey_ike_later(cx, old, REKEY_RETRY);
             return;
         }
         if let Some(rival) = rival.and_then(|rival| self.sa_mut(rival)).filter(|rival| rival.is_current()) {
@@ -452,51 +450,10 @@ impl Tunnel {
     /// A replaced SA was not deleted by the end that replaced it.
     pub(crate) fn take_over(&mut self, cx: &mut Cx<'_>, old: IkeSpi) {
         let Some(Phase::Replaced { by, .. }) = self.sa(old).map(|sa| sa.phase) else { return };
-        match self.sa(by).filter(|by| by.is_current()).map(|by| by.confirmed) {
-            Some(true) => self.close_politely(cx, old, &DownReason::Superseded),
-            Some(false) => {
-                self.probe_successor(old);
-                if let Some(sa) = self.sa_mut(old) {
-                    sa.phase = Phase::Replaced { by, overdue_at: cx.now + REKEY_RETRY.0 };
-                }
-            }
-            None => self.revive(cx, old),
-        }
-    }
-
-    /// Asks under what the peer has made of an IKE SA whether it has that: our answer may have been lost, with whoever
-    /// was to take it.
-    pub(super) fn probe_successor(&mut self, old: IkeSpi) {
-        let Some(Phase::Replaced { by, .. }) = self.sa(old).map(|sa| sa.phase) else { return };
-        if let Some(successor) = self.sa_mut(by).filter(|sa| !sa.confirmed && sa.is_current() && sa.is_idle()) {
-            successor.enqueue(Task::Liveness);
-        }
-    }
-
-    /// Of an IKE SA that the peer never spoke under, and keeps silent about: what it was to replace is in use again.
-    /// False if there is none.
-    pub(super) fn fall_back(&mut self, cx: &mut Cx<'_>, spi: IkeSpi) -> bool {
-        let unproven = self.sa(spi).is_some_and(|sa| sa.is_current() && !sa.confirmed);
-        let replaced: Vec<_> = self.sas.iter().filter(|sa| sa.is_replaced_by(spi)).map(|sa| sa.spi).collect();
-        if !unproven || replaced.is_empty() {
-            return false;
-        }
-        for old in replaced {
-            self.revive(cx, old);
-        }
-        if let Some(sa) = self.sa_mut(spi) {
-            sa.phase = Phase::Closing;
-        }
-        self.close(cx, spi, &DownReason::Superseded);
-        true
-    }
-
-    /// A replaced SA is in use again, if the peer is there, and has to be replaced some time.
-    fn revive(&mut self, cx: &mut Cx<'_>, old: IkeSpi) {
-        if let Some(sa) = self.sa_mut(old) {
+        if self.sa(by).is_some_and(IkeSa::is_current) {
+            self.close_politely(cx, old, &DownReason::Superseded);
+        } else if let Some(sa) = self.sa_mut(old) {
             sa.phase = Phase::Current;
-            sa.enqueue(Task::Liveness);
         }
-        self.rekey_ike_later(cx, old, REKEY_RETRY);
     }
 }

@@ -21,10 +21,6 @@ use crate::sa::create_child::REKEY_RETRY;
 use crate::sa::exchange::release;
 use crate::sa::{Pending, Task};
 
-/// RFC 7296 2.2: an SA is closed before its message IDs wrap. None lives to use half of them, and no member of a cluster
-/// has so many to skip.
-const LAST: u32 = u32::MAX / 2;
-
 /// What both ends know about failovers of one IKE SA.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Synchronisation {
@@ -80,7 +76,7 @@ impl Synchronisation {
     /// RFC 6311 5.1: a message whose M1 is not higher than all that was seen of the peer, former synchronisations
     /// included, is dropped. `expected` is what the window expects next.
     fn is_new(&self, send: u32, expected: u32) -> bool {
-        send >= expected && send <= LAST && self.answered.as_ref().is_none_or(|answered| send > answered.send)
+        send >= expected && send != u32::MAX && self.answered.as_ref().is_none_or(|answered| send > answered.send)
     }
 }
 
@@ -105,7 +101,8 @@ impl Tunnel {
         else {
             return false;
         };
-        if !sa.sync.is_new(asked.send, sa.responses.expected()) || asked.receive > LAST {
+        // RFC 7296 2.2: an SA is closed before its message IDs wrap; the last one of all serves nobody.
+        if !sa.sync.is_new(asked.send, sa.responses.expected()) || asked.receive == u32::MAX {
             return true;
         }
         // RFC 6311 5.1: the higher of what the peer says and one more than the highest we used.
@@ -121,7 +118,6 @@ impl Tunnel {
         let pending = sa.pending.take();
         self.forget_answers(spi);
         self.heard(cx, spi, path);
-        self.probe_successor(spi);
         if let Some(pending) = pending {
             self.ask_again(cx, spi, pending);
         }
@@ -156,8 +152,8 @@ mod tests {
     #[test]
     fn only_what_is_beyond_all_that_was_seen_is_new() {
         let mut sync = Synchronisation::agreed(true);
-        assert!(sync.is_new(0, 0) && sync.is_new(7, 7) && sync.is_new(LAST, 7));
-        assert!(!sync.is_new(6, 7) && !sync.is_new(LAST + 1, 7) && !sync.is_new(u32::MAX, 7));
+        assert!(sync.is_new(0, 0) && sync.is_new(7, 7) && sync.is_new(u32::MAX - 1, 7));
+        assert!(!sync.is_new(6, 7) && !sync.is_new(u32::MAX, 7));
         sync.answered = Some(Answered { send: 9, request: b"a".to_vec(), response: vec![b"b".to_vec()] });
         assert!(!sync.is_new(9, 9), "it speaks of nothing that is not known");
         assert!(sync.is_new(10, 9));

@@ -7,7 +7,7 @@ use esp::{InboundSa, OutboundSa};
 use hex_literal::hex;
 use identity::Identity;
 use isakmp::ExchangeType;
-use negotiation::{EncapsulationPolicy, Event, StartAction, TunnelState};
+use negotiation::{EncapsulationPolicy, Event, PORT_NAT, StartAction, TunnelState};
 use wire::ipsec::{Encapsulation, Encryption, Integrity, TrafficSelector};
 
 use fixtures::Seeded;
@@ -105,6 +105,33 @@ fn a_nat_moves_both_ends_to_4500_and_esp_into_udp() {
     assert_eq!((b.local.port(), b.remote.to_string()), (4500, "203.0.113.3:11500".into()));
     let status = network.ends[B].endpoint.status(TUNNEL).unwrap();
     assert!(status.ike[0].nat_remote && !status.ike[0].nat_local);
+}
+
+#[test]
+fn on_4500_from_the_first_message_on_nothing_goes_through_500() {
+    for (seed, nat) in [(60, None), (61, Some(7000))] {
+        let (mut a, mut b) = (config_a(), config_b());
+        a.ike_port = PORT_NAT;
+        b.remote = if nat.is_some() { ADDRESS_NAT } else { ADDRESS_A };
+        b.remote_id = ADDRESS_A.into();
+        let mut network = Network::new(seed, a, b);
+        network.nat = nat;
+        network.run(Duration::from_secs(2));
+        network.assert_settled();
+        network.with(A, |endpoint, now| endpoint.rekey_ike(TUNNEL, now));
+        network.run(Duration::from_secs(20));
+        network.with(B, |endpoint, now| endpoint.rekey_child(TUNNEL, now));
+        network.run(Duration::from_secs(20));
+        network.assert_settled();
+        let shifted = PORT_NAT + nat.unwrap_or_default();
+        let ports = |packet: &Packet| [packet.source.port(), packet.destination.port()];
+        assert!(network.arrived.iter().flat_map(ports).all(|port| [PORT_NAT, shifted].contains(&port)));
+        // RFC 7296 2.23: the port alone does not put ESP into UDP.
+        let carrier = if nat.is_some() { Encapsulation::Udp } else { Encapsulation::Esp };
+        for end in &network.ends {
+            assert_eq!(end.data.outbound.as_ref().unwrap().encapsulation, carrier);
+        }
+    }
 }
 
 #[test]

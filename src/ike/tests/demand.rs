@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use negotiation::{Authentication, DpdAction, Event, IkeVersion, StartAction, TunnelConfig, TunnelState, V1Mode};
-
-use wire::Secret;
+use negotiation::{DpdAction, Event, IkeVersion, StartAction, TunnelConfig, TunnelState, V1Mode};
 
 use super::network::*;
 
@@ -69,28 +67,6 @@ fn a_tunnel_on_demand_tries_again_only_for_another_packet_and_not_too_often() {
     demand(&mut network);
     network.run(Duration::from_secs(10));
     network.assert_settled();
-}
-
-#[test]
-fn a_refused_stranger_takes_no_demand_away() {
-    let (a, mut b) = ends(StartAction::OnDemand, DpdAction::Clear);
-    let mut network = Network::bare(11);
-    network.add(A, a);
-    network.fate = Box::new(|_| None);
-    demand(&mut network);
-    network.run_until(Duration::from_secs(60), |network| !network.failures(A).is_empty());
-    // The next packet has to wait for the next attempt.
-    demand(&mut network);
-    assert_eq!(state(&network), TunnelState::Waiting);
-    network.forget();
-    network.fate = Box::new(|_| Some(10));
-    b.start = StartAction::Initiate;
-    b.auth = Authentication::psk(Secret::from(b"another".as_slice()));
-    network.add(B, b);
-    network.run_until(Duration::from_secs(1), |network| !network.failures(A).is_empty());
-    assert_eq!((network.failures(A)[0].reason(), state(&network)), ("psk", TunnelState::Waiting));
-    network.add(B, config_b());
-    network.run_until(Duration::from_secs(40), Network::is_up);
 }
 
 #[test]

@@ -19,7 +19,6 @@ mod reauthentication;
 mod recovery;
 mod rekey;
 mod strangers;
-mod unfinished;
 mod version1;
 mod version1_random;
 mod version1_renewals;

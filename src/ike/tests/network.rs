@@ -14,7 +14,7 @@ use handshake::Contents;
 use isakmp::{ExchangeType, Frame, NotifyType};
 use negotiation::{
     Authentication, ChildLifetime, DownReason, Dpd, DpdAction, EncapsulationPolicy, Event, Failure, IkeVersion, Output,
-    SelectorLayout, StartAction, TunnelConfig, TunnelState, max_datagram,
+    PORT_IKE, SelectorLayout, StartAction, TunnelConfig, TunnelState, max_datagram,
 };
 use wire::Secret;
 use wire::ipsec::{SecurityAssociation, TrafficSelector, TunnelId};
@@ -44,6 +44,7 @@ pub(super) fn config(local: IpAddr, remote: IpAddr, start: StartAction) -> Tunne
         local,
         remote,
         version: IkeVersion::V2,
+        ike_port: PORT_IKE,
         local_id: local.into(),
         remote_id: remote.into(),
         auth: Authentication::psk(Secret::from(b"correct horse battery staple".as_slice())),

@@ -16,7 +16,6 @@ enum Step {
     RekeyIke(usize),
     Terminate(usize),
     Initiate(usize),
-    Demand(usize),
     SoftLimit(usize),
     HardLimit(usize),
     Restart(usize),
@@ -33,7 +32,6 @@ fn step() -> impl Strategy<Value = Step> {
         4 => end.clone().prop_map(Step::RekeyIke),
         1 => end.clone().prop_map(Step::Terminate),
         1 => end.clone().prop_map(Step::Initiate),
-        2 => end.clone().prop_map(Step::Demand),
         2 => end.clone().prop_map(Step::SoftLimit),
         1 => end.clone().prop_map(Step::HardLimit),
         1 => end.clone().prop_map(Step::Restart),
@@ -45,7 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn configs([both_initiate, short, pairs, on_demand]: [bool; 4]) -> [TunnelConfig; 2] {
+fn configs(both_initiate: bool, short: bool, pairs: bool) -> [TunnelConfig; 2] {
     let (mut a, mut b) = (config_a(), config_b());
     if pairs {
         (a.local_selectors, a.remote_selectors) = (vec![net(1), net(2)], vec![net(9)]);
@@ -54,11 +52,6 @@ fn configs([both_initiate, short, pairs, on_demand]: [bool; 4]) -> [TunnelConfig
     }
     if both_initiate {
         b.start = StartAction::Initiate;
-    }
-    if on_demand {
-        // Where both begin, both wait for a packet.
-        a.start = StartAction::OnDemand;
-        b.start = if both_initiate { StartAction::OnDemand } else { StartAction::Respond };
     }
     for config in [&mut a, &mut b] {
         if short {
@@ -77,21 +70,6 @@ fn limit(network: &mut Network, end: usize, limit: negotiation::LimitReached) {
     });
 }
 
-/// A packet waits.
-fn demand(network: &mut Network, end: usize) {
-    network.with(end, |endpoint, now| endpoint.handle_demand(TUNNEL, now));
-}
-
-/// Time passes, with packets where a tunnel waits for them.
-fn run_with_traffic(network: &mut Network, seconds: u64, on_demand: bool) {
-    for _ in 0..seconds {
-        if on_demand {
-            demand(network, A);
-        }
-        network.run(Duration::from_secs(1));
-    }
-}
-
 /// What is taken down before both ends knew of it may come up at the other end for a moment.
 fn excuse_unsettled(network: &mut Network) {
     if !network.agreed {
@@ -108,7 +86,6 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
         Step::RekeyIke(end) => network.with(end, |endpoint, now| endpoint.rekey_ike(TUNNEL, now)),
         Step::Terminate(end) => network.with(end, |endpoint, now| endpoint.terminate(TUNNEL, now)),
         Step::Initiate(end) => network.with(end, |endpoint, now| endpoint.initiate(TUNNEL, now)),
-        Step::Demand(end) => demand(network, end),
         Step::SoftLimit(end) => limit(network, end, negotiation::LimitReached::Soft),
         Step::HardLimit(end) => {
             // From one moment to the next, an SA that was in use is none: the other end cannot know yet.
@@ -143,9 +120,8 @@ fn take(network: &mut Network, step: Step, configs: &[TunnelConfig; 2]) {
     }
 }
 
-fn play(seed: u64, steps: &[Step], network_quality: (u64, u64, u64), setting: [bool; 4]) {
-    let [_, short, pairs, on_demand] = setting;
-    let configs = configs(setting);
+fn play(seed: u64, steps: &[Step], network_quality: (u64, u64, u64), [both_initiate, short, pairs]: [bool; 3]) {
+    let configs = configs(both_initiate, short, pairs);
     let children = if pairs { 2 } else { 1 };
     let mut network = Network::new(seed, configs[A].clone(), configs[B].clone());
     (network.loss, network.repeat, network.jitter) = network_quality;
@@ -153,7 +129,7 @@ fn play(seed: u64, steps: &[Step], network_quality: (u64, u64, u64), setting: [b
         take(&mut network, *step, &configs);
     }
     (network.loss, network.repeat, network.jitter) = (0, 0, 0);
-    run_with_traffic(&mut network, 400, on_demand);
+    network.run(Duration::from_secs(400));
     if short {
         // Something is always being rekeyed; yet never is anything missing, and nothing piles up.
         network.assert_up();
@@ -194,9 +170,8 @@ proptest! {
         both_initiate: bool,
         short: bool,
         pairs: bool,
-        on_demand: bool,
     ) {
-        play(seed, &steps, (loss, repeat, jitter), [both_initiate, short, pairs, on_demand]);
+        play(seed, &steps, (loss, repeat, jitter), [both_initiate, short, pairs]);
     }
 }
 
@@ -204,24 +179,24 @@ proptest! {
 fn a_lossy_line_while_two_ike_sas_are_chosen_from_costs_no_traffic() {
     let steps =
         [Step::Wait(4105), Step::RekeyIke(0), Step::Wait(101), Step::Wait(173), Step::RekeyChild(1), Step::Wait(6783)];
-    play(1_058_523_924_097_096_258, &steps, (23, 18, 18), [true, false, true, false]);
+    play(1_058_523_924_097_096_258, &steps, (23, 18, 18), [true, false, true]);
 }
 
 #[test]
 fn two_ike_sas_on_a_lossy_line_are_chosen_from_at_both_ends_alike() {
     let steps = [Step::Wait(1133), Step::Wait(3400), Step::Wait(4312), Step::Wait(2339)];
-    play(1_343_074_698_571_059_247, &steps, (19, 0, 172), [true, false, true, false]);
+    play(1_343_074_698_571_059_247, &steps, (19, 0, 172), [true, false, true]);
     let steps = [Step::Initiate(1), Step::Wait(1223), Step::Wait(7610)];
-    play(1_400_735_756_111_591_980, &steps, (26, 0, 216), [false, false, true, false]);
+    play(1_400_735_756_111_591_980, &steps, (26, 0, 216), [false, false, true]);
     let steps = [Step::Wait(191), Step::SoftLimit(0), Step::Restart(0), Step::Wait(1), Step::Wait(3638)];
-    play(1_554_686_129_988_691_797, &steps, (30, 7, 1), [true, false, true, false]);
-    play(1_338_307_491_979_108_891, &[Step::Wait(2243), Step::Wait(7989)], (18, 0, 381), [true, false, true, false]);
+    play(1_554_686_129_988_691_797, &steps, (30, 7, 1), [true, false, true]);
+    play(1_338_307_491_979_108_891, &[Step::Wait(2243), Step::Wait(7989)], (18, 0, 381), [true, false, true]);
 }
 
 #[test]
 fn two_ends_that_were_cut_off_while_they_asked_agree_afterwards() {
     let steps = [Step::Wait(169), Step::RekeyIke(1), Step::Cut(11_237)];
-    play(2_419_877_881_184_331_266, &steps, (7, 10, 12), [true, false, true, false]);
+    play(2_419_877_881_184_331_266, &steps, (7, 10, 12), [true, false, true]);
     let steps = [
         Step::Terminate(0),
         Step::Restart(1),
@@ -232,7 +207,7 @@ fn two_ends_that_were_cut_off_while_they_asked_agree_afterwards() {
         Step::Wait(1618),
         Step::Cut(16_699),
     ];
-    play(2_443_229_218_529_589_462, &steps, (10, 17, 214), [false, false, true, false]);
+    play(2_443_229_218_529_589_462, &steps, (10, 17, 214), [false, false, true]);
 }
 
 #[test]
@@ -246,10 +221,10 @@ fn an_sa_that_is_rekeyed_before_it_was_switched_to_is_followed_by_its_successor(
         Step::RekeyChild(1),
         Step::Wait(10),
     ];
-    play(3_703_959_257_581_185_120, &steps, (16, 7, 1), [false, false, true, false]);
+    play(3_703_959_257_581_185_120, &steps, (16, 7, 1), [false, false, true]);
 }
 
 #[test]
 fn what_was_made_before_a_rekey_of_one_of_two_ike_sas_is_proven_after_it() {
-    play(4_609_314_509_585_281_869, &[Step::Wait(3663), Step::RekeyIke(1)], (7, 5, 201), [true, false, true, false]);
+    play(4_609_314_509_585_281_869, &[Step::Wait(3663), Step::RekeyIke(1)], (7, 5, 201), [true, false, true]);
 }

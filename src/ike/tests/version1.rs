@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use isakmp::ExchangeType;
 use isakmp::v1::{self, Payload, VendorId};
-use negotiation::{DownReason, EncapsulationPolicy, Failure, IkeVersion, StartAction, TunnelConfig, V1Mode};
+use negotiation::{DownReason, EncapsulationPolicy, Failure, IkeVersion, PORT_NAT, StartAction, TunnelConfig, V1Mode};
 use wire::Secret;
 use wire::ipsec::{Encapsulation, TrafficSelector};
 
@@ -130,6 +130,30 @@ fn the_peer_behind_a_nat_moves_to_4500_and_sends_esp_in_udp() {
         assert_eq!(status.remote.port(), 5500);
         assert_eq!(status.children[0].encapsulation, Encapsulation::Udp);
         settle(&mut network);
+    }
+}
+
+#[test]
+fn on_4500_from_the_first_message_on_nothing_goes_through_500() {
+    for (seed, mode) in (70..).zip(MODES) {
+        for nat in [None, Some(1000)] {
+            let (mut a, mut b) = pair(mode);
+            a.ike_port = PORT_NAT;
+            b.remote = if nat.is_some() { ADDRESS_NAT } else { ADDRESS_A };
+            b.remote_id = ADDRESS_A.into();
+            let mut network = Network::bare(seed);
+            network.nat = nat;
+            network.add(B, b);
+            network.add(A, a);
+            network.run(Duration::from_secs(3));
+            network.assert_up();
+            settle(&mut network);
+            let shifted = PORT_NAT + nat.unwrap_or_default();
+            let ports = |packet: &Packet| [packet.source.port(), packet.destination.port()];
+            assert!(network.arrived.iter().flat_map(ports).all(|port| [PORT_NAT, shifted].contains(&port)));
+            let carrier = if nat.is_some() { Encapsulation::Udp } else { Encapsulation::Esp };
+            assert_eq!(network.ends[B].endpoint.status(TUNNEL).unwrap().children[0].encapsulation, carrier);
+        }
     }
 }
 

@@ -43,6 +43,26 @@ fn either_end_renews_the_isakmp_sa_and_the_esp_sas_survive() {
     }
 }
 
+/// RFC 3947 4: UDP 500 of the NAT's outside address leads nowhere.
+#[test]
+fn the_end_outside_renews_the_isakmp_sa_through_the_nat() {
+    for (seed, mode) in (65..).zip(MODES) {
+        let (a, mut b) = pair(mode);
+        (b.remote, b.remote_id) = (ADDRESS_NAT, ADDRESS_A.into());
+        let mut network = Network::bare(seed);
+        network.nat = Some(1000);
+        network.add(B, b);
+        network.add(A, a);
+        network.run(Duration::from_secs(3));
+        network.assert_up();
+        let before = network.ends[A].endpoint.status(TUNNEL).unwrap().ike[0].our_spi;
+        network.with(B, |endpoint, now| endpoint.rekey_ike(TUNNEL, now));
+        network.run(Duration::from_secs(10));
+        assert_ne!(network.ends[A].endpoint.status(TUNNEL).unwrap().ike[0].our_spi, before);
+        assert_eq!(network.failures(B), []);
+    }
+}
+
 #[test]
 fn renewals_at_both_ends_at_once_leave_one_of_each() {
     for seed in 70..90 {
