@@ -44,7 +44,7 @@ impl Engine {
     pub(super) fn start(router: &Router, events: mpsc::Sender<Event>) -> Result<Self, dataplane::Error> {
         let config = Config::new(router.local_addresses());
         match router.dataplane {
-            DataplaneChoice::Kernel => Ok(Self::Kernel(Xfrm::start(config, events)?)),
+            DataplaneChoice::Kernel => Ok(Self::Kernel(Xfrm::start(config, &router.esp_suites(), events)?)),
             DataplaneChoice::Auto | DataplaneChoice::Userspace => {
                 Ok(Self::Userspace(Dataplane::start(config, events)?))
             }

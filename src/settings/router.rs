@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use policy::PolicySet;
 use rib::{ConnectedRule, PeerId, StaticHop, StaticRoute, StaticTarget, WayBack};
 use steering::{Failback, HealthCheck, Mode};
-use wire::ipsec::TunnelId;
+use wire::ipsec::{EspSuite, TunnelId};
 use wire::outer::OuterHeader;
 use wire::{Asn, RouterId, Secret};
 
@@ -79,6 +79,19 @@ impl Router {
     #[must_use]
     pub fn local_addresses(&self) -> Vec<IpAddr> {
         self.tunnels.iter().map(|tunnel| tunnel.ike.local).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What tunnels may negotiate for ESP, each once, whether with extended sequence numbers or without.
+    #[must_use]
+    pub fn esp_suites(&self) -> Vec<EspSuite> {
+        let mut suites = Vec::new();
+        for proposal in self.tunnels.iter().flat_map(|tunnel| &tunnel.ike.esp_proposals) {
+            let suite = EspSuite { esn: true, ..proposal.suite };
+            if !suites.contains(&suite) {
+                suites.push(suite);
+            }
+        }
+        suites
     }
 
     /// Gives tunnels and sessions that `running` knows by name the ids they have there, and the others ids that are

@@ -11,10 +11,11 @@ use rtnetlink::Handle;
 use tokio::sync::{mpsc, oneshot};
 use wire::ipsec::TunnelId;
 
+use crate::kernel::Links;
 use crate::netlink::link;
 use crate::netlink::message::messages;
 use crate::netlink::notice::{self, Notice};
-use crate::netlink::socket::Listener;
+use crate::netlink::socket::{Listener, Refusal};
 use crate::registry::Registry;
 use crate::socket::{self, IkeCounters, Sockets};
 
@@ -22,8 +23,6 @@ use crate::socket::{self, IkeCounters, Sockets};
 pub(crate) const CAPACITY: usize = 1024;
 /// How often it is looked at what is due.
 const TICK: Duration = Duration::from_millis(250);
-/// The kernel's numbers are asked for no more often by the clock.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// What the control thread is asked to do.
 #[derive(Debug)]
@@ -73,6 +72,7 @@ pub(crate) async fn run(
     mut commands: mpsc::Receiver<Command>,
 ) -> io::Result<()> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
+    let mut links = Links::open()?;
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(connection);
     for (local, socket) in shared.sockets.iter() {
@@ -88,7 +88,7 @@ pub(crate) async fn run(
                     stopped = Some(done);
                     break;
                 }
-                Some(command) => carry_out(&shared, &handle, command).await,
+                Some(command) => carry_out(&shared, &mut links, &handle, command).await,
                 None => break,
             },
             received = listeners.notices.next() => match received {
@@ -96,7 +96,10 @@ pub(crate) async fn run(
                     let mut registry = shared.registry();
                     messages(datagram).filter_map(Notice::decode).for_each(|notice| registry.notice(notice));
                 }
-                Err(error) => warn(&error),
+                Err(error) => {
+                    warn(&error);
+                    shared.registry().doubt();
+                }
             },
             received = listeners.links.next() => match received {
                 Ok(datagram) => {
@@ -111,7 +114,10 @@ pub(crate) async fn run(
         keep_alive(&shared, now);
         pause = shared.registry().tick(now).unwrap_or(TICK);
     }
-    shared.registry().end();
+    let ours = shared.registry().end();
+    if let Err(refusal) = links.clear(|if_id| ours.contains(&if_id)) {
+        tracing::warn!(%refusal, "cannot remove the interfaces that are left");
+    }
     tasks.shutdown().await;
     if let Some(done) = stopped {
         let _ = done.send(());
@@ -119,15 +125,16 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// What was lost is found out by the next look at the kernel's states.
+/// What was lost is found out by the next look at the kernel's states and interfaces, and at its policies; a packet that waits
+/// asks again.
 fn warn(error: &io::Error) {
     tracing::warn!(%error, "notices of the kernel were lost");
 }
 
-async fn carry_out(shared: &Shared, handle: &Handle, command: Command) {
+async fn carry_out(shared: &Shared, links: &mut Links, handle: &Handle, command: Command) {
     match command {
         Command::Add { id, interface, mtu, done } => {
-            let _ = done.send(add(shared, handle, id, interface, mtu).await);
+            let _ = done.send(add(shared, links, handle, id, interface, mtu).await);
         }
         Command::Remove { id, done } => {
             let _ = done.send(remove(shared, handle, id).await);
@@ -146,6 +153,7 @@ async fn carry_out(shared: &Shared, handle: &Handle, command: Command) {
 
 async fn add(
     shared: &Shared,
+    links: &mut Links,
     handle: &Handle,
     id: TunnelId,
     interface: TunnelInterface,
@@ -156,7 +164,7 @@ async fn add(
     }
     let name = interface.name.clone();
     let failed = |action| move |source| Error::Interface { action, name, source };
-    let if_id = shared.registry().add_link(&interface.name).map_err(|refusal| failed("create")(refusal.into()))?;
+    let if_id = make(shared, links, &interface.name).map_err(|refusal| failed("create")(refusal.into()))?;
     let name = interface.name.clone();
     let result = match netlink::set_up(handle, &interface, mtu).await {
         Ok(ifindex) => shared.registry().enter(id, interface, (ifindex, if_id), mtu).map_err(io::Error::from),
@@ -165,8 +173,28 @@ async fn add(
     if result.is_err() {
         // Nothing of it stays behind.
         shared.registry().clear(if_id);
+        if let Err(refusal) = links.clear(|found| found == if_id) {
+            tracing::warn!(%refusal, "cannot remove an interface that could not be set up");
+        }
     }
     result.map_err(|source| Error::Interface { action: "set up", name, source })
+}
+
+/// Makes an xfrm interface. Returns its identifier.
+fn make(shared: &Shared, links: &mut Links, name: &str) -> Result<u32, Refusal> {
+    loop {
+        let if_id = shared.registry().identifier();
+        match links.add(name, if_id) {
+            Ok(()) => return Ok(if_id),
+            Err(refusal) if refusal.is(libc::EEXIST) => {
+                // Another interface with the identifier, or with the name?
+                if links.list()?.iter().all(|link| link.if_id != Some(if_id)) {
+                    return Err(refusal);
+                }
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
 }
 
 async fn remove(shared: &Shared, handle: &Handle, id: TunnelId) -> Result<(), Error> {
@@ -183,10 +211,6 @@ fn keep_alive(shared: &Shared, now: Instant) {
     let Some(interval) = shared.nat_keepalive else { return };
     let mut registry = shared.registry();
     let quiet = |since: Instant| now.saturating_duration_since(since) >= interval;
-    if !registry.tunnels.values().any(|tunnel| tunnel.carrier().is_some()) {
-        return;
-    }
-    registry.look(LOOK.min(interval / 4));
     for tunnel in registry.tunnels.values_mut() {
         if let Some((local, remote)) = tunnel.carrier().filter(|_| quiet(tunnel.last_sent)) {
             shared.sockets.keep_alive(local, remote, &shared.counters);

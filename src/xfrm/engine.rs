@@ -4,20 +4,25 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, MutexGuard};
 use std::thread;
 
 use dataplane::{
-    Config, EngineCounters, Error, Event, Failure, InterfaceInfo, Outbox, SaUsage, TunnelCounters, TunnelInterface,
+    Config, EngineCounters, Error, Event, Failure, InterfaceInfo, Limit, Outbox, SaUsage, TunnelCounters,
+    TunnelInterface,
 };
 use tokio::sync::{mpsc, oneshot};
-use wire::ipsec::{Direction, SaAction, SecurityAssociation, TunnelId};
+use wire::ipsec::{Direction, EspSuite, SaAction, SecurityAssociation, TunnelId};
 use wire::outer::{DontFragment, Dscp};
 
 use crate::control::{self, Command, Listeners, Shared};
+use crate::kernel::{Kernel, Links};
+use crate::look;
 use crate::probe::probe;
 use crate::registry::Registry;
 use crate::socket::{IkeCounters, Sockets};
+use crate::tunnel::Tunnel;
 
 /// ESP packets that found no state, among other things that went wrong, of the thread's network namespace.
 const STATISTICS: &str = "/proc/thread-self/net/xfrm_stat";
@@ -32,6 +37,8 @@ pub struct Xfrm(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     control: mpsc::Sender<Command>,
+    /// Asks for a look at the kernel's numbers.
+    look: SyncSender<()>,
     outer_mtu: usize,
     least_outer: IpAddr,
     /// Opened where the engine was started: whoever reads it may be elsewhere.
@@ -45,9 +52,9 @@ impl Xfrm {
     /// a process that was killed has left behind.
     ///
     /// # Errors
-    /// When an address is unusable, the kernel lacks IPsec, or the system is out of resources.
-    pub fn start(config: Config, events: mpsc::Sender<Event>) -> Result<Self, Error> {
-        probe().map_err(|missing| Error::Missing { what: missing.what, remedy: missing.remedy })?;
+    /// When an address is unusable, the kernel lacks IPsec or one of `suites`, or the system is out of resources.
+    pub fn start(config: Config, suites: &[EspSuite], events: mpsc::Sender<Event>) -> Result<Self, Error> {
+        probe(suites).map_err(|missing| Error::Missing { what: missing.what, remedy: missing.remedy })?;
         let sockets = Sockets::open(&config.local_addresses)?;
         let outer_mtu = config.outer_mtu as usize;
         let registry = Registry::open(Outbox::new(events.clone()), outer_mtu);
@@ -55,10 +62,11 @@ impl Xfrm {
         let (counters, nat_keepalive) = (Arc::new(IkeCounters::default()), config.nat_keepalive);
         let shared = Arc::new(Shared { registry, sockets, counters, events, nat_keepalive });
         let control = start_control(Arc::clone(&shared)).map_err(Error::Start)?;
+        let look = start_look(Arc::clone(&shared)).map_err(Error::Start)?;
         let least_outer = config.least_outer();
         let statistics = File::open(STATISTICS).ok();
         let earlier = without_state(statistics.as_ref());
-        Ok(Self(Arc::new(Inner { shared, control, outer_mtu, least_outer, statistics, earlier })))
+        Ok(Self(Arc::new(Inner { shared, control, look, outer_mtu, least_outer, statistics, earlier })))
     }
 
     /// Makes the interface of a tunnel. It is up at once and stays up whatever becomes of the tunnel's SAs.
@@ -87,7 +95,16 @@ impl Xfrm {
     /// [`Event::Failed`].
     pub fn apply(&self, action: SaAction) {
         let (tunnel, result) = match action {
-            SaAction::Install { tunnel, direction, sa } => (tunnel, self.install(tunnel, direction, *sa)),
+            SaAction::Install { tunnel, direction, sa } => {
+                let spi = sa.spi;
+                let installed = self.install(tunnel, direction, *sa);
+                if installed.is_err() {
+                    // IKE takes it for installed, and routes follow: it is to end it, and to begin again in its own time.
+                    let limit = Event::SaLimit { tunnel, direction, spi, limit: Limit::Hard };
+                    self.0.shared.registry().outbox.send(limit);
+                }
+                (tunnel, installed)
+            }
             SaAction::Remove { tunnel, direction, spi } => {
                 self.0.shared.registry().remove(tunnel, direction, spi);
                 return;
@@ -110,16 +127,17 @@ impl Xfrm {
         self.0.shared.sockets.send_ike(local, remote, datagram)
     }
 
-    /// What a tunnel has carried, as it was at most a quarter of a second ago.
+    /// What a tunnel has carried, as of the last look at the kernel's numbers. Who finds them older than a quarter of a
+    /// second makes that they are looked at again.
     #[must_use]
     pub fn counters(&self, id: TunnelId) -> Option<TunnelCounters> {
-        self.0.shared.registry().counters(id)
+        self.looked().tunnels.get(&id).map(Tunnel::counters)
     }
 
     /// What each SA of a tunnel has carried, in no particular order; as old as [`Self::counters`].
     #[must_use]
     pub fn sas(&self, id: TunnelId) -> Vec<SaUsage> {
-        self.0.shared.registry().usage(id)
+        self.looked().tunnels.get(&id).map(Tunnel::usage).unwrap_or_default()
     }
 
     /// What belongs to no tunnel.
@@ -132,7 +150,7 @@ impl Xfrm {
     /// A tunnel's interface as it is now.
     #[must_use]
     pub fn interface(&self, id: TunnelId) -> Option<InterfaceInfo> {
-        self.0.shared.registry().tunnels.get(&id).map(crate::tunnel::Tunnel::info)
+        self.0.shared.registry().tunnels.get(&id).map(Tunnel::info)
     }
 
     /// What of the machine hinders, but did not keep the engine from starting; with the remedy.
@@ -145,6 +163,16 @@ impl Xfrm {
     pub async fn stop(self) {
         // If the control thread has ended before, there is nothing left to stop.
         drop(self.ask(|done| Command::Stop { done }).await);
+    }
+
+    /// The registry. If its numbers are old, the next ones are on their way.
+    fn looked(&self) -> MutexGuard<'_, Registry> {
+        let registry = self.0.shared.registry();
+        if registry.is_stale() {
+            // Full: it was asked for already.
+            let _ = self.0.look.try_send(());
+        }
+        registry
     }
 
     fn install(&self, id: TunnelId, direction: Direction, sa: SecurityAssociation) -> Result<(), Failure> {
@@ -187,15 +215,30 @@ fn unsupported(interface: &TunnelInterface) -> Option<&'static str> {
 fn start_control(shared: Arc<Shared>) -> io::Result<mpsc::Sender<Command>> {
     let (sender, commands) = mpsc::channel(control::CAPACITY);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let listeners = {
+    let opened = {
         let _inside = runtime.enter();
-        Listeners::open()?
+        Listeners::open()
+    };
+    let listeners = match opened {
+        Ok(listeners) => listeners,
+        Err(error) => {
+            // Whoever starts the engine may be within a runtime, where none is dropped the plain way.
+            runtime.shutdown_background();
+            return Err(error);
+        }
     };
     thread::Builder::new().name("xfrm-control".into()).spawn(move || {
         if let Err(error) = runtime.block_on(control::run(shared, listeners, commands)) {
             tracing::error!(%error, "data plane control ends");
         }
     })?;
+    Ok(sender)
+}
+
+fn start_look(shared: Arc<Shared>) -> io::Result<SyncSender<()>> {
+    let (sender, asked) = sync_channel(1);
+    let (kernel, links) = (Kernel::open()?, Links::open()?);
+    thread::Builder::new().name("xfrm-look".into()).spawn(move || look::run(&shared, kernel, links, &asked))?;
     Ok(sender)
 }
 

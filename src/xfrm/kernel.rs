@@ -1,6 +1,5 @@
 //! What is asked of the kernel, one function for each thing.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use netlink_sys::protocols::{NETLINK_ROUTE, NETLINK_XFRM};
@@ -20,7 +19,6 @@ const PLACES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Kernel {
     xfrm: Requests,
-    route: Requests,
     /// Listens while a state is taken, and to nothing at other times.
     removals: Removals,
 }
@@ -28,11 +26,7 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// Opens them, in the network namespace of the calling thread.
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self {
-            xfrm: Requests::open(NETLINK_XFRM)?,
-            route: Requests::open(NETLINK_ROUTE)?,
-            removals: Removals::open()?,
-        })
+        Ok(Self { xfrm: Requests::open(NETLINK_XFRM)?, removals: Removals::open()? })
     }
 
     /// Makes a state. The place that the kernel keeps for it, since a packet asked for it meanwhile, gives way.
@@ -47,6 +41,11 @@ impl Kernel {
             made = self.xfrm.ask(|flags| new.encode(flags | CREATE));
         }
         made
+    }
+
+    /// Changes ports and limits of a state that is there; all else goes on.
+    pub(crate) fn update_state(&mut self, new: &NewState<'_>) -> Result<(), Refusal> {
+        self.xfrm.ask(|flags| new.encode_update(flags))
     }
 
     /// A state as it is; `None` if there is none.
@@ -111,42 +110,57 @@ impl Kernel {
         Ok(())
     }
 
-    pub(crate) fn add_link(&mut self, name: &str, if_id: u32) -> Result<(), Refusal> {
-        self.route.ask(|flags| link::create(flags, name, if_id))
+    pub(crate) fn policies(&mut self) -> Result<Vec<InstalledPolicy>, Refusal> {
+        self.xfrm.list(policy::list, InstalledPolicy::decode)
     }
 
-    pub(crate) fn remove_link(&mut self, ifindex: u32) -> Result<(), Refusal> {
-        self.route.ask(|flags| link::delete(flags, ifindex))
-    }
-
-    pub(crate) fn links(&mut self) -> Result<Vec<Link>, Refusal> {
-        self.route.list(link::list, Link::decode)
-    }
-
-    /// What interfaces refused.
-    pub(crate) fn drops(&mut self) -> Result<Vec<Drops>, Refusal> {
-        self.route.list(link::list_statistics, Drops::decode)
-    }
-
-    /// Removes all interfaces, policies and states whose identifier is among these.
+    /// Removes all policies and states whose identifier is among these, and then the places of states that packets asked
+    /// for.
     pub(crate) fn clear(&mut self, mut among: impl FnMut(u32) -> bool) -> Result<(), Refusal> {
-        let links = self.links()?;
-        let policies = self.xfrm.list(policy::list, InstalledPolicy::decode)?;
-        let states = self.states()?;
-        let ids = links.iter().filter_map(|link| link.if_id);
-        let ids = ids.chain(policies.iter().map(|policy| policy.if_id)).chain(states.iter().map(|state| state.if_id));
-        let ids: BTreeSet<u32> = ids.collect::<BTreeSet<u32>>().into_iter().filter(|if_id| among(*if_id)).collect();
-        for policy in policies.iter().filter(|policy| ids.contains(&policy.if_id)) {
+        for policy in self.policies()?.iter().filter(|policy| among(policy.if_id)) {
             let removed = self.xfrm.ask(|flags| policy.delete(flags));
             if !removed.as_ref().is_err_and(|refusal| refusal.is(libc::ENOENT)) {
                 removed?;
             }
         }
-        for state in states.iter().filter(|state| ids.contains(&state.if_id)) {
+        for state in self.xfrm.list(state::list, State::decode_any)?.iter().filter(|state| among(state.if_id)) {
             self.remove_state(state.id)?;
         }
-        for link in links.iter().filter(|link| link.if_id.is_some_and(|if_id| ids.contains(&if_id))) {
-            self.remove_link(link.ifindex)?;
+        Ok(())
+    }
+}
+
+/// The socket that asks for interfaces. Others may hold what the kernel needs for an answer, for seconds.
+#[derive(Debug)]
+pub(crate) struct Links(Requests);
+
+impl Links {
+    /// Opens it, in the network namespace of the calling thread.
+    pub(crate) fn open() -> io::Result<Self> {
+        Ok(Self(Requests::open(NETLINK_ROUTE)?))
+    }
+
+    pub(crate) fn add(&mut self, name: &str, if_id: u32) -> Result<(), Refusal> {
+        self.0.ask(|flags| link::create(flags, name, if_id))
+    }
+
+    pub(crate) fn remove(&mut self, ifindex: u32) -> Result<(), Refusal> {
+        self.0.ask(|flags| link::delete(flags, ifindex))
+    }
+
+    pub(crate) fn list(&mut self) -> Result<Vec<Link>, Refusal> {
+        self.0.list(link::list, Link::decode)
+    }
+
+    /// What interfaces refused.
+    pub(crate) fn drops(&mut self) -> Result<Vec<Drops>, Refusal> {
+        self.0.list(link::list_statistics, Drops::decode)
+    }
+
+    /// Removes all interfaces whose identifier is among these.
+    pub(crate) fn clear(&mut self, mut among: impl FnMut(u32) -> bool) -> Result<(), Refusal> {
+        for link in self.list()?.iter().filter(|link| link.if_id.is_some_and(&mut among)) {
+            self.remove(link.ifindex)?;
         }
         Ok(())
     }

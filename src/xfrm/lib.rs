@@ -27,6 +27,7 @@ mod clamp;
 mod control;
 mod engine;
 mod kernel;
+mod look;
 mod meter;
 mod netlink;
 mod owner;

@@ -36,9 +36,16 @@ pub(crate) struct SaMeter {
 impl SaMeter {
     /// Another look; `None` when there is nothing to be seen any more.
     pub(crate) fn look(&mut self, usage: Option<Usage>) {
-        let usage = usage.unwrap_or(self.seen);
-        self.moved = usage.packets > self.seen.packets;
-        self.seen = usage;
+        let (usage, seen) = (usage.unwrap_or(self.seen), self.seen);
+        self.moved = usage.packets > seen.packets;
+        // A notice may know more than a listing that was under way.
+        self.seen = Usage {
+            bytes: usage.bytes.max(seen.bytes),
+            packets: usage.packets.max(seen.packets),
+            sequence: usage.sequence.max(seen.sequence),
+            replays: usage.replays.max(seen.replays),
+            forgeries: usage.forgeries.max(seen.forgeries),
+        };
     }
 
     /// Whether packets came or went between the last two looks.
@@ -64,6 +71,8 @@ pub(crate) struct Meter {
     /// Of SAs that are gone, and of what interfaces refused.
     kept: TunnelCounters,
     drops: Drops,
+    /// What the interface refused that no SA did.
+    malformed: u64,
     last_inbound: Option<Instant>,
 }
 
@@ -84,16 +93,36 @@ impl Meter {
         self.last_inbound = Some(now);
     }
 
-    /// Another look at what the interface refused.
-    pub(crate) fn look(&mut self, drops: Drops, situation: Situation) {
-        let more = drops.outbound.saturating_sub(self.drops.outbound);
-        match situation {
-            Situation::Without => self.kept.no_sa_drops += more,
-            Situation::Exhausted => self.kept.lifetime_drops += more,
-            Situation::Narrow => self.kept.selector_drops += more,
-            Situation::Open => self.kept.too_big_drops += more,
-        }
+    /// Another look at what the interface refused, and after it at its inbound SAs. Returns how many packets found nothing
+    /// to carry them.
+    pub(crate) fn look<'a>(
+        &mut self,
+        drops: Drops,
+        situation: Situation,
+        inbound: impl Iterator<Item = &'a SaMeter>,
+    ) -> u64 {
+        let more = |of: fn(&Drops) -> u64| of(&drops).saturating_sub(of(&self.drops));
+        let (unserved, looping, aborted) = (more(|of| of.unserved), more(|of| of.looping), more(|of| of.aborted));
+        let kept = &mut self.kept;
+        let (unserved_for, aborted_for) = match situation {
+            Situation::Without => (&mut kept.no_sa_drops, 0),
+            Situation::Exhausted => (&mut kept.lifetime_drops, aborted),
+            Situation::Narrow => (&mut kept.selector_drops, 0),
+            // There is no route to the peer.
+            Situation::Open => (&mut kept.send_drops, 0),
+        };
+        *unserved_for += unserved;
+        kept.lifetime_drops += aborted_for;
+        kept.send_drops += aborted - aborted_for;
+        kept.loop_drops += looping;
+        kept.too_big_drops += more(|of| of.outbound).saturating_sub(unserved + looping);
         self.drops = drops;
+        // The interface counts everything that its SAs refused, and the smaller numbers are the older ones.
+        let mut known = self.kept;
+        inbound.for_each(|sa| add_inbound(&mut known, sa));
+        let known = known.replay_drops + known.integrity_drops;
+        self.malformed = self.malformed.max(drops.inbound.saturating_sub(known));
+        unserved
     }
 
     /// All of it, with the SAs that there are.
@@ -110,9 +139,7 @@ impl Meter {
         for sa in inbound {
             add_inbound(&mut counters, sa);
         }
-        // The interface counts everything that its SAs refused.
-        let known = counters.replay_drops + counters.integrity_drops;
-        counters.malformed_drops = self.drops.inbound.saturating_sub(known);
+        counters.malformed_drops = self.malformed;
         counters.last_inbound = self.last_inbound;
         counters
     }
@@ -131,7 +158,7 @@ mod tests {
     use super::*;
 
     fn usage(packets: u64, replays: u64) -> Usage {
-        Usage { bytes: packets * 100, packets, replays, forgeries: 1 }
+        Usage { bytes: packets * 100, packets, sequence: packets, replays, forgeries: 1 }
     }
 
     #[test]
@@ -163,16 +190,44 @@ mod tests {
         assert_eq!((seen.packets_in, seen.replay_drops, seen.integrity_drops), (12, 3, 2));
     }
 
+    fn look(meter: &mut Meter, drops: Drops, situation: Situation) -> TunnelCounters {
+        meter.look(drops, situation, [].iter());
+        meter.counters([].iter(), [].iter())
+    }
+
     #[test]
-    fn what_an_interface_refuses_is_counted_for_what_the_tunnel_lacks() {
+    fn what_finds_no_carrier_is_counted_for_what_the_tunnel_lacks() {
         let mut meter = Meter::default();
-        let drops = |outbound| Drops { ifindex: 1, inbound: 0, outbound };
-        meter.look(drops(3), Situation::Without);
-        meter.look(drops(4), Situation::Narrow);
-        meter.look(drops(6), Situation::Open);
-        meter.look(drops(10), Situation::Exhausted);
-        let seen = meter.counters([].iter(), [].iter());
+        let drops = |unserved| Drops { ifindex: 1, outbound: unserved, unserved, ..Drops::default() };
+        look(&mut meter, drops(3), Situation::Without);
+        look(&mut meter, drops(4), Situation::Narrow);
+        look(&mut meter, drops(6), Situation::Open);
+        let seen = look(&mut meter, drops(10), Situation::Exhausted);
         assert_eq!((seen.no_sa_drops, seen.selector_drops), (3, 1));
-        assert_eq!((seen.too_big_drops, seen.lifetime_drops), (2, 4));
+        assert_eq!((seen.send_drops, seen.lifetime_drops, seen.too_big_drops), (2, 4, 0));
+    }
+
+    #[test]
+    fn loops_and_packets_too_big_are_what_they_are_whatever_the_tunnel_lacks() {
+        let mut meter = Meter::default();
+        let drops = Drops { ifindex: 1, inbound: 0, outbound: 9, looping: 2, aborted: 5, unserved: 3 };
+        let seen = look(&mut meter, drops, Situation::Narrow);
+        assert_eq!((seen.loop_drops, seen.too_big_drops, seen.selector_drops, seen.send_drops), (2, 4, 3, 5));
+        let later = Drops { aborted: 6, ..drops };
+        let seen = look(&mut meter, later, Situation::Exhausted);
+        assert_eq!((seen.send_drops, seen.lifetime_drops), (5, 1), "what a spent SA did not carry");
+    }
+
+    #[test]
+    fn what_no_sa_refused_is_malformed_and_never_taken_back() {
+        let (mut meter, mut sa) = (Meter::default(), SaMeter::default());
+        let drops = |inbound| Drops { ifindex: 1, inbound, ..Drops::default() };
+        sa.look(Some(usage(10, 2)));
+        meter.look(drops(5), Situation::Open, [sa].iter());
+        assert_eq!(meter.counters([].iter(), [sa].iter()).malformed_drops, 2);
+        // The SA refuses more, of which the interface's number, read before, knows nothing yet.
+        sa.look(Some(usage(10, 4)));
+        meter.look(drops(5), Situation::Open, [sa].iter());
+        assert_eq!(meter.counters([].iter(), [sa].iter()).malformed_drops, 2);
     }
 }

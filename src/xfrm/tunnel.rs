@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use dataplane::{InterfaceInfo, LEAST_MTU, SaUsage, TunnelCounters, TunnelInterface};
+use dataplane::{InterfaceInfo, LEAST_MTU, Limit, SaUsage, TunnelCounters, TunnelInterface};
 use esp::overhead;
 use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TunnelId};
 use wire::outer::OuterHeader;
 
 use crate::meter::{Meter, SaMeter, Situation};
 use crate::netlink::link::Drops;
-use crate::netlink::state::{NewState, Progress, StateId};
-use crate::plan::{Inbound, Outbound, Policies, Template, wanted};
+use crate::netlink::state::{self, NewState, Progress, StateId};
+use crate::plan::{Inbound, NOBODY, Outbound, Policies, Template, wanted};
 use crate::selector::Selector;
 
 /// An SA that is in the kernel.
@@ -27,6 +27,10 @@ pub(crate) struct Sa {
     pub(crate) meter: SaMeter,
     /// The kernel removed it at its hard limit, or somebody did.
     pub(crate) exhausted: bool,
+    /// The process was told that it is time to renew it.
+    pub(crate) told: bool,
+    /// Since when the kernel has it as it is: an older look says nothing of it.
+    pub(crate) since: Instant,
     /// Where the process was told last that the peer is.
     pub(crate) reported: Option<SocketAddr>,
 }
@@ -46,6 +50,19 @@ impl Sa {
 
     pub(crate) fn state<'a>(&'a self, if_id: u32, outer: OuterHeader, progress: Option<&'a Progress>) -> NewState<'a> {
         NewState { direction: self.direction, sa: &self.sa, if_id, reqid: self.reqid, outer, progress }
+    }
+
+    /// The limit that its numbers are at, whatever the kernel says of it.
+    pub(crate) fn reached(&self) -> Option<Limit> {
+        let (limits, seen) = (state::limits(self.direction, &self.sa), self.meter.seen);
+        let (soft, hard) = state::numbers(self.sa.suite);
+        let is_at = |limit: Option<u64>, used: u64| limit.is_some_and(|limit| used >= limit);
+        if seen.sequence >= hard {
+            return Some(Limit::Hard);
+        }
+        let spent =
+            is_at(limits.soft_bytes, seen.bytes) || is_at(limits.soft_packets, seen.packets) || seen.sequence >= soft;
+        spent.then_some(Limit::Soft)
     }
 
     fn usage(&self) -> SaUsage {
@@ -88,6 +105,10 @@ pub(crate) struct Tunnel {
     pub(crate) demanded: Option<Instant>,
     /// When the process was last told that a packet waits.
     pub(crate) told: Option<Instant>,
+    /// When it was entered: an older look says nothing of it.
+    pub(crate) since: Instant,
+    /// When the process was last told that the interface is gone.
+    pub(crate) told_lost: Option<Instant>,
 }
 
 impl Tunnel {
@@ -109,7 +130,14 @@ impl Tunnel {
             last_sent: now,
             demanded: None,
             told: None,
+            since: now,
+            told_lost: None,
         }
+    }
+
+    /// The place that the kernel keeps for an SA that a packet asked for.
+    pub(crate) fn place(&self) -> StateId {
+        StateId { destination: NOBODY, spi: Spi(self.if_id) }
     }
 
     /// The policies that its SAs ask for.
@@ -159,6 +187,8 @@ impl Tunnel {
             age: self.installs,
             meter: SaMeter::default(),
             exhausted: false,
+            told: false,
+            since: Instant::now(),
             reported: None,
         }
     }
@@ -173,10 +203,11 @@ impl Tunnel {
         sa
     }
 
-    /// A new outbound SA is in use over a path of `outer_mtu`. Returns the MTU that the interface is to have, if that is
-    /// another one.
-    pub(crate) fn follow_mtu(&mut self, sa: &SecurityAssociation, outer_mtu: usize) -> Option<u32> {
-        let mtu = overhead::inner_mtu(sa.suite, sa.encapsulation, sa.remote.ip(), outer_mtu);
+    /// The newest outbound SA is in use, over a path of `outer_mtu`. Returns the MTU that the interface is to have, if that
+    /// is another one.
+    pub(crate) fn follow_mtu(&mut self, outer_mtu: usize) -> Option<u32> {
+        let newest = &self.of(Direction::Outbound).next_back()?.sa;
+        let mtu = overhead::inner_mtu(newest.suite, newest.encapsulation, newest.remote.ip(), outer_mtu);
         let mtu = u32::try_from(mtu).unwrap_or(u32::MAX).max(LEAST_MTU);
         self.carried = mtu;
         let follows = self.fixed_mtu.is_none() && self.mtu != mtu;
@@ -189,7 +220,13 @@ impl Tunnel {
     /// Takes a look at what was carried and refused.
     pub(crate) fn look(&mut self, drops: Option<Drops>, now: Instant) {
         if let Some(drops) = drops {
-            self.meter.look(drops, self.situation());
+            let situation = self.situation();
+            let inbound = self.sas.iter().filter(|sa| sa.direction == Direction::Inbound).map(|sa| &sa.meter);
+            let unserved = self.meter.look(drops, situation, inbound);
+            if situation == Situation::Without && unserved > 0 {
+                // The notice of it was lost, or never made since the kernel kept a place already.
+                self.demanded.get_or_insert(now);
+            }
         }
         if self.sas.iter().any(|sa| sa.direction == Direction::Inbound && sa.meter.moved()) {
             self.meter.touch(now);
@@ -238,5 +275,87 @@ impl Tunnel {
     pub(crate) fn info(&self) -> InterfaceInfo {
         let mss = overhead::mss_v4(self.fits() as usize);
         InterfaceInfo { ifindex: self.ifindex, mtu: self.mtu, mss }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Secret;
+    use wire::ipsec::{Encryption, EspSuite, SaKeys, SaLifetime, TrafficSelector};
+
+    use super::*;
+    use crate::netlink::state::Usage;
+
+    fn tunnel() -> Tunnel {
+        let interface = TunnelInterface {
+            name: "tun0".into(),
+            addresses: Vec::new(),
+            peer: None,
+            mtu: None,
+            outer: OuterHeader::default(),
+        };
+        Tunnel::new(TunnelId(1), interface, (9, 77), 1390, Instant::now())
+    }
+
+    fn sa(esn: bool, lifetime: SaLifetime) -> SecurityAssociation {
+        let end = SocketAddr::from(([192, 0, 2, 1], 4500));
+        SecurityAssociation {
+            spi: Spi(0x0102_0304),
+            suite: EspSuite { encryption: Encryption::gcm16(128), integrity: None, esn },
+            keys: SaKeys { encryption: Secret::new(vec![1; 20]), integrity: Secret::default() },
+            local: end,
+            remote: end,
+            encapsulation: Encapsulation::Udp,
+            replay_window: 64,
+            lifetime,
+            local_selectors: vec![TrafficSelector::ANY_V4],
+            remote_selectors: vec![TrafficSelector::ANY_V4],
+        }
+    }
+
+    fn reached(sa: SecurityAssociation, usage: Usage) -> Option<Limit> {
+        let mut sa = tunnel().prepare(Direction::Outbound, sa, Vec::new());
+        sa.meter.look(Some(usage));
+        sa.reached()
+    }
+
+    #[test]
+    fn an_sa_is_at_its_limit_by_its_numbers_whatever_the_kernel_says() {
+        let lifetime = SaLifetime { soft_bytes: Some(1000), soft_packets: Some(10), ..SaLifetime::default() };
+        let used = |bytes, packets| Usage { bytes, packets, ..Usage::default() };
+        assert_eq!(reached(sa(true, lifetime), used(999, 9)), None);
+        assert_eq!(reached(sa(true, lifetime), used(1000, 9)), Some(Limit::Soft));
+        assert_eq!(reached(sa(true, lifetime), used(999, 10)), Some(Limit::Soft));
+    }
+
+    #[test]
+    fn segments_use_up_sequence_numbers_though_their_packet_counts_once() {
+        let numbered = |sequence| Usage { packets: 5, sequence, ..Usage::default() };
+        let (soft, hard) = (0xbfff_fffd, 0xffff_ffff);
+        let at = |esn, sequence| reached(sa(esn, SaLifetime::default()), numbered(sequence));
+        assert_eq!(
+            [soft - 1, soft, hard].map(|sequence| at(false, sequence)),
+            [None, Some(Limit::Soft), Some(Limit::Hard)]
+        );
+        assert_eq!([soft, hard, 1 << 40].map(|sequence| at(true, sequence)), [None; 3], "RFC 4303 2.2.1: 64 bits");
+    }
+
+    #[test]
+    fn an_sa_that_is_not_in_use_changes_no_mtu() {
+        let mut tunnel = tunnel();
+        let sa = tunnel.prepare(Direction::Outbound, sa(true, SaLifetime::default()), Vec::new());
+        assert_eq!((tunnel.follow_mtu(1500), tunnel.info().mtu), (None, 1390), "the kernel refused it");
+        tunnel.sas.push(sa);
+        assert_eq!((tunnel.follow_mtu(1500), tunnel.info().mtu), (Some(1438), 1438));
+        assert_eq!(tunnel.follow_mtu(1500), None);
+    }
+
+    #[test]
+    fn a_packet_that_nothing_carried_is_a_demand_though_no_notice_of_it_came() {
+        let (mut tunnel, now) = (tunnel(), Instant::now());
+        tunnel.look(Some(Drops { ifindex: 9, ..Drops::default() }), now);
+        assert_eq!(tunnel.demanded, None);
+        tunnel.look(Some(Drops { ifindex: 9, outbound: 1, unserved: 1, ..Drops::default() }), now);
+        assert_eq!(tunnel.demanded, Some(now));
     }
 }

@@ -99,8 +99,16 @@ fn split(payload: &[u8]) -> Option<(u32, &[u8])> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Drops {
     pub(crate) ifindex: u32,
+    /// `rx_dropped`.
     pub(crate) inbound: u64,
+    /// `tx_dropped`: the two below, and what is too big.
     pub(crate) outbound: u64,
+    /// `collisions`: packets whose own carrier would go into the interface.
+    pub(crate) looping: u64,
+    /// `tx_aborted_errors`: packets that went wrong after they left the interface.
+    pub(crate) aborted: u64,
+    /// `tx_carrier_errors`: packets that no policy lets pass with an SA and a route to the peer.
+    pub(crate) unserved: u64,
 }
 
 impl Drops {
@@ -114,6 +122,12 @@ impl Drops {
         let mut statistics = Fields(attribute(message.payload.get(STATS_STRUCTURE..)?, STATS_LINK_64)?);
         // Packets, octets and errors, each received and sent.
         statistics.take(6 * 8)?;
-        Some(Self { ifindex, inbound: statistics.long()?, outbound: statistics.long()? })
+        let (inbound, outbound) = (statistics.long()?, statistics.long()?);
+        statistics.take(8)?;
+        let looping = statistics.long()?;
+        // Received errors in detail.
+        statistics.take(6 * 8)?;
+        let (aborted, unserved) = (statistics.long()?, statistics.long()?);
+        Some(Self { ifindex, inbound, outbound, looping, aborted, unserved })
     }
 }

@@ -6,6 +6,7 @@ use wire::ipsec::Spi;
 
 use super::fields::{Fields, to_address};
 use super::message::{Received, word};
+use super::policy::{self, InstalledPolicy};
 use super::state::{IF_ID, State, StateId};
 
 const ACQUIRE: u16 = 0x17;
@@ -19,8 +20,8 @@ const EXPIRE_LEN: usize = 232;
 /// `xfrm_usersa_info` in it.
 const STATE_LEN: usize = 224;
 
-/// The groups in which all that comes, one bit each: `XFRMNLGRP_ACQUIRE`, `_EXPIRE`, `_MAPPING`.
-pub(crate) const GROUPS: u32 = 1 | 1 << 1 | 1 << 7;
+/// The groups in which all that comes, one bit each: `XFRMNLGRP_ACQUIRE`, `_EXPIRE`, `_POLICY`, `_MAPPING`.
+pub(crate) const GROUPS: u32 = 1 | 1 << 1 | 1 << 3 | 1 << 7;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) enum Notice {
     Expire { state: State, hard: bool },
     /// An authentic packet in UDP came from elsewhere.
     Mapping { id: StateId, from: SocketAddr },
+    /// A policy was removed, by us or by somebody else; `None`: all of them.
+    Removed(Option<InstalledPolicy>),
 }
 
 impl Notice {
@@ -59,6 +62,8 @@ impl Notice {
                 let from = SocketAddr::new(address, fields.port()?);
                 Some(Self::Mapping { id: StateId { destination: to_address(destination, family)?, spi }, from })
             }
+            policy::DELETE => InstalledPolicy::decode(message).map(|removed| Self::Removed(Some(removed))),
+            policy::FLUSH => Some(Self::Removed(None)),
             _ => None,
         }
     }

@@ -5,19 +5,23 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::fields::{ESP, Fields, TUNNEL_MODE, address, family};
-use super::message::{Message, Received, word};
+use super::message::{Message, Received, attribute, word};
 use super::state::IF_ID;
 use crate::plan::{Policy, PolicyKey, Template, Verdict, Way};
 use crate::selector::Selector;
 
 const NEW: u16 = 0x13;
-const DELETE: u16 = 0x14;
+pub(super) const DELETE: u16 = 0x14;
 const GET: u16 = 0x15;
 const UPDATE: u16 = 0x19;
+pub(super) const FLUSH: u16 = 0x1d;
 const TMPL: u16 = 5;
+const POLICY: u16 = 7;
 
 const SELECTOR: usize = 56;
 const STRUCTURE: usize = 168;
+/// Octets of `xfrm_userpolicy_id`.
+const NAME: usize = 64;
 const BLOCK: u8 = 1;
 
 /// `XFRM_POLICY_*`.
@@ -93,7 +97,7 @@ pub(crate) fn put(flags: u16, if_id: u32, key: &PolicyKey, policy: &Policy) -> M
 
 /// Removes a policy.
 pub(crate) fn delete(flags: u16, if_id: u32, key: &PolicyKey) -> Message {
-    InstalledPolicy { selector: selector(&key.selector), direction: direction(key.way), if_id }.delete(flags)
+    InstalledPolicy::of(if_id, key).delete(flags)
 }
 
 /// Lists all policies.
@@ -102,7 +106,7 @@ pub(crate) fn list(flags: u16) -> Message {
 }
 
 /// A policy that was found, as far as removing it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct InstalledPolicy {
     selector: Vec<u8>,
     direction: u8,
@@ -110,15 +114,30 @@ pub(crate) struct InstalledPolicy {
 }
 
 impl InstalledPolicy {
+    /// One of ours.
+    pub(crate) fn of(if_id: u32, key: &PolicyKey) -> Self {
+        Self { selector: selector(&key.selector), direction: direction(key.way), if_id }
+    }
+
+    /// Of a listing, or a notice that it was removed.
     pub(crate) fn decode(message: Received<'_>) -> Option<Self> {
-        if message.kind != NEW {
-            return None;
+        match message.kind {
+            NEW => Self::read(message.payload, message.payload.get(STRUCTURE..)?),
+            DELETE => {
+                let attributes = message.payload.get(NAME..)?;
+                Self::read(attribute(attributes, POLICY)?, attributes)
+            }
+            _ => None,
         }
-        let mut fields = Fields(message.payload);
+    }
+
+    /// From an `xfrm_userpolicy_info` and attributes that come with it.
+    fn read(structure: &[u8], attributes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(structure);
         let selector = fields.take(SELECTOR)?.to_vec();
         fields.take(64 + 32 + 8)?;
         let direction = fields.byte()?;
-        let if_id = word(message.payload.get(STRUCTURE..)?, IF_ID).unwrap_or(0);
+        let if_id = word(attributes, IF_ID).unwrap_or(0);
         Some(Self { selector, direction, if_id })
     }
 

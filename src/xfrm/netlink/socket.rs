@@ -19,6 +19,10 @@ use super::state;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLMSGERR_ATTR_MSG: u16 = 1;
+/// `NLM_F_DUMP_INTR`: what is listed changed meanwhile, and something may be missing.
+const INTERRUPTED: u16 = 0x10;
+/// How often to list again what changes while it is listed.
+const LISTINGS: usize = 4;
 /// `nlmsghdr` of the request that an error repeats.
 const REPEATED_HEADER: usize = 16;
 /// The kernel composes no larger datagrams.
@@ -105,15 +109,20 @@ impl Requests {
         Ok(found)
     }
 
-    /// Lists things.
+    /// Lists things: all of them, or it is a refusal, `EINTR` where they would not stop changing.
     pub(crate) fn list<T>(
         &mut self,
-        make: impl FnOnce(u16) -> Message,
+        make: impl Fn(u16) -> Message,
         read: impl Fn(Received<'_>) -> Option<T>,
     ) -> Result<Vec<T>, Refusal> {
-        let mut found = Vec::new();
-        self.exchange(make(NLM_F_REQUEST | NLM_F_DUMP), |message| found.extend(read(message)))?;
-        Ok(found)
+        for _ in 0..LISTINGS {
+            let mut found = Vec::new();
+            match self.exchange(make(NLM_F_REQUEST | NLM_F_DUMP), |message| found.extend(read(message))) {
+                Err(refusal) if refusal.is(libc::EINTR) => {}
+                result => return result.map(|()| found),
+            }
+        }
+        judge(libc::EINTR, None).map(|()| Vec::new())
     }
 
     /// Has all of a transaction done, or nothing of it.
@@ -133,20 +142,20 @@ impl Requests {
 
     /// The answers to what was sent last, up to the end of them or the first that is a refusal.
     fn hear(&mut self, mut each: impl FnMut(Received<'_>)) -> Result<(), Refusal> {
-        let sequence = self.sequence;
+        let (sequence, mut interrupted) = (self.sequence, false);
         loop {
             self.buffer.zeroize();
             self.socket.recv(&mut *self.buffer, 0)?;
             // What is left of an exchange that was given up has another number.
-            let mut end = None;
+            let mut ended = None;
             for message in messages(&self.buffer).filter(|message| message.sequence == sequence) {
-                match message.kind {
-                    NLMSG_ERROR => end = Some(outcome(message)),
-                    NLMSG_DONE => end = Some(Ok(())),
-                    _ => each(message),
+                interrupted |= message.flags & INTERRUPTED != 0;
+                match end(message, interrupted) {
+                    Some(result) => ended = Some(result),
+                    None => each(message),
                 }
             }
-            if let Some(result) = end {
+            if let Some(result) = ended {
                 self.buffer.zeroize();
                 return result;
             }
@@ -154,18 +163,29 @@ impl Requests {
     }
 }
 
-/// What an acknowledgement says.
-fn outcome(message: Received<'_>) -> Result<(), Refusal> {
-    let errno = Fields(message.payload).word().map_or(libc::EBADMSG, |code| code.cast_signed().saturating_neg());
-    if errno == 0 {
-        return Ok(());
+/// How an exchange ends, where this message ends one. A listing that failed half-way ends like a complete one, but for its
+/// number.
+pub(super) fn end(message: Received<'_>, interrupted: bool) -> Option<Result<(), Refusal>> {
+    let code = Fields(message.payload).word().map(|code| code.cast_signed().saturating_neg());
+    match message.kind {
+        NLMSG_ERROR => Some(judge(code.unwrap_or(libc::EBADMSG), words(message))),
+        NLMSG_DONE if interrupted => Some(judge(libc::EINTR, None)),
+        NLMSG_DONE => Some(judge(code.unwrap_or(0), None)),
+        _ => None,
     }
+}
+
+fn judge(errno: i32, text: Option<String>) -> Result<(), Refusal> {
+    if errno == 0 { Ok(()) } else { Err(Refusal::Kernel { errno, text }) }
+}
+
+/// The kernel's words in an acknowledgement.
+fn words(message: Received<'_>) -> Option<String> {
     let words = message.payload.get(4 + REPEATED_HEADER..).filter(|_| message.flags & NLM_F_ACK_TLVS != 0);
-    let text = words.and_then(|words| attribute(words, NLMSGERR_ATTR_MSG)).map(|text| {
+    words.and_then(|words| attribute(words, NLMSGERR_ATTR_MSG)).map(|text| {
         let text = text.split(|octet| *octet == 0).next().unwrap_or_default();
         String::from_utf8_lossy(text).into_owned()
-    });
-    Err(Refusal::Kernel { errno, text })
+    })
 }
 
 /// Subscribes to the notices of some groups, given as one bit each.

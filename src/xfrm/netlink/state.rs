@@ -9,8 +9,9 @@
 //! ```
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use wire::ipsec::{Direction, Encapsulation, Encryption, Integrity, SaLifetime, SecurityAssociation, Spi};
+use wire::ipsec::{Direction, Encapsulation, Encryption, EspSuite, Integrity, SaLifetime, SecurityAssociation, Spi};
 use wire::outer::{DontFragment, Dscp, OuterHeader};
 
 use super::fields::{ESP, Fields, TUNNEL_MODE, address, family, to_address};
@@ -19,6 +20,7 @@ use super::message::{Message, Received, attribute, word};
 pub(crate) const NEW: u16 = 0x10;
 pub(crate) const DELETE: u16 = 0x11;
 pub(crate) const GET: u16 = 0x12;
+const UPDATE: u16 = 0x1a;
 
 const ALG_CRYPT: u16 = 2;
 const ENCAP: u16 = 4;
@@ -50,6 +52,8 @@ const STRUCTURE: usize = 224;
 const SELECTOR: usize = 56;
 const LIFETIME: usize = 64;
 const CURRENT: usize = 32;
+/// How long the kernel waits after IKE's own end of an SA: nobody ends the SAs of a process that was killed.
+const GRACE: Duration = Duration::from_secs(60);
 /// Octets of an algorithm's name.
 const NAME: usize = 64;
 
@@ -111,8 +115,17 @@ pub(crate) struct NewState<'a> {
 
 impl NewState<'_> {
     pub(crate) fn encode(&self, flags: u16) -> Message {
+        self.encode_as(NEW, flags)
+    }
+
+    /// The state is there already. The kernel takes its ports and limits, and leaves numbers and keys as they are.
+    pub(crate) fn encode_update(&self, flags: u16) -> Message {
+        self.encode_as(UPDATE, flags)
+    }
+
+    fn encode_as(&self, kind: u16, flags: u16) -> Message {
         let sa = self.sa;
-        let message = Message::new(NEW, flags, &self.structure());
+        let message = Message::new(kind, flags, &self.structure());
         let message = with_keys(message, sa);
         let message = self.with_replay(message);
         let message = match sa.encapsulation {
@@ -161,13 +174,15 @@ impl NewState<'_> {
         octets
     }
 
-    /// `xfrm_lifetime_cfg`. Time is kept by IKE.
+    /// `xfrm_lifetime_cfg`. Time is kept by IKE, as long as it lives.
     fn limits(&self) -> Vec<u8> {
         let limits = limits(self.direction, self.sa);
         let mut octets: Vec<u8> = [limits.soft_bytes, limits.hard_bytes, limits.soft_packets, limits.hard_packets]
             .into_iter()
             .flat_map(|limit| limit.unwrap_or(u64::MAX).to_ne_bytes())
             .collect();
+        let hard_time = limits.hard_time.map_or(0, |hard| (hard + GRACE).as_secs());
+        octets.extend([0, hard_time].into_iter().flat_map(u64::to_ne_bytes));
         octets.resize(LIFETIME, 0);
         octets
     }
@@ -207,15 +222,21 @@ impl NewState<'_> {
 }
 
 /// RFC 4303 3.3.3: without extended numbers an SA ends with the last of 2^32; it is time to rekey well before.
-fn limits(direction: Direction, sa: &SecurityAssociation) -> SaLifetime {
+pub(crate) fn limits(direction: Direction, sa: &SecurityAssociation) -> SaLifetime {
     let mut limits = sa.lifetime;
     if direction == Direction::Outbound {
-        let end = if sa.suite.esn { u64::MAX } else { u64::from(u32::MAX) };
+        let (soft, hard) = numbers(sa.suite);
         let least = |limit: Option<u64>, end: u64| Some(limit.map_or(end, |limit| limit.min(end)));
-        limits.soft_packets = least(limits.soft_packets, end / 4 * 3);
-        limits.hard_packets = least(limits.hard_packets, end);
+        limits.soft_packets = least(limits.soft_packets, soft);
+        limits.hard_packets = least(limits.hard_packets, hard);
     }
     limits
+}
+
+/// The sequence numbers with which it is time to rekey, and with which an SA ends.
+pub(crate) const fn numbers(suite: EspSuite) -> (u64, u64) {
+    let end = if suite.esn { u64::MAX } else { u32::MAX as u64 };
+    (end / 4 * 3, end)
 }
 
 /// The algorithms with their keys. RFC 4106 8.1, RFC 7634 2: the salt is the end of an AEAD's key.
@@ -282,6 +303,8 @@ pub(crate) struct Usage {
     /// Octets of inner packets.
     pub(crate) bytes: u64,
     pub(crate) packets: u64,
+    /// The last sequence number given out. More than `packets` where packets are cut into segments after they are counted.
+    pub(crate) sequence: u64,
     /// Packets seen before, or too old to tell.
     pub(crate) replays: u64,
     /// Packets that were not authentic.
@@ -299,6 +322,12 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Of a listing, also what is but the place of a state to come.
+    pub(crate) fn decode_any(message: Received<'_>) -> Option<Self> {
+        let attributes = (message.kind == NEW).then(|| message.payload.get(STRUCTURE..)).flatten()?;
+        Self::read(message.payload, attributes)
+    }
+
     /// Of an answer, a listing, or a notice that it was removed.
     pub(crate) fn decode(message: Received<'_>) -> Option<Self> {
         match message.kind {
@@ -332,6 +361,7 @@ impl State {
         let usage = Usage {
             bytes: carried.long()?,
             packets: carried.long()?,
+            sequence: sequence(attributes).unwrap_or(0),
             replays: u64::from(too_old) + u64::from(seen),
             forgeries: forgeries.into(),
         };
@@ -343,4 +373,14 @@ impl State {
         let if_id = word(attributes, IF_ID).unwrap_or(0);
         Some(Self { id: StateId { destination, spi }, if_id, usage, progress })
     }
+}
+
+/// The outbound number, of `xfrm_replay_state_esn` or `xfrm_replay_state`.
+fn sequence(attributes: &[u8]) -> Option<u64> {
+    let Some(window) = attribute(attributes, REPLAY_ESN_VAL) else {
+        return Fields(attribute(attributes, REPLAY_VAL)?).word().map(u64::from);
+    };
+    let mut fields = Fields(window.get(4..)?);
+    let (low, _inbound, high) = (fields.word()?, fields.word()?, fields.word()?);
+    Some(u64::from(high) << 32 | u64::from(low))
 }

@@ -1,6 +1,7 @@
 //! Messages: golden octets, truncation, hostile input.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use hex_literal::hex;
 use proptest::prelude::*;
@@ -15,6 +16,7 @@ use super::link::{self, Drops, Link};
 use super::message::{Message, Received, attribute, attributes, messages};
 use super::notice::Notice;
 use super::policy::{self, InstalledPolicy};
+use super::socket;
 use super::state::{self, NewState, State, StateId, Usage};
 use crate::plan::{Policy, PolicyKey, Template, Verdict, Way};
 use crate::selector::{Ports, Selector};
@@ -117,6 +119,46 @@ fn extended_numbers_always_have_a_window_and_plain_ones_only_where_asked() {
 }
 
 #[test]
+fn the_kernel_ends_an_sa_a_minute_after_ike_would() {
+    let timed = |hard_time| {
+        let mut sa = sa(GCM, Encapsulation::Udp);
+        sa.lifetime.hard_time = hard_time;
+        encoded(Direction::Inbound, &sa, OuterHeader::default())[16 + 128..16 + 160].to_vec()
+    };
+    let seconds = |hard: u64| [0, hard, 0, 0].map(u64::to_ne_bytes).concat();
+    assert_eq!(timed(Some(Duration::from_secs(3600))), seconds(3660), "only by the time since it was made");
+    assert_eq!(timed(None), seconds(0));
+}
+
+#[test]
+fn sequence_numbers_are_read_from_either_kind_of_counter() {
+    let octets = encoded(Direction::Outbound, &sa(CBC, Encapsulation::Esp), OuterHeader::default());
+    let sequence = |kind, value: &[u32]| {
+        let value: Vec<u8> = value.iter().copied().flat_map(u32::to_ne_bytes).collect();
+        let message = Message::new(state::NEW, 0, &octets[16..240]).attribute(2, &[&[0; 68]]);
+        let octets = message.attribute(kind, &[&value]).finish(1).to_vec();
+        State::decode(first(&octets)).unwrap().usage.sequence
+    };
+    assert_eq!(sequence(10, &[7, 8, 9]), 7);
+    assert_eq!(sequence(23, &[1, 7, 8, 2, 9, 32, 0]), (2 << 32) + 7);
+    assert_eq!(sequence(23, &[1, 7]), 0, "cut short");
+}
+
+#[test]
+fn a_listing_that_failed_or_changed_on_the_way_is_no_listing() {
+    let end = |kind, code: i32, interrupted| {
+        let octets = Message::new(kind, 0, &code.to_ne_bytes()).finish(1).to_vec();
+        socket::end(first(&octets), interrupted).map(|result| result.map_err(|refusal| refusal.is(libc::EINTR)))
+    };
+    assert_eq!(end(3, 0, false), Some(Ok(())));
+    assert_eq!(end(3, -libc::ENOBUFS, false), Some(Err(false)));
+    assert_eq!(end(3, 0, true), Some(Err(true)));
+    assert_eq!(end(2, 0, false), Some(Ok(())));
+    assert_eq!(end(2, -libc::EINTR, false), Some(Err(true)));
+    assert_eq!(end(16, 0, true), None);
+}
+
+#[test]
 fn a_state_goes_on_where_it_left_off() {
     let mut octets = encoded(Direction::Inbound, &sa(GCM, Encapsulation::Udp), OuterHeader::default());
     octets[16 + 160..16 + 176].copy_from_slice(&[7_u64, 5].map(u64::to_ne_bytes).concat());
@@ -124,7 +166,7 @@ fn a_state_goes_on_where_it_left_off() {
     let state = State::decode(first(&octets)).unwrap();
     assert_eq!(state.id, StateId { destination: [192, 0, 2, 1].into(), spi: Spi(0x0102_0304) });
     assert_eq!(state.if_id, 0x5100_0001);
-    assert_eq!(state.usage, Usage { bytes: 7, packets: 5, replays: 3, forgeries: 3 });
+    assert_eq!(state.usage, Usage { bytes: 7, packets: 5, sequence: 0, replays: 3, forgeries: 3 });
     assert!(state.progress.is_known());
     let sa = sa(GCM, Encapsulation::Udp);
     let (direction, outer) = (Direction::Inbound, OuterHeader::default());
@@ -176,6 +218,12 @@ fn a_policy_is_octet_for_octet_what_the_header_file_says() {
     assert_eq!(installed.if_id, 0x5100_0001);
     assert_eq!(installed.delete(5).finish(1).to_vec(), policy::delete(5, 0x5100_0001, &key).finish(1).to_vec());
     assert_eq!(policy::delete(5, 1, &key).finish(1)[16 + 60], 1);
+    // When somebody removes it, that is said: an `xfrm_userpolicy_id`, XFRMA_POLICY, XFRMA_IF_ID.
+    let removed = Message::new(0x14, 0, &[0; 64]).attribute(7, &[&octets[16..16 + 168]]);
+    let removed = removed.attribute(31, &[&0x5100_0001_u32.to_ne_bytes()]).finish(0).to_vec();
+    let named = InstalledPolicy::of(0x5100_0001, &key);
+    assert_eq!(Notice::decode(first(&removed)), Some(Notice::Removed(Some(named))));
+    assert_eq!(Notice::decode(first(&Message::new(0x1d, 0, &[]).finish(0))), Some(Notice::Removed(None)));
 }
 
 /// A message of this kind with these octets and an `XFRMA_IF_ID`.
@@ -214,7 +262,8 @@ fn an_interface_and_its_statistics_are_understood() {
     structure[4..8].copy_from_slice(&9_u32.to_ne_bytes());
     let statistics: Vec<u8> = (1..=24_u64).flat_map(u64::to_ne_bytes).collect();
     let octets = Message::new(92, 0, &structure).attribute(1, &[&statistics]).finish(1).to_vec();
-    assert_eq!(Drops::decode(first(&octets)), Some(Drops { ifindex: 9, inbound: 7, outbound: 8 }));
+    let drops = Drops { ifindex: 9, inbound: 7, outbound: 8, looping: 10, aborted: 17, unserved: 18 };
+    assert_eq!(Drops::decode(first(&octets)), Some(drops));
 }
 
 fn decode_all(message: Received<'_>) {
@@ -238,7 +287,7 @@ proptest! {
     #[test]
     fn no_datagram_panics(
         octets in prop::collection::vec(any::<u8>(), 0..600),
-        kind in prop::sample::select(vec![2_u16, 3, 16, 17, 92, 0x11, 0x13, 0x17, 0x18, 0x26]),
+        kind in prop::sample::select(vec![2_u16, 3, 16, 17, 92, 0x11, 0x13, 0x14, 0x17, 0x18, 0x1d, 0x26]),
     ) {
         decode_all(Received { kind, flags: 0, sequence: 0, payload: &octets });
         messages(&octets).for_each(decode_all);

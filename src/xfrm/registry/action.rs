@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use dataplane::{Event, Failure};
+use dataplane::{Event, Failure, Limit};
 use esp::{InboundSa, KeyError, OutboundSa};
 use wire::ipsec::{Direction, Encapsulation, SecurityAssociation, Spi, TunnelId};
+use wire::outer::OuterHeader;
 
 use super::{Registry, log, replan};
 use crate::kernel::Kernel;
@@ -35,7 +36,6 @@ impl Registry {
         let selectors = selector::expand(&sa.local_selectors, &sa.remote_selectors).ok_or_else(|| {
             refused("match its traffic selectors")(format!("they take more than {} policies", selector::MOST))
         })?;
-        let mtu = (direction == Direction::Outbound).then(|| tunnel.follow_mtu(&sa, self.outer_mtu)).flatten();
         let sa = tunnel.prepare(direction, sa, selectors);
         let state = sa.state(tunnel.if_id, tunnel.outer, None);
         self.kernel.add_state(&state).map_err(|refusal| refused("make its state")(refusal.to_string()))?;
@@ -44,11 +44,13 @@ impl Registry {
             remove(&mut self.kernel, tunnel, tunnel.sas.len() - 1);
             return Err(refused("make its policies")(refusal.to_string()));
         }
-        if direction == Direction::Outbound {
-            self.clamp.fit(&tunnel.name, tunnel.fits());
-            tunnel.last_sent = Instant::now();
-            super::forget_demand(&mut self.kernel, tunnel);
+        if direction == Direction::Inbound {
+            return Ok(None);
         }
+        let mtu = tunnel.follow_mtu(self.outer_mtu);
+        self.clamp.fit(&tunnel.name, tunnel.fits());
+        tunnel.last_sent = Instant::now();
+        super::forget_demand(&mut self.kernel, tunnel);
         Ok(mtu)
     }
 
@@ -64,26 +66,26 @@ impl Registry {
     pub(crate) fn relocate(&mut self, id: TunnelId, local: SocketAddr, remote: SocketAddr) -> Result<(), Failure> {
         let tunnel = self.tunnels.get_mut(&id).ok_or(Failure::NoInterface)?;
         let mut failed = Ok(());
+        let moves = |sa: &Sa| !sa.exhausted && (sa.sa.local, sa.sa.remote) != ends(&sa.sa, local, remote);
+        let named = |sa: &Sa| (sa.sa.local.ip(), sa.sa.remote.ip()) != (local.ip(), remote.ip());
         // A packet that finds no state makes the kernel keep a place for one, which would be in the way.
-        tunnel.moving = true;
+        tunnel.moving = tunnel.sas.iter().any(|sa| moves(sa) && named(sa));
         log(replan(&mut self.kernel, tunnel), "hold packets back");
-        for place in (0..tunnel.sas.len()).rev() {
-            let sa = &tunnel.sas[place];
-            if sa.exhausted || (sa.sa.local, sa.sa.remote) == ends(&sa.sa, local, remote) {
-                continue;
-            }
-            let spi = sa.sa.spi;
-            if let Err(refusal) = move_state(&mut self.kernel, tunnel, place, local, remote) {
+        for place in (0..tunnel.sas.len()).rev().filter(|place| moves(&tunnel.sas[*place])).collect::<Vec<_>>() {
+            let sa = &mut tunnel.sas[place];
+            sa.since = Instant::now();
+            let (spi, direction) = (sa.sa.spi, sa.direction);
+            let moved = if named(sa) {
+                move_state(&mut self.kernel, tunnel, place, local, remote)
+            } else {
+                let (if_id, outer) = (tunnel.if_id, tunnel.outer);
+                move_ports(&mut self.kernel, if_id, outer, sa, (local, remote))
+            };
+            if let Err(refusal) = moved {
                 // Never again under these keys: it is not known which numbers were used.
                 failed = Err(Failure::Refused { spi, action: "move its state", reason: refusal.to_string() });
-                let state = tunnel.sas[place].id();
                 tunnel.sas[place].exhausted = true;
-                self.outbox.send(Event::SaLimit {
-                    tunnel: id,
-                    direction: tunnel.sas[place].direction,
-                    spi: state.spi,
-                    limit: dataplane::Limit::Hard,
-                });
+                self.outbox.send(Event::SaLimit { tunnel: id, direction, spi, limit: Limit::Hard });
             }
         }
         tunnel.moving = false;
@@ -123,6 +125,20 @@ fn ends(sa: &SecurityAssociation, local: SocketAddr, remote: SocketAddr) -> (Soc
     (to(sa.local, local), to(sa.remote, remote))
 }
 
+/// A state is named by its address: where only ports change, the kernel changes them in place, and no packet is lost.
+fn move_ports(
+    kernel: &mut Kernel,
+    if_id: u32,
+    outer: OuterHeader,
+    sa: &mut Sa,
+    (local, remote): (SocketAddr, SocketAddr),
+) -> Result<(), Refusal> {
+    (sa.sa.local, sa.sa.remote) = ends(&sa.sa, local, remote);
+    sa.reported = None;
+    kernel.update_state(&sa.state(if_id, outer, None))
+}
+
+/// Another address: the state is made anew where the old one left off. Meanwhile packets are refused.
 fn move_state(
     kernel: &mut Kernel,
     tunnel: &mut Tunnel,

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use dataplane::{Event, Limit};
+use dataplane::Event;
 use wire::ipsec::{Direction, Spi, TunnelId};
 
 use super::{DEMAND_PAUSE, Registry};
 use crate::netlink::notice::Notice;
+use crate::netlink::policy::InstalledPolicy;
 use crate::netlink::state::{State, StateId};
 
 impl Registry {
@@ -17,7 +18,19 @@ impl Registry {
             Notice::Acquire { if_id, spi } => self.acquire(if_id, spi),
             Notice::Expire { state, hard } => self.expire(&state, hard),
             Notice::Mapping { id, from } => self.mapping(id, from),
+            Notice::Removed(policy) => self.removed(policy.as_ref()),
         }
+    }
+
+    /// Whatever we remove ourselves is no longer noted when its notice comes.
+    fn removed(&mut self, policy: Option<&InstalledPolicy>) {
+        let is_ours = policy.is_none_or(|policy| {
+            let tunnel = self.tunnels.values().find(|tunnel| tunnel.if_id == policy.if_id);
+            tunnel.is_some_and(|tunnel| {
+                tunnel.policies.keys().any(|key| InstalledPolicy::of(tunnel.if_id, key) == *policy)
+            })
+        });
+        self.in_doubt |= is_ours;
     }
 
     fn acquire(&mut self, if_id: u32, spi: Spi) {
@@ -44,8 +57,7 @@ impl Registry {
         if hard {
             self.exhaust(tunnel, state.id);
         } else {
-            let (direction, spi) = (sa.direction, sa.sa.spi);
-            self.outbox.send(Event::SaLimit { tunnel, direction, spi, limit: Limit::Soft });
+            self.renew(tunnel, state.id);
         }
     }
 

@@ -43,7 +43,7 @@ impl Lab {
         change: impl FnOnce(&mut Config, &mut TunnelInterface),
     ) -> End {
         let (end, interface) = self.begin(side, change, |config, sender| match kind {
-            Kind::Kernel => Engine::Kernel(Xfrm::start(config, sender).unwrap_or_else(|error| {
+            Kind::Kernel => Engine::Kernel(Xfrm::start(config, &[], sender).unwrap_or_else(|error| {
                 panic!("these tests need a kernel with ESP, run them with scripts/test-kernel: {error}")
             })),
             Kind::User => Engine::User(Dataplane::start(config, sender).unwrap()),
