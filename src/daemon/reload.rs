@@ -173,9 +173,13 @@ impl Supervisor {
         }
     }
 
-    /// Makes a tunnel anew whose interface was taken away.
+    /// Makes a tunnel anew whose interface was taken away. That may be said more than once: one that is there stays.
     pub(super) async fn restart(&mut self, id: TunnelId) {
         let Some(part) = self.topology.borrow().tunnels.get(&id).cloned() else { return };
+        let ifindex = self.dataplane.interface(id).map(|info| info.ifindex);
+        if nix::net::if_::if_nametoindex(part.tunnel.interface.as_str()).ok() == ifindex && ifindex.is_some() {
+            return;
+        }
         self.remove(id, StopReason::ConfigurationChanged).await;
         let router = Arc::clone(&self.topology.borrow().router);
         self.try_add(&part.tunnel, &router).await;

@@ -132,11 +132,16 @@ pub(crate) fn wanted(if_id: u32, outbound: &[Outbound<'_>], inbound: &[Inbound<'
     policies
 }
 
-/// What to do, in this order. What is made comes before what is removed, so that no packet finds nothing.
+/// What to do, in this order. What is made comes before what is removed, so that no packet finds nothing; and what comes first
+/// for packets before what is for the rest, so that none is refused that both the old and the new SAs carry.
 pub(crate) fn changes(installed: &Policies, wanted: &Policies) -> Vec<Change> {
-    let put = wanted.iter().filter(|(key, policy)| installed.get(key) != Some(policy));
+    let mut put: Vec<_> = wanted.iter().filter(|(key, policy)| installed.get(key) != Some(policy)).collect();
+    put.sort_by_key(|(_, policy)| policy.priority);
     let remove = installed.keys().filter(|key| !wanted.contains_key(key));
-    put.map(|(key, policy)| Change::Put(*key, *policy)).chain(remove.map(|key| Change::Remove(*key))).collect()
+    put.into_iter()
+        .map(|(key, policy)| Change::Put(*key, *policy))
+        .chain(remove.map(|key| Change::Remove(*key)))
+        .collect()
 }
 
 /// The place of an SA that is not there yet: no peer has this address.
