@@ -259,5 +259,7 @@ async fn moving_under_traffic_repeats_no_sequence_number() {
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers.len(), all, "RFC 4303 3.3.3");
-    assert!(all >= 20 && u64::from(most) <= end.counters().packets_out, "{all} of {most}");
+    // Only the port changes: the kernel changes it in place.
+    assert!(all >= 20 && all == usize::try_from(most).unwrap(), "{all} of {most}: none is lost");
+    eventually("all are counted", || u64::from(most) <= end.counters().packets_out);
 }

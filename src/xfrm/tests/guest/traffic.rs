@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::Duration;
 
+use dataplane::TunnelCounters;
 use wire::ipsec::{Direction, Encapsulation, Encryption, EspSuite, Integrity, SaAction, TrafficSelector};
 
 use crate::support::*;
@@ -45,7 +46,8 @@ async fn every_suite(other: Kind) {
                 let inner = if generation % 2 == 0 { "fd00::2" } else { "169.254.10.2" };
                 let (passed, said) = lab.try_sh(0, &format!("ping -c 3 -i 0.05 -W 2 -s 1200 {inner}"));
                 assert!(passed, "{case}: {said}");
-                eventually("all is counted", || ends.iter().all(|end| end.counters().packets_in >= before + 3));
+                let is_counted = |seen: TunnelCounters| seen.packets_in.min(seen.packets_out) >= before + 3;
+                eventually("all is counted", || ends.iter().all(|end| is_counted(end.counters())));
                 before += 3;
             }
         }
@@ -134,7 +136,7 @@ async fn a_switch_of_sas_under_traffic_loses_nothing() {
     numbers.sort_unstable();
     assert_eq!(numbers, (0..COUNT).collect::<Vec<_>>());
     eventually("nothing is lost from the count", || ends[1].counters().packets_in == u64::from(COUNT));
-    assert_eq!(ends[0].counters().packets_out, u64::from(COUNT));
+    eventually("at either end", || ends[0].counters().packets_out == u64::from(COUNT));
 }
 
 #[tokio::test(flavor = "multi_thread")]
