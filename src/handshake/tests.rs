@@ -84,6 +84,7 @@ fn config(local: IpAddr, remote: IpAddr, suite: &str) -> TunnelConfig {
         name: "t".into(),
         local,
         remote,
+        ike_port: PORT_IKE,
         version: IkeVersion::V2,
         local_id: local.into(),
         remote_id: remote.into(),
