@@ -118,8 +118,9 @@ impl Registry {
                 let is_known = !sa.exhausted && sa.since < view.began;
                 let usage = view.states.get(&sa.id()).copied().filter(|_| is_known);
                 sa.meter.look(usage);
-                // Its notice was lost, or somebody removed it.
-                let limit = if usage.is_none() { Some(Limit::Hard) } else { sa.reached() };
+                // Its notice was lost, or somebody removed it. A notice that is on its way has until the next look.
+                let was_missing = std::mem::replace(&mut sa.missing, is_known && usage.is_none());
+                let limit = if usage.is_none() { was_missing.then_some(Limit::Hard) } else { sa.reached() };
                 spent.extend(limit.filter(|_| is_known).map(|limit| (tunnel.id, sa.id(), limit)));
             }
             let drops = view.drops.get(&tunnel.ifindex);

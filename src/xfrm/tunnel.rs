@@ -27,6 +27,8 @@ pub(crate) struct Sa {
     pub(crate) meter: SaMeter,
     /// The kernel removed it at its hard limit, or somebody did.
     pub(crate) exhausted: bool,
+    /// The last look did not find it.
+    pub(crate) missing: bool,
     /// The process was told that it is time to renew it.
     pub(crate) told: bool,
     /// Since when the kernel has it as it is: an older look says nothing of it.
@@ -187,6 +189,7 @@ impl Tunnel {
             age: self.installs,
             meter: SaMeter::default(),
             exhausted: false,
+            missing: false,
             told: false,
             since: Instant::now(),
             reported: None,
