@@ -101,16 +101,6 @@ impl IdSet {
         self.len = self.words.iter().map(|bits| bits.count_ones() as usize).sum();
         self.first = 0;
     }
-
-    /// Keeps the members that `other` has, too.
-    pub fn intersect(&mut self, other: &Self) {
-        self.words.truncate(other.words.len());
-        for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
-            *mine &= theirs;
-        }
-        self.len = self.words.iter().map(|bits| bits.count_ones() as usize).sum();
-        self.first = 0;
-    }
 }
 
 #[inline]
@@ -152,11 +142,6 @@ mod tests {
             for id in &others {
                 other.insert(*id);
             }
-            let mut both = set.clone();
-            both.intersect(&other);
-            let in_both: BTreeSet<u32> = model.intersection(&others).copied().collect();
-            prop_assert_eq!(both.len(), in_both.len());
-            prop_assert!(std::iter::from_fn(|| both.pop()).eq(in_both));
             model.extend(others);
             set.union(&other);
             prop_assert_eq!(set.len(), model.len());

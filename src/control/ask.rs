@@ -38,7 +38,7 @@ impl Control {
         let topology = self.owners.topology.borrow().clone();
         let pools = self.pools();
         let verdict = views::verdict(&topology.router, &tunnels, &peers, &routing);
-        let verdict = views::note_connections(verdict, &self.connections().await?);
+        let verdict = views::note_connections(verdict, &self.connections().await?, &tunnels);
         Ok(StatusView {
             router: views::router(&topology.router, &self.owners),
             verdict: views::note_pools(verdict, &pools),
@@ -132,7 +132,8 @@ impl Control {
     /// Reads the configuration file again.
     ///
     /// # Errors
-    /// Anything but a missing tunnel; then nothing was changed.
+    /// With [`ControlError::PartlyApplied`] the file is in force but for tunnels that cannot be made, with anything else
+    /// nothing was changed.
     pub async fn reload(&self) -> Result<String, ControlError> {
         self.owners.reload().await
     }

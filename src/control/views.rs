@@ -94,10 +94,9 @@ pub(crate) fn unmade_tunnel(unmade: &Unmade, now: Instant) -> TunnelView {
         local_certificate: None,
         peer_certificate: None,
         last_failure: Some(FailureView {
-            reason: "interface".to_owned(),
-            text: unmade.error.clone(),
-            remedy: "free the interface's name or choose another with `interface:`; it is tried again by itself"
-                .to_owned(),
+            reason: unmade.trouble.reason.to_owned(),
+            text: unmade.trouble.text.clone(),
+            remedy: format!("{}; it is tried again by itself", unmade.trouble.remedy),
             ago,
         }),
         retry_in: None,
@@ -120,7 +119,7 @@ pub(crate) fn tunnel(
         ike.and_then(|status| status.last_failure.as_ref()).map(|(failure, at)| ike_failure(failure, *at, now));
     TunnelView {
         name: tunnel.name.clone(),
-        state: ike.map_or(TunnelState::Down, |status| state(status.state)),
+        state: ike.map_or(TunnelState::Down, state),
         since: ike.map_or(0, |status| seconds(now, status.since)),
         profile: tunnel.profile.as_str().to_owned(),
         version: tunnel.ike.version.label().to_owned(),
@@ -163,12 +162,15 @@ fn certificate(summary: &certificate::CertificateSummary) -> CertificateView {
     }
 }
 
-const fn state(state: negotiation::TunnelState) -> TunnelState {
-    match state {
+fn state(status: &negotiation::TunnelStatus) -> TunnelState {
+    // What has failed since it was last well is not at rest, though nothing is done before the next packet.
+    let failed = status.last_failure.as_ref().is_some_and(|(_, at)| *at >= status.since);
+    match status.state {
         negotiation::TunnelState::Up => TunnelState::Up,
         negotiation::TunnelState::Connecting
         | negotiation::TunnelState::Authenticating
         | negotiation::TunnelState::IkeOnly => TunnelState::Connecting,
+        negotiation::TunnelState::Idle if failed => TunnelState::Down,
         negotiation::TunnelState::Listening | negotiation::TunnelState::Idle => TunnelState::Waiting,
         negotiation::TunnelState::Waiting | negotiation::TunnelState::Stopped => TunnelState::Down,
     }
@@ -458,3 +460,6 @@ pub(crate) fn seconds(now: Instant, then: Instant) -> u64 {
 fn remaining(now: Instant, deadline: Instant) -> u64 {
     deadline.saturating_duration_since(now).as_secs()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

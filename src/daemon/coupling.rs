@@ -229,7 +229,8 @@ impl Coupling {
                     hops: Hops::One,
                 };
                 let interface = Some(part.tunnel.interface.clone());
-                let add = Add { peer, name: session.name.clone(), path, interface, config };
+                let (name, counted) = (session.name.clone(), session.peer.name.clone());
+                let add = Add { peer, name, counted, path, interface, config };
                 self.tell_bfd(bfd_task::Command::Add(Box::new(add))).await;
                 if self.gates.lock().await.up.contains_key(&part.tunnel.id) {
                     self.tell_bfd(bfd_task::Command::Start(peer)).await;

@@ -1,6 +1,7 @@
 //! Why the router could not start.
 
 use super::interfaces::InterfacesError;
+use super::topology::Trouble;
 
 /// Something the router can't be without.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +41,7 @@ impl StartError {
             {
                 format!("stop the other IKE daemon on {address} (`ss -lunp`)")
             }
-            Self::Dataplane(dataplane::Error::Bind { address, source, .. })
-                if source.kind() == std::io::ErrorKind::AddrNotAvailable =>
-            {
-                format!("give {} to an interface, or correct `local:`", address.ip())
-            }
+            Self::Dataplane(error) if error.is_absent_address() => Trouble::new(error).remedy,
             Self::Dataplane(_) | Self::Fib(_) | Self::Interfaces(_) => {
                 "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; check that /dev/net/tun \
                  exists and that no interface has the tunnel's name"

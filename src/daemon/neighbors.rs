@@ -170,7 +170,9 @@ impl Supervisor {
     /// A session of a range is over.
     pub(super) async fn forget_neighbor(&mut self, id: PeerId) {
         self.sessions.remove(&id);
-        if self.topology.borrow().neighbors.contains_key(&id) {
+        let part = self.topology.borrow().neighbors.get(&id).cloned();
+        if let Some(part) = part {
+            self.coupling.unwatch_outside(&part.session).await;
             self.tell_rib(rib_task::Command::RemovePeer { peer: id }).await;
             self.change_topology(|topology| drop(topology.neighbors.remove(&id)));
         }
@@ -251,8 +253,9 @@ impl Supervisor {
         };
         let link = spot.interface.as_ref().map(|_| spot.link);
         let path = Path { link, local: spot.local, remote: part.session.peer.peer_address, hops };
-        let (name, interface) = (part.session.name.clone(), spot.interface.clone());
-        self.coupling.watch_outside(Add { peer: id, name, path, interface, config }).await;
+        let (name, counted) = (part.session.name.clone(), part.session.peer.name.clone());
+        let interface = spot.interface.clone();
+        self.coupling.watch_outside(Add { peer: id, name, counted, path, interface, config }).await;
     }
 
     async fn change_neighbor_bfd(&mut self, id: PeerId, old: &Session, new: Option<&bfd::Config>) {

@@ -140,7 +140,8 @@ impl Owners {
     /// Reads the configuration file again.
     ///
     /// # Errors
-    /// When the file cannot be applied; then nothing was changed.
+    /// When the file cannot be applied: with [`ControlError::PartlyApplied`] it is in force but for tunnels that cannot be
+    /// made, with anything else nothing was changed.
     pub async fn reload(&self) -> ReloadOutcome {
         let (reply, answer) = oneshot::channel();
         self.reload.send(ReloadRequest { reply }).await.map_err(|_| ControlError::Stopping)?;

@@ -1,8 +1,8 @@
 //! Makes the running router match a configuration: at start, and again at each reload.
 //!
 //! A reload changes what differs and leaves every other tunnel alone. A file with errors, or with a change that needs
-//! a restart, changes nothing. A tunnel that can't be made (its interface's name is taken, say) is listed as down with
-//! the reason and tried again, and keeps no other tunnel waiting.
+//! a restart, changes nothing. A tunnel that can't be made (its interface's name is taken, say, or its outside address is
+//! yet to come) is listed as down with the reason and tried again, and keeps no other tunnel waiting.
 
 mod plan;
 
@@ -25,7 +25,7 @@ use super::coupling::Coupling;
 use super::engine::Engine;
 use super::neighbors::Neighborhood;
 use super::pools::Pools;
-use super::topology::{Part, Topology, Unmade};
+use super::topology::{Part, Topology, Trouble, Unmade};
 use super::watches::WatchNumbers;
 use super::{flows, ike_task, rib_task};
 use telemetry::report::Reporter;
@@ -103,12 +103,21 @@ impl Supervisor {
 
     /// Starts every tunnel of a router that has none yet. If a predecessor left routes in the kernel (`restarted`), peers
     /// are asked to keep ours (RFC 4724 4.1).
+    ///
+    /// # Errors
+    /// When no tunnel can be made, and not only since its outside address is yet to come.
     pub(super) async fn apply_first(&mut self, router: &Router, restarted: bool) -> Result<(), dataplane::Error> {
         self.restarted = restarted;
         self.tell_rib(rib_task::Command::Sources(router.statics.clone(), router.connected.clone())).await;
         self.tell_flows();
+        let mut failure = None;
         for tunnel in &router.tunnels {
-            self.add(tunnel, router).await?;
+            let error = self.try_add(tunnel, router).await;
+            failure = failure.or(error.filter(|error| !error.is_absent_address()));
+        }
+        // Where none can be made, it is the machine that lacks something.
+        if let Some(failure) = failure.filter(|_| self.topology.borrow().tunnels.is_empty()) {
+            return Err(failure);
         }
         self.pools.apply(&router.pools).await;
         drop(self.ike.send(ike_task::Command::Listen).await);
@@ -157,7 +166,7 @@ impl Supervisor {
         if unmade.is_empty() {
             return Ok(summary);
         }
-        let failed = unmade.values().map(|unmade| format!("{}: {}", unmade.tunnel.name, unmade.error));
+        let failed = unmade.values().map(|unmade| format!("{}: {}", unmade.tunnel.name, unmade.trouble.text));
         Err(ControlError::PartlyApplied { summary, failed: failed.collect::<Vec<_>>().join("; ") })
     }
 
@@ -182,7 +191,7 @@ impl Supervisor {
         }
         self.remove(id, StopReason::ConfigurationChanged).await;
         let router = Arc::clone(&self.topology.borrow().router);
-        self.try_add(&part.tunnel, &router).await;
+        drop(self.try_add(&part.tunnel, &router).await);
     }
 
     /// Tries again to make what could not be made.
@@ -192,7 +201,7 @@ impl Supervisor {
             (topology.unmade.clone(), Arc::clone(&topology.router))
         };
         for Unmade { tunnel, .. } in unmade.values() {
-            self.try_add(tunnel, &router).await;
+            drop(self.try_add(tunnel, &router).await);
         }
     }
 
@@ -223,7 +232,7 @@ impl Supervisor {
         self.change_topology(|topology| topology.unmade.clear());
         self.tell_rib(rib_task::Command::Reconfigure(Box::new(router.rib.clone()))).await;
         for tunnel in &plan.add {
-            self.try_add(tunnel, router).await;
+            drop(self.try_add(tunnel, router).await);
         }
         for tunnel in plan.policy {
             self.change_policy(tunnel).await;
@@ -240,23 +249,26 @@ impl Supervisor {
         drop(self.ike.send(ike_task::Command::Credentials { tunnel: id, auth }).await);
     }
 
-    /// Makes a tunnel, or keeps it in mind. One tunnel that can't be made must not keep others from being made.
-    async fn try_add(&mut self, tunnel: &Tunnel, router: &Router) {
+    /// Makes a tunnel, or keeps it in mind and returns why. One tunnel that can't be made must not keep others from being
+    /// made.
+    async fn try_add(&mut self, tunnel: &Tunnel, router: &Router) -> Option<dataplane::Error> {
         let error = self.add(tunnel, router).await.err();
-        if let Some(error) = &error {
-            self.reporter.tunnel_not_made(&tunnel.name, error);
+        let trouble = error.as_ref().map(Trouble::new);
+        if let Some((error, trouble)) = error.as_ref().zip(trouble.as_ref()) {
+            self.reporter.tunnel_not_made(&tunnel.name, error, &trouble.remedy);
         }
-        self.change_topology(|topology| match error {
+        self.change_topology(|topology| match trouble {
             None => drop(topology.unmade.remove(&tunnel.id)),
-            Some(error) => {
+            Some(trouble) => {
                 let since = topology.unmade.get(&tunnel.id).map_or_else(Instant::now, |unmade| unmade.since);
-                let unmade = Unmade { tunnel: Arc::new(tunnel.clone()), error: error.to_string(), since };
-                topology.unmade.insert(tunnel.id, unmade);
+                topology.unmade.insert(tunnel.id, Unmade { tunnel: Arc::new(tunnel.clone()), trouble, since });
             }
         });
+        error
     }
 
     async fn add(&mut self, tunnel: &Tunnel, router: &Router) -> Result<(), dataplane::Error> {
+        dataplane::require_address(tunnel.ike.local)?;
         let interface = TunnelInterface {
             name: tunnel.interface.clone(),
             addresses: inside_addresses(tunnel),

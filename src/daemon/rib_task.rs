@@ -361,8 +361,9 @@ impl Task {
                     self.stop_session(peer, peering::StopReason::PrefixLimit { limit, count });
                 }
                 Output::PrefixWarning { peer, limit, count } => {
-                    let name = self.topology.borrow().session_name(peer);
-                    self.reporter.prefix_limit_near(&name, count, limit);
+                    let topology = self.topology.borrow();
+                    let (name, counted) = (topology.session_name(peer), topology.counted_name(peer));
+                    self.reporter.prefix_limit_near(&name, &counted, count, limit);
                 }
                 Output::EndOfRib { peer, family } => self.note_complete(peer, family),
                 Output::Forgotten { peer } => {

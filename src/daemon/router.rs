@@ -228,7 +228,7 @@ impl Running {
         }
         self.dataplane.stop().await;
         self.host.restore();
-        self.reporter.stopped();
+        self.reporter.stopped(self.returning);
     }
 }
 

@@ -41,9 +41,33 @@ pub struct Unmade {
     /// As configured.
     pub tunnel: Arc<Tunnel>,
     /// What stands in the way.
-    pub error: String,
+    pub trouble: Trouble,
     /// Since when.
     pub since: Instant,
+}
+
+/// Why a tunnel could not be made.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// A stable word.
+    pub reason: &'static str,
+    /// In words.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Trouble {
+    pub(super) fn new(error: &dataplane::Error) -> Self {
+        let (reason, remedy) = if let dataplane::Error::Bind { address, .. } = error
+            && error.is_absent_address()
+        {
+            ("address", format!("give {} to an interface, or correct `local:`", address.ip()))
+        } else {
+            ("interface", "free the interface's name or choose another with `interface:`".to_owned())
+        };
+        Self { reason, text: error.to_string(), remedy }
+    }
 }
 
 /// One tunnel's parts.
@@ -88,9 +112,17 @@ impl Topology {
     /// What the user calls a session; its number, if it is gone.
     #[must_use]
     pub fn session_name(&self, peer: PeerId) -> String {
+        self.configured(peer).map_or_else(|| peer.0.to_string(), |session| session.name.clone())
+    }
+
+    /// The name that things about a session are counted under: for a peer of a range, the range's.
+    pub(super) fn counted_name(&self, peer: PeerId) -> String {
+        self.configured(peer).map_or_else(|| peer.0.to_string(), |session| session.peer.name.clone())
+    }
+
+    fn configured(&self, peer: PeerId) -> Option<&settings::Session> {
         let inside = self.tunnels.get(&TunnelId(peer.0)).and_then(|part| part.tunnel.bgp.as_ref());
-        let session = inside.or_else(|| self.neighbors.get(&peer).map(|part| &*part.session));
-        session.map_or_else(|| peer.0.to_string(), |session| session.name.clone())
+        inside.or_else(|| self.neighbors.get(&peer).map(|part| &*part.session))
     }
 
     /// What the user calls what packets leave through.

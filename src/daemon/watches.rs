@@ -149,7 +149,7 @@ impl Supervisor {
             Ok(Where { link, interface, local }) => {
                 let path = Path { link: Some(*link), local: *local, remote: watch.address, hops: Hops::One };
                 let (name, config) = (watch.name.clone(), watch.config.clone());
-                Some(Add { peer: id, name, path, interface: interface.clone(), config })
+                Some(Add { peer: id, counted: name.clone(), name, path, interface: interface.clone(), config })
             }
             Err(reason) => {
                 self.reporter.neighbor_waits(&watch.name, reason);

@@ -66,3 +66,11 @@ pub enum Error {
     #[error("the data plane has stopped")]
     Stopped,
 }
+
+impl Error {
+    /// Whether no interface has the address that is asked for. It may come.
+    #[must_use]
+    pub fn is_absent_address(&self) -> bool {
+        matches!(self, Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable)
+    }
+}

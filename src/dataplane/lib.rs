@@ -42,7 +42,7 @@ pub use event::{Event, Failure, Limit};
 pub use interface::{InterfaceInfo, LEAST_MTU, TunnelInterface};
 pub use outbox::Outbox;
 pub use packet::laws::packet_laws;
-pub use socket::bind_udp;
+pub use socket::{bind_udp, require_address};
 pub use usage::SaUsage;
 
 /// The port of IKE (RFC 7296 2).

@@ -143,6 +143,7 @@ impl Sockets {
 }
 
 /// A UDP socket of an engine on `local`, which does not block. `prepare` sets what it needs beyond that before it is bound.
+/// The address need not be there yet.
 ///
 /// # Errors
 /// [`Error::Bind`].
@@ -158,6 +159,19 @@ pub fn bind_udp(
         finish(socket, local, prepare)
     };
     bound().map_err(|source| Error::Bind { protocol: "UDP", address: local, source })
+}
+
+/// Whether an interface has this address by now.
+///
+/// # Errors
+/// [`Error::Bind`], by which [`Error::is_absent_address`].
+pub fn require_address(address: IpAddr) -> Result<(), Error> {
+    let bound = std::net::UdpSocket::bind((address, 0));
+    bound.map(drop).map_err(|source| Error::Bind {
+        protocol: "UDP",
+        address: SocketAddr::new(address, IKE_PORT),
+        source,
+    })
 }
 
 fn bind_esp(local: SocketAddr, buffer: usize) -> Result<socket2::Socket, Error> {
@@ -177,7 +191,17 @@ fn finish(
     prepare(&socket)?;
     // Cloud gateways do no path MTU discovery.
     message::keep_whole(&socket, local, false)?;
-    socket.bind(&local.into())?;
+    match socket.bind(&local.into()) {
+        // Some addresses come late at boot: the socket hears, and can send, from then on.
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            match local {
+                SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+                SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+            }
+            socket.bind(&local.into())?;
+        }
+        bound => bound?,
+    }
     Ok(socket)
 }
 
@@ -204,4 +228,23 @@ fn grow_buffers(socket: &socket2::Socket, buffer: usize) -> io::Result<()> {
         socket.set_send_buffer_size(buffer)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Set aside for documentation (RFC 5737, RFC 3849): no machine has them.
+    const NOBODYS: [&str; 2] = ["192.0.2.77", "2001:db8::77"];
+
+    #[test]
+    fn sockets_are_there_before_their_address_is_and_the_address_is_missed() {
+        for address in NOBODYS.map(|address| address.parse::<IpAddr>().unwrap()) {
+            let socket = bind_udp(SocketAddr::new(address, 0), |_| Ok(())).unwrap();
+            assert_eq!(socket.local_addr().unwrap().as_socket().unwrap().ip(), address);
+            let error = require_address(address).unwrap_err();
+            assert!(error.is_absent_address() && error.to_string().contains(&address.to_string()), "{error}");
+        }
+        require_address([127, 0, 0, 1].into()).unwrap();
+    }
 }

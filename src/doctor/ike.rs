@@ -25,14 +25,14 @@ pub(crate) fn examine(tunnel: &Tunnel, evidence: &Evidence, findings: &mut Findi
             Step::new(Rung::Ike, Outcome::Failure, code.title())
         }
         (None, _) => absent(tunnel, findings),
-        (Some(TunnelState::Waiting), _) if tunnel.failure.is_none() => waiting(tunnel, findings),
+        (Some(TunnelState::Waiting), _) if tunnel.on_demand || tunnel.failure.is_none() => waiting(tunnel, findings),
         (Some(_), _) => failed(tunnel, findings),
     }
 }
 
 /// Whether what the router says leaves open why: then it is what this machine lacks. What the peer said stays true.
 fn is_silence(tunnel: &Tunnel) -> bool {
-    tunnel.failure.as_ref().is_none_or(|failure| matches!(failure.reason.as_str(), "timeout" | "dpd"))
+    tunnel.failure.as_ref().is_none_or(|failure| matches!(failure.reason.as_str(), "timeout" | "dpd" | "address"))
 }
 
 /// Our address, and the way to the peer's.
@@ -274,6 +274,7 @@ pub(crate) fn code(reason: &str) -> Code {
         "ts_unacceptable" | "single_pair" => Code::Selectors,
         "expired" => Code::Expired,
         "interface" => Code::InterfaceAbsent,
+        "address" => Code::LocalAbsent,
         "cert_not_yet_valid" => Code::ClockWrong,
         reason if reason.starts_with("cert_") => Code::CertificateRefused,
         _ => Code::IkeOther,

@@ -25,7 +25,7 @@ use wire::LinkId;
 use crate::config::NexthopMode;
 use crate::mailbox::{Dead, Deaths, LinkWord, Mailbox};
 use crate::netlink::{Lister, Marks, Monitor, Notice, Requests};
-use crate::plan::{Mode, Op, Owner, Plan, PlanConfig, Refusal};
+use crate::plan::{Mode, Op, Owner, Plan, PlanConfig};
 use crate::policy::{self, Step};
 use crate::snapshot::{Failover, FibCounters, FibEvent};
 use crate::{FibConfig, FibError};
@@ -298,8 +298,9 @@ impl Task {
         if let Some(running) = &mut self.failover {
             running.messages += ops.len();
         }
-        self.execute(&ops).await;
-        !ops.is_empty()
+        let worked = !ops.is_empty();
+        self.execute(ops).await;
+        worked
     }
 
     /// Returns the steps that are done.
@@ -325,26 +326,22 @@ impl Task {
         }
     }
 
-    async fn execute(&mut self, ops: &[Op]) {
-        if !ops.is_empty() {
-            let executed = self.requests.execute(ops).await;
-            self.note(ops, executed);
+    /// Returns the operations that are done.
+    async fn execute(&mut self, ops: Vec<Op>) -> Vec<Op> {
+        if ops.is_empty() {
+            return ops;
         }
-    }
-
-    fn note(&mut self, ops: &[Op], executed: Result<Vec<Result<(), Refusal>>, FibError>) {
-        match executed {
+        match self.requests.execute(&ops).await {
             Ok(results) => {
-                for (op, result) in ops.iter().zip(results) {
-                    match self.plan.handle_result(op, result) {
-                        None => self.count(op),
-                        Some(refusal) => self.refused(op, &refusal),
-                    }
-                }
+                let (done, refused) = self.plan.handle_results(ops, results);
+                done.iter().for_each(|op| self.count(op));
+                refused.iter().for_each(|(op, refusal)| self.refused(op, refusal));
+                done
             }
             Err(error) => {
                 self.trouble(&error);
                 self.schedule.lost_sight();
+                Vec::new()
             }
         }
     }

@@ -54,8 +54,9 @@ pub enum Output {
         /// Of which family.
         family: Family,
     },
-    /// All that was learned on a session that was lost is decided without it, and what follows from it for the forwarding
-    /// table was handed out before this; whether the peer is back or not.
+    /// All that was learned on a session that was lost is decided without it, and so is what was led over it by static
+    /// routes or peers several hops away. What follows for the forwarding table was handed out before this; whether the
+    /// peer is back or not.
     Forgotten {
         /// Who.
         peer: PeerId,

@@ -65,7 +65,7 @@ pub struct Rib {
     pub(crate) installed: usize,
     /// Prefixes to decide again.
     pub(crate) dirty: IdSet,
-    /// Of these, the ones that have not been since a session was lost, by its peer.
+    /// Of these, the ones that have not been since a session was lost, by its peer, and those that hang on them.
     pub(crate) leaving: BTreeMap<PeerId, IdSet>,
     /// Prefixes that may be gone from everywhere.
     pub(crate) vacant: IdSet,
@@ -168,11 +168,9 @@ impl Rib {
             return;
         }
         state.adj_out = AdjOut::default();
-        let mut leaving = state.adj_in.prefixes.clone();
         self.forget_routes(peer);
-        // What was of no use is decided already.
-        leaving.intersect(&self.dirty);
-        self.leaving.entry(peer).or_default().union(&leaving);
+        // What the peer withdrew just before is among it, and what was of no use is decided already.
+        self.leaving.entry(peer).or_default().union(&self.dirty);
         self.drop_outputs(peer);
     }
 
@@ -344,8 +342,11 @@ impl Rib {
         }
     }
 
-    /// Forgets outputs that concern a peer.
+    /// Forgets outputs that concern a peer, but for the end of a session that was lost before: that is said later.
     pub(crate) fn drop_outputs(&mut self, peer: PeerId) {
+        if self.ready.contains(&Output::Forgotten { peer }) {
+            self.leaving.entry(peer).or_default();
+        }
         self.ready.retain(|output| match output {
             Output::Send { peer: to, .. } | Output::HeldBack { peer: to, .. } => *to != peer,
             Output::PrefixLimit { peer: of, .. }

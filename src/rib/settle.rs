@@ -61,7 +61,7 @@ impl Rib {
         if self.deferred {
             return false;
         }
-        self.look_up_next_hops();
+        self.look_up_next_hops_of_leaving();
         let worked = !self.dirty.is_empty();
         let mut scratch = std::mem::take(&mut self.scratch);
         for _ in 0..BATCH {
@@ -73,8 +73,26 @@ impl Rib {
         self.report_forgotten() || worked
     }
 
+    /// Looks up what is in doubt. What hangs on routes of a lost session is known only then: it is to be decided, too,
+    /// before that session is forgotten.
+    fn look_up_next_hops_of_leaving(&mut self) {
+        let doubtful = self.is_doubtful();
+        self.look_up_next_hops();
+        if doubtful {
+            self.leaving.values_mut().for_each(|leaving| leaving.union(&self.dirty));
+        }
+    }
+
+    /// Whether something may hang on routes that were decided again.
+    fn is_doubtful(&self) -> bool {
+        self.loose_moved || !self.unsure.is_empty()
+    }
+
     /// Says whose lost session leaves nothing undecided; whether there is such a peer.
     fn report_forgotten(&mut self) -> bool {
+        if self.is_doubtful() {
+            return false;
+        }
         let Self { leaving, ready, .. } = self;
         let before = leaving.len();
         leaving.retain(|peer, left| {

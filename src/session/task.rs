@@ -39,6 +39,7 @@ pub fn spawn<T: From<(PeerId, Notice)> + Send + 'static>(
     let (update_tx, updates) = mpsc::channel(UPDATE_QUEUE);
     let (io_tx, io) = mpsc::channel(IO_QUEUE);
     let settings::Session { id, peer: config, transport, .. } = configured.clone();
+    reporter.bgp_added(&config);
     let mut peer = Peer::new(config.clone(), system_entropy());
     if restarted {
         // RFC 4724 4.1: a tunnel carries nothing between the end of one process and the key exchange of the next. Its

@@ -9,3 +9,5 @@ mod policies;
 mod pools;
 pub mod report;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;

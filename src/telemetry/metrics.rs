@@ -2,10 +2,14 @@
 //!
 //! Two kinds: what *happened* is counted as it happens ([`Metrics`], fed by [`super::report`]); how things *are* is
 //! asked at the moment of the scrape ([`Snapshot`]). Labels are configured names and fixed
-//! words only: no SPI, no address that changes, so that a rekey starts no new series.
+//! words only: no SPI, no address that changes, so that a rekey starts no new series. What is counted of the peers of a
+//! range has the range's name, for series of counts stay, and anybody in the range may connect.
+//!
+//! Series that alerts look at begin at zero: Prometheus sees no increase in one that begins at one.
 
 pub use prometheus::TEXT_FORMAT;
-use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::proto::MetricFamily;
+use prometheus::{Encoder as _, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use super::snapshot::Snapshot;
 
@@ -19,9 +23,9 @@ pub struct Metrics {
     pub(crate) dpd_timeouts: IntCounterVec,
     /// By tunnel, kind (`ike`, `child`) and result.
     pub(crate) rekeys: IntCounterVec,
-    /// By tunnel, direction, code and subcode.
+    /// By session, direction, code and subcode, where these are known ones.
     pub(crate) notifications: IntCounterVec,
-    /// By tunnel and reason.
+    /// By session and reason.
     pub(crate) bfd_failures: IntCounterVec,
     /// By session: times that the peer came near the limit of what it may announce.
     pub(crate) prefix_warnings: IntCounterVec,
@@ -33,8 +37,6 @@ pub struct Metrics {
     pub(crate) reloads: IntCounterVec,
     /// When the configuration in force was read, in seconds since 1970.
     pub(crate) reload_success_time: IntGauge,
-    /// Differences found between the desired routes and the kernel's.
-    pub(crate) fib_repairs: IntCounter,
 }
 
 impl Metrics {
@@ -48,7 +50,7 @@ impl Metrics {
             rekeys: vec("rekeys_total", "Rekeyed SAs by kind and result.", &["tunnel", "kind", "result"]),
             notifications: vec(
                 "bgp_notifications_total",
-                "BGP NOTIFICATION messages by direction, code and subcode (RFC 4271 4.5).",
+                "BGP NOTIFICATION messages by direction, code and subcode (RFC 4271 4.5), `other` where they are unknown.",
                 &["tunnel", "direction", "code", "subcode"],
             ),
             bfd_failures: vec("bfd_failures_total", "BFD sessions lost by reason.", &["tunnel", "reason"]),
@@ -63,20 +65,22 @@ impl Metrics {
                 "Times that a connection's traffic moved, by cause.",
                 &["connection", "cause"],
             ),
-            reloads: vec("config_reload_total", "Configuration reloads by result.", &["result"]),
+            reloads: vec(
+                "config_reload_total",
+                "Configuration reloads by result; `partly` is in force, but for tunnels that cannot be made.",
+                &["result"],
+            ),
             reload_success_time: IntGauge::new(
                 name("config_last_reload_success_timestamp_seconds"),
                 "When the configuration in force was read, in seconds since 1970.",
             )
             .expect("the name is valid"),
-            fib_repairs: IntCounter::new(
-                name("fib_repairs_total"),
-                "Comparisons with the kernel that found a difference and repaired it.",
-            )
-            .expect("the name is valid"),
             registry,
         };
         metrics.register();
+        for result in ["ok", "partly", "failed"] {
+            metrics.reloads.with_label_values(&[result]);
+        }
         metrics
     }
 
@@ -96,7 +100,6 @@ impl Metrics {
             self.registry.register(Box::new(vector.clone())).expect("every name is registered once");
         }
         self.registry.register(Box::new(self.reload_success_time.clone())).expect("every name is registered once");
-        self.registry.register(Box::new(self.fib_repairs.clone())).expect("every name is registered once");
     }
 
     /// Starts a tunnel's counters at zero, so that the first event is an increase Prometheus can see.
@@ -117,12 +120,17 @@ impl Metrics {
 }
 
 impl Metrics {
+    /// The counts so far.
+    pub(crate) fn counts(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
     /// What a scrape gets: the counts so far, and `snapshot`, how things are.
     ///
     /// # Errors
     /// When they cannot be written as text.
     pub fn text(&self, snapshot: &Snapshot) -> Result<Vec<u8>, prometheus::Error> {
-        let mut families = self.registry.gather();
+        let mut families = self.counts();
         // What nothing is known about has no samples, and a family without samples cannot be written.
         families.extend(snapshot.families().into_iter().filter(|family| !family.get_metric().is_empty()));
         let mut body = Vec::new();

@@ -51,8 +51,8 @@ impl Reporter {
     }
 
     /// A tunnel could not be made.
-    pub fn tunnel_not_made(&self, tunnel: &str, error: &dataplane::Error) {
-        error!(tunnel, %error, remedy = "free the interface's name; it is tried again by itself", "tunnel not made");
+    pub fn tunnel_not_made(&self, tunnel: &str, error: &dataplane::Error, remedy: &str) {
+        error!(tunnel, %error, remedy, "tunnel not made; it is tried again by itself");
     }
 
     /// The server of a pool of clients serves, or does not.
@@ -70,8 +70,12 @@ impl Reporter {
     }
 
     /// The process is about to end.
-    pub fn stopped(&self) {
-        info!("stopped: interfaces, routes and sockets are gone");
+    pub fn stopped(&self, returning: bool) {
+        if returning {
+            info!("stopped: interfaces and sockets are gone; routes whose interface stays are left for the next start");
+        } else {
+            info!("stopped: interfaces, routes and sockets are gone");
+        }
     }
 
     /// A reload is over.
@@ -80,6 +84,11 @@ impl Reporter {
             Ok(summary) => {
                 info!(%summary, "configuration reloaded");
                 self.metrics.reloads.with_label_values(&["ok"]).inc();
+                self.metrics.reload_success_time.set(signed(system::unix_time().0));
+            }
+            Err(partly @ ControlError::PartlyApplied { .. }) => {
+                warn!(outcome = %partly, remedy = partly.remedy(), "configuration reloaded, but for some tunnels");
+                self.metrics.reloads.with_label_values(&["partly"]).inc();
                 self.metrics.reload_success_time.set(signed(system::unix_time().0));
             }
             Err(refusal) => {
@@ -184,7 +193,6 @@ impl Reporter {
         match event {
             peering::Event::Established(established) => {
                 let hold = established.hold_time.as_secs();
-                self.metrics.know_session(tunnel);
                 info!(tunnel, %peer, asn = %config.peer_asn, router_id = %established.peer_router_id, hold, "BGP established");
             }
             peering::Event::Down { reason, was_established: true, retry_in, .. } => {
@@ -218,8 +226,13 @@ impl Reporter {
         }
     }
 
+    /// The peer chooses the numbers: only those that mean something have series of their own.
     fn notification(&self, tunnel: &str, direction: &str, code: u8, subcode: u8) {
-        let (code, subcode) = (code.to_string(), subcode.to_string());
+        let notification = bgp::message::Notification::new(bgp::message::ErrorCode(code), subcode, Vec::new());
+        let known = notification.code.name().is_some();
+        let label = |known: bool, number: u8| if known { number.to_string() } else { "other".to_owned() };
+        let (code, subcode) =
+            (label(known, code), label(known && subcode == 0 || notification.subcode_name().is_some(), subcode));
         self.metrics.notifications.with_label_values(&[tunnel, direction, &code, &subcode]).inc();
     }
 
@@ -241,19 +254,24 @@ impl Reporter {
         warn!(tunnel = config.name, %from, %error, remedy, "BGP connection not accepted");
     }
 
-    /// Starts a BFD session's counters at zero.
-    pub fn bfd_added(&self, tunnel: &str) {
+    /// Starts a BGP session's counters at zero; for a peer of a range, the range's.
+    pub fn bgp_added(&self, config: &peering::PeerConfig) {
+        self.metrics.know_session(&config.name);
+    }
+
+    /// Starts a BFD session's counters at zero, which are those of this name.
+    pub fn bfd_added(&self, counted: &str) {
         for reason in ["silence", "peer-down"] {
-            self.metrics.bfd_failures.with_label_values(&[tunnel, reason]);
+            self.metrics.bfd_failures.with_label_values(&[counted, reason]);
         }
     }
 
-    /// Everything a BFD session tells.
-    pub fn bfd_event(&self, tunnel: &str, peer: std::net::IpAddr, event: &bfd::Event) {
+    /// Everything a BFD session tells. Its losses are counted under the name `counted`.
+    pub fn bfd_event(&self, tunnel: &str, counted: &str, peer: std::net::IpAddr, event: &bfd::Event) {
         match event {
             bfd::Event::StateChanged { from, to, reason: Some(reason) } if reason.is_failure() => {
                 warn!(tunnel, %peer, %from, %to, %reason, remedy = reason.remedy(), "BFD session lost");
-                self.metrics.bfd_failures.with_label_values(&[tunnel, reason.label()]).inc();
+                self.metrics.bfd_failures.with_label_values(&[counted, reason.label()]).inc();
             }
             bfd::Event::StateChanged { from, to, reason: Some(reason) } => {
                 info!(tunnel, %peer, %from, %to, %reason, "BFD session ended");
@@ -355,10 +373,10 @@ impl Reporter {
         warn!(tunnel, %prefix, limit, remedy, "prefix held back: the peer would get more than `max-prefix: {{out: ..}}`");
     }
 
-    /// A peer has announced nearly as many prefixes as it may.
-    pub fn prefix_limit_near(&self, tunnel: &str, count: u32, limit: u32) {
+    /// A peer has announced nearly as many prefixes as it may, which is counted under the name `counted`.
+    pub fn prefix_limit_near(&self, tunnel: &str, counted: &str, count: u32, limit: u32) {
         let remedy = "raise `max-prefix: {in: ..}`, or accept less: one route more than that ends the session";
-        self.metrics.prefix_warnings.with_label_values(&[tunnel]).inc();
+        self.metrics.prefix_warnings.with_label_values(&[counted]).inc();
         warn!(tunnel, count, limit, remedy, "the peer has announced nearly as many routes as it may");
     }
 

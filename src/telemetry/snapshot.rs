@@ -9,8 +9,8 @@ use super::metrics::name;
 use super::{policies, pools};
 use view::policy::PoliciesView;
 use view::{
-    BfdView, ChildView, ConnectionState, ConnectionsView, FibView, FlowState, FlowView, MessageCounts, PeerView,
-    PoolView, StatusView, StrangersView, TunnelState, TunnelView,
+    BfdView, ChildView, ConnectionsView, FibView, FlowState, FlowView, MessageCounts, PeerView, PoolView, StatusView,
+    StrangersView, TunnelState, TunnelView,
 };
 
 /// FSM states of RFC 4271 8.2.2, for `quadspan_bgp_peer_state`.
@@ -56,7 +56,7 @@ impl Snapshot {
         engine(&self.engine, &mut families);
         peers(&status.peers, &mut families);
         bfd(&self.bfd, &mut families);
-        connections(&self.connections, &mut families);
+        connections(&self.connections, &status.tunnels, &mut families);
         prefixes(&status.peers, &mut families);
         messages(&status.peers, &mut families);
         tables(status, fib, &mut families);
@@ -80,9 +80,14 @@ fn router(status: &StatusView, families: &mut Vec<MetricFamily>) {
     collect(families, &[info, dataplane, uptime, memory, files]);
 }
 
-fn tunnels(tunnels: &[TunnelView], fib: &FibView, flows: &[FlowView], families: &mut Vec<MetricFamily>) {
+pub(crate) fn tunnels(tunnels: &[TunnelView], fib: &FibView, flows: &[FlowView], families: &mut Vec<MetricFamily>) {
     let ike = gauge("tunnel_ike_up", "Whether the tunnel's IKE SA is established.", &["tunnel"]);
     let child = gauge("tunnel_child_up", "Whether a CHILD SA carries the tunnel's traffic.", &["tunnel"]);
+    let rests = gauge(
+        "tunnel_at_rest",
+        "Whether the tunnel is on demand and nobody asks for it: it is down as it should be.",
+        &["tunnel"],
+    );
     let active = gauge("tunnel_active", "Whether a route in the kernel leads into the tunnel.", &["tunnel"]);
     let info = gauge(
         "tunnel_info",
@@ -95,12 +100,13 @@ fn tunnels(tunnels: &[TunnelView], fib: &FibView, flows: &[FlowView], families: 
         let used = routed || rules.any(|rule| rule.through.contains(&tunnel.name));
         ike.with_label_values(&[&tunnel.name]).set(flag(tunnel.ike.is_some()));
         child.with_label_values(&[&tunnel.name]).set(flag(tunnel.state == TunnelState::Up));
+        rests.with_label_values(&[&tunnel.name]).set(flag(tunnel.is_at_rest()));
         active.with_label_values(&[&tunnel.name]).set(flag(used));
         let (local, remote) = (tunnel.local.to_string(), tunnel.remote.to_string());
         let labels = [&tunnel.name, &tunnel.profile, &tunnel.version, &local, &remote, &tunnel.interface];
         info.with_label_values(&labels).set(1.0);
     }
-    collect(families, &[ike, child, active, info]);
+    collect(families, &[ike, child, rests, active, info]);
 }
 
 fn flows(flows: &[FlowView], families: &mut Vec<MetricFamily>) {
@@ -348,7 +354,7 @@ fn bfd(view: &BfdView, families: &mut Vec<MetricFamily>) {
     families.extend(discarded.collect());
 }
 
-fn connections(view: &ConnectionsView, families: &mut Vec<MetricFamily>) {
+pub(crate) fn connections(view: &ConnectionsView, tunnels: &[TunnelView], families: &mut Vec<MetricFamily>) {
     let labels = ["connection", "tunnel"];
     let active = gauge("connection_tunnel_active", "Whether the tunnel carries its connection's traffic.", &labels);
     let healthy = gauge("connection_tunnel_healthy", "Whether nothing speaks against the tunnel.", &labels);
@@ -359,11 +365,12 @@ fn connections(view: &ConnectionsView, families: &mut Vec<MetricFamily>) {
     );
     let away = gauge(
         "connection_failed_over",
-        "Whether others than the tunnels of the best priority carry the connection's traffic, or none does.",
+        "Whether others than the tunnels of the best priority carry the connection's traffic, or none does; 0 while \
+         those are at rest.",
         &["connection"],
     );
     for connection in &view.connections {
-        away.with_label_values(&[&connection.name]).set(flag(connection.state != ConnectionState::Normal));
+        away.with_label_values(&[&connection.name]).set(flag(connection.is_away(tunnels)));
         for tunnel in &connection.tunnels {
             let labels = [&connection.name, &tunnel.tunnel];
             active.with_label_values(&labels).set(flag(tunnel.active));

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::TunnelView;
+
 /// `quadspan show connections`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ConnectionsView {
@@ -48,6 +50,17 @@ pub struct ConnectionView {
     pub last_switch: Option<SwitchView>,
     /// Its tunnels, the first by priority first.
     pub tunnels: Vec<ConnectionTunnelView>,
+}
+
+impl ConnectionView {
+    /// Whether others than the tunnels of the best priority carry its traffic, or none does; not for want of those that
+    /// are on demand and that nobody asks for.
+    #[must_use]
+    pub fn is_away(&self, tunnels: &[TunnelView]) -> bool {
+        let rests = |name: &str| tunnels.iter().any(|tunnel| tunnel.name == name && tunnel.is_at_rest());
+        let mut first = self.tunnels.iter().filter(|member| member.role != "standby");
+        self.state != ConnectionState::Normal && (self.forced.is_some() || !first.all(|member| rests(&member.tunnel)))
+    }
 }
 
 /// Traffic moved.

@@ -85,7 +85,8 @@ pub struct RouterView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// Every tunnel and session is up, every pool is served, and the kernel agrees.
+    /// Every tunnel and session is up, but for tunnels on demand that nobody asks for; every pool is served, and the
+    /// kernel agrees.
     Ok,
     /// Traffic flows, redundancy is reduced or a table is behind.
     Degraded,

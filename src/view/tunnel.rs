@@ -15,9 +15,10 @@ pub enum TunnelState {
     Up,
     /// A negotiation is under way.
     Connecting,
-    /// The last attempt failed; the next one is due in `retry_in`.
+    /// The last attempt failed, and nobody has begun another; the next one is due in `retry_in` or, on demand, with the
+    /// next packet.
     Down,
-    /// Nobody has begun: configured to respond, or on demand and no packet came.
+    /// Nobody has begun: configured to respond, or on demand and no packet came since it was last well.
     Waiting,
 }
 
@@ -90,6 +91,14 @@ pub struct TunnelView {
     pub retry_in: Option<u64>,
     /// The state of the BGP session inside, if one is configured.
     pub bgp: Option<String>,
+}
+
+impl TunnelView {
+    /// Whether it is on demand and nobody asks for it, which is as it should be.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.on_demand && self.state == TunnelState::Waiting
+    }
 }
 
 /// A certificate.

@@ -10,6 +10,7 @@ use daemon::topology::Topology;
 use view::cause::{TunnelNames, sentence};
 use view::{
     ConnectionState, ConnectionTunnelView, ConnectionView, ConnectionsView, HealthView, ProbeTargetView, SwitchView,
+    TunnelView,
 };
 
 pub(crate) fn connections(report: &SteeringReport, topology: &Topology, now: Instant) -> ConnectionsView {
@@ -28,8 +29,12 @@ pub(crate) fn connections(report: &SteeringReport, topology: &Topology, now: Ins
 }
 
 /// A router on which all is well but for a connection that does without its first tunnels, or for probes.
-pub(crate) fn note_connections(verdict: view::Verdict, view: &ConnectionsView) -> view::Verdict {
-    let away = view.connections.iter().find(|connection| connection.state != ConnectionState::Normal);
+pub(crate) fn note_connections(
+    verdict: view::Verdict,
+    view: &ConnectionsView,
+    tunnels: &[TunnelView],
+) -> view::Verdict {
+    let away = view.connections.iter().find(|connection| connection.is_away(tunnels));
     let away = away.map(|connection| format!("connection {}: {}", connection.name, connection.reason));
     let silent = view.health.iter().find(|health| health.verdict == Verdict::Bad.label());
     let silent = silent.map(|health| format!("{}: its probes are not answered", health.tunnel));
@@ -158,6 +163,7 @@ fn word(verdict: Verdict) -> String {
 #[cfg(test)]
 mod tests {
     use steering::{Config, Connection, Failback, Member, Obstacle};
+    use view::TunnelState;
 
     use super::*;
 
@@ -210,12 +216,37 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_whose_tunnels_nobody_asks_for_is_well() {
+        let start = Instant::now();
+        let mut connection = made(&[(T1, 1), (T2, 2)], start);
+        let noted = |connection: &Connection, states: [TunnelState; 2]| {
+            let well = view::Verdict { health: view::Health::Ok, text: "all is well".to_owned() };
+            let view = ConnectionsView { connections: vec![seen(connection, start)], health: vec![] };
+            let named = |(number, state): (usize, TunnelState)| TunnelView {
+                name: format!("t{}", number + 1),
+                state,
+                ..crate::views::tests::on_demand(start)
+            };
+            let tunnels: Vec<_> = states.into_iter().enumerate().map(named).collect();
+            note_connections(well, &view, &tunnels).health
+        };
+        let (down, waiting, up) = (TunnelState::Down, TunnelState::Waiting, TunnelState::Up);
+        assert_eq!(noted(&connection, [waiting, waiting]), view::Health::Ok);
+        assert_eq!(noted(&connection, [down, waiting]), view::Health::Degraded, "it was asked for, and failed");
+        connection.handle_health(T2, None, start);
+        assert_eq!(noted(&connection, [waiting, up]), view::Health::Ok);
+        connection.handle_health(T1, None, start);
+        assert_eq!(connection.switch(Some(T2), start), Ok(T2));
+        assert_eq!(noted(&connection, [waiting, up]), view::Health::Degraded, "the operator has it so");
+    }
+
+    #[test]
     fn a_connection_without_its_first_tunnels_is_less_than_well() {
         let start = Instant::now();
         let mut connection = made(&[(T1, 1)], start);
         let noted = |connection: &Connection| {
             let well = view::Verdict { health: view::Health::Ok, text: "all is well".to_owned() };
-            note_connections(well, &ConnectionsView { connections: vec![seen(connection, start)], health: vec![] })
+            note_connections(well, &ConnectionsView { connections: vec![seen(connection, start)], health: vec![] }, &[])
         };
         let down = noted(&connection);
         assert_eq!((down.health, down.text.as_str()), (view::Health::Degraded, "connection c: no tunnel is healthy"));

@@ -7,8 +7,8 @@ use view::{Health, PeerPlace, PeerView, RoutingView, TunnelState, TunnelView, Ve
 pub(crate) fn verdict(router: &Router, tunnels: &[TunnelView], peers: &[PeerView], routing: &RoutingView) -> Verdict {
     let up = tunnels.iter().filter(|tunnel| tunnel.state == TunnelState::Up).count();
     // A tunnel on demand that nobody asks for is as it should be, and the session in it waits with it.
-    let at_rest = |tunnel: &&TunnelView| tunnel.on_demand && tunnel.state == TunnelState::Waiting;
-    let resting: Vec<&str> = tunnels.iter().filter(at_rest).map(|tunnel| tunnel.name.as_str()).collect();
+    let resting: Vec<&str> =
+        tunnels.iter().filter(|tunnel| tunnel.is_at_rest()).map(|tunnel| tunnel.name.as_str()).collect();
     let rests = |name: &str| resting.contains(&name);
     let configured = router.tunnels.len();
     let inside = router.tunnels.iter().filter(|tunnel| tunnel.bgp.is_some() && !rests(&tunnel.name)).count();
@@ -39,7 +39,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
-    use daemon::topology::Unmade;
+    use daemon::topology::{Trouble, Unmade};
 
     use super::*;
     use crate::views;
@@ -72,7 +72,8 @@ mod tests {
             PeerView { place, ..views::session(session, &status, rib::PeerCounts::default(), now) }
         };
         let made = |it: &settings::Tunnel| {
-            let unmade = Unmade { tunnel: Arc::new(it.clone()), error: String::new(), since: now };
+            let trouble = Trouble { reason: "interface", text: String::new(), remedy: String::new() };
+            let unmade = Unmade { tunnel: Arc::new(it.clone()), trouble, since: now };
             TunnelView { state: tunnel, ..views::unmade_tunnel(&unmade, now) }
         };
         let tunnels: Vec<_> = router.tunnels.iter().map(made).collect();

@@ -70,6 +70,8 @@ pub(super) struct Add {
     pub(super) peer: PeerId,
     /// The name of its BGP session.
     pub(super) name: String,
+    /// The name that its losses are counted under: for a peer of a range, the range's.
+    pub(super) counted: String,
     pub(super) path: Path,
     /// The interface behind the path's link.
     pub(super) interface: Option<String>,
@@ -133,6 +135,7 @@ struct Receiver {
 #[derive(Debug)]
 struct Served {
     name: String,
+    counted: String,
     path: Path,
     interface: Option<String>,
     sender: Option<Socket>,
@@ -224,21 +227,21 @@ impl Task {
     }
 
     fn add(&mut self, add: Add, now: Instant) {
-        let Add { peer, name, path, interface, config } = add;
+        let Add { peer, name, counted, path, interface, config } = add;
         let id = session(peer);
-        self.reporter.bfd_added(&name);
+        self.reporter.bfd_added(&counted);
         if let Some(before) = self.endpoint.resume(id, &path, &config, now) {
             if before != id {
                 self.close(id);
             }
             if let Some(served) = self.served.remove(&before) {
-                self.served.insert(id, Served { name, ..served });
+                self.served.insert(id, Served { name, counted, ..served });
             }
             return;
         }
         self.close(id);
         self.endpoint.add(id, path, config, now);
-        self.served.insert(id, Served { name, path, interface, sender: None, hears: false });
+        self.served.insert(id, Served { name, counted, path, interface, sender: None, hears: false });
     }
 
     fn report(&self) -> Report {
@@ -359,7 +362,7 @@ impl Task {
                 }
                 EndpointOutput::Event { session, event: EndpointEvent::Session(event) } => {
                     let Some(served) = self.served.get(&session) else { continue };
-                    self.reporter.bfd_event(&served.name, served.path.remote, &event);
+                    self.reporter.bfd_event(&served.name, &served.counted, served.path.remote, &event);
                     if let Event::Verdict(verdict) = event {
                         self.coupling.bfd_verdict(PeerId(session.0), verdict).await;
                     }

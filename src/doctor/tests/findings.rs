@@ -345,6 +345,8 @@ fn a_tunnel_that_waits_for_traffic_is_as_it_should_be() {
     let tunnel = &mut evidence.tunnels[0];
     (tunnel.state, tunnel.has_ike, tunnel.on_demand) = (Some(TunnelState::Waiting), false, true);
     tunnel.ping = None;
+    // What failed before it was last well.
+    tunnel.failure = Some(failure("timeout", "5 transmissions of our IKE_SA_INIT unanswered", "wait"));
     session_down(&mut evidence, "tunnel-down", "the tunnel is down");
     let report = examine(&evidence);
     assert_eq!(report.findings, []);

@@ -12,13 +12,23 @@ impl Plan {
     /// One deletion per dead hop, or hop in doubt, moves every route that has another way. Groups that would be left with
     /// nothing are given before what else their set has, so that their routes stay.
     pub(crate) fn dead_hops(&mut self) -> Vec<Op> {
+        self.leave_hops(true)
+    }
+
+    /// The same without doubts, for when it is unknown what the kernel holds: a hop in doubt could be the only one that a
+    /// route has.
+    pub(crate) fn surely_dead_hops(&mut self) -> Vec<Op> {
+        self.leave_hops(false)
+    }
+
+    fn leave_hops(&mut self, doubted: bool) -> Vec<Op> {
         if !self.objects_due || self.downed.is_empty() && self.doubted.is_empty() {
             return Vec::new();
         }
         let dead: BTreeSet<NexthopId> = self.own_hops(|hop| self.downed.contains(&hop.interface)).collect();
         let rescued: BTreeMap<NexthopId, Vec<Member>> =
             self.sets.iter().filter_map(|(set, state)| self.rescue(set, state, &dead)).collect();
-        let left = self.left_members(&dead, &rescued);
+        let left = if doubted { self.left_members(&dead, &rescued) } else { BTreeSet::new() };
         let deleted = dead.union(&left).map(|id| Op::DelNexthop { id: *id });
         rescued.into_iter().map(|(id, members)| Op::ReplaceGroup { id, members }).chain(deleted).collect()
     }

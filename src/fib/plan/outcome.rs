@@ -22,6 +22,22 @@ impl Plan {
         None
     }
 
+    /// Takes note of how `ops` ended. Returns those that the kernel carried out, and the others with its reasons.
+    pub(crate) fn handle_results(
+        &mut self,
+        ops: Vec<Op>,
+        results: Vec<Result<(), Refusal>>,
+    ) -> (Vec<Op>, Vec<(Op, Refusal)>) {
+        let (mut done, mut refused) = (Vec::new(), Vec::new());
+        for (op, result) in ops.into_iter().zip(results) {
+            match self.handle_result(&op, result) {
+                None => done.push(op),
+                Some(refusal) => refused.push((op, refusal)),
+            }
+        }
+        (done, refused)
+    }
+
     /// Routes that go with a deleted nexthop may have another way.
     fn note_lost_routes(&mut self, op: &Op) {
         if let Op::DelNexthop { id } = op {

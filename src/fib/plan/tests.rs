@@ -339,6 +339,18 @@ fn refusals_are_not_repeated_until_the_next_picture() {
 }
 
 #[test]
+fn what_the_kernel_refused_is_not_done() {
+    let (_, mut plan) = four_tunnels(Mode::Objects);
+    plan.set_route(prefix(1), set(&[1, 2, 3]));
+    let ops = plan.next_ops();
+    let [first, second, third] = &ops[..] else { panic!("a hop for each tunnel: {ops:?}") };
+    let refusal = Refusal { errno: libc::ENETDOWN, text: None };
+    let (done, refused) = plan.handle_results(ops.clone(), vec![Ok(()), Err(refusal.clone()), Ok(())]);
+    assert_eq!((done, refused), (vec![first.clone(), third.clone()], vec![(second.clone(), refusal)]));
+    assert_eq!(plan.kernel().all_own().count(), 2);
+}
+
+#[test]
 fn spare_next_hops_take_over_with_one_message_and_no_route_is_touched() {
     let (mut model, mut plan) = four_tunnels(Mode::Objects);
     for n in 0..1000 {

@@ -21,7 +21,7 @@ pub(super) struct Running {
 /// What was done for the sake of dead tunnels, and of next hops in doubt.
 #[derive(Debug, Default)]
 pub(super) struct Moved {
-    /// Nexthops that were deleted, and groups that got others before.
+    /// Nexthops that the kernel deleted, and groups that got others before.
     pub(super) deleted: Vec<Op>,
     /// Of the steps for protected flows those that the kernel took.
     pub(super) steps: Vec<Step>,
@@ -42,15 +42,15 @@ impl Task {
         Moved { deleted, steps }
     }
 
-    /// Returns what it deleted.
+    /// Returns what was done.
     async fn leave(&mut self, mut running: Running) -> Vec<Op> {
         match self.plan.mode() {
             Mode::Objects => {
-                let ops = self.plan.dead_hops();
-                self.execute(&ops).await;
+                let ops = if self.schedule.is_blind() { self.plan.surely_dead_hops() } else { self.plan.dead_hops() };
                 running.messages = ops.len();
+                let done = self.execute(ops).await;
                 self.record(&running);
-                ops
+                done
             }
             Mode::Multipath => {
                 self.failover.get_or_insert(running);
@@ -67,8 +67,8 @@ impl Task {
             // What only seems to have another way would be lost; it is looked at again with the next picture.
             return Moved::default();
         }
-        let deleted = self.plan.dead_hops();
-        self.execute(&deleted).await;
+        let ops = self.plan.dead_hops();
+        let deleted = self.execute(ops).await;
         Moved { deleted, steps: Vec::new() }
     }
 

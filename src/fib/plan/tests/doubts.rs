@@ -53,6 +53,21 @@ fn a_next_hop_in_doubt_stays_where_nothing_else_is_left() {
 }
 
 #[test]
+fn while_it_is_unknown_what_the_kernel_holds_only_what_is_dead_is_deleted() {
+    let (mut model, mut plan) = four_tunnels(Mode::Objects);
+    plan.set_route(prefix(1), set(&[1, 2, 3]));
+    drain(&mut model, &mut plan);
+    doubt(&mut plan, &[3]);
+    plan.link_down(LinkId(1));
+    let ops = plan.surely_dead_hops();
+    assert!(matches!(ops.as_slice(), [Op::DelNexthop { .. }]), "{ops:?}");
+    plan.handle_results(ops.clone(), ops.iter().map(|op| model.execute(op)).collect());
+    assert_eq!(model.ways(prefix(1)), Some(vec![12, 13]));
+    drain(&mut model, &mut plan);
+    assert_eq!(model.ways(prefix(1)), Some(vec![12]), "the doubt counts when it is known");
+}
+
+#[test]
 fn routes_that_leave_next_hops_in_doubt_are_replaced_and_not_lost() {
     let (mut model, mut plan) = four_tunnels(Mode::Objects);
     for n in 0..1000 {

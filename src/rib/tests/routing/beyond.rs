@@ -18,7 +18,7 @@ const AWS: u32 = 64512;
 const CORE: u32 = 65010;
 const LOOPBACK: &str = "10.255.0.1/32";
 
-fn address(text: &str) -> IpAddr {
+pub(crate) fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
@@ -43,7 +43,7 @@ fn lan_policy() -> PeerPolicy {
 }
 
 /// A neighbour at 10.255.0.1, several hops away.
-fn far_policy() -> PeerPolicy {
+pub(crate) fn far_policy() -> PeerPolicy {
     PeerPolicy {
         name: "far".to_owned(),
         link: LinkId::NONE,
@@ -54,7 +54,7 @@ fn far_policy() -> PeerPolicy {
     }
 }
 
-fn via(hops: &[(Option<&str>, &str)]) -> StaticTarget {
+pub(crate) fn via(hops: &[(Option<&str>, &str)]) -> StaticTarget {
     let hop = |(interface, to): &(Option<&str>, &str)| StaticHop {
         interface: interface.map(str::to_owned),
         address: address(to),
@@ -63,12 +63,12 @@ fn via(hops: &[(Option<&str>, &str)]) -> StaticTarget {
     StaticTarget::Via(hops.iter().map(hop).collect())
 }
 
-fn fixed(prefix: &str, target: StaticTarget) -> StaticRoute {
+pub(crate) fn fixed(prefix: &str, target: StaticTarget) -> StaticRoute {
     StaticRoute { prefix: net(prefix), target, distance: Distance::STATIC, announce: false }
 }
 
 /// Two tunnels and a network; no sessions.
-fn router() -> Router {
+pub(crate) fn router() -> Router {
     let mut router = Router::new(config());
     for number in 0..2_u32 {
         let inside = format!("169.254.21.{}/30", number * 4 + 2);
@@ -92,7 +92,7 @@ fn core_up(router: &mut Router) -> PeerId {
     core
 }
 
-fn far_up(router: &mut Router) -> PeerId {
+pub(crate) fn far_up(router: &mut Router) -> PeerId {
     let far = PeerId(10);
     router.rib.add_peer(far, far_policy());
     router.peer_up(far, session(10));

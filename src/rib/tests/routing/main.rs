@@ -4,6 +4,8 @@
 mod beyond;
 mod connections;
 #[cfg(test)]
+mod forgotten;
+#[cfg(test)]
 mod four_tunnels;
 #[cfg(test)]
 mod groups;

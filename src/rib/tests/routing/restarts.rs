@@ -1,7 +1,7 @@
 //! Graceful restart (RFC 4724), enhanced route refresh (RFC 7313), and our own restart.
 
 use bgp::Update;
-use rib::{FibChange, LinkState, NextHopSet, Output, PeerId, Verdict};
+use rib::{LinkState, Output, PeerId, Verdict};
 use wire::LinkId;
 
 use crate::router::{Router, V4, announce, attributes, config, net, permit, policy, sends, session};
@@ -10,7 +10,7 @@ const AWS: u32 = 64512;
 const HUB: PeerId = PeerId(1);
 
 /// A peer with two routes, and a hub that is told of them.
-fn two_routes() -> Router {
+pub(crate) fn two_routes() -> Router {
     let mut router = Router::new(config());
     let mut hub = policy(1, 65515);
     hub.export = policy::Chain::lines(vec![permit("10.0.0.0/8", 24)]);
@@ -24,7 +24,7 @@ fn two_routes() -> Router {
     router
 }
 
-fn say(router: &mut Router, prefixes: &[&str]) {
+pub(crate) fn say(router: &mut Router, prefixes: &[&str]) {
     let prefixes: Vec<_> = prefixes.iter().map(|prefix| net(prefix)).collect();
     router.rib.handle_update(PeerId(0), announce(&policy(0, AWS), attributes(&[AWS]), &prefixes));
 }
@@ -33,7 +33,7 @@ fn end_of_rib(router: &mut Router) {
     router.rib.handle_update(PeerId(0), Update { end_of_rib: Some(V4), ..Update::default() });
 }
 
-fn restart(router: &mut Router) {
+pub(crate) fn restart(router: &mut Router) {
     router.told.remove(&PeerId(0));
     router.up.remove(&PeerId(0));
     router.rib.handle_peer_restarting(PeerId(0), &[V4]);
@@ -41,47 +41,6 @@ fn restart(router: &mut Router) {
 
 fn stale(router: &Router) -> usize {
     router.rib.counts(PeerId(0)).unwrap().stale
-}
-
-/// Where in `outputs` it is said that nothing is left of the peer's lost session.
-fn forgotten(outputs: &[Output]) -> Vec<usize> {
-    let said = |output: &Output| *output == Output::Forgotten { peer: PeerId(0) };
-    outputs.iter().enumerate().filter(|(_, output)| said(output)).map(|(at, _)| at).collect()
-}
-
-#[test]
-fn a_lost_session_is_forgotten_before_what_the_peer_says_anew_is_decided() {
-    let mut router = two_routes();
-    router.peer_down(PeerId(0));
-    router.peer_up(PeerId(0), session(0));
-    let feed: Vec<String> = (0..5000).map(|n| format!("20.{}.{}.0/24", n / 256, n % 256)).collect();
-    say(&mut router, &feed.iter().map(String::as_str).collect::<Vec<_>>());
-    let outputs = router.drain();
-    let [forgotten] = forgotten(&outputs)[..] else { panic!("said once: {outputs:?}") };
-    let gone = ["10.2.0.0/16", "10.3.0.0/16"].map(|prefix| {
-        let change = Output::Fib(FibChange { prefix: net(prefix), next_hops: NextHopSet::default() });
-        outputs.iter().position(|output| *output == change).expect("the route is gone")
-    });
-    let last = outputs.iter().rposition(|output| matches!(output, Output::Fib(_))).unwrap();
-    assert!(gone.iter().all(|gone| *gone < forgotten) && forgotten < last, "{gone:?} {forgotten} {last}");
-    assert_eq!(router.kernel.len(), 5000);
-}
-
-#[test]
-fn a_session_that_is_lost_twice_is_forgotten_once_and_one_without_routes_at_once() {
-    let mut router = two_routes();
-    router.peer_down(PeerId(0));
-    router.peer_up(PeerId(0), session(0));
-    say(&mut router, &["10.4.0.0/16"]);
-    router.peer_down(PeerId(0));
-    let outputs = router.drain();
-    assert_eq!((forgotten(&outputs).len(), router.kernel.len()), (1, 0), "{outputs:?}");
-    router.peer_up(PeerId(0), session(0));
-    router.drain();
-    router.peer_down(PeerId(0));
-    assert_eq!(router.drain(), [Output::Forgotten { peer: PeerId(0) }]);
-    router.peer_down(PeerId(0));
-    assert_eq!((router.drain(), router.rib.next_hops_at(PeerId(0))), (vec![], vec![]), "it had no session");
 }
 
 #[test]
