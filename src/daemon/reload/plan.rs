@@ -179,12 +179,14 @@ mod tests {
 
     #[test]
     fn what_restarts_a_tunnel_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ppk"), "a_post_quantum_key_that_is_long_enough").unwrap();
         let tunnel = |more: &str| {
             let text = format!(
                 "router: {{name: r, asn: 65000, router-id: 10.0.0.1}}\ntunnels: [{{name: dc, local: 192.0.2.1, remote: \
                  192.0.2.9, psk: {{inline: a_key_that_is.long}}, routes: [10.2.0.0/16]{more}}}]\n"
             );
-            let source = config::SystemSecrets::new(".".as_ref());
+            let source = config::SystemSecrets::new(folder.path());
             config::parse("test.yaml", &text, &source).unwrap().router.tunnels.swap_remove(0)
         };
         let keys = |more: &str| what_differs(&tunnel(""), &tunnel(more));
@@ -196,7 +198,7 @@ mod tests {
             ("interface", ", interface: other"),
             ("local-id", ", local-id: a.example"),
             ("remote-id", ", remote-id: b.example"),
-            ("ppk", ", ppk: {id: a, inline: a_post_quantum_key_that_is_long_enough}"),
+            ("ppk", ", ppk: {id: a, file: ppk}"),
             ("inside", ", inside: {prefix: 169.254.30.0/30, side: first}"),
             ("lifetime or rekey", ", rekey: {fuzz: 3}"),
             ("start", ", start: respond"),
