@@ -236,21 +236,28 @@ async fn moving_under_traffic_repeats_no_sequence_number() {
             }
         })
     };
-    for turn in 0..10 {
-        let remote = sockets[1 - turn % 2].local_addr().unwrap();
-        end.apply(SaAction::Move { tunnel: TUNNEL, local: engine(4500), remote });
-        thread::sleep(Duration::from_millis(20));
-    }
-    over.store(true, Ordering::Relaxed);
-    sender.join().unwrap();
     let mut numbers = Vec::new();
-    for socket in &sockets {
-        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut hear = |socket: &UdpSocket| {
         let mut buffer = [0; 200];
         while let Ok(len) = socket.recv(&mut buffer) {
             assert!(len > 8);
             numbers.push(u32::from_be_bytes([buffer[4], buffer[5], buffer[6], buffer[7]]));
         }
+    };
+    sockets.iter().for_each(|socket| socket.set_nonblocking(true).unwrap());
+    for turn in 0..10 {
+        let remote = sockets[1 - turn % 2].local_addr().unwrap();
+        end.apply(SaAction::Move { tunnel: TUNNEL, local: engine(4500), remote });
+        thread::sleep(Duration::from_millis(20));
+        // A socket that nobody reads holds a few hundred packets.
+        sockets.iter().for_each(&mut hear);
+    }
+    over.store(true, Ordering::Relaxed);
+    sender.join().unwrap();
+    for socket in &sockets {
+        socket.set_nonblocking(false).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        hear(socket);
     }
     let failed: Vec<Event> =
         end.drain().into_iter().filter(|event| *event != Event::Demand { tunnel: TUNNEL }).collect();
