@@ -333,6 +333,11 @@ impl Combination {
         }
     }
 
+    /// Whether the peer can be told to renew its SAs: libreswan's orders do nothing to those of IKEv1.
+    pub(crate) fn peer_renews(&self) -> bool {
+        self.peer != Software::Libreswan || self.version == Version::V2
+    }
+
     /// CHILD SAs in quiet times.
     pub(crate) const fn children(&self) -> usize {
         match self.carried {

@@ -44,7 +44,7 @@ pub(crate) fn rows(combinations: &[&'static Combination], outcomes: &[(Job, Outc
         cells.extend(combination.columns());
         for role in Role::BOTH {
             let found = outcomes.iter().find(|(job, _)| job.row == row && job.role == role);
-            cells.extend(found.into_iter().flat_map(|(_, outcome)| results(outcome)));
+            cells.extend(found.into_iter().flat_map(|(_, outcome)| results(combination, outcome)));
         }
         lines.push(cells);
     }
@@ -71,7 +71,7 @@ fn heading(with_results: bool) -> Vec<String> {
     cells
 }
 
-fn results(outcome: &Outcome) -> [String; 4] {
+fn results(combination: &Combination, outcome: &Outcome) -> [String; 4] {
     let reached = |stage: Stage, text: String| {
         if outcome.failure.is_none() || outcome.stage > stage {
             text
@@ -85,7 +85,7 @@ fn results(outcome: &Outcome) -> [String; 4] {
         format!("| {}", reached(Stage::Up, format!("{:.1} s", outcome.up.as_secs_f64()))),
         reached(Stage::Traffic, format!("{}>{}<", outcome.delivered, outcome.returned)),
         reached(Stage::RekeyOurs, "child ike".to_owned()),
-        reached(Stage::RekeyTheirs, "child ike".to_owned()),
+        reached(Stage::RekeyTheirs, if combination.peer_renews() { "child ike" } else { "not asked" }.to_owned()),
     ]
 }
 

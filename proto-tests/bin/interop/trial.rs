@@ -109,11 +109,13 @@ fn play(job: &Job, pair: &mut Pair, outcome: &mut Outcome) -> Result<()> {
     outcome.stage = Stage::RekeyOurs;
     renew(pair, &stream, "our rekey of the CHILD SA", child_spi, || pair.daemon()?.order(&["rekey", "tunnel"]))?;
     renew(pair, &stream, "our rekey of the IKE SA", ike_spi, || pair.daemon()?.order(&["rekey", "tunnel", "--ike"]))?;
-    outcome.stage = Stage::RekeyTheirs;
-    renew(pair, &stream, "the peer's rekey of the CHILD SA", child_spi, || pair.peer()?.rekey_child())?;
-    // It renews every IKE SA of the tunnel that it has: the one that ours took the place of must be gone.
-    settles(job, pair)?;
-    renew(pair, &stream, "the peer's rekey of the IKE SA", ike_spi, || pair.peer()?.rekey_ike())?;
+    if job.combination.peer_renews() {
+        outcome.stage = Stage::RekeyTheirs;
+        renew(pair, &stream, "the peer's rekey of the CHILD SA", child_spi, || pair.peer()?.rekey_child())?;
+        // It renews every IKE SA of the tunnel that it has: the one that ours took the place of must be gone.
+        settles(job, pair)?;
+        renew(pair, &stream, "the peer's rekey of the IKE SA", ike_spi, || pair.peer()?.rekey_ike())?;
+    }
     outcome.stage = Stage::End;
     let report = stream.finish();
     (outcome.delivered, outcome.returned) = (report.delivered, report.echoed);
