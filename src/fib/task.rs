@@ -275,10 +275,11 @@ impl Task {
     fn end_adoption(&mut self) {
         if self.adopt_until.is_some_and(|until| until <= Instant::now()) {
             self.adopt_until = None;
-            tracing::warn!(
-                routes = self.plan.adopted_count(),
-                "convergence was not reported; giving up adopted routes"
-            );
+            // Nobody reports it where there is no session; nor is there much to say where nothing was left behind.
+            let routes = self.plan.adopted_count();
+            if routes > 0 {
+                tracing::warn!(routes, "convergence was not reported; giving up adopted routes");
+            }
             self.plan.converged();
         }
     }
